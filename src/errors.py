@@ -1,0 +1,83 @@
+"""Everything that Shelfsure raises on purpose; each message says what must hold, what came, what to do.
+
+ShelfsureError
+├── ConfigError               a configuration file or option is wrong
+├── CatalogError              a catalogue file can't be used as a whole
+├── PhotoError                one photo can't be used (in a batch its row is set aside)
+│   ├── UnreadablePhotoError      not an image, a broken one, or none there
+│   ├── TruncatedPhotoError       the file ends too early
+│   └── OversizedPhotoError       more pixels or bytes than allowed; refused before decoding
+├── WeightsError              weights are missing, out of reach, or not the expected ones
+├── TrainingError             these listings can't train a model
+├── CalibrationError          these listings can't calibrate one
+├── CacheError                the embedding cache can't be opened
+└── BundleError               a saved pipeline can't be used
+    ├── BundleIncompleteError     a file is missing, or it was never finished
+    ├── BundleChangedError        a file isn't what was saved
+    ├── BundleFormatError         written by a newer Shelfsure, or no bundle at all
+    └── BundleFingerprintError    fitted on other weights than those at hand
+"""
+
+
+class ShelfsureError(Exception):
+    """Base of every error below; catching it catches them all."""
+
+
+class ConfigError(ShelfsureError):
+    """A configuration file or option is wrong."""
+
+
+class CatalogError(ShelfsureError):
+    """A catalogue file can't be used as a whole."""
+
+
+class PhotoError(ShelfsureError):
+    """One photo can't be used."""
+
+
+class UnreadablePhotoError(PhotoError):
+    """The photo is not an image, is damaged, or isn't there."""
+
+
+class TruncatedPhotoError(PhotoError):
+    """The photo's file ends before its picture does."""
+
+
+class OversizedPhotoError(PhotoError):
+    """The photo has more pixels or bytes than allowed."""
+
+
+class WeightsError(ShelfsureError):
+    """Weights are missing, out of reach, or not the expected ones."""
+
+
+class TrainingError(ShelfsureError):
+    """The listings at hand can't train a model."""
+
+
+class CalibrationError(ShelfsureError):
+    """The listings at hand can't calibrate a model."""
+
+
+class CacheError(ShelfsureError):
+    """The embedding cache can't be opened."""
+
+
+class BundleError(ShelfsureError):
+    """A saved pipeline can't be used."""
+
+
+class BundleIncompleteError(BundleError):
+    """A bundle lacks a file, or its saving was never finished."""
+
+
+class BundleChangedError(BundleError):
+    """A bundle's file isn't what was saved."""
+
+
+class BundleFormatError(BundleError):
+    """A bundle was written by a newer Shelfsure, or the folder is no bundle."""
+
+
+class BundleFingerprintError(BundleError):
+    """A bundle was fitted on other weights than those at hand."""
