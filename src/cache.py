@@ -1,0 +1,150 @@
+"""The embedding cache: one SQLite file of vectors, keyed by encoder and content.
+
+SQLite gives what a cache shared by processes needs: a row is there whole or not at all, writers
+wait for each other, and a killed process leaves a readable file.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .arrays import Floats
+from .errors import CacheError
+
+DEFAULT_MAX_BYTES = 2_000_000_000
+_KEYS_PER_QUERY = 500  # below SQLite's oldest limit on variables
+
+
+def default_cache_dir() -> Path:
+    """Folder of the cache: ``$SHELFSURE_CACHE_DIR``, else the system's place for caches."""
+    from platformdirs import user_cache_path
+
+    return Path(os.environ.get("SHELFSURE_CACHE_DIR") or user_cache_path("shelfsure"))
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """What the cache holds; `n_bytes` counts the vectors, `max_bytes` is their bound."""
+
+    path: Path
+    n_vectors: int
+    n_encoders: int
+    n_bytes: int
+    max_bytes: int
+
+
+class EmbeddingCache:
+    """Vectors by ``(encoder, content)``; the least recently used go when it is full.
+
+    Parameters
+    ----------
+    directory
+        Where ``embeddings.sqlite`` lies; made if missing.
+    max_bytes
+        Bound on the vectors' total size. After a write that passes it, the least recently used
+        vectors are removed until nine tenths are left.
+    """
+
+    def __init__(self, directory: Path | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.path = (directory or default_cache_dir()) / "embeddings.sqlite"
+        self.max_bytes = max_bytes
+
+    def read(self, encoder: str, contents: Sequence[str]) -> dict[str, Floats]:
+        """Find vectors; what isn't there isn't in the answer.
+
+        Parameters
+        ----------
+        encoder
+            The encoder's fingerprint, with everything else that changes its output.
+        contents
+            Hashes of the inputs.
+
+        Returns
+        -------
+        dict
+            Content hash -> float32 vector of shape ``(dim,)``.
+        """
+        found: dict[str, Floats] = {}
+        wanted = list(dict.fromkeys(contents))
+        with self._connect() as db:
+            for start in range(0, len(wanted), _KEYS_PER_QUERY):
+                part = wanted[start : start + _KEYS_PER_QUERY]
+                marks = ",".join("?" * len(part))
+                rows = db.execute(
+                    f"SELECT content, vector FROM embeddings WHERE encoder = ? AND content IN ({marks})",  # noqa: S608, E501
+                    (encoder, *part),
+                ).fetchall()
+                found.update({key: np.frombuffer(blob, dtype=np.float32) for key, blob in rows})
+                db.execute(
+                    f"UPDATE embeddings SET used = ? WHERE encoder = ? AND content IN ({marks})",  # noqa: S608
+                    (time.time(), encoder, *part),
+                )
+        return found
+
+    def write(self, encoder: str, vectors: Mapping[str, Floats]) -> None:
+        """Keep vectors (content hash -> shape ``(dim,)``), then make room if the bound is passed."""
+        now = time.time()
+        with self._connect() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)",
+                [
+                    (encoder, key, np.ascontiguousarray(vector, dtype=np.float32).tobytes(), now)
+                    for key, vector in vectors.items()
+                ],
+            )
+            self._make_room(db)
+
+    def info(self) -> CacheInfo:
+        with self._connect() as db:
+            n_vectors, n_encoders, n_bytes = db.execute(
+                "SELECT COUNT(*), COUNT(DISTINCT encoder), COALESCE(SUM(LENGTH(vector)), 0)"
+                " FROM embeddings"
+            ).fetchone()
+        return CacheInfo(self.path, n_vectors, n_encoders, n_bytes, self.max_bytes)
+
+    def clear(self) -> int:
+        """Remove every vector and give the disk space back; the number removed."""
+        with self._connect() as db:
+            removed = db.execute("DELETE FROM embeddings").rowcount
+        with closing(sqlite3.connect(self.path, timeout=60)) as db:
+            db.execute("VACUUM")
+        return int(removed)
+
+    def _make_room(self, db: sqlite3.Connection) -> None:
+        (n_bytes,) = db.execute(
+            "SELECT COALESCE(SUM(LENGTH(vector)), 0) FROM embeddings"
+        ).fetchone()
+        if n_bytes <= self.max_bytes:
+            return
+        db.execute(
+            "DELETE FROM embeddings WHERE rowid IN (SELECT rowid FROM (SELECT rowid,"
+            " SUM(LENGTH(vector)) OVER (ORDER BY used DESC, rowid DESC) AS newer FROM embeddings)"
+            " WHERE newer > ?)",
+            (self.max_bytes * 0.9,),
+        )
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        """Open, commit on success, roll back on an error, close."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=60)) as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+                db.execute(
+                    "CREATE TABLE IF NOT EXISTS embeddings (encoder TEXT, content TEXT,"
+                    " vector BLOB NOT NULL, used REAL NOT NULL, PRIMARY KEY (encoder, content))"
+                )
+                with db:
+                    yield db
+        except (sqlite3.Error, OSError) as error:
+            raise CacheError(
+                f"The embedding cache {self.path} must be a readable SQLite file, but: {error}. "
+                "Remove the file, set SHELFSURE_CACHE_DIR to another folder, or pass --no-cache."
+            ) from error

@@ -1,0 +1,58 @@
+"""Which processor runs the models, and in which number format."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+from .errors import ConfigError
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def pick_device(wanted: str = "auto") -> str:
+    """Choose CUDA, then MPS, then CPU, or check that the wanted one is there.
+
+    Raises
+    ------
+    ConfigError
+        If the wanted device isn't known or isn't there.
+    """
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        return next(name for name, usable in there.items() if usable)
+    if not there.get(wanted.split(":")[0], False):
+        usable = ", ".join(name for name, is_there in there.items() if is_there)
+        raise ConfigError(
+            f"The device must be one that this machine has ({usable}) or auto, not {wanted!r}."
+        )
+    return wanted
+
+
+def pick_precision(wanted: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:
+    """Resolve ``auto``: bfloat16 where the hardware multiplies it natively, else float32.
+
+    The answer is saved with a model, because embeddings of the two formats must not be mixed.
+    """
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    if device == "cpu" and torch.cpu._is_amx_tile_supported():
+        return "bfloat16"
+    return "float32"
+
+
+def autocast(device: str, precision: Precision) -> AbstractContextManager[object]:
+    """Run the matrix work inside in `precision`; weights and results stay float32."""
+    import torch
+
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device_type=device.split(":")[0], dtype=torch.bfloat16)

@@ -1,0 +1,224 @@
+"""Listings to embeddings: each photo and text is read once, encoded once, and remembered."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from .arrays import Floats
+from .cache import EmbeddingCache
+from .errors import PhotoError
+from .fusion.views import View
+from .listings.listing import Listing
+from .text.clean import clean_text
+from .vision.encoder import PhotoLimits
+from .vision.load import photo_bytes
+
+T = TypeVar("T")
+R = TypeVar("R")
+if TYPE_CHECKING:
+    Bar: TypeAlias = tqdm[Any]
+Square: TypeAlias = npt.NDArray[np.uint8]
+BATCH = 32
+LOOKAHEAD = 2 * BATCH
+WRITE_EVERY = 256
+
+
+class TextEncoder(Protocol):
+    """Anything that turns cleaned texts into unit vectors."""
+
+    dim: int
+    fingerprint: str
+
+    def encode(self, items: Sequence[str]) -> Floats:
+        """Shape ``(n, dim)``, float32, unit length."""
+        ...
+
+
+class ImageEncoder(Protocol):
+    """Anything that turns photos into unit vectors, in two steps: threads prepare, a model encodes."""
+
+    dim: int
+    fingerprint: str
+
+    def prepare(self, source: Any, limits: PhotoLimits) -> Square:
+        """Decode one photo, or raise PhotoError."""
+        ...
+
+    def encode(self, items: Sequence[Square]) -> Floats:
+        """Shape ``(n, dim)``, float32, unit length."""
+        ...
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Listings as arrays.
+
+    Parameters
+    ----------
+    photo, title, description
+        Unit vectors with a mask of who has one.
+    titles, descriptions
+        Cleaned texts, empty where missing.
+    photo_hashes
+        sha256 of each photo's bytes, None where there is none.
+    problems
+        Row -> why its photo can't be used; such a row is to be set aside.
+    """
+
+    photo: View
+    title: View
+    description: View
+    titles: list[str]
+    descriptions: list[str]
+    photo_hashes: list[str | None]
+    problems: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Two encoders and a cache.
+
+    Parameters
+    ----------
+    cache
+        None embeds everything anew.
+    progress
+        Show a bar with rate and time left on standard error, if that is a terminal.
+    """
+
+    photos: ImageEncoder
+    texts: TextEncoder
+    cache: EmbeddingCache | None = None
+    limits: PhotoLimits = PhotoLimits()
+    progress: bool = False
+
+    def embed(self, listings: Sequence[Listing], *, description: bool = True) -> Embedded:
+        """Embed what listings have; nothing is raised for one bad photo."""
+        titles = [clean_text(listing.title) for listing in listings]
+        described = [clean_text(listing.description) if description else "" for listing in listings]
+        photo, hashes, problems = self._embed_photos([listing.image for listing in listings])
+        return Embedded(
+            photo=photo,
+            title=self._embed_texts(titles, "titles"),
+            description=self._embed_texts(described, "descriptions"),
+            titles=titles,
+            descriptions=described,
+            photo_hashes=hashes,
+            problems=problems,
+        )
+
+    def _embed_photos(
+        self, sources: Sequence[Any]
+    ) -> tuple[View, list[str | None], dict[int, str]]:
+        """Hash every photo, look the hashes up, encode what is new; equal photos once."""
+        space = f"{self.photos.fingerprint}|{self.limits}"
+        hashes: list[str | None] = [None] * len(sources)
+        problems: dict[int, str] = {}
+        rows_of: dict[str, list[int]] = {}
+        there = [row for row, source in enumerate(sources) if source is not None]
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            digests = _ahead(pool, lambda row: _sha256(sources[row]), there)
+            for row, digest in zip(there, digests, strict=True):
+                if isinstance(digest, PhotoError):
+                    problems[row] = str(digest)
+                else:
+                    hashes[row] = digest
+                    rows_of.setdefault(digest, []).append(row)
+            found = self.cache.read(space, list(rows_of)) if self.cache else {}
+            fresh = [digest for digest in rows_of if digest not in found]
+            squares = _ahead(
+                pool, lambda d: self.photos.prepare(sources[rows_of[d][0]], self.limits), fresh
+            )
+            with self._bar("photos", total=len(rows_of), initial=len(found)) as bar:
+                for batch in _batches(zip(fresh, squares, strict=True), WRITE_EVERY):
+                    good = {d: s for d, s in batch if not isinstance(s, PhotoError)}
+                    for digest, outcome in batch:
+                        if isinstance(outcome, PhotoError):
+                            problems.update(dict.fromkeys(rows_of[digest], str(outcome)))
+                    found |= self._encode_new(self.photos.encode, good, space, bar)
+        return _view(hashes, found, self.photos.dim), hashes, problems
+
+    def _embed_texts(self, texts: Sequence[str], what: str) -> View:
+        keys = [hashlib.sha256(text.encode()).hexdigest() if text else None for text in texts]
+        text_of = {key: text for key, text in zip(keys, texts, strict=True) if key}
+        space = self.texts.fingerprint
+        found = self.cache.read(space, list(text_of)) if self.cache else {}
+        fresh = [(key, text) for key, text in text_of.items() if key not in found]
+        fresh.sort(key=lambda item: len(item[1]))  # batches of like length waste no padding
+        with self._bar(what, total=len(text_of), initial=len(found)) as bar:
+            for batch in _batches(fresh, WRITE_EVERY):
+                found |= self._encode_new(self.texts.encode, dict(batch), space, bar)
+        return _view(keys, found, self.texts.dim)
+
+    def _encode_new(
+        self, encode: Callable[[list[Any]], Floats], items: dict[str, Any], space: str, bar: "Bar"
+    ) -> dict[str, Floats]:
+        new: dict[str, Floats] = {}
+        for batch in _batches(items.items(), BATCH):
+            vectors = encode([item for _, item in batch])
+            new.update(zip((key for key, _ in batch), vectors, strict=True))
+            bar.update(len(batch))
+        if self.cache and new:
+            self.cache.write(space, new)
+        return new
+
+    def _bar(self, what: str, total: int, initial: int) -> "Bar":
+        """Show a bar only where there is work to watch."""
+        hidden = None if self.progress and initial < total else True
+        return tqdm(total=total, initial=initial, desc=f"Embedding {what}", disable=hidden)
+
+
+def _view(keys: Sequence[str | None], vectors: dict[str, Floats], dim: int) -> View:
+    features = np.zeros((len(keys), dim), dtype=np.float32)
+    present = np.zeros(len(keys), dtype=bool)
+    for row, key in enumerate(keys):
+        if key is not None and key in vectors:
+            features[row], present[row] = vectors[key], True
+    return View(features, present)
+
+
+def _sha256(source: Any) -> str:
+    return hashlib.sha256(photo_bytes(source)).hexdigest()
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut into lists of `size`; itertools.batched needs Python 3.12."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T]
+) -> Iterator[R | PhotoError]:
+    """Run `work` in threads, a bounded number of items ahead of who consumes, in order.
+
+    A photo's error comes as a value: it concerns one row, not the run.
+    """
+
+    def attempt(item: T) -> R | PhotoError:
+        try:
+            return work(item)
+        except PhotoError as error:
+            return error
+
+    waiting: deque[Future[R | PhotoError]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(attempt, item))
+            if len(waiting) > LOOKAHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:  # on Ctrl-C, don't decode what nobody will see
+        for future in waiting:
+            future.cancel()

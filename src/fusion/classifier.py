@@ -1,0 +1,199 @@
+"""Late fusion: one calibrated expert a view, pooled over the views that are there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from ..arrays import Bools, Floats, Ints
+from ..errors import TrainingError
+from .heads import LinearHead, fit_calibrated
+from .pool import cross_fitted_pool, fit_weights, pool
+from .views import Modalities, Views, modality, n_rows, patterns, restrict, rows_by_pattern
+
+MIN_ROWS = 30
+"""Fewer listings than this can't train a view's expert or a pattern's weights."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a classifier said about training listings that it hadn't seen, for one pattern.
+
+    Parameters
+    ----------
+    rows
+        Shape ``(m,)``, the listings that have every modality of the pattern.
+    log_probabilities
+        Shape ``(m, n_categories)``.
+    """
+
+    rows: Ints
+    log_probabilities: Floats
+
+
+class FusionClassifier(Protocol):
+    """Views in, log-probabilities out; the same for every way of fusing."""
+
+    method: ClassVar[str]
+
+    @property
+    def heads(self) -> Mapping[str, LinearHead]:
+        """Every linear model inside, by name."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Everything else that must be saved, as JSON values."""
+        ...
+
+    @classmethod
+    def from_parts(cls, heads: Mapping[str, LinearHead], settings: Mapping[str, Any]) -> Self:
+        """Rebuild from what `heads` and `settings` gave."""
+        ...
+
+    @classmethod
+    def fit(
+        cls, views: Views, labels: Ints, n_categories: int, folds: Ints
+    ) -> tuple[Self, dict[Modalities, HeldOut]]:
+        """Fit on all rows; also give held-out answers for each pattern of modalities."""
+        ...
+
+    def log_probabilities(self, views: Views) -> Floats:
+        """Shape ``(n, n_categories)``; a row without any view gets the categories' shares."""
+        ...
+
+
+@dataclass(frozen=True)
+class LateFusion:
+    """The default: experts pooled by learned weights (see `pool`).
+
+    Parameters
+    ----------
+    heads
+        View name -> expert.
+    weights
+        Modalities -> view name -> weight, for every pattern that training could learn.
+    log_prior
+        Shape ``(n_categories,)``, log of the categories' shares in training.
+    """
+
+    method: ClassVar[str] = "pool"
+    heads: Mapping[str, LinearHead]
+    weights: Mapping[Modalities, Mapping[str, float]]
+    log_prior: Floats
+
+    @classmethod
+    def fit(
+        cls, views: Views, labels: Ints, n_categories: int, folds: Ints
+    ) -> tuple["LateFusion", dict[Modalities, HeldOut]]:
+        """Fit experts, then one set of weights a pattern.
+
+        Parameters
+        ----------
+        views
+            Of n listings.
+        labels
+            Shape ``(n,)``, 0 to ``n_categories - 1``.
+        folds
+            Shape ``(n,)``; duplicates share a fold.
+
+        Raises
+        ------
+        TrainingError
+            If no view has enough listings.
+        """
+        heads: dict[str, LinearHead] = {}
+        answers: dict[str, Floats] = {}
+        for name, view in views.items():
+            if not trainable(view.present, labels, folds):
+                continue
+            there = np.flatnonzero(view.present)
+            heads[name], answered = fit_calibrated(
+                view.features[there], labels[there], n_categories, folds[there]
+            )
+            answers[name] = np.full((len(labels), n_categories), np.nan, dtype=np.float32)
+            answers[name][there] = answered
+        if not heads:
+            raise TrainingError(
+                f"At least one view (photo, title, description) needs {MIN_ROWS} listings of 2 "
+                f"categories in every fold, but none has them among {len(labels)}. Add listings."
+            )
+        weights: dict[Modalities, dict[str, float]] = {}
+        held_out: dict[Modalities, HeldOut] = {}
+        for pattern in all_patterns(heads):
+            names = [name for name in heads if modality(name) in pattern]
+            rows = np.flatnonzero(np.all([views[name].present for name in names], axis=0))
+            if len(rows) < MIN_ROWS:
+                continue
+            experts = [answers[name][rows] for name in names]
+            fitted = fit_weights(experts, labels[rows])
+            weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
+            held_out[pattern] = HeldOut(
+                rows, cross_fitted_pool(experts, labels[rows], folds[rows])
+            )
+        return cls(heads, weights, log_shares(labels, n_categories)), held_out
+
+    def log_probabilities(self, views: Views) -> Floats:
+        """Pool whatever views each row has; shape ``(n, n_categories)``."""
+        known = {name: view for name, view in views.items() if name in self.heads}
+        answer = np.tile(self.log_prior, (n_rows(views), 1))
+        for pattern, rows in rows_by_pattern(patterns(known)).items():
+            if not pattern:
+                continue
+            names = list(restrict(known, pattern))
+            experts = [self.heads[n].log_probabilities(known[n].features[rows]) for n in names]
+            weights = self.weights_for(pattern)
+            answer[rows] = pool(experts, [weights[name] for name in names])
+        return answer
+
+    def weights_for(self, pattern: Modalities) -> Mapping[str, float]:
+        """Look weights up; a pattern never seen in training shares out those of its modalities."""
+        if pattern in self.weights:
+            return self.weights[pattern]
+        single = {
+            name: weight
+            for part in pattern
+            for name, weight in self.weights.get(frozenset({part}), {}).items()
+        }
+        names = [name for name in self.heads if modality(name) in pattern]
+        return {name: single.get(name, 1.0) / len(pattern) for name in names}
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "weights": [
+                {"modalities": sorted(pattern), "weights": dict(weights)}
+                for pattern, weights in self.weights.items()
+            ],
+            "log_prior": [float(value) for value in self.log_prior],
+        }
+
+    @classmethod
+    def from_parts(
+        cls, heads: Mapping[str, LinearHead], settings: Mapping[str, Any]
+    ) -> "LateFusion":
+        weights = {frozenset(w["modalities"]): w["weights"] for w in settings["weights"]}
+        return cls(heads, weights, np.array(settings["log_prior"], dtype=np.float32))
+
+
+def trainable(present: Bools, labels: Ints, folds: Ints) -> bool:
+    """Tell whether a view has enough listings, and two categories outside of every fold."""
+    if present.sum() < MIN_ROWS:
+        return False
+    own_labels, own_folds = labels[present], folds[present]
+    if len(np.unique(own_folds)) < 2:
+        return False
+    return all(len(np.unique(own_labels[own_folds != fold])) >= 2 for fold in np.unique(own_folds))
+
+
+def all_patterns(names: Mapping[str, object]) -> list[Modalities]:
+    """List every non-empty set of the modalities that views belong to."""
+    parts = sorted({modality(name) for name in names})
+    sizes = range(1, len(parts) + 1)
+    return [frozenset(chosen) for size in sizes for chosen in combinations(parts, size)]
+
+
+def log_shares(labels: Ints, n_categories: int) -> Floats:
+    """Log of each category's share, one listing added to each so that none is impossible."""
+    counts = np.bincount(labels, minlength=n_categories) + 1.0
+    return np.asarray(np.log(counts / counts.sum()), dtype=np.float32)

@@ -1,0 +1,141 @@
+"""A head: calibrated multinomial logistic regression over one view."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+
+from ..arrays import Floats, Ints
+from ..errors import TrainingError
+from .calibration import fit_temperature, log_loss
+from .views import Features
+
+FLOOR = 1e-3
+"""Share of every head's probability that is spread evenly, so that no single view has a veto."""
+
+INVERSE_REGULARISATION = (3.0, 30.0, 300.0)
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Logits = features @ coefficients.T + intercepts, divided by a temperature.
+
+    Parameters
+    ----------
+    coefficients
+        Shape ``(n_categories, d)``, float32.
+    intercepts
+        Shape ``(n_categories,)``; very low for a category that this view never saw.
+    temperature
+        Above 0; above 1 softens.
+    """
+
+    coefficients: Floats
+    intercepts: Floats
+    temperature: float = 1.0
+
+    def logits(self, features: Features) -> Floats:
+        """Score categories; shape ``(n, n_categories)``, in nats, before the temperature."""
+        return np.asarray(features @ self.coefficients.T) + self.intercepts
+
+    def log_probabilities(self, features: Features) -> Floats:
+        """Calibrated log-probabilities; shape ``(n, n_categories)``, each at least FLOOR / K."""
+        return tempered(self.logits(features), self.temperature)
+
+
+def tempered(logits: Floats, temperature: float) -> Floats:
+    """Turn logits into floored log-probabilities."""
+    n_categories = logits.shape[1]
+    exact = log_softmax(logits / temperature, axis=1)
+    return np.asarray(np.logaddexp(np.log1p(-FLOOR) + exact, np.log(FLOOR / n_categories)))
+
+
+def fit_head(features: Features, labels: Ints, n_categories: int, c: float) -> LinearHead:
+    """Fit one logistic regression, not yet calibrated.
+
+    Parameters
+    ----------
+    features
+        Shape ``(n, d)``.
+    labels
+        Shape ``(n,)``, 0 to ``n_categories - 1``; not every category needs to be there.
+    c
+        Inverse strength of the L2 penalty; larger fits closer.
+
+    Raises
+    ------
+    TrainingError
+        If there are fewer than two categories.
+    """
+    seen = np.unique(labels)
+    if len(seen) < 2:
+        raise TrainingError(
+            f"A head needs listings of at least 2 categories, got {len(seen)}. Add listings."
+        )
+    model = LogisticRegression(C=c, max_iter=300, tol=1e-3).fit(features, labels)
+    own, own_intercepts = model.coef_, model.intercept_
+    if len(seen) == 2:  # scikit-learn keeps one row for two categories
+        own = np.vstack([np.zeros_like(own), own])
+        own_intercepts = np.array([0.0, own_intercepts[0]])
+    coefficients = np.zeros((n_categories, own.shape[1]), dtype=np.float32)
+    intercepts = np.full(n_categories, own_intercepts.min() - 30.0, dtype=np.float32)
+    coefficients[seen], intercepts[seen] = own, own_intercepts
+    return LinearHead(coefficients, intercepts)
+
+
+def out_of_fold_logits(
+    features: Features, labels: Ints, n_categories: int, folds: Ints, c: float
+) -> Floats:
+    """Predict every row by a head that has seen neither it nor its fold.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n, n_categories)``.
+    """
+    logits = np.zeros((len(labels), n_categories), dtype=np.float32)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        head = fit_head(features[~held_out], labels[~held_out], n_categories, c)
+        logits[held_out] = head.logits(features[held_out])
+    return logits
+
+
+def choose_c(
+    features: Features,
+    labels: Ints,
+    n_categories: int,
+    folds: Ints,
+    candidates: Sequence[float] = INVERSE_REGULARISATION,
+) -> float:
+    """Pick the regularisation with the lowest log loss on one held-out fold, after calibration."""
+    held_out = folds == np.unique(folds)[0]
+    losses = []
+    for c in candidates:
+        head = fit_head(features[~held_out], labels[~held_out], n_categories, c)
+        logits = head.logits(features[held_out])
+        temperature = fit_temperature(logits, labels[held_out])
+        losses.append(log_loss(tempered(logits, temperature), labels[held_out]))
+    return candidates[int(np.argmin(losses))]
+
+
+def fit_calibrated(
+    features: Features, labels: Ints, n_categories: int, folds: Ints
+) -> tuple[LinearHead, Floats]:
+    """Fit a head on all rows, calibrated on its out-of-fold answers.
+
+    Returns
+    -------
+    LinearHead
+        Fitted on every row.
+    Floats
+        Out-of-fold log-probabilities, shape ``(n, n_categories)``.
+    """
+    c = choose_c(features, labels, n_categories, folds)
+    logits = out_of_fold_logits(features, labels, n_categories, folds, c)
+    temperature = fit_temperature(logits, labels)
+    head = fit_head(features, labels, n_categories, c)
+    calibrated = LinearHead(head.coefficients, head.intercepts, temperature)
+    return calibrated, tempered(logits, temperature)

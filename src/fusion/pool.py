@@ -1,0 +1,102 @@
+"""The logarithmic opinion pool: experts' log-probabilities, weighted and renormalised.
+
+Genest & Zidek (1986), "Combining probability distributions". The weights are learned on
+out-of-fold answers, one set for each pattern of modalities: what a title is worth depends on
+whether there is a photo too. A set's sum is the inverse of a temperature, so the pool comes out
+calibrated.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from ..arrays import Floats, Ints
+from ..errors import CalibrationError
+
+PRIOR_STRENGTH = 5.0
+"""How many listings the pull towards equal weights is worth; it fades as the catalogue grows."""
+
+
+def pool(log_probabilities: Sequence[Floats], weights: Sequence[float]) -> Floats:
+    """Combine experts.
+
+    Parameters
+    ----------
+    log_probabilities
+        One array of shape ``(n, K)`` for each expert.
+    weights
+        One number, 0 or more, for each expert.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n, K)``; log-probabilities that sum to 1 in each row.
+    """
+    combined = sum(w * p for w, p in zip(weights, log_probabilities, strict=True))
+    return np.asarray(log_softmax(combined, axis=1))
+
+
+def fit_weights(log_probabilities: Sequence[Floats], labels: Ints) -> Floats:
+    """Find the non-negative weights with the lowest log loss on held-out answers.
+
+    The problem is convex, so the answer doesn't depend on a start or a seed.
+
+    Parameters
+    ----------
+    log_probabilities
+        One array of shape ``(n, K)`` for each expert, none of them fitted on the row it answers.
+    labels
+        Shape ``(n,)``, the true category's column.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n_experts,)``.
+
+    Raises
+    ------
+    CalibrationError
+        If there is no expert or no listing.
+    """
+    if not log_probabilities or len(labels) == 0:
+        raise CalibrationError(
+            f"Pool weights need at least one expert and one listing, got "
+            f"{len(log_probabilities)} and {len(labels)}."
+        )
+    answers = np.stack(log_probabilities)  # (experts, n, K)
+    n_experts, n = len(answers), len(labels)
+    truth = answers[:, np.arange(n), labels]
+    equal = np.full(n_experts, 1.0 / n_experts)
+    strength = PRIOR_STRENGTH / n
+
+    def loss_and_slope(weights: Floats) -> tuple[float, Floats]:
+        combined = log_softmax(np.tensordot(weights, answers, axes=1), axis=1)
+        loss = -combined[np.arange(n), labels].mean() + strength * ((weights - equal) ** 2).sum()
+        expected = np.einsum("nk,enk->e", np.exp(combined), answers)
+        slope = (expected - truth.sum(axis=1)) / n + 2 * strength * (weights - equal)
+        return float(loss), slope
+
+    found = minimize(
+        loss_and_slope, equal, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * n_experts
+    )
+    return np.asarray(found.x)
+
+
+def cross_fitted_pool(log_probabilities: Sequence[Floats], labels: Ints, folds: Ints) -> Floats:
+    """Pool each fold with weights learned on the other folds.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n, K)``; what the pool would have said about rows that it never saw.
+    """
+    answers = np.stack(log_probabilities)
+    pooled: Floats = np.zeros_like(answers[0])
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        seen = ~held_out if (~held_out).any() else held_out
+        weights = fit_weights(list(answers[:, seen]), labels[seen])
+        pooled[held_out] = pool(list(answers[:, held_out]), weights.tolist())
+    return pooled

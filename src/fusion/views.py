@@ -1,0 +1,93 @@
+"""Views: what the classifier sees of a listing, each as an array with a mask of who has it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from ..arrays import Bools, Floats
+
+Features: TypeAlias = Floats | csr_matrix
+Modalities: TypeAlias = frozenset[str]
+
+PHOTO, TITLE, DESCRIPTION = "photo", "title", "description"
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of n listings.
+
+    Parameters
+    ----------
+    features
+        Shape ``(n, d)``, dense or sparse float32; a row that isn't there is zero.
+    present
+        Shape ``(n,)``; False where the listing has no such view.
+    """
+
+    features: Features
+    present: Bools
+
+    def __post_init__(self) -> None:
+        if self.features.shape[0] != self.present.shape[0]:
+            raise ValueError(
+                f"A view's features and mask must have as many rows, "
+                f"got {self.features.shape[0]} and {self.present.shape[0]}."
+            )
+
+    def take(self, rows: Any) -> "View":
+        """Keep some rows (indices or a mask)."""
+        return View(self.features[rows], self.present[rows])
+
+
+Views: TypeAlias = Mapping[str, View]
+
+
+def modality(view: str) -> str:
+    """Name the part of the listing that a view looks at.
+
+    >>> modality("title_tfidf")
+    'title'
+    """
+    return view.split("_")[0]
+
+
+def take(views: Views, rows: Any) -> dict[str, View]:
+    """Keep some rows of every view."""
+    return {name: view.take(rows) for name, view in views.items()}
+
+
+def n_rows(views: Views) -> int:
+    """Count the listings."""
+    return next((len(view.present) for view in views.values()), 0)
+
+
+def restrict(views: Views, modalities: Iterable[str]) -> dict[str, View]:
+    """Act as if listings had only these modalities (the arms of a comparison)."""
+    kept = set(modalities)
+    return {name: view for name, view in views.items() if modality(name) in kept}
+
+
+def patterns(views: Views) -> list[Modalities]:
+    """Tell each row's modalities; a modality is there if one of its views is.
+
+    Returns
+    -------
+    list of frozenset
+        One for each row, in order.
+    """
+    names = sorted({modality(name) for name in views})
+    there = np.zeros((n_rows(views), len(names)), dtype=bool)
+    for name, view in views.items():
+        there[:, names.index(modality(name))] |= view.present
+    return [frozenset(np.array(names)[row].tolist()) for row in there]
+
+
+def rows_by_pattern(row_patterns: Sequence[Modalities]) -> dict[Modalities, list[int]]:
+    """Gather the rows that have the same modalities."""
+    groups: dict[Modalities, list[int]] = {}
+    for row, pattern in enumerate(row_patterns):
+        groups.setdefault(pattern, []).append(row)
+    return groups

@@ -1,0 +1,44 @@
+"""Listings to a catalogue file again, such as the parts of a split."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from .delimited import write_csv
+from .listing import Listing
+from .rows import FIELDS, shown
+
+
+def write_listings(path: str | Path, listings: Iterable[Listing], image_root: str | Path) -> None:
+    """Write listings as a CSV catalogue, such as one part of a split.
+
+    Photo paths are written relative to `image_root`, not to the new file, so that parts in any
+    folder are read back with ``read_catalog(path, image_root=image_root)``.
+    """
+    if Path(path).suffix.lower() != ".csv":
+        raise ValueError(f"a catalogue is written as .csv, but {path} was asked for. Rename it.")
+    root = Path(image_root).resolve()
+    write_csv(
+        path,
+        FIELDS,
+        (
+            [_place(item, root) if name == "image" else getattr(item, name) for name in FIELDS]
+            for item in listings
+        ),
+    )
+
+
+def _place(listing: Listing, root: Path) -> str | None:
+    if listing.image is None:
+        return None
+    if isinstance(listing.image, bytes):
+        raise ValueError(  # noqa: TRY004 - its type is fine, only not here
+            f"a catalogue file names photos by path, but listing {shown(listing.listing_id)} holds "
+            "its photo's bytes. Save the photo and pass its path."
+        )
+    photo = (root / listing.image).resolve()
+    if not photo.is_relative_to(root):
+        raise ValueError(
+            f"photos must lie in the image folder {root}, but listing "
+            f"{shown(listing.listing_id)} has {photo}. Pass a folder that holds them all."
+        )
+    return photo.relative_to(root).as_posix()

@@ -1,0 +1,76 @@
+"""TF-IDF over words and characters: the view that knows a brand or a model number by its letters."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from ..atomic import atomic_path
+
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "word": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
+    "character": {"analyzer": "char_wb", "ngram_range": (3, 5)},
+}
+
+
+def _vectorizer(kind: str, **more: Any) -> TfidfVectorizer:
+    return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **_SETTINGS[kind], **more)
+
+
+@dataclass(frozen=True)
+class Tfidf:
+    """Word 1-2-grams and character 3-5-grams, each half of unit length.
+
+    Character grams carry typos, inflections and scripts without spaces; word grams carry meaning.
+    """
+
+    vectorizers: tuple[TfidfVectorizer, ...]
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], max_features: int = 100_000) -> "Tfidf":
+        """Learn the vocabulary; grams seen in one text only are left out of the character half.
+
+        Raises
+        ------
+        ValueError
+            If no text holds a single word.
+        """
+        fitted = []
+        for kind in _SETTINGS:
+            rare = 2 if kind == "character" and len(texts) > 20 else 1
+            fitted.append(_vectorizer(kind, min_df=rare, max_features=max_features).fit(texts))
+        return cls(tuple(fitted))
+
+    def transform(self, texts: Sequence[str]) -> csr_matrix:
+        """Weigh texts; shape ``(n, vocabulary)``, sparse float32, rows of length 0 to 1."""
+        halves = [vectorizer.transform(texts) for vectorizer in self.vectorizers]
+        return csr_matrix(hstack(halves, format="csr") / np.float32(np.sqrt(len(halves))))
+
+    def save(self, path: Path) -> None:
+        """Write vocabularies and weights as JSON."""
+        halves = {
+            kind: {
+                "terms": [str(term) for term in vectorizer.get_feature_names_out()],
+                "idf": [round(float(weight), 6) for weight in vectorizer.idf_],
+            }
+            for kind, vectorizer in zip(_SETTINGS, self.vectorizers, strict=True)
+        }
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps(halves, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Tfidf":
+        """Read what `save` wrote."""
+        halves = json.loads(path.read_text(encoding="utf-8"))
+        loaded = []
+        for kind in _SETTINGS:
+            terms = halves[kind]["terms"]
+            vectorizer = _vectorizer(kind, vocabulary={term: i for i, term in enumerate(terms)})
+            vectorizer.idf_ = np.asarray(halves[kind]["idf"], dtype=np.float32)
+            loaded.append(vectorizer)
+        return cls(tuple(loaded))

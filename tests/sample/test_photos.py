@@ -1,0 +1,77 @@
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from shelfsure.sample.categories import CATEGORIES
+from shelfsure.sample.looks import PATTERNS, Look, cloth, draw_look
+from shelfsure.sample.outsiders import OUTSIDERS
+from shelfsure.sample.photos import EDITS, Photo, develop, picture
+
+LOOK = Look("blue", "ivory", "striped")
+
+
+def small(data: bytes) -> np.ndarray:
+    with Image.open(BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB").resize((32, 32)), dtype=float)
+
+
+@pytest.mark.parametrize("category", CATEGORIES, ids=lambda category: category.path)
+def test_draw_fills_a_good_part_of_its_square_and_varies(category) -> None:
+    drawings = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        drawing = category.draw(rng, draw_look(rng))
+        alpha = np.asarray(drawing)[..., 3]
+        assert drawing.mode == "RGBA"
+        assert 0.04 < (alpha > 0).mean() < 0.95
+        drawings.append(drawing.tobytes())
+    assert len(set(drawings)) == 6
+
+
+@pytest.mark.parametrize("name", OUTSIDERS)
+def test_outsiders_are_drawn(name: str, rng: np.random.Generator) -> None:
+    assert (np.asarray(OUTSIDERS[name](rng, LOOK))[..., 3] > 0).mean() > 0.1
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_cloth_shows_both_colours_unless_plain(pattern: str, rng: np.random.Generator) -> None:
+    look = Look("navy", "ivory", pattern)
+    colours = np.asarray(cloth(rng, look)).reshape(-1, 3)
+    assert (np.abs(colours - np.array(look.main)).max(axis=1) < 8).any()
+    assert (len(np.unique(colours, axis=0)) == 1) == (pattern == "plain")
+
+
+def test_develop_repeats_itself_and_follows_its_seed() -> None:
+    photo = Photo("Kitchen > Mugs", (1, 2), LOOK, 88)
+    assert develop(photo) == develop(photo)
+    assert develop(photo) != develop(replace(photo, seed=(1, 3)))
+
+
+def test_develop_recolours_the_product_and_leaves_the_scene() -> None:
+    subject = "Clothing > Dresses"
+    one, other = (
+        np.asarray(picture(Photo(subject, (4, 2), Look(colour, "ivory", "plain"), 90)), dtype=int)
+        for colour in ("navy", "mustard")
+    )
+    changed = np.abs(one - other).max(axis=2) > 12
+    assert 0.02 < changed.mean() < 0.7
+    corners = changed[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.sum() <= 1
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_develop_edits_stay_close_to_their_source(edit: str) -> None:
+    photo = Photo("Home > Clocks", (9, 9), LOOK, 88)
+    source, copy = develop(photo), develop(replace(photo, edit=edit))
+    others = [develop(replace(photo, seed=(9, n))) for n in (3, 4, 5)]
+    assert copy != source
+
+    def distance(data: bytes) -> float:
+        view = small(data)
+        return min(float(np.abs(small(source) - v).mean()) for v in (view, view[:, ::-1]))
+
+    assert distance(copy) < 45
+    if edit not in ("brightened", "darkened"):
+        assert distance(copy) < min(distance(other) for other in others)
