@@ -1,0 +1,47 @@
+"""Shelfsure: be sure what goes on the shelf.
+
+>>> from shelfsure import Listing
+>>> Listing(listing_id="7", title="Blue cotton towel").title
+'Blue cotton towel'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import ShelfsureError
+    from .listings.catalog import Catalog, read_catalog
+    from .listings.listing import Listing
+    from .pipeline import ListingPipeline
+    from .verdict import Guess, Verdict
+
+__all__ = [
+    "Catalog",
+    "Guess",
+    "Listing",
+    "ListingPipeline",
+    "ShelfsureError",
+    "Verdict",
+    "read_catalog",
+]
+
+_HOME = {
+    "Catalog": ".listings.catalog",
+    "Guess": ".verdict",
+    "Listing": ".listings.listing",
+    "ListingPipeline": ".pipeline",
+    "ShelfsureError": ".errors",
+    "Verdict": ".verdict",
+    "read_catalog": ".listings.catalog",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: torch takes seconds, and `shelfsure --help` needs none of it."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -88,7 +88,7 @@ class EmbeddingCache:
         return found
 
     def write(self, encoder: str, vectors: Mapping[str, Floats]) -> None:
-        """Keep vectors (content hash -> shape ``(dim,)``), then make room if the bound is passed."""
+        """Keep vectors (content hash -> shape ``(dim,)``); make room if the bound is passed."""
         now = time.time()
         with self._connect() as db:
             db.executemany(

@@ -63,7 +63,7 @@ class Config(_Section):
     description: bool = True
     fusion: Literal["pool", "concatenation", "stacking"] = "pool"
     calibration: Literal["cross", "split"] = "cross"
-    n_folds: Annotated[int, Field(ge=2, le=20)] = 5
+    n_folds: Annotated[int, Field(ge=3, le=20)] = 5
     seed: Annotated[int, Field(ge=0)] = 0
 
 

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -15,11 +15,15 @@ from tqdm import tqdm
 
 from .arrays import Floats
 from .cache import EmbeddingCache
+from .config import Config
+from .device import pick_device, pick_precision
 from .errors import PhotoError
 from .fusion.views import View
+from .listings.catalog import Catalog
 from .listings.listing import Listing
 from .text.clean import clean_text
-from .vision.encoder import PhotoLimits
+from .text.encoder import SentenceEncoder
+from .vision.encoder import PhotoEncoder, PhotoLimits
 from .vision.load import photo_bytes
 
 T = TypeVar("T")
@@ -44,7 +48,7 @@ class TextEncoder(Protocol):
 
 
 class ImageEncoder(Protocol):
-    """Anything that turns photos into unit vectors, in two steps: threads prepare, a model encodes."""
+    """Anything that turns photos into unit vectors: threads prepare, a model encodes."""
 
     dim: int
     fingerprint: str
@@ -82,6 +86,18 @@ class Embedded:
     photo_hashes: list[str | None]
     problems: dict[int, str]
 
+    def take(self, rows: Sequence[int]) -> "Embedded":
+        """Keep some rows, none of which has a problem."""
+        return Embedded(
+            photo=self.photo.take(rows),
+            title=self.title.take(rows),
+            description=self.description.take(rows),
+            titles=[self.titles[row] for row in rows],
+            descriptions=[self.descriptions[row] for row in rows],
+            photo_hashes=[self.photo_hashes[row] for row in rows],
+            problems={},
+        )
+
 
 @dataclass(frozen=True)
 class Embedder:
@@ -98,7 +114,7 @@ class Embedder:
     photos: ImageEncoder
     texts: TextEncoder
     cache: EmbeddingCache | None = None
-    limits: PhotoLimits = PhotoLimits()
+    limits: PhotoLimits = field(default_factory=PhotoLimits)
     progress: bool = False
 
     def embed(self, listings: Sequence[Listing], *, description: bool = True) -> Embedded:
@@ -175,6 +191,47 @@ class Embedder:
         """Show a bar only where there is work to watch."""
         hidden = None if self.progress and initial < total else True
         return tqdm(total=total, initial=initial, desc=f"Embedding {what}", disable=hidden)
+
+
+def set_problems_aside(catalog: Catalog, embedded: Embedded) -> tuple[Catalog, Embedded]:
+    """Reject the rows whose photo couldn't be used."""
+    if not embedded.problems:
+        return catalog, embedded
+    good = [row for row in range(len(catalog.listings)) if row not in embedded.problems]
+    reasons = {
+        catalog.rows[row]: f"unusable photo: {why}" for row, why in embedded.problems.items()
+    }
+    return catalog.reject(reasons), embedded.take(good)
+
+
+def load_embedder(
+    config: Config,
+    *,
+    device: str,
+    cache: EmbeddingCache | None,
+    limits: PhotoLimits,
+    progress: bool,
+) -> Embedder:
+    """Load both encoders as configured.
+
+    Raises
+    ------
+    WeightsError
+        If weights can't be had, within 20 s.
+    """
+    device = pick_device(device)
+    image, text = config.image, config.text
+    photos = PhotoEncoder.load(
+        image.weights,
+        side_px=image.side_px,
+        crop_mode=image.crop_mode,
+        device=device,
+        precision=pick_precision(image.precision, device),
+    )
+    texts = SentenceEncoder.load(
+        text.weights, device=device, precision=pick_precision(text.precision, device)
+    )
+    return Embedder(photos, texts, cache, limits, progress)
 
 
 def _view(keys: Sequence[str | None], vectors: dict[str, Floats], dim: int) -> View:

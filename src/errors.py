@@ -1,4 +1,4 @@
-"""Everything that Shelfsure raises on purpose; each message says what must hold, what came, what to do.
+"""Everything that Shelfsure raises on purpose: what must hold, what came, what to do.
 
 ShelfsureError
 ├── ConfigError               a configuration file or option is wrong
@@ -11,6 +11,7 @@ ShelfsureError
 ├── TrainingError             these listings can't train a model
 ├── CalibrationError          these listings can't calibrate one
 ├── CacheError                the embedding cache can't be opened
+├── TrackingError             a run can't be logged
 └── BundleError               a saved pipeline can't be used
     ├── BundleIncompleteError     a file is missing, or it was never finished
     ├── BundleChangedError        a file isn't what was saved
@@ -61,6 +62,10 @@ class CalibrationError(ShelfsureError):
 
 class CacheError(ShelfsureError):
     """The embedding cache can't be opened."""
+
+
+class TrackingError(ShelfsureError):
+    """A run can't be logged to its MLflow store."""
 
 
 class BundleError(ShelfsureError):

@@ -129,9 +129,7 @@ class LateFusion:
             experts = [answers[name][rows] for name in names]
             fitted = fit_weights(experts, labels[rows])
             weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
-            held_out[pattern] = HeldOut(
-                rows, cross_fitted_pool(experts, labels[rows], folds[rows])
-            )
+            held_out[pattern] = HeldOut(rows, cross_fitted_pool(experts, labels[rows], folds[rows]))
         return cls(heads, weights, log_shares(labels, n_categories)), held_out
 
     def log_probabilities(self, views: Views) -> Floats:

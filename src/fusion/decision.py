@@ -5,6 +5,7 @@ exact binomial test, until one fails. Several starting points share the allowed 
 label among the surest answers doesn't end the search.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from scipy.stats import beta
 
 from ..arrays import Bools, Floats
 from ..errors import CalibrationError
+from .views import Modalities
 
 STARTS = (0.3, 0.6, 0.8, 0.9)
 """Shares of the listings that are accepted where a search begins."""
@@ -50,8 +52,31 @@ class AcceptRule:
         """Decide; the shape of `probability` is kept."""
         return np.asarray(probability >= self.threshold)
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+
+@dataclass(frozen=True)
+class Rules:
+    """One accept rule for each pattern of modalities and each level of the category path."""
+
+    by_pattern: Mapping[Modalities, tuple[AcceptRule, ...]]
+
+    def for_pattern(self, pattern: Modalities) -> tuple[AcceptRule, ...]:
+        """Rules from the first level to the deepest; empty (accept nothing) if none was fitted."""
+        return self.by_pattern.get(pattern, ())
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [
+            {"modalities": sorted(pattern), "levels": [asdict(rule) for rule in rules]}
+            for pattern, rules in self.by_pattern.items()
+        ]
+
+    @classmethod
+    def from_json(cls, values: Sequence[Mapping[str, Any]]) -> "Rules":
+        return cls(
+            {
+                frozenset(v["modalities"]): tuple(AcceptRule(**rule) for rule in v["levels"])
+                for v in values
+            }
+        )
 
 
 NEVER = 2.0

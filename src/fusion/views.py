@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
 from ..arrays import Bools, Floats
 
@@ -36,6 +36,12 @@ class View:
                 f"A view's features and mask must have as many rows, "
                 f"got {self.features.shape[0]} and {self.present.shape[0]}."
             )
+
+    def dense(self) -> Floats | None:
+        """Give the features as a plain array; None if no listing has this view."""
+        if not self.present.any():
+            return None
+        return self.features.toarray() if issparse(self.features) else self.features
 
     def take(self, rows: Any) -> "View":
         """Keep some rows (indices or a mask)."""

@@ -9,12 +9,12 @@ _SPACE = re.compile(r"\s+")
 
 
 def clean_text(text: str | None) -> str:
-    """Unescape HTML, drop tags, compose Unicode (NFKC), collapse white space.
+    r"""Unescape HTML, drop tags, compose Unicode (NFKC), collapse white space.
 
     Letters, case, digits and emoji stay: encoders use them. The empty string means "nothing
     there". What the seller wrote is kept elsewhere; only encoders see this form.
 
-    >>> clean_text("Cotton&nbsp;<b>Towel</b> \\n ½ price")
+    >>> clean_text("Cotton&nbsp;<b>Towel</b> \n ½ price")
     'Cotton Towel 1⁄2 price'
     """
     if not text:

@@ -69,7 +69,9 @@ class SentenceEncoder:
             If the weights can't be had, within 20 s.
         """
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # half a second of loading needs no bar of its own
         options: dict[str, Any] = {"device": pick_device(device)}
         if weights == "starter":
             folder = package_folder(STARTER_PACKAGE) / "model"
@@ -84,9 +86,7 @@ class SentenceEncoder:
                 )
         else:
             source = weights if "/" in weights else f"sentence-transformers/{weights}"
-            options["local_files_only"] = require_hub_files(
-                source, ["modules.json", "config.json"]
-            )
+            options["local_files_only"] = require_hub_files(source, ["modules.json", "config.json"])
         try:
             # safetensors only: a pickled checkpoint could run code
             model = SentenceTransformer(

@@ -1,4 +1,4 @@
-"""TF-IDF over words and characters: the view that knows a brand or a model number by its letters."""
+"""TF-IDF over words and characters: knows a brand or a model number by its letters."""
 
 import json
 from collections.abc import Sequence
@@ -32,8 +32,10 @@ class Tfidf:
     vectorizers: tuple[TfidfVectorizer, ...]
 
     @classmethod
-    def fit(cls, texts: Sequence[str], max_features: int = 100_000) -> "Tfidf":
+    def fit(cls, texts: Sequence[str], max_features: int = 15_000) -> "Tfidf":
         """Learn the vocabulary; grams seen in one text only are left out of the character half.
+
+        Each half keeps its `max_features` most frequent grams, which bounds the bundle's size.
 
         Raises
         ------

@@ -1,0 +1,292 @@
+"""The command line: one thin function a command; what is heavy is imported inside."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import ShelfsureError, TrackingError
+from .options import Reading, reads_listings
+from .tracking import LOCAL_STORE, log_run
+
+if TYPE_CHECKING:
+    from .pipeline import ListingPipeline
+
+app = typer.Typer(
+    name="shelfsure",
+    help="Be sure what goes on the shelf: photo and title in, a calibrated verdict out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cache_app = typer.Typer(no_args_is_help=True, help="The cache of embeddings.")
+app.add_typer(cache_app, name="cache")
+
+CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
+BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]
+Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
+
+
+@app.command()
+@reads_listings
+def train(
+    catalogue: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    reading: Reading,
+    config: Annotated[str, typer.Option(help="starter, full, or a YAML file.")] = "starter",
+    levels: Annotated[int | None, typer.Option(help="Category levels to predict.", min=1)] = None,
+    min_examples: Annotated[
+        int | None, typer.Option(help="Leave out categories with fewer listings.", min=2)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    overwrite: Overwrite = False,
+    mlflow: Mlflow = LOCAL_STORE,
+) -> None:
+    """Train on a labelled catalogue and save a bundle."""
+    from .bundle import check_destination
+    from .config import load_config, parse_config
+    from .embedding import load_embedder
+    from .training import resolve
+    from .training import train as fit
+
+    check_destination(out, overwrite=overwrite)
+    given = {"levels": levels, "min_examples": min_examples, "seed": seed}
+    chosen = load_config(config).model_dump() | {k: v for k, v in given.items() if v is not None}
+    settings = resolve(parse_config(chosen, "The configuration"), reading.device)
+    catalog = reading.catalog(catalogue, need_category=True)
+    embedder = load_embedder(
+        settings,
+        device=reading.device,
+        cache=reading.cache(),
+        limits=reading.limits(),
+        progress=True,
+    )
+    result = fit(catalog, embedder, settings)
+    pipeline = result.pipeline.save(out, overwrite=overwrite)
+    result.catalog.write_rejected(out.with_name(f"{out.name}-rejected.csv"))
+    _say(result.catalog.summary(), rejected=out.with_name(f"{out.name}-rejected.csv"))
+    _say_training(pipeline)
+    _say(f"Bundle {pipeline.version} is in {out}; its README.md says more.")
+    evidence = {"_".join(e["modalities"]): e for e in pipeline.facts["evidence"]}
+    log_run(
+        mlflow,
+        experiment="shelfsure-train",
+        name=out.name,
+        parameters=settings.model_dump() | {"catalogue": str(catalogue)},
+        metrics={"n_listings": pipeline.facts["n_listings"], "unseen": evidence},
+        files=out,
+    )
+
+
+@app.command()
+@reads_listings
+def predict(
+    bundle: BundleFolder,
+    listings: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Verdicts: .csv, .jsonl or .parquet.")],
+    reading: Reading,
+) -> None:
+    """Judge listings; every row of the file gets its line, rejected ones with the reason."""
+    from collections import Counter
+
+    from .serving.batch import check_suffix, judge, write_verdicts
+
+    check_suffix(out)
+    catalog = reading.catalog(listings, need_category=False)
+    rows = judge(_load(bundle, reading), catalog)
+    write_verdicts(out, rows)
+    counts = Counter(verdict.decision for _, verdict in rows)
+    _say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
+
+
+@app.command()
+@reads_listings
+def evaluate(
+    bundle: BundleFolder,
+    listings: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")],
+    reading: Reading,
+    mlflow: Mlflow = LOCAL_STORE,
+) -> None:
+    """Compare fusion with photo and text alone on labelled listings; write a report."""
+    from rich.console import Console
+
+    from .evaluation.compare import compare
+    from .evaluation.evaluate import evaluate as answer
+    from .evaluation.evaluate import thumbnails
+    from .evaluation.report import write_report
+    from .evaluation.tables import comparison_table
+
+    catalog = reading.catalog(listings, need_category=True)
+    pipeline = _load(bundle, reading)
+    evaluation, catalog = answer(pipeline, catalog)
+    header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
+    page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
+    catalog.write_rejected(out / "rejected.csv")
+    metrics = compare(evaluation)
+    _say(catalog.summary(), rejected=out / "rejected.csv")
+    Console().print(comparison_table(metrics))
+    _say(_accepted(metrics["accepted"]))
+    _say(f"The report is {page}.")
+    log_run(
+        mlflow,
+        experiment="shelfsure-evaluate",
+        name=f"{bundle.name}-{listings.stem}",
+        parameters={"bundle": str(bundle), "version": pipeline.version, "listings": str(listings)},
+        metrics=metrics,
+        files=out,
+    )
+
+
+@app.command()
+@reads_listings
+def split(
+    catalogue: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder for train.csv and test.csv.")],
+    reading: Reading,
+    test_fraction: Annotated[float, typer.Option(min=0.01, max=0.99)] = 0.25,
+    levels: Annotated[int, typer.Option(help="Category levels to keep in proportion.")] = 2,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Split a catalogue so that no duplicate of a training listing is in the test part."""
+    from .config import PROFILES
+    from .embedding import load_embedder, set_problems_aside
+    from .listings.export import write_listings
+    from .listings.listing import category_prefix
+    from .listings.splits import duplicate_groups, split_indices
+
+    catalog = reading.catalog(catalogue, need_category=True)
+    embedder = load_embedder(
+        PROFILES["starter"],
+        device=reading.device,
+        cache=reading.cache(),
+        limits=reading.limits(),
+        progress=True,
+    )
+    embedded = embedder.embed(catalog.listings, description=False)
+    catalog, embedded = set_problems_aside(catalog, embedded)
+    groups = duplicate_groups(
+        embedded.photo_hashes,
+        [title or None for title in embedded.titles],
+        embedded.photo.dense(),
+        has_photo=embedded.photo.present,
+    )
+    names = [category_prefix(item.category or "", levels) for item in catalog.listings]
+    shares = {"train": 1 - test_fraction, "test": test_fraction}
+    root = reading.image_root or catalogue.parent
+    for name, rows in split_indices(names, groups, shares, seed).items():
+        path = out / f"{name}.csv"
+        write_listings(path, [catalog.listings[row] for row in rows], root)
+        elsewhere = "" if out.resolve() == root.resolve() else f"; read it with --image-root {root}"
+        _say(f"{path}: {len(rows):,} listings{elsewhere}")
+    catalog.write_rejected(out / "rejected.csv")
+    _say(catalog.summary(), rejected=out / "rejected.csv")
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="A new folder.")],
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    sheet: Annotated[Path | None, typer.Option(help="Also draw a contact sheet (PNG).")] = None,
+) -> None:
+    """Draw a small synthetic catalogue to try everything on."""
+    from .sample import contact_sheet, write_sample
+
+    summary = write_sample(directory, seed=seed)
+    _say(
+        f"{summary.n_listings} listings, {summary.n_uploads} new uploads and "
+        f"{summary.n_outside} outside photos are in {summary.directory}; truth.csv says what is "
+        f"what ({summary.n_near_duplicates} near-duplicates, {summary.n_variants} variants, "
+        f"{summary.n_outsiders} outsiders, {summary.n_missing_titles} without a title, "
+        f"{summary.n_missing_photos} without a photo)."
+    )
+    if sheet:
+        _say(f"Contact sheet: {contact_sheet(directory, sheet)}")
+
+
+@cache_app.command("info")
+def cache_info() -> None:
+    """Say where the cache is and what it holds."""
+    from .cache import EmbeddingCache
+
+    info = EmbeddingCache().info()
+    _say(
+        f"{info.path}: {info.n_vectors:,} vectors of {info.n_encoders} encoder settings, "
+        f"{info.n_bytes / 1e6:,.1f} of at most {info.max_bytes / 1e6:,.0f} MB"
+    )
+
+
+@cache_app.command("clear")
+def cache_clear() -> None:
+    """Remove every cached embedding; they are computed again when needed."""
+    from .cache import EmbeddingCache
+
+    _say(f"{EmbeddingCache().clear():,} vectors removed.")
+
+
+def _load(bundle: Path, reading: Reading) -> "ListingPipeline":
+    from .pipeline import ListingPipeline
+
+    return ListingPipeline.load(
+        bundle,
+        device=reading.device,
+        cache=reading.cache(),
+        limits=reading.limits(),
+        progress=True,
+    )
+
+
+def _say_training(pipeline: "ListingPipeline") -> None:
+    facts, promise = pipeline.facts, pipeline.config.accept
+    if facts["left_out"]:
+        named = ", ".join(f"{name} ({n})" for name, n in facts["left_out"].items())
+        _say(
+            f"Warning: {len(facts['left_out'])} categories have fewer than "
+            f"{pipeline.config.min_examples} listings and were left out: {named}"
+        )
+    full = max(facts["evidence"], key=lambda e: len(e["modalities"]))
+    _say(
+        f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings; of unseen ones "
+        f"with {' and '.join(full['modalities'])}, {full['top1']:.1%} came out right."
+    )
+    rule: Mapping[str, Any] = full["accept"]
+    if rule["threshold"] > 1:
+        _say(
+            f"Warning: no cut-off reaches {promise.target_precision:.0%} precision with "
+            f"{promise.confidence:.0%} confidence, so everything goes to review. Add listings, or "
+            "lower accept.target_precision in the configuration."
+        )
+    else:
+        _say(
+            f"Expected: {rule['coverage']:.0%} accepted without a look, at least "
+            f"{promise.target_precision:.0%} of them right ({promise.confidence:.0%} confidence)."
+        )
+
+
+def _accepted(accepted: Mapping[str, Any]) -> str:
+    if not accepted["n"]:
+        return "Nothing was accepted: no answer reached its cut-off."
+    return (
+        f"Accepted {accepted['coverage']:.1%} of the listings; {accepted['precision']:.1%} of them "
+        f"were right (promised: {accepted['target_precision']:.0%})."
+    )
+
+
+def _say(text: str, rejected: Path | None = None) -> None:
+    typer.echo(f"{text}; reasons in {rejected}" if rejected and " 0 rejected" not in text else text)
+
+
+def main() -> None:
+    """Run a command; an expected error is one clear message, not a stack trace."""
+    try:
+        app()
+    except TrackingError as error:
+        typer.echo(f"Warning: {error}", err=True)
+        sys.exit(3)
+    except ShelfsureError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)

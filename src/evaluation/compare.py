@@ -1,0 +1,203 @@
+"""Fusion against each single view on the same listings, in numbers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Bools, Floats, Ints
+from .arms import FUSION
+from .intervals import mcnemar_p, paired_bootstrap, precision_lower_bound, wilson_interval
+from .metrics import expected_calibration_error, log_loss, macro_f1, top_k_accuracy, weighted_f1
+
+
+@dataclass(frozen=True)
+class ArmPredictions:
+    """What one arm says about every listing.
+
+    Parameters
+    ----------
+    probabilities
+        Shape ``(n_listings, n_categories)``, rows sum to 1.
+    answered
+        Shape ``(n_listings,)``; false where the arm's views are all missing: its row of
+        probabilities then holds the class prior.
+    """
+
+    probabilities: Floats
+    answered: Bools
+
+
+@dataclass(frozen=True)
+class EvaluationInput:
+    """Everything an evaluation needs, checked on construction.
+
+    Parameters
+    ----------
+    listing_ids, titles
+        Length ``n_listings``, as in the catalogue.
+    categories
+        Length ``n_listings``, the true category, cut to the model's levels. One that isn't among
+        `class_names` (too few examples in training) is an unknown category.
+    class_names
+        Length ``n_categories``, the columns' names, each one once.
+    arms
+        Name to predictions; ``"fusion"`` must be there, others as far as they exist.
+    accepted
+        Shape ``(n_listings,)``; the fused verdict was accepted without review.
+    levels
+        How many levels of the category path the model predicts.
+    target_precision
+        The share of right answers that auto-accept was set up for, above 0 and up to 1.
+    """
+
+    listing_ids: Sequence[str]
+    titles: Sequence[str]
+    categories: Sequence[str]
+    class_names: Sequence[str]
+    arms: Mapping[str, ArmPredictions]
+    accepted: Bools
+    levels: int
+    target_precision: float
+
+    def __post_init__(self) -> None:
+        n = len(self.listing_ids)
+        if not len(self.titles) == len(self.categories) == n:
+            raise ValueError(
+                f"titles and categories must have one entry a listing, {n}, but have "
+                f"{len(self.titles)} and {len(self.categories)}."
+            )
+        _require_mask("accepted", self.accepted, n)
+        if twice := [name for name, n in Counter(self.class_names).items() if n > 1]:
+            raise ValueError(f"class_names must hold each category once, but repeats {twice[:3]}.")
+        if FUSION not in self.arms:
+            raise ValueError(f"arms must hold {FUSION!r}, but holds {sorted(self.arms)}.")
+        for name, arm in self.arms.items():
+            _require_probabilities(name, arm.probabilities, (n, len(self.class_names)))
+            _require_mask(f"arms[{name!r}].answered", arm.answered, n)
+        if not 0 < self.target_precision <= 1:
+            raise ValueError(
+                f"target_precision must lie in (0, 1], but is {self.target_precision}."
+            )
+        if not np.any(self.known):
+            raise ValueError(
+                "At least one listing's category must be among class_names, but none of "
+                f"{sorted(set(self.categories))[:3]} is among {list(self.class_names)[:3]}... "
+                f"Were the categories cut to the model's {self.levels} level(s)?"
+            )
+
+    @cached_property
+    def labels(self) -> Ints:
+        """Shape ``(n_listings,)``: the true category's column, -1 where it is unknown."""
+        column = {name: i for i, name in enumerate(self.class_names)}
+        return np.array([column.get(category, -1) for category in self.categories], dtype=np.intp)
+
+    @cached_property
+    def known(self) -> Bools:
+        """Shape ``(n_listings,)``: the true category is one that the model can answer."""
+        return self.labels >= 0
+
+    def predicted(self, arm: str) -> Ints:
+        """Columns that `arm` finds most probable, shape ``(n_listings,)``."""
+        columns: Ints = self.arms[arm].probabilities.argmax(axis=1)
+        return columns
+
+    def confidence(self, arm: str) -> Floats:
+        """Probabilities of those answers, shape ``(n_listings,)``."""
+        largest: Floats = self.arms[arm].probabilities.max(axis=1)
+        return largest
+
+    def correct(self, arm: str) -> Bools:
+        """Where `arm` is right, shape ``(n_listings,)``; never on an unknown category."""
+        return np.equal(self.predicted(arm), self.labels)
+
+
+def compare(evaluation: EvaluationInput) -> dict[str, Any]:
+    """Measure every arm, its difference to fusion, and what auto-accept lets through.
+
+    Arms are compared on the listings whose category the model knows, the same ones for each arm:
+    where an arm's view is missing, its class prior answers. No arm can be right on an unknown
+    category, so it says nothing about which arm is better. Auto-accept is another matter: it meets
+    such listings in production, so there they count, and accepting one is an error.
+
+    Returns
+    -------
+    dict
+        Ready for strict JSON: ``None`` where a number doesn't exist (precision with nothing
+        accepted). Shares are 0 to 1, intervals 95 %, ``difference`` is fusion minus the other
+        arm, ``precision_low`` is a one-sided 95 % lower bound.
+    """
+    known = evaluation.known
+    fusion_correct = evaluation.correct(FUSION)[known]
+    return {
+        "n": len(known),
+        "n_unknown_category": int(np.sum(~known)),
+        "levels": evaluation.levels,
+        "arms": {arm: _measure(evaluation, arm) for arm in evaluation.arms},
+        "paired": {
+            f"{FUSION}_vs_{arm}": {
+                **paired_bootstrap(fusion_correct, evaluation.correct(arm)[known])._asdict(),
+                "mcnemar_p": mcnemar_p(fusion_correct, evaluation.correct(arm)[known]),
+            }
+            for arm in evaluation.arms
+            if arm != FUSION
+        },
+        "accepted": _measure_accepted(evaluation),
+    }
+
+
+def _measure(evaluation: EvaluationInput, arm: str) -> dict[str, Any]:
+    known = evaluation.known
+    labels = evaluation.labels[known]
+    probabilities = evaluation.arms[arm].probabilities[known]
+    predicted = evaluation.predicted(arm)[known]
+    low, high = wilson_interval(int(np.sum(predicted == labels)), len(labels))
+    return {
+        "top1": top_k_accuracy(probabilities, labels, 1),
+        "top1_low": low,
+        "top1_high": high,
+        "top5": top_k_accuracy(probabilities, labels, 5),
+        "macro_f1": macro_f1(predicted, labels),
+        "weighted_f1": weighted_f1(predicted, labels),
+        "ece": expected_calibration_error(probabilities, labels),
+        "log_loss": log_loss(probabilities, labels),
+        "n_answered": int(np.sum(evaluation.arms[arm].answered[known])),
+    }
+
+
+def _measure_accepted(evaluation: EvaluationInput) -> dict[str, Any]:
+    accepted = evaluation.accepted
+    n = int(np.sum(accepted))
+    n_right = int(np.sum(evaluation.correct(FUSION) & accepted))
+    return {
+        "precision": n_right / n if n else None,
+        "precision_low": precision_lower_bound(n_right, n) if n else None,
+        "coverage": n / len(accepted),
+        "target_precision": evaluation.target_precision,
+        "n": n,
+    }
+
+
+def _require_mask(name: str, mask: Bools, n: int) -> None:
+    if mask.shape != (n,) or mask.dtype != np.bool_:
+        raise ValueError(
+            f"{name} must be booleans of shape {(n,)}, but is {mask.dtype} of shape {mask.shape}."
+        )
+
+
+def _require_probabilities(arm: str, probabilities: Floats, shape: tuple[int, int]) -> None:
+    name = f"arms[{arm!r}].probabilities"
+    if probabilities.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, but has {probabilities.shape}.")
+    sums = probabilities.sum(axis=1)
+    # written so that NaN fails it too
+    bad = ~((np.abs(sums - 1) < 1e-3) & (probabilities >= 0).all(axis=1))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"{name} must be 0 or more and sum to 1 in each row, but row {row} starts "
+            f"{probabilities[row][:3]} and sums to {sums[row]:.4g}."
+        )

@@ -1,0 +1,97 @@
+"""Evaluate a pipeline on labelled listings: every arm on the same rows."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ..embedding import set_problems_aside
+from ..errors import CatalogError, PhotoError
+from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
+from ..listings.catalog import Catalog
+from ..listings.listing import category_prefix
+from ..vision.load import decode_photo, photo_bytes
+from .compare import ArmPredictions, EvaluationInput
+
+if TYPE_CHECKING:
+    from ..pipeline import ListingPipeline
+
+ARMS = {
+    "fusion": {PHOTO, TITLE, DESCRIPTION},
+    "image_only": {PHOTO},
+    "title_only": {TITLE},
+    "text_only": {TITLE, DESCRIPTION},
+}
+THUMBNAIL_PX = 240
+
+
+def evaluate(pipeline: "ListingPipeline", catalog: Catalog) -> tuple[EvaluationInput, Catalog]:
+    """Answer every listing by fusion, by its photo, by its title and by its text alone.
+
+    Parameters
+    ----------
+    catalog
+        Read with ``need_category=True``.
+
+    Returns
+    -------
+    EvaluationInput
+        For `compare` and `report.write_report`.
+    Catalog
+        Without the rows whose photo couldn't be used.
+
+    Raises
+    ------
+    CatalogError
+        If no row is left.
+    """
+    embedded = pipeline.embedder.embed(catalog.listings, description=pipeline.config.description)
+    catalog, embedded = set_problems_aside(catalog, embedded)
+    if not catalog.listings:
+        raise CatalogError(
+            f"Evaluation needs at least one usable row with a category, but {catalog.source} has "
+            f"none ({catalog.summary()}). Look at rejected.csv."
+        )
+    views = pipeline.views(embedded)
+    levels = pipeline.config.levels
+    evaluation = EvaluationInput(
+        listing_ids=[listing.listing_id for listing in catalog.listings],
+        titles=[listing.title or "" for listing in catalog.listings],
+        categories=[category_prefix(item.category or "", levels) for item in catalog.listings],
+        class_names=pipeline.class_names,
+        arms=_arms(pipeline, views),
+        accepted=np.array(pipeline.accepted(pipeline.predict_views(views))),
+        levels=levels,
+        target_precision=pipeline.config.accept.target_precision,
+    )
+    return evaluation, catalog
+
+
+def _arms(pipeline: "ListingPipeline", views: Views) -> dict[str, ArmPredictions]:
+    """One arm each that at least one row can answer."""
+    arms = {}
+    for name, modalities in ARMS.items():
+        seen = restrict(views, modalities)
+        answered = np.array([bool(pattern) for pattern in patterns(seen)])
+        if answered.any():
+            probabilities = np.exp(pipeline.classifier.log_probabilities(seen))
+            arms[name] = ArmPredictions(probabilities.astype(np.float64), answered)
+    return arms
+
+
+def thumbnails(catalog: Catalog) -> Callable[[int], Image.Image | None]:
+    """Give a function that decodes a listing's photo small; None where it has none."""
+
+    def thumbnail(row: int) -> Image.Image | None:
+        source = catalog.listings[row].image
+        if source is None:
+            return None
+        try:
+            image = decode_photo(photo_bytes(source), min_side_px=THUMBNAIL_PX).image
+        except PhotoError:  # it was readable a moment ago; a report lacks a picture, no more
+            return None
+        image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+        return image
+
+    return thumbnail

@@ -1,0 +1,174 @@
+"""An evaluation as files: numbers for programs, a page and a picture for people."""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+from plotly.offline import get_plotlyjs
+
+from ..atomic import atomic_path
+from . import category_plots, plots
+from .arms import FUSION, SINGLE_VIEWS, arm_colour, arm_label
+from .compare import EvaluationInput, compare
+from .picture import save_comparison
+from .tables import category_table, confusion_counts, difference_text, fusion_effect, row_table
+from .wording import headlines
+
+MAX_CATEGORIES = 40
+MAX_MISTAKES = 12
+MAX_BROKEN = 100
+_THUMBNAIL_PX = 240
+
+Photos = Callable[[int], Image.Image | None]
+
+
+def write_report(
+    evaluation: EvaluationInput,
+    out_dir: str | Path,
+    *,
+    photos: Photos | None,
+    header: Mapping[str, str],
+    title: str = "Shelfsure evaluation",
+) -> Path:
+    """Write the page ``report.html`` and what stands in it as files.
+
+    Those are ``per_category.csv``, ``rows.csv``, ``comparison.png`` and ``metrics.json``.
+    Each file appears whole or not at all. ``metrics.json`` of an earlier run goes first and comes
+    last: where it is, the other files belong to it.
+
+    Parameters
+    ----------
+    evaluation
+        The predictions to measure.
+    out_dir
+        Folder to write to; made if needed.
+    photos
+        The decoded photo of a row, or ``None`` where there is none; asked for at most 12 rows.
+        ``None``: a page without photos.
+    header
+        What the page says about its making, such as the model's version; shown as written.
+    title
+        Heading of the page.
+
+    Returns
+    -------
+    Path
+        The page: one file that needs no network and lets none of its contents run or load
+        anything.
+    """
+    out = Path(out_dir)
+    metrics = compare(evaluation)
+    page = _page(evaluation, metrics, photos, header, title)
+    numbers = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+    (out / "metrics.json").unlink(missing_ok=True)
+    with atomic_path(out / "per_category.csv") as path:
+        category_table(evaluation).to_csv(path, index=False)
+    with atomic_path(out / "rows.csv") as path:
+        row_table(evaluation).to_csv(path, index=False)
+    with atomic_path(out / "comparison.png") as path:
+        save_comparison(evaluation, metrics, path)
+    with atomic_path(out / "report.html") as path:
+        # a title may hold half a character, which UTF-8 can't; newlines are part of scripts' hashes
+        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+    with atomic_path(out / "metrics.json") as path:
+        path.write_text(numbers, encoding="utf-8")
+    return out / "report.html"
+
+
+def _page(
+    evaluation: EvaluationInput,
+    metrics: dict[str, Any],
+    photos: Photos | None,
+    header: Mapping[str, str],
+    title: str,
+) -> str:
+    counts = confusion_counts(evaluation)
+    shown = category_plots.categories_to_show(counts, MAX_CATEGORIES)
+    broke, rescued = fusion_effect(evaluation)
+    figures = {
+        "accuracy": plots.accuracy_figure(metrics),
+        "categories": category_plots.category_figure(category_table(evaluation), shown),
+        "confusion": category_plots.confusion_figure(counts, evaluation.class_names, shown),
+        "reliability": plots.reliability_figure(evaluation),
+        "coverage": plots.coverage_figure(evaluation, metrics),
+    }
+    if metrics["paired"]:
+        figures["difference"] = plots.difference_figure(metrics)
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals |= {"arm_label": arm_label, "arm_colour": arm_colour}
+    templates.filters["difference"] = difference_text
+    scripts = [get_plotlyjs(), templates.get_template("report_script.html.j2").render()]
+    return templates.get_template("report.html.j2").render(
+        title=title,
+        header=header,
+        metrics=metrics,
+        headlines=headlines(metrics, int(broke.sum()), int(rescued.sum())),
+        figures=figures,
+        n_categories=len(evaluation.class_names),
+        n_shown=len(shown),
+        mistakes=_mistakes(evaluation, photos),
+        broken=[_answers(evaluation, row) for row in np.flatnonzero(broke)[:MAX_BROKEN]],
+        n_broken=int(broke.sum()),
+        views=[arm for arm in SINGLE_VIEWS if arm in evaluation.arms],
+        scripts=[Markup(script) for script in scripts],  # noqa: S704  our own, nothing from a row
+        script_hashes=[_content_hash(script) for script in scripts],
+    )
+
+
+def _mistakes(evaluation: EvaluationInput, photos: Photos | None) -> list[dict[str, Any]]:
+    """Collect fusion's surest wrong answers among the categories that it knows."""
+    wrong = np.flatnonzero(evaluation.known & ~evaluation.correct(FUSION))
+    surest = wrong[np.argsort(-evaluation.confidence(FUSION)[wrong], kind="stable")]
+    mistakes = []
+    for row in surest[:MAX_MISTAKES]:
+        photo = photos(int(row)) if photos else None
+        thumbnail = _thumbnail(photo) if photo else None
+        mistakes.append(_answers(evaluation, row) | {"thumbnail": thumbnail})
+    return mistakes
+
+
+def _answers(evaluation: EvaluationInput, row: int) -> dict[str, Any]:
+    """Gather what the page says about one listing; an arm without its view has no answer."""
+    arms = {}
+    for arm, predictions in evaluation.arms.items():
+        if predictions.answered[row] or arm == FUSION:
+            column = int(predictions.probabilities[row].argmax())
+            arms[arm] = {
+                "answer": evaluation.class_names[column],
+                "probability": float(predictions.probabilities[row, column]),
+                "correct": column == evaluation.labels[row],
+            }
+    return {
+        "listing_id": evaluation.listing_ids[row],
+        "title": evaluation.titles[row],
+        "category": evaluation.categories[row],
+        "arms": arms,
+    }
+
+
+def _thumbnail(photo: Image.Image) -> str:
+    """Shrink a photo to a small JPEG data URI; re-encoding leaves its metadata behind."""
+    small = photo.convert("RGB")
+    small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=78)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _content_hash(script: str) -> str:
+    """Name a script by its content, so that the page's policy lets this one run and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

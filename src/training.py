@@ -1,0 +1,207 @@
+"""Training: a catalogue in, a calibrated pipeline out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .arrays import Floats, Ints
+from .config import Config
+from .device import pick_device, pick_precision
+from .embedding import Embedded, Embedder, set_problems_aside
+from .errors import TrainingError
+from .fusion.classifier import HeldOut
+from .fusion.decision import AcceptRule, Rules, fit_accept_rule
+from .fusion.hierarchy import ancestors, depth, sum_by_parent
+from .fusion.storage import METHODS
+from .fusion.views import DESCRIPTION, TITLE, Modalities, Views, modality, restrict, take
+from .listings.catalog import Catalog
+from .listings.listing import category_prefix
+from .listings.splits import duplicate_groups, group_folds, split_indices
+from .pipeline import ListingPipeline, build_views
+from .text.tfidf import Tfidf
+
+MIN_TEXTS = 30
+"""Fewer texts than this can't say which words tell categories apart."""
+CALIBRATION_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained pipeline, and the catalogue as it was used (more rows may be rejected)."""
+
+    pipeline: ListingPipeline
+    catalog: Catalog
+
+
+def resolve(config: Config, device: str) -> Config:
+    """Replace ``auto`` by what this machine does best, so that a bundle names what it ran on."""
+    place = pick_device(device)
+    image, text = config.image, config.text
+    return config.model_copy(
+        update={
+            "image": image.model_copy(update={"precision": pick_precision(image.precision, place)}),
+            "text": text.model_copy(update={"precision": pick_precision(text.precision, place)}),
+        }
+    )
+
+
+def train(catalog: Catalog, embedder: Embedder, config: Config) -> TrainingResult:
+    """Fit everything on a labelled catalogue.
+
+    Parameters
+    ----------
+    catalog
+        Read with ``need_category=True``.
+    embedder
+        The encoders that `config` names (see `embedding.load_embedder`).
+    config
+        Resolved (see `resolve`).
+
+    Raises
+    ------
+    TrainingError
+        If fewer than two categories have enough listings.
+    """
+    embedded = embedder.embed(catalog.listings, description=config.description)
+    catalog, embedded = set_problems_aside(catalog, embedded)
+    categories = [category_prefix(item.category or "", config.levels) for item in catalog.listings]
+    counts = Counter(categories)
+    class_names = tuple(sorted(name for name, n in counts.items() if n >= config.min_examples))
+    left_out = {n: counts[n] for n in sorted(counts) if counts[n] < config.min_examples}
+    if len(class_names) < 2:
+        raise TrainingError(
+            f"Training needs at least 2 categories with {config.min_examples} listings or more, "
+            f"but {len(class_names)} of {len(counts)} have them. Add listings, or lower "
+            "--min-examples or --levels."
+        )
+    column = {name: i for i, name in enumerate(class_names)}
+    kept = np.array([row for row, name in enumerate(categories) if name in column])
+    labels = np.array([column[categories[row]] for row in kept])
+    tfidf = _fit_tfidf(embedded, kept)
+    views = take(build_views(embedded, tfidf), kept)
+    groups = duplicate_groups(
+        [embedded.photo_hashes[row] for row in kept],
+        [embedded.titles[row] or None for row in kept],
+        views["photo"].dense(),
+        has_photo=views["photo"].present,
+    )
+    kept_names = [class_names[label] for label in labels]
+    fit = _fit_split if config.calibration == "split" else _fit_cross
+    classifier, held_out = fit(views, labels, kept_names, groups, len(class_names), config)
+    rules = Rules(
+        {
+            pattern: _rules(held, labels[held.rows], class_names, config)
+            for pattern, held in held_out.items()
+        }
+    )
+    facts = {
+        "n_listings": len(kept),
+        "n_left_out": len(catalog.listings) - len(kept),
+        "n_rejected": len(catalog.rejected),
+        "n_photos": int(views["photo"].present.sum()),
+        "n_titles": int(views["title_embedding"].present.sum()),
+        "n_descriptions": int(views["description_embedding"].present.sum()),
+        "n_duplicate_groups": int(len(labels) - groups.max() - 1),
+        "category_counts": {name: counts[name] for name in class_names},
+        "left_out": left_out,
+        "evidence": _evidence(held_out, labels, rules),
+    }
+    pipeline = ListingPipeline(embedder, tfidf, classifier, class_names, rules, config, facts)
+    return TrainingResult(pipeline, catalog)
+
+
+def _fit_tfidf(embedded: Embedded, rows: Ints) -> dict[str, Tfidf]:
+    fitted = {}
+    for part, texts in ((TITLE, embedded.titles), (DESCRIPTION, embedded.descriptions)):
+        there = [texts[row] for row in rows if texts[row]]
+        if len(there) >= MIN_TEXTS:
+            fitted[part] = Tfidf.fit(there)
+    return fitted
+
+
+def _fit_cross(
+    views: Views,
+    labels: Ints,
+    names: Sequence[str],
+    groups: Ints,
+    n_categories: int,
+    config: Config,
+) -> tuple[Any, dict[Modalities, HeldOut]]:
+    """Calibrate on every listing, each by models that haven't seen it nor its duplicates."""
+    folds = group_folds(names, groups, _n_folds(groups, config), config.seed)
+    return METHODS[config.fusion].fit(views, labels, n_categories, folds)
+
+
+def _fit_split(
+    views: Views,
+    labels: Ints,
+    names: Sequence[str],
+    groups: Ints,
+    n_categories: int,
+    config: Config,
+) -> tuple[Any, dict[Modalities, HeldOut]]:
+    """Calibrate on a fifth of the listings, which train nothing."""
+    shares = {"train": 1 - CALIBRATION_SHARE, "calibration": CALIBRATION_SHARE}
+    parts = split_indices(names, groups, shares, config.seed)
+    train, calibration = parts["train"], parts["calibration"]
+    own = [names[row] for row in train]
+    folds = group_folds(own, groups[train], _n_folds(groups[train], config), config.seed)
+    classifier, patterns = METHODS[config.fusion].fit(
+        take(views, train), labels[train], n_categories, folds
+    )
+    held_out = {}
+    for pattern in patterns:
+        present = [v.present for name, v in views.items() if modality(name) in pattern]
+        rows = calibration[np.all(present, axis=0)[calibration]]
+        if len(rows):
+            seen = take(restrict(views, pattern), rows)
+            held_out[pattern] = HeldOut(rows, classifier.log_probabilities(seen))
+    return classifier, held_out
+
+
+def _n_folds(groups: Ints, config: Config) -> int:
+    n_groups = len(np.unique(groups))
+    if n_groups < 3:
+        raise TrainingError(
+            f"Training needs at least 3 listings that aren't duplicates, got {n_groups}."
+        )
+    return min(config.n_folds, n_groups)
+
+
+def _rules(
+    held: HeldOut, labels: Ints, class_names: Sequence[str], config: Config
+) -> tuple[AcceptRule, ...]:
+    """Fit one accept rule a level, from the first to the deepest."""
+    probabilities: Floats = np.exp(held.log_probabilities)
+    rules = []
+    for level in range(1, min(config.levels, depth(class_names)) + 1):
+        parents, places = ancestors(class_names, level)
+        summed = sum_by_parent(probabilities, places, len(parents))
+        right = summed.argmax(axis=1) == np.array(places)[labels]
+        rules.append(
+            fit_accept_rule(
+                summed.max(axis=1),
+                right,
+                config.accept.target_precision,
+                config.accept.confidence,
+            )
+        )
+    return tuple(rules)
+
+
+def _evidence(
+    held_out: Mapping[Modalities, HeldOut], labels: Ints, rules: Rules
+) -> list[dict[str, Any]]:
+    """Say for each pattern of modalities how often unseen listings came out right."""
+    return [
+        {
+            "modalities": sorted(pattern),
+            "n": len(held.rows),
+            "top1": float((held.log_probabilities.argmax(axis=1) == labels[held.rows]).mean()),
+            "accept": asdict(rules.for_pattern(pattern)[-1]),
+        }
+        for pattern, held in sorted(held_out.items(), key=lambda item: (len(item[0]), *item[0]))
+    ]

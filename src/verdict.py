@@ -1,0 +1,94 @@
+"""The verdict: what Shelfsure says of one listing, the same object everywhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from .fusion.decision import AcceptRule
+
+Decision = Literal["accept", "review", "out_of_catalogue", "rejected"]
+Route = Literal["fusion", "image_only", "text_only", "zero_shot"]
+
+
+class Guess(BaseModel):
+    """A category and its calibrated probability, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    category: str
+    probability: float
+
+
+class Verdict(BaseModel):
+    """What is known of one listing, and why.
+
+    Parameters
+    ----------
+    listing_id
+        As uploaded.
+    category, probability
+        The best category's path and its calibrated probability; None for a rejected listing.
+    decision
+        ``accept`` (sure enough to go on the shelf), ``review`` (please check),
+        ``out_of_catalogue``, or ``rejected`` (couldn't be read; `reasons` say why).
+    route
+        Which evidence decided.
+    top_k
+        The best categories, most probable first.
+    sure_of
+        For ``review``: the deepest parent of the category that is sure enough by itself.
+    views
+        What each modality alone says; it shows which one decided, and where they disagree.
+    reasons
+        Why, in plain words.
+    model_version
+        The bundle that answered.
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    listing_id: str
+    category: str | None = None
+    probability: float | None = None
+    decision: Decision
+    route: Route | None = None
+    top_k: tuple[Guess, ...] = ()
+    sure_of: Guess | None = None
+    views: dict[str, Guess] = {}
+    reasons: tuple[str, ...] = ()
+    model_version: str = ""
+
+
+def explain(
+    best: Guess,
+    views: Mapping[str, Guess],
+    rules: Sequence[AcceptRule],
+    *,
+    accepted: bool,
+    sure_of: Guess | None,
+) -> tuple[str, ...]:
+    """Say in plain words why this decision was made."""
+    reasons = []
+    if accepted:
+        reasons.append(
+            f"Its probability {best.probability:.1%} reaches {rules[-1].threshold:.1%}, above "
+            f"which at least {rules[-1].target_precision:.0%} of answers are right."
+        )
+    elif not rules or rules[-1].threshold > 1:
+        reasons.append("Nothing is accepted on this evidence: no cut-off keeps the precision.")
+    else:
+        reasons.append(
+            f"Its probability {best.probability:.1%} is below {rules[-1].threshold:.1%}, "
+            "the cut-off for accepting without a look."
+        )
+    if sure_of:
+        reasons.append(f"Sure of {sure_of.category} ({sure_of.probability:.1%}).")
+    differing = [
+        f"the {part} alone says {guess.category} ({guess.probability:.0%})"
+        for part, guess in views.items()
+        if guess.category != best.category
+    ]
+    if differing:
+        reasons.append("; ".join(differing).capitalize() + ".")
+    return tuple(reasons)
