@@ -27,7 +27,7 @@ class Reading:
 
     image_root: Annotated[
         Path | None,
-        typer.Option(help="Folder of the photos; by default the file's own.", rich_help_panel=_PHOTOS),
+        typer.Option(help="Folder of the photos (default: the file's)", rich_help_panel=_PHOTOS),
     ] = None
     max_pixels: Annotated[
         int, typer.Option(help="Refuse photos with more pixels.", min=1, rich_help_panel=_PHOTOS)

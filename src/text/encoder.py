@@ -71,7 +71,8 @@ class SentenceEncoder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()  # half a second of loading needs no bar of its own
+        # half a second of loading needs no bar of its own
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         options: dict[str, Any] = {"device": pick_device(device)}
         if weights == "starter":
             folder = package_folder(STARTER_PACKAGE) / "model"
