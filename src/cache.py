@@ -112,7 +112,7 @@ class EmbeddingCache:
         """Remove every vector and give the disk space back; the number removed."""
         with self._connect() as db:
             removed = db.execute("DELETE FROM embeddings").rowcount
-        with closing(sqlite3.connect(self.path, timeout=60)) as db:
+        with self._connect() as db:  # anew: no transaction may be open around it
             db.execute("VACUUM")
         return int(removed)
 

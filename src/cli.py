@@ -1,17 +1,19 @@
 """The command line: one thin function a command; what is heavy is imported inside."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_retrieval import classify, duplicates, index_app, taxonomy_app
 from .errors import ShelfsureError, TrackingError
 from .options import Reading, reads_listings
 from .tracking import LOCAL_STORE, log_run
 
 if TYPE_CHECKING:
+    from .listings.listing import Listing
     from .pipeline import ListingPipeline
 
 app = typer.Typer(
@@ -23,11 +25,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cache_app = typer.Typer(no_args_is_help=True, help="The cache of embeddings.")
-app.add_typer(cache_app, name="cache")
 
 CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]
+Outside = Annotated[
+    Path | None, typer.Option(help="Folder of photos that the catalogue doesn't sell.")
+]
 Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
 
 
@@ -43,6 +47,7 @@ def train(
         int | None, typer.Option(help="Leave out categories with fewer listings.", min=2)
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
+    outside: Outside = None,
     overwrite: Overwrite = False,
     mlflow: Mlflow = LOCAL_STORE,
 ) -> None:
@@ -65,7 +70,8 @@ def train(
         limits=reading.limits(),
         progress=True,
     )
-    result = fit(catalog, embedder, settings)
+    strangers = _outside(outside)
+    result = fit(catalog, embedder, settings, outside=strangers, device=reading.device)
     pipeline = result.pipeline.save(out, overwrite=overwrite)
     result.catalog.write_rejected(out.with_name(f"{out.name}-rejected.csv"))
     _say(result.catalog.summary(), rejected=out.with_name(f"{out.name}-rejected.csv"))
@@ -110,6 +116,7 @@ def evaluate(
     listings: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder of the report.")],
     reading: Reading,
+    outside: Outside = None,
     mlflow: Mlflow = LOCAL_STORE,
 ) -> None:
     """Compare fusion with photo and text alone on labelled listings; write a report."""
@@ -123,7 +130,7 @@ def evaluate(
 
     catalog = reading.catalog(listings, need_category=True)
     pipeline = _load(bundle, reading)
-    evaluation, catalog = answer(pipeline, catalog)
+    evaluation, catalog = answer(pipeline, catalog, outside=_outside(outside))
     header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
     page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
     catalog.write_rejected(out / "rejected.csv")
@@ -131,6 +138,12 @@ def evaluate(
     _say(catalog.summary(), rejected=out / "rejected.csv")
     Console().print(comparison_table(metrics))
     _say(_accepted(metrics["accepted"]))
+    if ood := metrics.get("ood"):
+        _say(
+            f"Out of catalogue: {ood['refused_outside']:.1%} of {ood['n_outside']} outside photos "
+            f"refused, and {ood['refused_inside']:.1%} of the catalogue's listings; "
+            f"AUROC {ood['auroc']:.3f}, FPR95 {ood['fpr95']:.3f} (photos alone)."
+        )
     _say(f"The report is {page}.")
     log_run(
         mlflow,
@@ -208,6 +221,13 @@ def sample(
         _say(f"Contact sheet: {contact_sheet(directory, sheet)}")
 
 
+app.command()(duplicates)
+app.command()(classify)
+app.add_typer(index_app, name="index")
+app.add_typer(taxonomy_app, name="taxonomy")
+app.add_typer(cache_app, name="cache")
+
+
 @cache_app.command("info")
 def cache_info() -> None:
     """Say where the cache is and what it holds."""
@@ -240,6 +260,12 @@ def _load(bundle: Path, reading: Reading) -> "ListingPipeline":
     )
 
 
+def _outside(folder: Path | None) -> "Sequence[Listing]":
+    from .listings.photos import photos_in
+
+    return photos_in(folder) if folder else ()
+
+
 def _say_training(pipeline: "ListingPipeline") -> None:
     facts, promise = pipeline.facts, pipeline.config.accept
     if facts["left_out"]:
@@ -256,14 +282,14 @@ def _say_training(pipeline: "ListingPipeline") -> None:
     rule: Mapping[str, Any] = full["accept"]
     if rule["threshold"] > 1:
         _say(
-            f"Warning: no cut-off reaches {promise.target_precision:.0%} precision with "
-            f"{promise.confidence:.0%} confidence, so everything goes to review. Add listings, or "
+            f"Warning: no cut-off reaches {promise.target_precision:.1%} precision with "
+            f"{promise.confidence:.1%} confidence, so everything goes to review. Add listings, or "
             "lower accept.target_precision in the configuration."
         )
     else:
         _say(
             f"Expected: {rule['coverage']:.0%} accepted without a look, at least "
-            f"{promise.target_precision:.0%} of them right ({promise.confidence:.0%} confidence)."
+            f"{promise.target_precision:.1%} of them right ({promise.confidence:.1%} confidence)."
         )
 
 
@@ -272,7 +298,7 @@ def _accepted(accepted: Mapping[str, Any]) -> str:
         return "Nothing was accepted: no answer reached its cut-off."
     return (
         f"Accepted {accepted['coverage']:.1%} of the listings; {accepted['precision']:.1%} of them "
-        f"were right (promised: {accepted['target_precision']:.0%})."
+        f"were right (promised: {accepted['target_precision']:.1%})."
     )
 
 

@@ -37,6 +37,28 @@ class AcceptConfig(_Section):
     confidence: Share = 0.95
 
 
+class RetrievalConfig(_Section):
+    """The catalogue's memory; see `retrieval`.
+
+    Parameters
+    ----------
+    joint
+        ``conse`` (the photo encoder's own class names, no further weights) or an open_clip model:
+        ``ViT-B-32``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``.
+    alpha
+        Share of the catalogue's own listings that the gate may refuse.
+    per_category
+        Keep that promise for each category by itself, where it has enough listings.
+    index
+        Whether the bundle keeps the training listings, for neighbours and duplicates.
+    """
+
+    joint: str = "conse"
+    alpha: Share = 0.05
+    per_category: bool = False
+    index: bool = True
+
+
 class Config(_Section):
     """One training run; the defaults are the starter profile.
 
@@ -58,6 +80,7 @@ class Config(_Section):
     image: ImageConfig = ImageConfig()
     text: TextConfig = TextConfig()
     accept: AcceptConfig = AcceptConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
     levels: Annotated[int, Field(ge=1, le=10)] = 1
     min_examples: Annotated[int, Field(ge=2)] = 5
     description: bool = True

@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -141,7 +142,7 @@ class Embedder:
         problems: dict[int, str] = {}
         rows_of: dict[str, list[int]] = {}
         there = [row for row, source in enumerate(sources) if source is not None]
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        with _threads() as pool:
             digests = _ahead(pool, lambda row: _sha256(sources[row]), there)
             for row, digest in zip(there, digests, strict=True):
                 if isinstance(digest, PhotoError):
@@ -254,6 +255,16 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Start threads; on Ctrl-C, don't decode what nobody will see."""
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _ahead(
     pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T]
 ) -> Iterator[R | PhotoError]:
@@ -269,13 +280,9 @@ def _ahead(
             return error
 
     waiting: deque[Future[R | PhotoError]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(attempt, item))
-            if len(waiting) > LOOKAHEAD:
-                yield waiting.popleft().result()
-        while waiting:
+    for item in items:
+        waiting.append(pool.submit(attempt, item))
+        if len(waiting) > LOOKAHEAD:
             yield waiting.popleft().result()
-    finally:  # on Ctrl-C, don't decode what nobody will see
-        for future in waiting:
-            future.cancel()
+    while waiting:
+        yield waiting.popleft().result()

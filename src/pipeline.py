@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Floats
 from .bundle import open_bundle, writing_bundle
 from .cache import EmbeddingCache
 from .card import model_card
 from .config import Config
 from .embedding import Embedded, Embedder, load_embedder
-from .errors import BundleChangedError
+from .errors import BundleChangedError, ConfigError
 from .fusion.classifier import FusionClassifier
-from .fusion.decision import AcceptRule, Rules
-from .fusion.hierarchy import ancestors, depth, sum_by_parent
+from .fusion.decision import Rules
 from .fusion.storage import load_classifier, save_classifier
 from .fusion.views import (
     DESCRIPTION,
@@ -26,37 +24,17 @@ from .fusion.views import (
     Modalities,
     View,
     Views,
-    n_rows,
     patterns,
     restrict,
 )
-from .listings.listing import Listing
+from .judging import Judge, Predictions, Surroundings
+from .listings.listing import SEPARATOR, Listing, category_levels
+from .retrieval.memory import CatalogueMemory
 from .text.tfidf import Tfidf
-from .verdict import Guess, Route, Verdict, explain
+from .verdict import Verdict
 from .vision.encoder import PhotoLimits
 
 MODEL = "model.json"
-TOP_K = 5
-ROUTES: Mapping[bool, Route] = {True: "fusion", False: "text_only"}
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """The arrays behind the verdicts.
-
-    Parameters
-    ----------
-    probabilities
-        Shape ``(n, n_categories)``.
-    by_modality
-        Modality -> shape ``(n, n_categories)``, what it alone says.
-    present
-        The modalities of each listing.
-    """
-
-    probabilities: Floats
-    by_modality: Mapping[str, Floats]
-    present: Sequence[Modalities]
 
 
 @dataclass(frozen=True)
@@ -77,6 +55,8 @@ class ListingPipeline:
         When an answer is accepted.
     facts
         What training found out: sizes, categories left out, expected coverage; JSON values.
+    memory
+        Gate, index and zero-shot categories.
     version
         Name of the bundle that this was loaded from, empty before it is saved.
     """
@@ -88,6 +68,7 @@ class ListingPipeline:
     rules: Rules
     config: Config
     facts: Mapping[str, Any]
+    memory: CatalogueMemory | None = None
     version: str = ""
 
     @classmethod
@@ -140,7 +121,8 @@ class ListingPipeline:
         )
         bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
         bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
-        return cls(embedder, tfidf, classifier, names, rules, config, facts, bundle.version)
+        memory = CatalogueMemory.load(bundle.folder, embedder, config.retrieval.joint, device)
+        return cls(embedder, tfidf, classifier, names, rules, config, facts, memory, bundle.version)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> "ListingPipeline":
         """Save as a bundle; what was there stays until the new one is whole.
@@ -148,7 +130,7 @@ class ListingPipeline:
         Returns
         -------
         ListingPipeline
-            The same, with the bundle's version.
+            The same, with the bundle's version and its index.
         """
         folder = Path(folder)
         embedder = self.embedder
@@ -169,19 +151,54 @@ class ListingPipeline:
                 weigher.save(staging / f"tfidf_{part}.json")
             card = model_card(self.class_names, config, self.facts)
             (staging / "README.md").write_text(card, encoding="utf-8")
-        return replace(self, version=open_bundle(folder).version)
+            if self.memory is not None:
+                self.memory.save(staging, fingerprints)
+        memory = self.memory and self.memory.reopened(folder)
+        return replace(self, memory=memory, version=open_bundle(folder).version)
+
+    def with_categories(self, names: Sequence[str]) -> "ListingPipeline":
+        """Know more categories by name alone; those that are known already stay as they are.
+
+        Raises
+        ------
+        ConfigError
+            If a name is blank, or the bundle has no zero-shot fallback.
+        """
+        paths = [SEPARATOR.join(category_levels(name)) for name in names]
+        if not all(paths):
+            raise ConfigError(f"A category must have a name, got {list(names)}.")
+        memory = self.memory
+        if memory is None or memory.zero_shot is None or memory.joint is None:
+            raise ConfigError(
+                "This bundle can't know categories by name: its photo encoder has no class names. "
+                "Train with the starter encoder, or set retrieval.joint to a CLIP model."
+            )
+        new = [path for path in dict.fromkeys(paths) if path not in memory.names]
+        if not new:
+            return self
+        extended = memory.zero_shot.extended(new, None, memory.joint)
+        return replace(self, memory=memory.with_zero_shot(extended))
 
     def predict(self, listings: Sequence[Listing]) -> list[Verdict]:
         """Judge listings, in order; one that can't be read gets a verdict that says so.
 
         A listing without photo and title, or whose photo can't be used, is `rejected`.
         """
+        if not listings:
+            return []
         embedded = self.embedder.embed(listings, description=self.config.description)
-        predictions = self.predict_views(self.views(embedded))
+        views = self.views(embedded)
+        predictions = self.predict_views(views)
+        around = self.surroundings(listings, embedded, views)
         return [
-            self._verdict(row, listing, embedded, predictions)
+            self._verdict(row, listing, embedded, predictions, around[row])
             for row, listing in enumerate(listings)
         ]
+
+    @property
+    def modalities(self) -> Modalities:
+        """What training had enough of to learn from; the rest of a listing says nothing here."""
+        return frozenset().union(*self.rules.by_pattern)
 
     def views(self, embedded: Embedded) -> dict[str, View]:
         """Turn embeddings and texts into what the classifier sees."""
@@ -192,74 +209,65 @@ class ListingPipeline:
         alone = {
             part: np.exp(self.classifier.log_probabilities(restrict(views, {part})))
             for part in (PHOTO, TITLE, DESCRIPTION)
-            if restrict(views, {part})
+            if part in self.modalities
         }
         return Predictions(
             probabilities=np.exp(self.classifier.log_probabilities(views)),
             by_modality=alone,
-            present=patterns(views) if views else [frozenset()] * n_rows(views),
+            present=patterns(restrict(views, self.modalities)),
         )
 
     def accepted(self, predictions: Predictions) -> list[bool]:
-        """Tell which answers are sure enough for the shelf."""
-        best = predictions.probabilities.max(axis=1)
+        """Tell which answers are sure enough for the shelf, the gate left aside."""
+        judge = Judge(self.class_names, self.rules)
+        return [judge.accepts(predictions, row) for row in range(len(predictions.present))]
+
+    def surroundings(
+        self, listings: Sequence[Listing], embedded: Embedded, views: Views
+    ) -> list[Surroundings]:
+        """Ask the catalogue's memory about each listing; nothing is known without one."""
+        memory = self.memory
+        if memory is None or not listings:
+            return [Surroundings() for _ in listings]
+        p_values = memory.p_values(views, len(listings))
+        unseen = memory.unseen(embedded, listings, self.class_names)
+        neighbours = memory.neighbours(embedded, listings)
+        duplicates = memory.duplicates(embedded, listings, self.embedder)
         return [
-            bool(rules and rules[-1].accepts(best[row]))
-            for row, pattern in enumerate(predictions.present)
-            for rules in [self.rules.for_pattern(pattern)]
+            Surroundings(
+                p_value=float(p_values[row]),
+                refused=bool(p_values[row] <= self.config.retrieval.alpha),
+                unseen=unseen[row],
+                neighbours=neighbours[row],
+                duplicates=duplicates.get(row, ()),
+            )
+            for row in range(len(listings))
         ]
 
     def _verdict(
-        self, row: int, listing: Listing, embedded: Embedded, predictions: Predictions
+        self,
+        row: int,
+        listing: Listing,
+        embedded: Embedded,
+        predictions: Predictions,
+        around: Surroundings,
     ) -> Verdict:
-        blank = Verdict(
-            listing_id=listing.listing_id, decision="rejected", model_version=self.version
-        )
-        present = predictions.present[row]
         if row in embedded.problems:
-            return blank.model_copy(update={"reasons": (embedded.problems[row],)})
-        if not present & {PHOTO, TITLE}:
-            reason = "A listing needs a photo or a title, but has neither. Add one."
-            return blank.model_copy(update={"reasons": (reason,)})
-        probabilities = predictions.probabilities[row]
-        top = self._guesses(probabilities, TOP_K)
-        rules = self.rules.for_pattern(present)
-        accepted = bool(rules and rules[-1].accepts(probabilities.max()))
-        views = {
-            part: self._guesses(alone[row], 1)[0]
-            for part, alone in predictions.by_modality.items()
-            if part in present
-        }
-        sure_of = None if accepted else self._sure_parent(probabilities, rules)
+            reason = embedded.problems[row]
+        elif not predictions.present[row] & {PHOTO, TITLE}:
+            needed = [part for part in (PHOTO, TITLE) if part in self.modalities]
+            reason = f"A listing needs a {' or a '.join(needed)}, but has none. Add one."
+        else:
+            verdict = Judge(self.class_names, self.rules).verdict(
+                listing.listing_id, predictions, row, around
+            )
+            return verdict.model_copy(update={"model_version": self.version})
         return Verdict(
             listing_id=listing.listing_id,
-            category=top[0].category,
-            probability=top[0].probability,
-            decision="accept" if accepted else "review",
-            route="image_only" if present == {PHOTO} else ROUTES[PHOTO in present],
-            top_k=top,
-            sure_of=sure_of,
-            views=views,
-            reasons=explain(top[0], views, rules, accepted=accepted, sure_of=sure_of),
+            decision="rejected",
+            reasons=(reason,),
             model_version=self.version,
         )
-
-    def _guesses(self, probabilities: Floats, k: int) -> tuple[Guess, ...]:
-        best = np.argsort(-probabilities, kind="stable")[:k]
-        return tuple(
-            Guess(category=self.class_names[i], probability=round(float(probabilities[i]), 6))
-            for i in best
-        )
-
-    def _sure_parent(self, probabilities: Floats, rules: Sequence[AcceptRule]) -> Guess | None:
-        """Back off to the deepest parent whose summed probability passes its own rule."""
-        for level in range(min(len(rules), depth(self.class_names)) - 1, 0, -1):
-            parents, places = ancestors(self.class_names, level)
-            summed = sum_by_parent(probabilities[None], places, len(parents))[0]
-            best = int(summed.argmax())
-            if rules[level - 1].accepts(summed[best]):
-                return Guess(category=parents[best], probability=round(float(summed[best]), 6))
-        return None
 
 
 def build_views(embedded: Embedded, tfidf: Mapping[str, Tfidf]) -> dict[str, View]:

@@ -52,9 +52,14 @@ def log_run(
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
     from mlflow.exceptions import MlflowException
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+    from sqlalchemy import NullPool, create_engine
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
+        if uri.split(":")[0].split("+")[0] in DATABASE_ENGINES:
+            # one look first: MLflow goes on trying a database that doesn't open for 100 s
+            create_engine(uri, poolclass=NullPool).connect().close()
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(experiment)
         experiment_id = found.experiment_id if found else client.create_experiment(experiment)
@@ -71,7 +76,7 @@ def log_run(
         )
         client.log_artifacts(run_id, str(files))
         client.set_terminated(run_id)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise TrackingError(
             f"The run must be logged to the MLflow store {uri}, but: {error}. "
             f"{files} is complete without it. Check --mlflow, or pass --mlflow {OFF}."

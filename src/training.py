@@ -18,14 +18,17 @@ from .fusion.hierarchy import ancestors, depth, sum_by_parent
 from .fusion.storage import METHODS
 from .fusion.views import DESCRIPTION, TITLE, Modalities, Views, modality, restrict, take
 from .listings.catalog import Catalog
-from .listings.listing import category_prefix
+from .listings.listing import Listing, category_prefix
 from .listings.splits import duplicate_groups, group_folds, split_indices
 from .pipeline import ListingPipeline, build_views
+from .retrieval.remember import finest_labels, remember
 from .text.tfidf import Tfidf
 
 MIN_TEXTS = 30
 """Fewer texts than this can't say which words tell categories apart."""
 CALIBRATION_SHARE = 0.2
+MIN_OF_KIND = 5
+"""A category of so many listings is a kind of its own to the out-of-catalogue gate."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,14 @@ def resolve(config: Config, device: str) -> Config:
     )
 
 
-def train(catalog: Catalog, embedder: Embedder, config: Config) -> TrainingResult:
+def train(
+    catalog: Catalog,
+    embedder: Embedder,
+    config: Config,
+    *,
+    outside: Sequence[Listing] = (),
+    device: str = "auto",
+) -> TrainingResult:
     """Fit everything on a labelled catalogue.
 
     Parameters
@@ -59,6 +69,10 @@ def train(catalog: Catalog, embedder: Embedder, config: Config) -> TrainingResul
         The encoders that `config` names (see `embedding.load_embedder`).
     config
         Resolved (see `resolve`).
+    outside
+        Things that the catalogue doesn't sell: they sharpen the out-of-catalogue gate.
+    device
+        Where a CLIP model runs, if one is configured.
 
     Raises
     ------
@@ -80,17 +94,24 @@ def train(catalog: Catalog, embedder: Embedder, config: Config) -> TrainingResul
     column = {name: i for i, name in enumerate(class_names)}
     kept = np.array([row for row, name in enumerate(categories) if name in column])
     labels = np.array([column[categories[row]] for row in kept])
-    tfidf = _fit_tfidf(embedded, kept)
-    views = take(build_views(embedded, tfidf), kept)
     groups = duplicate_groups(
-        [embedded.photo_hashes[row] for row in kept],
-        [embedded.titles[row] or None for row in kept],
-        views["photo"].dense(),
-        has_photo=views["photo"].present,
+        embedded.photo_hashes,
+        [title or None for title in embedded.titles],
+        embedded.photo.dense(),
+        has_photo=embedded.photo.present,
     )
-    kept_names = [class_names[label] for label in labels]
-    fit = _fit_split if config.calibration == "split" else _fit_cross
-    classifier, held_out = fit(views, labels, kept_names, groups, len(class_names), config)
+    folds = group_folds(categories, groups, _n_folds(groups, config), config.seed)
+    tfidf = _fit_tfidf(embedded, kept)
+    all_views = build_views(embedded, tfidf)
+    views = take(all_views, kept)
+    if config.calibration == "split":
+        kept_names = [class_names[label] for label in labels]
+        classifier, held_out = _fit_split(
+            views, labels, kept_names, groups[kept], len(class_names), config
+        )
+    else:  # every listing calibrates once, by models that haven't seen it nor its duplicates
+        method = METHODS[config.fusion]
+        classifier, held_out = method.fit(views, labels, len(class_names), folds[kept])
     rules = Rules(
         {
             pattern: _rules(held, labels[held.rows], class_names, config)
@@ -104,12 +125,27 @@ def train(catalog: Catalog, embedder: Embedder, config: Config) -> TrainingResul
         "n_photos": int(views["photo"].present.sum()),
         "n_titles": int(views["title_embedding"].present.sum()),
         "n_descriptions": int(views["description_embedding"].present.sum()),
-        "n_duplicate_groups": int(len(labels) - groups.max() - 1),
+        "n_duplicates": int(len(groups) - groups.max() - 1),
         "category_counts": {name: counts[name] for name in class_names},
         "left_out": left_out,
         "evidence": _evidence(held_out, labels, rules),
     }
-    pipeline = ListingPipeline(embedder, tfidf, classifier, class_names, rules, config, facts)
+    memory = remember(
+        catalog.listings,
+        embedded,
+        views=all_views,
+        labels=finest_labels([item.category or "" for item in catalog.listings], MIN_OF_KIND),
+        folds=folds,
+        names=(*class_names, *left_out),
+        categories=categories,
+        outside=outside,
+        embedder=embedder,
+        config=config.retrieval,
+        device=device,
+    )
+    pipeline = ListingPipeline(
+        embedder, tfidf, classifier, class_names, rules, config, facts, memory
+    )
     return TrainingResult(pipeline, catalog)
 
 
@@ -120,19 +156,6 @@ def _fit_tfidf(embedded: Embedded, rows: Ints) -> dict[str, Tfidf]:
         if len(there) >= MIN_TEXTS:
             fitted[part] = Tfidf.fit(there)
     return fitted
-
-
-def _fit_cross(
-    views: Views,
-    labels: Ints,
-    names: Sequence[str],
-    groups: Ints,
-    n_categories: int,
-    config: Config,
-) -> tuple[Any, dict[Modalities, HeldOut]]:
-    """Calibrate on every listing, each by models that haven't seen it nor its duplicates."""
-    folds = group_folds(names, groups, _n_folds(groups, config), config.seed)
-    return METHODS[config.fusion].fit(views, labels, n_categories, folds)
 
 
 def _fit_split(

@@ -20,6 +20,28 @@ class Guess(BaseModel):
     probability: float
 
 
+class NearListing(BaseModel):
+    """A catalogue listing near this one; `similarity` is a cosine, 1 = the same."""
+
+    model_config = ConfigDict(frozen=True)
+
+    listing_id: str
+    similarity: float
+    title: str | None = None
+    category: str | None = None
+
+
+class Duplicate(BaseModel):
+    """A catalogue listing that is this one again, or a variant of it, and what shows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    listing_id: str
+    verdict: Literal["same_photo", "same_product", "variant", "different"]
+    probability: float
+    evidence: str
+
+
 class Verdict(BaseModel):
     """What is known of one listing, and why.
 
@@ -33,13 +55,22 @@ class Verdict(BaseModel):
         ``accept`` (sure enough to go on the shelf), ``review`` (please check),
         ``out_of_catalogue``, or ``rejected`` (couldn't be read; `reasons` say why).
     route
-        Which evidence decided.
+        Which evidence decided; ``zero_shot`` (a category known by name only) is never accepted.
     top_k
         The best categories, most probable first.
     sure_of
         For ``review``: the deepest parent of the category that is sure enough by itself.
     views
         What each modality alone says; it shows which one decided, and where they disagree.
+    ood_p_value
+        How ordinary the listing is for this catalogue: of the catalogue's own, this share is at
+        least as strange. None if the bundle has no gate.
+    mismatch
+        Photo and title are each sure, of different categories.
+    neighbours
+        The nearest catalogue listings, nearest first.
+    duplicates
+        Catalogue listings that are this one again, or a variant of it.
     reasons
         Why, in plain words.
     model_version
@@ -56,6 +87,10 @@ class Verdict(BaseModel):
     top_k: tuple[Guess, ...] = ()
     sure_of: Guess | None = None
     views: dict[str, Guess] = {}
+    ood_p_value: float | None = None
+    mismatch: bool = False
+    neighbours: tuple[NearListing, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
     reasons: tuple[str, ...] = ()
     model_version: str = ""
 
@@ -73,7 +108,7 @@ def explain(
     if accepted:
         reasons.append(
             f"Its probability {best.probability:.1%} reaches {rules[-1].threshold:.1%}, above "
-            f"which at least {rules[-1].target_precision:.0%} of answers are right."
+            f"which at least {rules[-1].target_precision * 100:g}% of answers are right."
         )
     elif not rules or rules[-1].threshold > 1:
         reasons.append("Nothing is accepted on this evidence: no cut-off keeps the precision.")
@@ -90,5 +125,25 @@ def explain(
         if guess.category != best.category
     ]
     if differing:
-        reasons.append("; ".join(differing).capitalize() + ".")
+        said = "; ".join(differing)
+        reasons.append(said[0].upper() + said[1:] + ".")
+    return tuple(reasons)
+
+
+def explain_surroundings(
+    best: Guess, route: Route, p_value: float, *, refused: bool, mismatch: bool
+) -> tuple[str, ...]:
+    """Say in plain words what the catalogue has to do with the decision."""
+    reasons = []
+    if refused:
+        reasons.append(
+            f"It looks unlike the catalogue: of its own listings only {p_value:.1%} are as strange."
+        )
+    if route == "zero_shot":
+        reasons.append(
+            f"No trained category fits; by its name alone, {best.category} does "
+            f"({best.probability:.0%})."
+        )
+    if mismatch:
+        reasons.append("Photo and title are each sure, but of different categories.")
     return tuple(reasons)

@@ -59,11 +59,14 @@ def state_fingerprint(state: Mapping[str, "torch.Tensor"], preprocessing: Mappin
     str
         64 hexadecimal digits; equal fingerprints mean interchangeable embeddings.
     """
+    import torch
+
     digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode())
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}".encode())
-        digest.update(tensor.view(-1).numpy().data if tensor.numel() else b"")
+        # as bytes, because NumPy has no bfloat16
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
     return digest.hexdigest()
 
 
@@ -86,7 +89,8 @@ def require_hub_files(repo_id: str, files: Sequence[str]) -> bool:
         return True
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true"}:
         raise _unreachable(repo_id, "HF_HUB_OFFLINE is set")
-    reason = _probe(constants.ENDPOINT)
+    # the file itself: a front page may answer where downloads don't
+    reason = _probe(f"{constants.ENDPOINT}/{repo_id}/resolve/main/{files[0]}")
     if reason is not None:
         raise _unreachable(repo_id, f"{constants.ENDPOINT} can't be reached ({reason})")
     return False

@@ -1,12 +1,27 @@
-"""What every test may lean on: no network, a seeded generator, the real photos where they are."""
+"""What every test may lean on: no network, a seeded generator, fake encoders, a tiny catalogue,
+the real photos where they are.
+"""
 
+import csv
 import os
 import socket
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from shelfsure.arrays import Floats
+from shelfsure.cache import EmbeddingCache
+from shelfsure.config import AcceptConfig, Config
+from shelfsure.embedding import Embedder
+from shelfsure.listings.catalog import read_catalog
+from shelfsure.text.encoder import SentenceEncoder
+from shelfsure.training import TrainingResult, train
+from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
+from shelfsure.vision.preprocess import load_square
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -53,3 +68,119 @@ def rng() -> np.random.Generator:
 def real_data() -> Path:
     """Folder with ``flipkart/`` and ``outside/``; tests that use it are marked ``realdata``."""
     return REAL_DATA
+
+
+def _unit(rows: Floats) -> Floats:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-9), dtype=np.float32)
+
+
+@dataclass
+class FakePhotos:
+    """Really decodes photos; a photo's vector is its 8 x 8 pixels."""
+
+    fingerprint: str = "fake-photos"
+    dim: int = 192
+    n_prepared: int = 0
+    n_encoded: int = 0
+
+    def prepare(self, source: str | Path | bytes, limits: PhotoLimits) -> np.ndarray:
+        self.n_prepared += 1
+        return load_square(
+            source,
+            8,
+            1.0,
+            max_pixels=limits.max_pixels,
+            allow_truncated=limits.allow_truncated,
+        )
+
+    def encode(self, items: Sequence[np.ndarray]) -> Floats:
+        self.n_encoded += len(items)
+        return _unit(np.reshape(items, (len(items), self.dim)) / 255.0 - 0.5)
+
+
+@dataclass
+class FakeTexts:
+    """A text's vector is the sum of its words', each drawn from the word's hash."""
+
+    fingerprint: str = "fake-texts"
+    dim: int = 48
+    encoded: list[str] = field(default_factory=list)
+
+    def encode(self, items: Sequence[str]) -> Floats:
+        self.encoded += items
+        rows = [sum(map(self._word, item.lower().split()), np.zeros(self.dim)) for item in items]
+        return _unit(np.reshape(rows, (len(items), self.dim)))
+
+    def _word(self, word: str) -> Floats:
+        return np.random.default_rng(zlib.crc32(word.encode())).standard_normal(self.dim)
+
+
+@pytest.fixture(scope="session")
+def fake_embedder() -> Callable[..., Embedder]:
+    """Make an embedder of new fake encoders: ``fake_embedder(cache, limits)``."""
+
+    def make(cache: EmbeddingCache | None = None, limits: PhotoLimits | None = None) -> Embedder:
+        return Embedder(FakePhotos(), FakeTexts(), cache, limits or PhotoLimits())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def starter_photos() -> PhotoEncoder:
+    """The starter backbone at a size that is quick, not good."""
+    return PhotoEncoder.load(side_px=64, crop_mode="border", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def starter_texts() -> SentenceEncoder:
+    return SentenceEncoder.load(device="cpu")
+
+
+TINY = {
+    "Home > Lamps": ((220, 200, 60), ("lamp", "light", "bulb")),
+    "Home > Rugs": ((60, 90, 200), ("rug", "carpet", "mat")),
+    "Toys > Kites": ((200, 60, 60), ("kite", "flyer", "glider")),
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``catalogue.csv``: 3 x 20 good listings, 2 of a rare category, 2 bad rows."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "photos").mkdir()
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(60):
+        category, (colour, nouns) = list(TINY.items())[number % 3]
+        noise = rng.normal(0, 50, (8, 8, 3))
+        pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+        photo = Image.fromarray(pixels).resize((48, 48), Image.Resampling.NEAREST)
+        photo.save(folder / f"photos/{number}.png")
+        title = f"{rng.choice(nouns)} by Brand{number % 7} model X{number}"
+        about = f"A {rng.choice(nouns)} for home use number {number}"
+        rows.append([f"t{number:02d}", title, about, category, f"photos/{number}.png"])
+    rows += [[f"r{i}", f"garden hose {i}", "", "Garden > Hoses", ""] for i in range(2)]
+    (folder / "photos/bad.png").write_bytes(b"no photo at all")
+    rows.insert(5, ["bad-photo", "lamp with a bad photo", "", "Home > Lamps", "photos/bad.png"])
+    rows.insert(9, ["t00", "lamp whose id was there before", "", "Home > Lamps", ""])
+    with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["listing_id", "title", "description", "category", "image"])
+        writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Config:
+    """Two levels, and a promise that sixty listings can prove."""
+    return Config(levels=2, accept=AcceptConfig(target_precision=0.8, confidence=0.8))
+
+
+@pytest.fixture(scope="session")
+def tiny_trained(
+    tiny_folder: Path, tiny_config: Config, fake_embedder: Callable[..., Embedder]
+) -> TrainingResult:
+    """The tiny catalogue, trained with fake encoders."""
+    catalog = read_catalog(tiny_folder / "catalogue.csv", need_category=True)
+    return train(catalog, fake_embedder(), tiny_config)

@@ -52,6 +52,8 @@ class EvaluationInput:
         How many levels of the category path the model predicts.
     target_precision
         The share of right answers that auto-accept was set up for, above 0 and up to 1.
+    ood
+        What `ood.measure_ood` found, if there were outside photos.
     """
 
     listing_ids: Sequence[str]
@@ -62,6 +64,7 @@ class EvaluationInput:
     accepted: Bools
     levels: int
     target_precision: float
+    ood: Mapping[str, float | int] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.listing_ids)
@@ -146,6 +149,7 @@ def compare(evaluation: EvaluationInput) -> dict[str, Any]:
             if arm != FUSION
         },
         "accepted": _measure_accepted(evaluation),
+        **({"ood": dict(evaluation.ood)} if evaluation.ood is not None else {}),
     }
 
 

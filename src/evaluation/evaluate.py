@@ -1,6 +1,6 @@
 """Evaluate a pipeline on labelled listings: every arm on the same rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +10,11 @@ from ..embedding import set_problems_aside
 from ..errors import CatalogError, PhotoError
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
 from ..listings.catalog import Catalog
-from ..listings.listing import category_prefix
+from ..listings.listing import Listing, category_prefix
 from ..vision.load import decode_photo, photo_bytes
 from .compare import ArmPredictions, EvaluationInput
+from .memory_arms import memory_arms
+from .ood import measure_ood
 
 if TYPE_CHECKING:
     from ..pipeline import ListingPipeline
@@ -26,13 +28,17 @@ ARMS = {
 THUMBNAIL_PX = 240
 
 
-def evaluate(pipeline: "ListingPipeline", catalog: Catalog) -> tuple[EvaluationInput, Catalog]:
-    """Answer every listing by fusion, by its photo, by its title and by its text alone.
+def evaluate(
+    pipeline: "ListingPipeline", catalog: Catalog, *, outside: Sequence[Listing] = ()
+) -> tuple[EvaluationInput, Catalog]:
+    """Answer every listing by fusion, by each kind of evidence alone, and by its neighbours.
 
     Parameters
     ----------
     catalog
         Read with ``need_category=True``.
+    outside
+        Photos of what the catalogue doesn't sell; the gate is measured with them.
 
     Returns
     -------
@@ -55,15 +61,26 @@ def evaluate(pipeline: "ListingPipeline", catalog: Catalog) -> tuple[EvaluationI
         )
     views = pipeline.views(embedded)
     levels = pipeline.config.levels
+    accepted = np.array(pipeline.accepted(pipeline.predict_views(views)))
+    arms = _arms(pipeline, views)
+    ood = None
+    if (memory := pipeline.memory) is not None:
+        refused = memory.p_values(views, len(accepted)) <= pipeline.config.retrieval.alpha
+        accepted &= ~refused
+        arms |= memory_arms(memory, embedded, catalog.listings, pipeline.class_names, levels)
+        if outside and memory.gate is not None:
+            seen = pipeline.views(pipeline.embedder.embed(outside))
+            ood = measure_ood(memory.gate, views, seen)
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],
         titles=[listing.title or "" for listing in catalog.listings],
         categories=[category_prefix(item.category or "", levels) for item in catalog.listings],
         class_names=pipeline.class_names,
-        arms=_arms(pipeline, views),
-        accepted=np.array(pipeline.accepted(pipeline.predict_views(views))),
+        arms=arms,
+        accepted=accepted,
         levels=levels,
         target_precision=pipeline.config.accept.target_precision,
+        ood=ood,
     )
     return evaluation, catalog
 

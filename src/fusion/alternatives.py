@@ -41,14 +41,15 @@ class Concatenation:
         cls, views: Views, labels: Ints, n_categories: int, folds: Ints
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
         """See `FusionClassifier.fit`."""
-        held_out = cross_fit(cls._fit, views, labels, n_categories, folds)
-        return cls._fit(views, labels, n_categories, folds), held_out
+        held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)
+        return cls.fit_only(views, labels, n_categories, folds), held_out
 
     @classmethod
-    def _fit(cls, views: Views, labels: Ints, n_categories: int, folds: Ints) -> Self:
+    def fit_only(cls, views: Views, labels: Ints, n_categories: int, folds: Ints) -> Self:
+        """Fit on all rows, without held-out answers."""
         views = _trainable(views, labels, folds)
         widths = {name: int(view.features.shape[1]) for name, view in views.items()}
-        both = vstack([_side_by_side(views, widths), _side_by_side(_dropped(views), widths)])
+        both = vstack([_side_by_side(views, widths), _side_by_side(drop_modalities(views), widths)])
         head, _ = fit_calibrated(
             csr_matrix(both), np.tile(labels, 2), n_categories, np.tile(folds, 2)
         )
@@ -82,11 +83,12 @@ class Stacking:
         cls, views: Views, labels: Ints, n_categories: int, folds: Ints
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
         """See `FusionClassifier.fit`."""
-        held_out = cross_fit(cls._fit, views, labels, n_categories, folds)
-        return cls._fit(views, labels, n_categories, folds), held_out
+        held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)
+        return cls.fit_only(views, labels, n_categories, folds), held_out
 
     @classmethod
-    def _fit(cls, views: Views, labels: Ints, n_categories: int, folds: Ints) -> Self:
+    def fit_only(cls, views: Views, labels: Ints, n_categories: int, folds: Ints) -> Self:
+        """Fit on all rows, without held-out answers."""
         log_prior = log_shares(labels, n_categories)
         heads, answers = {}, []
         for name, view in _trainable(views, labels, folds).items():
@@ -173,12 +175,13 @@ def _zeros(n: int, width: int) -> csr_matrix:
     return csr_matrix((np.zeros(0, np.float32), (nothing, nothing)), shape=(n, width))
 
 
-def _dropped(views: Views) -> dict[str, View]:
-    """Blank whole modalities at random, but never all that a listing has."""
+def drop_modalities(views: Views) -> dict[str, View]:
+    """Blank whole modalities at random; a listing that would lose all it has stays whole."""
     rng = np.random.default_rng(0)
     parts = sorted({modality(name) for name in views})
     keep = rng.random((n_rows(views), len(parts))) >= DROPOUT
-    keep[np.arange(len(keep)), rng.integers(len(parts), size=len(keep))] = True
+    left = [view.present & keep[:, parts.index(modality(name))] for name, view in views.items()]
+    keep[~np.any(left, axis=0)] = True
     return {
         name: View(
             csr_matrix(diags(keep[:, parts.index(modality(name))].astype("f4")) @ view.features),

@@ -16,7 +16,7 @@ from ..arrays import Bools, Floats
 from ..errors import CalibrationError
 from .views import Modalities
 
-STARTS = (0.3, 0.6, 0.8, 0.9)
+STARTS = (0.1, 0.3, 0.6, 0.8, 0.9)
 """Shares of the listings that are accepted where a search begins."""
 STEP = 0.01
 

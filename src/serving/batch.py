@@ -14,7 +14,6 @@ from ..pipeline import ListingPipeline
 from ..verdict import Verdict
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
-NESTED = ("top_k", "sure_of", "views", "reasons")
 
 
 def check_suffix(path: Path) -> None:
@@ -52,7 +51,7 @@ def judge(pipeline: ListingPipeline, catalog: Catalog) -> list[tuple[int, Verdic
 def write_verdicts(path: Path, rows: Sequence[tuple[int, Verdict]]) -> None:
     """Write verdicts as CSV, JSON Lines or Parquet, by suffix; whole or not at all.
 
-    In CSV and Parquet the nested fields (top_k, sure_of, views, reasons) are JSON.
+    In CSV and Parquet nested fields, such as top_k and reasons, are JSON.
     """
     check_suffix(path)
     records = [{**verdict.model_dump(mode="json"), "row": row} for row, verdict in rows]
@@ -76,6 +75,6 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: json.dumps(value, ensure_ascii=False) if key in NESTED and value is not None else value
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
         for key, value in record.items()
     }

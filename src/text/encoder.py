@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from ..arrays import Floats
 from ..device import Precision, autocast, pick_device
@@ -114,7 +115,8 @@ class SentenceEncoder:
                 list(items),
                 batch_size=batch_size,
                 convert_to_numpy=True,
-                normalize_embeddings=True,
                 show_progress_bar=False,
             )
-        return np.asarray(vectors, dtype=np.float32)
+        # in float32 here, because a bfloat16 model's own unit length is off by half a percent
+        unit: Floats = normalize(np.asarray(vectors, dtype=np.float32))
+        return unit

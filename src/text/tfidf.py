@@ -33,7 +33,7 @@ class Tfidf:
 
     @classmethod
     def fit(cls, texts: Sequence[str], max_features: int = 15_000) -> "Tfidf":
-        """Learn the vocabulary; grams seen in one text only are left out of the character half.
+        """Learn the vocabulary.
 
         Each half keeps its `max_features` most frequent grams, which bounds the bundle's size.
 
@@ -42,16 +42,15 @@ class Tfidf:
         ValueError
             If no text holds a single word.
         """
-        fitted = []
-        for kind in _SETTINGS:
-            rare = 2 if kind == "character" and len(texts) > 20 else 1
-            fitted.append(_vectorizer(kind, min_df=rare, max_features=max_features).fit(texts))
-        return cls(tuple(fitted))
+        return cls(
+            tuple(_vectorizer(kind, max_features=max_features).fit(texts) for kind in _SETTINGS)
+        )
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """Weigh texts; shape ``(n, vocabulary)``, sparse float32, rows of length 0 to 1."""
         halves = [vectorizer.transform(texts) for vectorizer in self.vectorizers]
-        return csr_matrix(hstack(halves, format="csr") / np.float32(np.sqrt(len(halves))))
+        # times, not divided by: SciPy divides in double precision
+        return csr_matrix(hstack(halves, format="csr") * np.float32(1 / np.sqrt(len(halves))))
 
     def save(self, path: Path) -> None:
         """Write vocabularies and weights as JSON."""

@@ -1,6 +1,7 @@
 """Photos to vectors, over timm."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -194,7 +195,9 @@ def _pretrained(weights: str) -> "torch.nn.Module":
                 f"The image weights must be `starter`, `local-dir:FOLDER` or a timm model, not "
                 f"{weights!r}. " + (f"Similar: {', '.join(close)}." if close else WAYS_OUT)
             )
-        config = get_pretrained_cfg(weights)
+        config = None
+        with suppress(RuntimeError):  # an unknown tag
+            config = get_pretrained_cfg(weights)
         if config is None or not config.hf_hub_id:
             raise WeightsError(f"timm has no pretrained weights for {weights!r}. {WAYS_OUT}")
         # a cached file needs no network, so no retries against a hub that is out of reach

@@ -1,0 +1,1 @@
+"""Which listings are the same thing twice: candidates, a close look, one verdict, groups."""

@@ -1,0 +1,102 @@
+"""Groups of duplicates, each around the listing to keep."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...listings.listing import Listing
+from .verdict import DuplicatePair
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """A listing to keep, and those that say the same.
+
+    Parameters
+    ----------
+    keeper
+        The listing to keep.
+    members
+        The others, in the order of the catalogue; each is a direct duplicate of the keeper.
+    pairs
+        For each member, its pair with the keeper.
+    """
+
+    keeper: Listing
+    members: tuple[Listing, ...]
+    pairs: tuple[DuplicatePair, ...]
+
+
+def keeper_order(listings: Sequence[Listing], n_pixels: Mapping[str, int]) -> list[Listing]:
+    """Sort listings from the best to keep to the worst.
+
+    First those with both photo and title, then by the longer description, the larger photo, and
+    last by their order in the catalogue.
+
+    Parameters
+    ----------
+    listings
+        In the order of the catalogue.
+    n_pixels
+        Listing's id -> size of its photo, as far as known.
+    """
+    return sorted(
+        listings,
+        key=lambda listing: (
+            not (listing.image and listing.title),
+            -len(listing.description or ""),
+            -n_pixels.get(listing.listing_id, 0),
+        ),
+    )
+
+
+def group_duplicates(
+    order: Iterable[Listing], pairs: Iterable[DuplicatePair]
+) -> list[DuplicateGroup]:
+    """Gather duplicates around keepers, so that no chain of likenesses joins strangers.
+
+    A listing joins a keeper's group only if it is a direct duplicate of the keeper and of more
+    than half of the group, and a variant of none of it. So a collage that shows two products
+    doesn't make one of them: the bridge stays on one side.
+
+    Parameters
+    ----------
+    order
+        All listings, the best keeper first, see `keeper_order`; ids are unique.
+    pairs
+        The verdicts, in any order.
+
+    Returns
+    -------
+    list of DuplicateGroup
+        Groups of two and more, by keeper in the given order; the same for the same input.
+    """
+    listings = list(order)
+    place = {listing.listing_id: number for number, listing in enumerate(listings)}
+    links: dict[str, dict[str, DuplicatePair]] = {}
+    variants: dict[str, set[str]] = {}
+    for pair in pairs:
+        ids = (pair.a.listing_id, pair.b.listing_id)
+        for one, other in (ids, ids[::-1]):
+            if pair.mergeable:
+                links.setdefault(one, {})[other] = pair
+            elif pair.verdict == "variant":
+                variants.setdefault(one, set()).add(other)
+    taken: set[str] = set()
+    groups = []
+    for keeper in listings:
+        near = links.get(keeper.listing_id, {})
+        if keeper.listing_id in taken or not near:
+            continue
+        group = [keeper.listing_id]
+        # the surest first: it has most say in who else may join
+        for name in sorted(near, key=lambda other: (-near[other].photo.probability, place[other])):
+            n_linked = sum(member in links[name] for member in group)
+            clash = not variants.get(name, set()).isdisjoint(group)
+            if name not in taken and 2 * n_linked > len(group) and not clash:
+                group.append(name)
+        if len(group) > 1:
+            taken.update(group)
+            names = sorted(group[1:], key=lambda name: place[name])
+            members = tuple(listings[place[name]] for name in names)
+            groups.append(DuplicateGroup(keeper, members, tuple(near[name] for name in names)))
+    return groups

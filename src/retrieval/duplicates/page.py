@@ -1,0 +1,113 @@
+"""Duplicates side by side, as a page for people."""
+
+import base64
+import io
+from collections import Counter
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from ...errors import PhotoError
+from ...listings.listing import Listing
+from ...vision.load import decode_photo, photo_bytes
+from .alignment import Transform
+from .find import DuplicateResult
+
+MAX_PAIRS_SHOWN = 200
+MAX_GROUPS_SHOWN = 100
+MAX_PHOTOS_SHOWN = 8  # of one group
+THUMBNAIL_PX = 220
+_CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+
+
+def render_page(result: DuplicateResult) -> str:
+    """Render the page: it needs no network, runs no script, and shows titles as plain text."""
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown: dict[int, str | None] = {}  # by identity: many pairs show one listing
+
+    def thumbnail(listing: Listing) -> str | None:
+        if id(listing) not in shown:
+            shown[id(listing)] = _thumbnail(listing)
+        return shown[id(listing)]
+
+    pairs = [
+        {
+            "pair": pair,
+            "titles": word_differences(pair.a.title, pair.b.title),
+            "regions": matched_regions(pair.photo.alignment.transform),
+        }
+        for pair in result.pairs[:MAX_PAIRS_SHOWN]
+    ]
+    return templates.get_template("report.html.j2").render(
+        result=result,
+        counts=Counter(pair.verdict for pair in result.pairs),
+        n_members=sum(len(group.members) for group in result.groups),
+        groups=result.groups[:MAX_GROUPS_SHOWN],
+        max_photos=MAX_PHOTOS_SHOWN,
+        pairs=pairs,
+        thumbnail=thumbnail,
+    )
+
+
+def word_differences(a: str | None, b: str | None) -> tuple[list[tuple[str, bool]], ...]:
+    """Split two titles into runs of words, each with whether the other title lacks it.
+
+    >>> word_differences("Mug red 300 ml", "Mug blue 300 ml")[0]
+    [('Mug', False), ('red', True), ('300 ml', False)]
+    """
+    words = [(title or "").split() for title in (a, b)]
+    folded_a, folded_b = ([word.casefold().strip(",;:.()") for word in side] for side in words)
+    runs: tuple[list[tuple[str, bool]], ...] = ([], [])
+    matcher = SequenceMatcher(None, folded_a, folded_b, autojunk=False)
+    for kind, a0, a1, b0, b1 in matcher.get_opcodes():
+        for side, run, (start, end) in zip(words, runs, ((a0, a1), (b0, b1)), strict=True):
+            if start < end:
+                run.append((" ".join(side[start:end]), kind != "equal"))
+    return runs
+
+
+def matched_regions(transform: Transform) -> tuple[str, str]:
+    """Outline each photo inside the other, as SVG points in percent.
+
+    Parameters
+    ----------
+    transform
+        Shape ``(2, 3)``: takes a point of photo a to photo b, both in fractions.
+
+    Returns
+    -------
+    tuple of str
+        Where b lies in a, and where a lies in b.
+    """
+    outlines = []
+    for matrix in (cv2.invertAffineTransform(transform), transform):
+        corners = 100 * (_CORNERS @ matrix[:, :2].T + matrix[:, 2])
+        seen = np.clip(corners, 1, 99)  # on or beyond the edge it could not be seen
+        outlines.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in seen))
+    return outlines[0], outlines[1]
+
+
+def _thumbnail(listing: Listing) -> str | None:
+    """Shrink a photo to a small JPEG data URI; re-encoding leaves its metadata behind."""
+    if listing.image is None:
+        return None
+    try:
+        photo = decode_photo(photo_bytes(listing.image), min_side_px=THUMBNAIL_PX)
+    except PhotoError:
+        return None
+    scale = THUMBNAIL_PX / max(photo.width_px, photo.height_px)
+    size = (max(1, round(photo.width_px * scale)), max(1, round(photo.height_px * scale)))
+    small = photo.image.resize(size, Image.Resampling.BICUBIC, box=photo.box)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=78)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

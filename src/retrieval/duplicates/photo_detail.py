@@ -1,0 +1,112 @@
+"""What is kept of a photo to compare it with others: a small picture and its local features."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ...vision.encoder import PhotoLimits
+from ...vision.load import DecodedPhoto, decode_photo, photo_bytes
+
+DETAIL_PX = 288
+PICTURE_PX = 192
+MAX_POINTS = 350
+Bytes = npt.NDArray[np.uint8]
+
+# Seen in a mirror, SIFT's 4 x 4 cells swap top and bottom (they lie along the feature's own
+# direction) and its 8 directions run the other way round.
+_MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1, :, [0, 7, 6, 5, 4, 3, 2, 1]].ravel()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoDetail:
+    """A photo reduced to 150 KB at most.
+
+    Parameters
+    ----------
+    picture
+        Shape ``(height, width, 3)``, RGB, 0 to 255, the longer side 192 px.
+    points
+        Shape ``(n_points, 2)``: where features lie, across and down, as fractions from 0 to 1.
+    descriptors
+        Shape ``(n_points, 128)``: their SIFT descriptors, 0 to 255.
+    size
+        Width and height of the photo itself, in pixels.
+    """
+
+    picture: Bytes
+    points: npt.NDArray[np.float32]
+    descriptors: Bytes
+    size: tuple[int, int]
+
+
+def describe_photo(photo: DecodedPhoto) -> PhotoDetail:
+    """Reduce a photo to what `match_photos` compares."""
+    size = (photo.width_px, photo.height_px)
+    detail = photo.image.resize(_fit(size, DETAIL_PX), Image.Resampling.BICUBIC, box=photo.box)
+    picture = detail.resize(_fit(size, PICTURE_PX), Image.Resampling.BOX)
+    # a plain T-shirt has few strong corners, so weak ones count too
+    sift = cv2.SIFT.create(nfeatures=MAX_POINTS, contrastThreshold=0.02)
+    found, descriptors = sift.detectAndCompute(np.asarray(detail.convert("L")), None)
+    places = np.array([point.pt for point in found], dtype=np.float32).reshape(-1, 2)
+    return PhotoDetail(
+        picture=np.asarray(picture),
+        points=np.asarray((places + 0.5) / detail.size, dtype=np.float32),
+        descriptors=np.zeros((0, 128), np.uint8)
+        if descriptors is None
+        else descriptors.astype(np.uint8),
+        size=size,
+    )
+
+
+def load_detail(source: str | Path | bytes, limits: PhotoLimits) -> PhotoDetail:
+    """Read, decode and reduce one photo.
+
+    Raises
+    ------
+    PhotoError
+        If the photo can't be used.
+    """
+    photo = decode_photo(
+        photo_bytes(source),
+        max_pixels=limits.max_pixels,
+        allow_truncated=limits.allow_truncated,
+        min_side_px=DETAIL_PX,
+        name="photo" if isinstance(source, bytes) else str(source),
+    )
+    return describe_photo(photo)
+
+
+def same_pixels(a: str | Path | bytes, b: str | Path | bytes, limits: PhotoLimits) -> bool:
+    """Tell whether two photos decode to the same pixels, whatever their files look like.
+
+    Raises
+    ------
+    PhotoError
+        If one of them can't be used.
+    """
+    images = [
+        decode_photo(
+            photo_bytes(source),
+            max_pixels=limits.max_pixels,
+            allow_truncated=limits.allow_truncated,
+        ).image
+        for source in (a, b)
+    ]
+    return images[0].size == images[1].size and images[0].tobytes() == images[1].tobytes()
+
+
+def mirrored_descriptors(descriptors: Bytes) -> Bytes:
+    """Give the descriptors that the mirrored photo has at the mirrored points.
+
+    Spares finding features once more: looking for a mirrored copy costs only the matching.
+    """
+    return descriptors[:, _MIRRORED]
+
+
+def _fit(size: tuple[int, int], longer_px: int) -> tuple[int, int]:
+    scale = longer_px / max(size)
+    return max(8, round(size[0] * scale)), max(8, round(size[1] * scale))

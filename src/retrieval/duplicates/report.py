@@ -1,0 +1,106 @@
+"""Duplicates as files: tables for programs, a page for people, a plan for whoever merges."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...atomic import atomic_path
+from ...listings.delimited import write_csv
+from ...listings.listing import Listing
+from .find import DuplicateResult
+from .page import render_page
+from .verdict import DuplicatePair
+
+PAIR_COLUMNS = (
+    "listing_id_a",
+    "listing_id_b",
+    "verdict",
+    "probability",
+    "photo_similarity",
+    "title_similarity",
+    "evidence",
+)
+GROUP_COLUMNS = ("group", "listing_id", "role", "verdict", "probability")
+
+
+def write_duplicates(result: DuplicateResult, out_dir: str | Path) -> Path:
+    """Write ``pairs.csv``, ``groups.csv``, ``merge.json`` and the page ``report.html``.
+
+    Each file appears whole or not at all; the page comes last.
+
+    Parameters
+    ----------
+    result
+        What `find_duplicates` gave.
+    out_dir
+        Folder to write to; made if needed.
+
+    Returns
+    -------
+    Path
+        The page: one file that needs no network and runs no script.
+    """
+    out = Path(out_dir)
+    page = render_page(result)
+    write_csv(out / "pairs.csv", PAIR_COLUMNS, map(_pair_row, result.pairs))
+    write_csv(out / "groups.csv", GROUP_COLUMNS, _group_rows(result))
+    with atomic_path(out / "merge.json") as path:
+        plan = json.dumps(merge_plan(result), indent=2, ensure_ascii=True) + "\n"
+        path.write_text(plan, encoding="utf-8")
+    with atomic_path(out / "report.html") as path:
+        # a title may hold half a character, which UTF-8 can't
+        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+    return out / "report.html"
+
+
+def merge_plan(result: DuplicateResult) -> dict[str, Any]:
+    """Say what to merge into what, and what each merged listing was, so that it can come back.
+
+    Nothing is merged here. Whoever does takes each step's ``listing_id`` off the shelf and lets it
+    lead to ``into``; to undo, they put ``before`` back under its ``listing_id``.
+    """
+    return {
+        "format": 1,
+        "how_to_apply": "For each step: take listing_id off the shelf and let it lead to into.",
+        "how_to_undo": "For each step, last one first: restore listing_id from before.",
+        "steps": [
+            {
+                "listing_id": member.listing_id,
+                "into": group.keeper.listing_id,
+                "verdict": pair.verdict,
+                "probability": round(pair.photo.probability, 4),
+                "before": _fields(member),
+            }
+            for group in result.groups
+            for member, pair in zip(group.members, group.pairs, strict=True)
+        ],
+    }
+
+
+def _pair_row(pair: DuplicatePair) -> tuple[object, ...]:
+    return (
+        pair.a.listing_id,
+        pair.b.listing_id,
+        pair.verdict,
+        f"{pair.photo.probability:.4f}",
+        f"{pair.photo.similarity:.4f}",
+        "" if pair.title_similarity is None else f"{pair.title_similarity:.4f}",
+        pair.evidence,
+    )
+
+
+def _group_rows(result: DuplicateResult) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for number, group in enumerate(result.groups, start=1):
+        rows.append((number, group.keeper.listing_id, "keeper", "", ""))
+        rows += [
+            (number, member.listing_id, "member", pair.verdict, f"{pair.photo.probability:.4f}")
+            for member, pair in zip(group.members, group.pairs, strict=True)
+        ]
+    return rows
+
+
+def _fields(listing: Listing) -> dict[str, Any]:
+    image = listing.image
+    return asdict(listing) | {"image": str(image) if isinstance(image, str | Path) else None}

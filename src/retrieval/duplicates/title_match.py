@@ -1,0 +1,211 @@
+"""Which attributes do two titles disagree on: size, measure, colour, pack, model number?
+
+Sellers list one stock photo many times, once a size or model. The photo can't tell those apart,
+and a sentence embedding hardly can; a single token does.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TypeAlias
+
+from ...text.clean import clean_text
+
+Attributes: TypeAlias = Mapping[str, frozenset[str | float]]
+
+SAME_WORD = 0.8  # likeness of two words from which on one is the other misspelt
+MEASURE_TOLERANCE = 0.02  # 7 ft is sold as 213 cm, 1 inch as 2.5 cm
+_UNITS: dict[str, tuple[str, float]] = {
+    unit: (dimension, factor)
+    for dimension, factor, units in (
+        ("length (cm)", 0.1, "mm millimeter millimeters millimetre millimetres"),
+        ("length (cm)", 1.0, "cm cms centimeter centimeters centimetre centimetres"),
+        ("length (cm)", 100.0, "meter meters metre metres mtr mtrs"),
+        ("length (cm)", 2.54, "in inch inches"),
+        ("length (cm)", 30.48, "ft feet foot"),
+        ("weight (g)", 0.001, "mg"),
+        ("weight (g)", 1.0, "g gm gms gram grams"),
+        ("weight (g)", 1000.0, "kg kgs kilogram kilograms"),
+        ("weight (g)", 28.35, "oz ounce ounces"),
+        ("weight (g)", 453.6, "lb lbs pound pounds"),
+        ("volume (ml)", 1.0, "ml millilitre millilitres milliliter milliliters"),
+        ("volume (ml)", 10.0, "cl"),
+        ("volume (ml)", 1000.0, "l ltr ltrs litre litres liter liters"),
+        ("power (W)", 1.0, "w watt watts"),
+        ("power (W)", 1000.0, "kw"),
+        ("voltage (V)", 1.0, "v volt volts"),
+        ("current (A)", 1.0, "a amp amps"),
+        ("charge (mAh)", 1.0, "mah"),
+        ("charge (mAh)", 1000.0, "ah"),
+        ("storage (GB)", 0.001, "mb"),
+        ("storage (GB)", 1.0, "gb"),
+        ("storage (GB)", 1000.0, "tb"),
+        ("cells", 1.0, "cell cells"),
+        ("fabric", 1.0, "tc gsm"),
+        ("age (months)", 1.0, "month months"),
+        ("age (months)", 12.0, "year years yrs"),
+    )
+    for unit in units.split()
+}
+_COLOURS = frozenset(
+    ["beige", "black", "blue", "bronze", "brown", "burgundy", "charcoal", "copper", "coral",
+     "cream", "cyan", "gold", "green", "grey", "indigo", "ivory", "khaki", "lavender", "lilac",
+     "magenta", "maroon", "mint", "navy", "olive", "orange", "peach", "pink", "purple", "red",
+     "rust", "silver", "tan", "teal", "turquoise", "violet", "white", "yellow", "multicolour"]
+)  # fmt: skip
+_SPELLINGS = {
+    "gray": "grey", "golden": "gold", "aqua": "turquoise", "multicolor": "multicolour",
+    "multicolored": "multicolour", "multicoloured": "multicolour", "multi-color": "multicolour",
+    "multi-colour": "multicolour",
+}  # fmt: skip
+_SIZES = {
+    "xxs": "xxs", "xs": "xs", "xl": "xl", "xxl": "2xl", "xxxl": "3xl", "2xl": "2xl", "3xl": "3xl",
+    "4xl": "4xl", "5xl": "5xl", "small": "s", "medium": "m", "large": "l", "king": "king",
+    "queen": "queen", "single": "single", "double": "double", "twin": "twin",
+}  # fmt: skip
+_NUMBERS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+    "nine": 9, "ten": 10, "twelve": 12,
+}  # fmt: skip
+_COUNT = rf"(\d+|{'|'.join(_NUMBERS)})"
+_PACK = re.compile(
+    rf"\b(?:packs?|sets?|combo|box|pairs?)\s+of\s+{_COUNT}\b|\b{_COUNT}[\s-]*"
+    r"(?:packs?|pcs?|pieces?|units?|count|ct|pk)\b|(?<![\w.])(\d+)\s?x(?=\s+[^\W\d])"
+    r"|(?<=[^\W\d])\s+x\s?(\d+)\b",
+    re.IGNORECASE,
+)
+_NUMBER = r"\d+(?:[.,]\d+)*"
+_TIMES = r"\s*[x×*]\s*"
+_MEASURE = re.compile(  # "3 in 1" is no size
+    rf"(?<![\w.])({_NUMBER}(?:{_TIMES}{_NUMBER})*)[\s-]*"
+    rf"({'|'.join(sorted(_UNITS, key=len, reverse=True))}|\"|″|')(?!\w|\s+1\b)",
+    re.IGNORECASE,
+)
+_LETTER_SIZE = re.compile(r"(?<![\w'’/&.-])([SML])(?![\w'’/&.-])")
+_TOKEN = re.compile(r"[a-z0-9](?:[a-z0-9]|[-/.](?=[a-z0-9]))*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One attribute that two titles disagree on; values as text, for people."""
+
+    attribute: str
+    a: str
+    b: str
+
+    def __str__(self) -> str:
+        return f"{self.attribute}: {self.a} / {self.b}"
+
+
+def title_attributes(title: str | None) -> dict[str, frozenset[str | float]]:
+    """Read the attributes that set variants of one product apart.
+
+    Parameters
+    ----------
+    title
+        As written.
+
+    Returns
+    -------
+    dict
+        Attribute -> its values: measures in one unit a dimension (``"length (cm)"``), ``pack``
+        (pieces), ``size``, ``colour``, ``model`` (tokens of letters and digits, and plain numbers).
+        An attribute that the title doesn't name isn't there, but a pack is, as 1.
+
+    Examples
+    --------
+    >>> title_attributes("Red Curtain 7 ft, pack of 2")["pack"]
+    frozenset({'2'})
+    """
+    text = clean_text(title)
+    found: dict[str, set[str | float]] = {"pack": set()}
+
+    def take(pattern: re.Pattern[str], read: Callable[[re.Match[str]], None]) -> None:
+        """Read every match, and blank it out so that no later pattern reads it again."""
+        nonlocal text
+
+        def replacement(match: re.Match[str]) -> str:
+            read(match)
+            return " | "
+
+        text = pattern.sub(replacement, text)
+
+    def read_pack(match: re.Match[str]) -> None:
+        count = next(group for group in match.groups() if group).lower()
+        found["pack"].add(str(_NUMBERS.get(count) or int(count)))
+
+    def read_measure(match: re.Match[str]) -> None:
+        unit = {'"': "in", "″": "in", "'": "ft"}.get(match[2], match[2].lower())
+        dimension, factor = _UNITS[unit]
+        numbers = re.split(_TIMES, match[1], flags=re.IGNORECASE)
+        found.setdefault(dimension, set()).update(_number(n) * factor for n in numbers)
+
+    take(_MEASURE, read_measure)
+    take(_PACK, read_pack)
+    take(_LETTER_SIZE, lambda match: found.setdefault("size", set()).add(match[1].lower()))
+    for token in _TOKEN.findall(text.lower()):
+        if (colour := _SPELLINGS.get(token, token)) in _COLOURS:
+            found.setdefault("colour", set()).add(colour)
+        elif token in _SIZES:
+            found.setdefault("size", set()).add(_SIZES[token])
+        elif any(c.isdigit() for c in token):
+            found.setdefault("model", set()).add(re.sub(r"[-/.]", "", token))
+    found["pack"] = found["pack"] or {"1"}
+    return {attribute: frozenset(values) for attribute, values in found.items()}
+
+
+def differing_attributes(a: Attributes, b: Attributes) -> list[Difference]:
+    """List what two titles disagree on; what only one of them names is no disagreement.
+
+    Nor is it one if a title names all of the other's values and more: "blue" against "navy blue".
+
+    Parameters
+    ----------
+    a, b
+        From `title_attributes`.
+    """
+    return [
+        Difference(attribute, _text(a[attribute]), _text(b[attribute]))
+        for attribute in a
+        if attribute in b
+        and not _contains(a[attribute], b[attribute])
+        and not _contains(b[attribute], a[attribute])
+    ]
+
+
+def name_different_things(a: str | None, b: str | None) -> bool:
+    """Tell whether each title has words that the other lacks; other spellings don't count.
+
+    >>> name_different_things("Printed mug Gemini", "Printed mug Aries")
+    True
+    >>> name_different_things("Printed mug Gemini", "printed Gemini-mug for coffee")
+    False
+    """
+    words = [set(_TOKEN.findall(clean_text(title).lower().replace("-", " "))) for title in (a, b)]
+    return all(
+        any(not get_close_matches(word, theirs, n=1, cutoff=SAME_WORD) for word in own - theirs)
+        for own, theirs in (words, words[::-1])
+    )
+
+
+def _contains(values: frozenset[str | float], others: frozenset[str | float]) -> bool:
+    return all(any(_same(value, other) for value in values) for other in others)
+
+
+def _same(a: str | float, b: str | float) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return abs(a - b) <= MEASURE_TOLERANCE * max(abs(a), abs(b))
+    return a == b
+
+
+def _number(text: str) -> float:
+    """Read ``1,200`` as a thousand and more, ``2,5`` as two and a half."""
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", text):
+        return float(text.replace(",", ""))
+    whole, *parts = re.split(r"[.,]", text)
+    return float(f"{whole}.{''.join(parts)}")
+
+
+def _text(values: frozenset[str | float]) -> str:
+    return ", ".join(sorted(f"{v:g}" if isinstance(v, float) else v for v in values))

@@ -1,0 +1,132 @@
+"""One verdict on a pair of listings, from photo and title together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ...listings.listing import Listing
+from .alignment import IDENTITY, Alignment
+from .title_match import Difference
+
+Verdict: TypeAlias = Literal["same_photo", "same_product", "variant", "different"]
+PhotoRelation: TypeAlias = Literal["same_bytes", "same_pixels", "copy", "recoloured", "other"]
+
+# Below this cosine two titles speak of different things; between titles of one product that two
+# sellers worded, it is rarely under 0.5.
+RELATED_TITLES = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFinding:
+    """What comparing two photos has shown.
+
+    Parameters
+    ----------
+    relation
+        ``copy``: one is an edited copy of the other; ``recoloured``: it would be, but for colours.
+    probability
+        That one is a copy of the other, 0 to 1.
+    similarity
+        Cosine of the photos' vectors; larger = closer.
+    agreeing_fraction
+        Share of the detail that agrees where the photos overlap, 0 to 1.
+    alignment
+        Where photo a lies in photo b.
+    """
+
+    relation: PhotoRelation
+    probability: float
+    similarity: float
+    agreeing_fraction: float = 1.0
+    alignment: Alignment = IDENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """Two listings and the verdict on them.
+
+    Parameters
+    ----------
+    a, b
+        The listings; with `against`, `b` is the one that was there before.
+    verdict
+        ``same_photo`` (bytes or pixels are identical), ``same_product`` (an edited copy),
+        ``variant`` (the same photo or design, but titles name another size, colour, pack or
+        model), ``different``.
+    photo
+        What the photos showed.
+    title_similarity
+        Cosine of the titles' vectors, larger = closer; ``None`` where a title is missing.
+    differences
+        What the titles disagree on.
+    """
+
+    a: Listing
+    b: Listing
+    verdict: Verdict
+    photo: PhotoFinding
+    title_similarity: float | None
+    differences: tuple[Difference, ...]
+
+    @property
+    def mergeable(self) -> bool:
+        """Whether the two may become one: the same photo under unrelated titles may not."""
+        return self.verdict in {"same_photo", "same_product"} and titles_related(
+            self.title_similarity
+        )
+
+    @property
+    def evidence(self) -> str:
+        """The reasons in words."""
+        photo = self.photo
+        reasons = [
+            {
+                "same_bytes": "the photo files are identical",
+                "same_pixels": "the photos are identical pixel by pixel",
+                "copy": f"the photos agree in {photo.agreeing_fraction:.0%} of their detail",
+                "recoloured": "the photos agree but for their colours",
+                "other": f"the photos agree in {photo.agreeing_fraction:.0%} of their detail",
+            }[photo.relation]
+        ]
+        reasons += ["one is mirrored"] if photo.alignment.mirrored else []
+        reasons += [f"the titles differ in {difference}" for difference in self.differences]
+        if not titles_related(self.title_similarity):
+            reasons.append("the titles have little in common")
+        return "; ".join(reasons)
+
+
+def titles_related(title_similarity: float | None) -> bool:
+    """Tell whether two titles may speak of one product; a missing one doesn't speak against it."""
+    return title_similarity is None or title_similarity >= RELATED_TITLES
+
+
+def judge(
+    relation: PhotoRelation,
+    differences: Sequence[Difference],
+    title_similarity: float | None,
+    *,
+    doubted: bool = False,
+) -> Verdict:
+    """Decide on a pair. Titles have a veto, no vote: they turn a duplicate into a variant.
+
+    Between unrelated titles a differing number means nothing, so there the photo decides alone
+    (and `DuplicatePair.mergeable` keeps the pair out of groups).
+
+    Parameters
+    ----------
+    relation
+        What the photos showed.
+    differences
+        What the titles disagree on.
+    title_similarity
+        Cosine of the titles' vectors; ``None`` where one is missing.
+    doubted
+        The titles name different things, and the photos aren't clear enough to overrule them.
+    """
+    if relation == "other":
+        return "different"
+    if differences and titles_related(title_similarity):
+        return "variant"
+    if relation == "recoloured" or (relation == "copy" and doubted):
+        return "different"
+    return "same_product" if relation == "copy" else "same_photo"

@@ -1,0 +1,121 @@
+"""Look closely at candidate pairs of photos: many at a time, each photo decoded once."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from tqdm import tqdm
+
+from ...errors import PhotoError
+from ...vision.encoder import PhotoLimits
+from .candidates import Candidates
+from .pair_model import PairModel
+from .photo_detail import PhotoDetail, load_detail, same_pixels
+from .photo_match import FEATURES, PhotoMatch, match_photos
+from .verdict import PhotoFinding, PhotoRelation
+
+CACHED_DETAILS = 4096  # of 100 to 150 KB each
+BLOCK_PAIRS = 2048
+MAYBE_IDENTICAL = 2.0  # mean difference in grey levels, up to which full decoding is worth it
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPair:
+    """A pair of photos after the close look.
+
+    Parameters
+    ----------
+    a, b
+        Rows among the photos of either side.
+    finding
+        What it showed.
+    n_pixels
+        Sizes of both photos.
+    """
+
+    a: int
+    b: int
+    finding: PhotoFinding
+    n_pixels: tuple[int, int]
+
+
+def verify_pairs(
+    candidates: Candidates,
+    sources: Sequence[str | bytes],
+    others: Sequence[str | bytes],
+    model: PairModel,
+    limits: PhotoLimits,
+    *,
+    progress: bool = False,
+) -> Iterator[VerifiedPair]:
+    """Compare candidate pairs closely, and yield those that are more than look-alikes, in order.
+
+    A photo that can't be decoded is like no other.
+
+    Parameters
+    ----------
+    candidates
+        Pairs of rows of `sources` and `others`.
+    sources, others
+        Photos, as paths or bytes; the same sequence twice within one catalogue.
+    """
+
+    @lru_cache(maxsize=CACHED_DETAILS)
+    def detail(photo: str | bytes) -> PhotoDetail | None:
+        try:
+            return load_detail(photo, limits)
+        except PhotoError:
+            return None
+
+    def match(rows: tuple[int, int]) -> tuple[PhotoMatch, tuple[int, int], bool] | None:
+        a, b = detail(sources[rows[0]]), detail(others[rows[1]])
+        if a is None or b is None:
+            return None
+        n_pixels = (a.size[0] * a.size[1], b.size[0] * b.size[1])
+        # a JPEG decoded at a fraction of its size is a little off the same pixels in a PNG
+        may_be_identical = a.size == b.size and mean_difference(a, b) < MAYBE_IDENTICAL
+        return match_photos(a, b), n_pixels, may_be_identical
+
+    pairs = [(int(a), int(b)) for a, b in candidates.rows]
+    bar = tqdm(total=len(pairs), desc="Comparing photos", disable=None if progress else True)
+    # OpenCV and NumPy let go of the interpreter while they work
+    with bar, ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        for start in range(0, len(pairs), BLOCK_PAIRS):
+            block = pairs[start : start + BLOCK_PAIRS]
+            for number, ((a, b), outcome) in enumerate(
+                zip(block, pool.map(match, block), strict=True), start=start
+            ):
+                bar.update()
+                if outcome is None:
+                    continue
+                found, n_pixels, may_be_identical = outcome
+                finding = _finding(found, float(candidates.similarity[number]), model)
+                if may_be_identical and same_pixels(sources[a], others[b], limits):
+                    finding = PhotoFinding("same_pixels", 1.0, finding.similarity)
+                if finding.relation != "other":
+                    yield VerifiedPair(a, b, finding, n_pixels)
+
+
+def mean_difference(a: PhotoDetail, b: PhotoDetail) -> float:
+    """Mean absolute difference of two small pictures of the same size, 0 to 255."""
+    return float(np.abs(a.picture.astype(np.int16) - b.picture).mean())
+
+
+def _finding(match: PhotoMatch, similarity: float, model: PairModel) -> PhotoFinding:
+    features = match.features[None, :]
+    probability = float(model.probabilities(features)[0])
+    relation: PhotoRelation = "other"
+    if probability >= model.threshold:
+        relation = "copy"
+    elif float(model.ignoring_colour(features)[0]) >= model.threshold:
+        relation = "recoloured"
+    return PhotoFinding(
+        relation=relation,
+        probability=probability,
+        similarity=float(np.clip(similarity, -1, 1)),
+        agreeing_fraction=float(match.features[FEATURES.index("agreeing_fraction")]),
+        alignment=match.alignment,
+    )

@@ -1,0 +1,1 @@
+"""What a listing index is made of; `retrieval.store.ListingIndex` is the door."""

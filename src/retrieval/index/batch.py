@@ -1,0 +1,134 @@
+"""Listings in memory, on their way into or out of an index."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arrays import Floats
+from ...fusion.views import View, Views
+from .records import Record
+
+_SPACE_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes part of a file's name
+_UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records and, row by row, their vectors in each space.
+
+    Raises
+    ------
+    ValueError
+        If rows don't match, an id is blank or comes twice, or a vector isn't of unit length.
+    """
+
+    records: Sequence[Record]
+    views: Views
+
+    def __post_init__(self) -> None:
+        times = Counter(record.listing_id for record in self.records)
+        wrong = [key for key, n in times.items() if n > 1 or not key]
+        if wrong:
+            raise ValueError(
+                f"Every listing in an index must have an id of its own, but {wrong[0]!r} is blank "
+                "or comes twice. Give each listing its own id."
+            )
+        check_views(self.views, len(self.records))
+
+
+def check_views(views: Views, n_rows: int | None = None) -> None:
+    """Refuse views that don't match row by row, or vectors whose inner products aren't cosines.
+
+    Raises
+    ------
+    ValueError
+        Which view, and what is wrong with it.
+    """
+    for space, view in views.items():
+        n_rows = len(view.present) if n_rows is None else n_rows
+        if len(view.present) != n_rows:
+            raise ValueError(
+                f"Every view must have one row a listing, but {space} has {len(view.present)} "
+                f"rows for {n_rows} listings."
+            )
+        if not _SPACE_NAME.fullmatch(space):
+            raise ValueError(
+                f"A space's name must be lower-case letters, digits and _, got {space!r}."
+            )
+        lengths = np.linalg.norm(dense(view), axis=1)[view.present]
+        wrong = lengths[~(np.abs(lengths - 1) <= _UNIT_TOLERANCE)]  # NaN is wrong, too
+        if len(wrong):
+            raise ValueError(
+                f"The {space} vectors must have length 1, but {len(wrong)} don't (one has "
+                f"{wrong[0]:.4g}). Divide each by its length, and mask out those that are missing."
+            )
+
+
+def check_spaces(dims: Mapping[str, int], views: Views) -> None:
+    """Refuse vectors that an index has no space for.
+
+    Raises
+    ------
+    ValueError
+        If a space is unknown, or its vectors have another width.
+    """
+    for space, view in views.items():
+        if dims.get(space) != view.features.shape[1]:
+            has = ", ".join(f"{name} ({dim} wide)" for name, dim in dims.items())
+            raise ValueError(
+                f"The index has the spaces {has}, got {space} ({view.features.shape[1]} wide). "
+                "Use the encoders that it was built with."
+            )
+
+
+def complete(batch: Batch, dims: Mapping[str, int]) -> Batch:
+    """Give a batch every space of an index; those that it lacks hold nothing.
+
+    Raises
+    ------
+    ValueError
+        If the index has no space for its vectors.
+    """
+    check_spaces(dims, batch.views)
+    n = len(batch.records)
+    missing = {
+        space: View(np.zeros((n, dim), dtype=np.float32), np.zeros(n, dtype=bool))
+        for space, dim in dims.items()
+        if space not in batch.views
+    }
+    return Batch(batch.records, {**batch.views, **missing}) if missing else batch
+
+
+def concatenate(batches: Sequence[Batch]) -> Batch:
+    """Put batches with the same spaces one after another."""
+    if len(batches) == 1:
+        return batches[0]
+    return Batch(
+        [record for batch in batches for record in batch.records],
+        {
+            space: View(
+                np.concatenate([dense(batch.views[space]) for batch in batches]),
+                np.concatenate([batch.views[space].present for batch in batches]),
+            )
+            for space in batches[0].views
+        },
+    )
+
+
+def dense(view: View) -> Floats:
+    """Give a view's vectors as FAISS takes them; without a copy if they are float32 already.
+
+    Raises
+    ------
+    TypeError
+        If they are sparse.
+    """
+    if not isinstance(view.features, np.ndarray):
+        raise TypeError(
+            f"An index holds dense vectors, got {type(view.features).__name__}. "
+            "Pass an encoder's embeddings."
+        )
+    return np.ascontiguousarray(view.features, dtype=np.float32)

@@ -1,0 +1,109 @@
+"""A change to an index: new files first, then the manifest, then the old files go."""
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .batch import Batch, concatenate
+from .faiss_build import choose_kind
+from .manifest import Manifest, SegmentEntry, write_manifest
+from .segment import write_segment
+from .snapshot import Snapshot, open_snapshot
+
+# only names of our own making are ever removed
+_OURS = re.compile(r"(?P<number>\d{8})\.(records\.sqlite|[a-z][a-z0-9_]*\.faiss)")
+_UNFINISHED = re.compile(r"\.manifest\..*\.partial\.json")
+_TINY = 250
+
+
+def write_change(
+    folder: Path,
+    snapshot: Snapshot,
+    ids: Iterable[str] = (),
+    new: Batch | None = None,
+    *,
+    fold_all: bool = False,
+) -> Snapshot:
+    """Drop listings, add others, and make that the index; the caller holds the lock.
+
+    Parameters
+    ----------
+    snapshot
+        The newest state; its manifest may carry another wished kind.
+    ids
+        Listings that go, or are replaced.
+    new
+        Listings that come, with every space of the index.
+    fold_all
+        Write everything anew as one segment.
+    """
+    manifest = snapshot.manifest
+    segments = snapshot.without(snapshot.locate(ids).values())
+    entries = [segment.entry for segment in segments]
+    n_new = len(new.records) if new else 0
+    folded = segments_to_fold(entries, n_new)
+    if fold_all or outgrown(manifest, entries, new):
+        folded = {entry.number for entry in entries}
+    batches = [segment.batch() for segment in segments if segment.entry.number in folded]
+    batches = [batch for batch in (*batches, new) if batch and batch.records]
+    number = 1 + max(manifest.generation, last_number(folder))  # a new name, whatever is left
+    kept = [entry for entry in entries if entry.number not in folded]
+    if batches:
+        kept.append(write_segment(folder, number, concatenate(batches), manifest.kind))
+    changed = manifest.model_copy(update={"generation": number, "segments": tuple(kept)})
+    write_manifest(folder, changed)
+    sweep(folder, changed.file_names)
+    return open_snapshot(folder, snapshot)
+
+
+def outgrown(manifest: Manifest, entries: Sequence[SegmentEntry], new: Batch | None) -> bool:
+    """Tell whether segments, each small enough for exact search, no longer are so together."""
+    for space in manifest.dims:
+        n_vectors = sum(entry.spaces[space].n_vectors for entry in entries)
+        n_vectors += int(new.views[space].present.sum()) if new else 0
+        kinds = {entry.spaces[space].kind for entry in entries}
+        if kinds == {"exact"} and choose_kind(manifest.kind, n_vectors) != "exact":
+            return True
+    return False
+
+
+def last_number(folder: Path) -> int:
+    """Largest number in a file's name, 0 if there is none."""
+    names = (_OURS.fullmatch(path.name) for path in folder.iterdir())
+    return max((int(name["number"]) for name in names if name), default=0)
+
+
+def sweep(folder: Path, keep: Iterable[str]) -> None:
+    """Remove our files that no manifest names: of earlier states, or left by a killed writer.
+
+    A reader that has one open goes on reading it; where the system forbids that (Windows), the file
+    stays until a later sweep.
+    """
+    kept = set(keep)
+    for path in list(folder.iterdir()):
+        ours = _OURS.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
+        if ours and path.name not in kept:
+            with suppress(PermissionError, FileNotFoundError):
+                path.unlink()
+
+
+def segments_to_fold(segments: Sequence[SegmentEntry], n_new: int) -> set[int]:
+    """Choose the segments that are rewritten together with new listings.
+
+    A segment joins if it is tiny, or no larger than what is written anyway: so an addition to a
+    large index stays cheap, a listing is rewritten about log2(n) times in its life, and segments
+    stay few. One that is mostly removed listings is rewritten without them.
+
+    Returns
+    -------
+    set of int
+        Segments' numbers.
+    """
+    folded = {segment.number for segment in segments if 2 * len(segment.removed) > segment.n_rows}
+    total = n_new + sum(segment.n_live for segment in segments if segment.number in folded)
+    for segment in sorted(segments, key=lambda segment: segment.n_live):
+        if total and segment.number not in folded and segment.n_live <= max(total, _TINY):
+            folded.add(segment.number)
+            total += segment.n_live
+    return folded

@@ -1,0 +1,187 @@
+"""The manifest: what belongs to an index. Replacing it is the one moment at which a change happens.
+
+Every other file is written once under a new name and never changed, so whoever has read a manifest
+has a whole index before them, whatever a writer does meanwhile.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ...atomic import atomic_path
+from .errors import (
+    IndexChangedError,
+    IndexFingerprintError,
+    IndexFormatError,
+    IndexIncompleteError,
+)
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+Kind = Literal["exact", "hnsw", "ivf"]
+WantedKind = Literal["auto", "exact", "hnsw", "ivf"]
+
+
+class FileEntry(BaseModel):
+    """A file as it was written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n_bytes: int
+    sha256: str
+
+
+class SpaceEntry(BaseModel):
+    """One space of a segment; `recall_at_10` is against exact search, measured when built."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    n_vectors: int
+    recall_at_10: float
+
+
+class SegmentEntry(BaseModel):
+    """A batch of listings, written once; `removed` are the rows that no longer count."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    n_rows: int
+    removed: tuple[int, ...] = ()
+    spaces: dict[str, SpaceEntry]
+    files: dict[str, FileEntry]
+
+    @property
+    def n_live(self) -> int:
+        return self.n_rows - len(self.removed)
+
+    def without(self, rows: list[int]) -> "SegmentEntry":
+        return self.model_copy(update={"removed": tuple(sorted({*self.removed, *rows}))})
+
+
+class Manifest(BaseModel):
+    """A whole index at one moment; `generation` grows with every change."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    generation: int
+    kind: WantedKind
+    dims: dict[str, int]
+    fingerprints: dict[str, str]
+    segments: tuple[SegmentEntry, ...]
+
+    @property
+    def file_names(self) -> set[str]:
+        return {name for segment in self.segments for name in segment.files}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what belongs to the index in `folder`.
+
+    Raises
+    ------
+    IndexIncompleteError, IndexChangedError, IndexFormatError
+        If there is none, it was damaged, or a newer Shelfsure wrote it.
+    """
+    path = folder / MANIFEST
+    try:
+        stored = json.loads(path.read_bytes())
+        body, expected = stored["index"], stored["sha256"]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise IndexIncompleteError(
+            f"An index folder must hold a {MANIFEST}, but {folder} has none: it is no index, or "
+            "its first build was never finished. Build it with: shelfsure index build"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise IndexChangedError(f"{path} must be a manifest, but {error!r}. {_REPAIR}") from error
+    if isinstance(body, dict) and isinstance(body.get("format"), int) and body["format"] > FORMAT:
+        raise IndexFormatError(
+            f"The index {folder} must have format {FORMAT} or older, but has {body['format']}: a "
+            "newer Shelfsure wrote it. Upgrade with: pip install --upgrade shelfsure"
+        )
+    if (found := _digest(body)) != expected:
+        raise IndexChangedError(f"{path} must have checksum {expected}, but has {found}. {_REPAIR}")
+    try:
+        return Manifest.model_validate(body)
+    except ValidationError as error:
+        raise IndexChangedError(f"{path} must be a manifest, but {error}. {_REPAIR}") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Make `manifest` the index, in one step that survives a power cut."""
+    body = manifest.model_dump(mode="json")
+    sync_folder(folder)  # the files that it names come first
+    with atomic_path(folder / MANIFEST) as path:
+        path.write_text(json.dumps({"sha256": _digest(body), "index": body}))
+    sync_folder(folder)
+
+
+def file_entry(path: Path) -> FileEntry:
+    """Put a finished file on disk for good, and describe it."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileEntry(n_bytes=file.tell(), sha256=digest)
+
+
+def verify(file: io.BufferedReader, path: Path, expected: FileEntry) -> None:
+    """Refuse a file that isn't the one written; leaves `file` at its start.
+
+    Raises
+    ------
+    IndexChangedError
+        If a byte differs.
+    """
+    found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected.sha256:
+        raise IndexChangedError(
+            f"{path} must have {expected.n_bytes} bytes and sha256 {expected.sha256}, but has "
+            f"{file.tell()} and {found}. {_REPAIR}"
+        )
+    file.seek(0)
+
+
+def check_fingerprints(folder: Path, built: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Refuse encoders other than those that filled the index.
+
+    Raises
+    ------
+    IndexFingerprintError
+        If a space's fingerprint differs.
+    """
+    for space, fingerprint in given.items():
+        if built.get(space) != fingerprint:
+            raise IndexFingerprintError(
+                f"The index {folder} was built with {space} encoder {built.get(space, 'none')}, "
+                f"but this one is {fingerprint}. Use the encoder that it was built with, or "
+                "build it anew with: shelfsure index build"
+            )
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the folder's list of names on disk; Windows does that by itself."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+_REPAIR = (
+    "It was changed or damaged. Restore it from a copy, or build it anew with: "
+    "shelfsure index build"
+)
+
+
+def _digest(body: object) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

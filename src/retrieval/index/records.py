@@ -1,0 +1,115 @@
+"""What FAISS can't hold of a listing, in one SQLite file that is written once."""
+
+import sqlite3
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...listings.listing import Listing
+from .manifest import FileEntry, verify
+
+_KEYS_PER_QUERY = 500  # below SQLite's oldest limit on variables
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A listing in the index, without its vectors.
+
+    Parameters
+    ----------
+    listing_id
+        The listing's own id.
+    title, category
+        As in the catalogue; None where missing.
+    image
+        The photo's path; None where there is none, or it was given as bytes.
+    photo_hash
+        sha256 of the photo's bytes.
+    """
+
+    listing_id: str
+    title: str | None = None
+    image: str | None = None
+    category: str | None = None
+    photo_hash: str | None = None
+
+
+def records_of(listings: Sequence[Listing], photo_hashes: Sequence[str | None]) -> list[Record]:
+    """Keep of listings what the index shows of them."""
+    return [
+        Record(
+            listing.listing_id,
+            listing.title,
+            None if isinstance(listing.image, bytes | None) else str(listing.image),
+            listing.category,
+            photo_hash,
+        )
+        for listing, photo_hash in zip(listings, photo_hashes, strict=True)
+    ]
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Write records; a record's place is its row."""
+    with closing(sqlite3.connect(path)) as db:
+        # nobody knows of this file before the manifest names it, so it needs no journal of its own
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute(
+            "CREATE TABLE records (row INTEGER PRIMARY KEY, listing_id TEXT NOT NULL UNIQUE,"
+            " title TEXT, image TEXT, category TEXT, photo_hash TEXT)"
+        )
+        with db:
+            db.executemany(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
+                ((row, *astuple(record)) for row, record in enumerate(records)),
+            )
+
+
+class RecordFile:
+    """Records to read; stays readable after a writer has removed the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is gone.
+    IndexChangedError
+        If it isn't the file that was written.
+    """
+
+    def __init__(self, path: Path, expected: FileEntry) -> None:
+        with path.open("rb") as file:
+            # immutable: no lock, no journal, and a read-only folder will do
+            uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+            try:
+                self._db = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            except sqlite3.OperationalError as error:
+                raise FileNotFoundError(path) from error
+            weakref.finalize(self, self._db.close)
+            verify(file, path, expected)
+
+    def ids(self) -> list[str]:
+        return [key for (key,) in self._db.execute("SELECT listing_id FROM records ORDER BY row")]
+
+    def rows_of(self, ids: Iterable[str]) -> dict[str, int]:
+        """Find rows; an id that isn't here isn't in the answer."""
+        return dict(self._select("listing_id, row", "listing_id", ids))
+
+    def read(self, rows: Iterable[int]) -> dict[int, Record]:
+        """Read the records of some rows."""
+        columns = "row, listing_id, title, image, category, photo_hash"
+        return {row: Record(*rest) for row, *rest in self._select(columns, "row", rows)}
+
+    def _select(
+        self, columns: str, key: str, wanted: Iterable[str | int]
+    ) -> Iterator[tuple[Any, ...]]:
+        keys = list(wanted)
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            part = keys[start : start + _KEYS_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            yield from self._db.execute(
+                f"SELECT {columns} FROM records WHERE {key} IN ({marks})",  # noqa: S608
+                part,
+            )

@@ -1,0 +1,175 @@
+"""An index as it was at one moment, open for reading whatever a writer does next."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from ...arrays import Bools, Floats, Ints
+from ...fusion.views import View, Views, n_rows
+from .batch import dense
+from .errors import IndexIncompleteError
+from .manifest import Manifest, read_manifest
+from .records import Record
+from .segment import Segment, open_segment
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A manifest with its segments. A row here is a segment's row, counted through all segments."""
+
+    manifest: Manifest
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        """First row of each segment, and the end."""
+        return list(accumulate((s.entry.n_rows for s in self.segments), initial=0))
+
+    @cached_property
+    def live(self) -> Bools:
+        return np.concatenate([np.zeros(0, bool), *(segment.live for segment in self.segments)])
+
+    def ids(self) -> list[str]:
+        """Ids of the live listings, in the order of rows."""
+        every = (key for segment in self.segments for key in segment.records.ids())
+        return [key for key, live in zip(every, self.live.tolist(), strict=True) if live]
+
+    def locate(self, ids: Iterable[str]) -> dict[str, int]:
+        """Find the rows of ids; one that isn't here isn't in the answer."""
+        ids = list(ids)
+        found = {}
+        for segment, offset in zip(self.segments, self.offsets, strict=False):
+            rows = segment.records.rows_of(ids)
+            found.update({key: offset + row for key, row in rows.items() if segment.live[row]})
+        return found
+
+    def without(self, rows: Iterable[int]) -> list[Segment]:
+        """Segments as they are once some rows are removed."""
+        gone = np.fromiter(rows, dtype=np.int64)
+        removed = {
+            segment.entry.number: segment.advance(
+                segment.entry.without((gone[own] - offset).tolist())
+            )
+            for segment, offset, own in self._by_segment(gone)
+        }
+        return [removed.get(segment.entry.number, segment) for segment in self.segments]
+
+    def records(self, rows: Iterable[int]) -> dict[int, Record]:
+        wanted = np.unique(np.fromiter(rows, dtype=np.int64))
+        found: dict[int, Record] = {}
+        for segment, offset, own in self._by_segment(wanted):
+            records = segment.records.read((wanted[own] - offset).tolist())
+            found.update({offset + row: record for row, record in records.items()})
+        return found
+
+    def vectors(self, space: str, rows: Ints) -> View:
+        """Give back what stands at some rows; a row of -1, or without a vector, isn't present."""
+        features = np.zeros((len(rows), self.manifest.dims[space]), dtype=np.float32)
+        present = np.zeros(len(rows), dtype=bool)
+        for segment, offset, own in self._by_segment(rows):
+            part = segment.indexes[space].vectors(rows[own] - offset)
+            features[own], present[own] = dense(part), part.present
+        return View(features, present)
+
+    def nearest(self, queries: Views, k: int) -> tuple[Floats, Ints]:
+        """Find the rows with the largest mean of the cosines that are there.
+
+        With one space this is what FAISS finds. With more, each space proposes ``100 + 10 k`` rows,
+        and the best of them all by the mean are kept: a row has to be near in one of the spaces.
+
+        Returns
+        -------
+        similarities, rows
+            Shape ``(n_queries, k)``, best first; ``-inf`` and -1 where there are no more.
+        """
+        require_neighbours(k)
+        if len(queries) == 1:
+            ((space, view),) = queries.items()
+            return self.nearest_in(space, view, k)
+        proposed = [
+            self.nearest_in(space, view, 100 + 10 * k)[1] for space, view in queries.items()
+        ]
+        similarities = np.full((n_rows(queries), k), -np.inf, dtype=np.float32)
+        rows = np.full((n_rows(queries), k), -1, dtype=np.int64)
+        for query, candidates in enumerate(np.concatenate(proposed, axis=1)):
+            candidates = np.unique(candidates[candidates >= 0])
+            means = self._mean_cosines(queries, query, candidates)
+            best = np.argsort(-means, kind="stable")[:k]
+            similarities[query, : len(best)] = means[best]
+            rows[query, : len(best)] = candidates[best]
+        return similarities, rows
+
+    def nearest_in(self, space: str, view: View, k: int) -> tuple[Floats, Ints]:
+        """Search every segment, keep the best; a query that isn't present finds nothing."""
+        n = len(view.present)
+        similarities = [np.full((n, k), -np.inf, dtype=np.float32)]
+        rows = [np.full((n, k), -1, dtype=np.int64)]
+        asked = dense(view)[view.present]
+        for segment, offset in zip(self.segments, self.offsets, strict=False):
+            if len(segment.indexes[space].rows) == 0 or len(asked) == 0:
+                continue
+            found_similarities, found = segment.indexes[space].search(asked, k)
+            similarities.append(np.full((n, k), -np.inf, dtype=np.float32))
+            rows.append(np.full((n, k), -1, dtype=np.int64))
+            similarities[-1][view.present] = found_similarities
+            rows[-1][view.present] = np.where(found < 0, -1, found + offset)
+        if len(rows) == 2:
+            return similarities[1], rows[1]
+        every, every_row = np.concatenate(similarities, axis=1), np.concatenate(rows, axis=1)
+        best = np.argsort(-every, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(every, best, axis=1), np.take_along_axis(every_row, best, axis=1)
+
+    def _mean_cosines(self, queries: Views, query: int, rows: Ints) -> Floats:
+        total, count = np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.float32)
+        for space, view in queries.items():
+            if view.present[query]:
+                stored = self.vectors(space, rows)
+                total += np.clip(dense(stored) @ dense(view)[query], -1, 1)
+                count += stored.present
+        return total / count  # each row was proposed by a space, so it has one in common
+
+    def _by_segment(self, rows: Ints) -> Iterator[tuple[Segment, int, Bools]]:
+        """Split rows by segment: the segment, its offset, and which rows are its own."""
+        for number, segment in enumerate(self.segments):
+            own = (rows >= self.offsets[number]) & (rows < self.offsets[number + 1])
+            if own.any():
+                yield segment, self.offsets[number], own
+
+
+def open_snapshot(folder: Path, known: Snapshot | None = None) -> Snapshot:
+    """Open the newest state; segments that `known` has open aren't read again.
+
+    Raises
+    ------
+    IndexIncompleteError, IndexChangedError, IndexFormatError
+        If the index can't be used.
+    """
+    manifest = read_manifest(folder)
+    if known and manifest == known.manifest:
+        return known
+    opened = known.segments if known else ()
+    while True:
+        try:
+            segments = []
+            for entry in manifest.segments:
+                same = next((segment for segment in opened if segment.precedes(entry)), None)
+                segments.append(same.advance(entry) if same else open_segment(folder, entry))
+            return Snapshot(manifest, tuple(segments))
+        except FileNotFoundError as error:
+            # a writer may have replaced the files since the manifest was read
+            newer = read_manifest(folder)
+            if newer.generation == manifest.generation:
+                raise IndexIncompleteError(
+                    f"The index {folder} must hold {error.filename or error}, but it is missing. "
+                    "Restore it from a copy, or build it anew with: shelfsure index build"
+                ) from error
+            manifest = newer
+
+
+def require_neighbours(k: int) -> None:
+    if k < 1:
+        raise ValueError(f"The number of neighbours must be 1 or more, got {k}.")

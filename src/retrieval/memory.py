@@ -1,0 +1,264 @@
+"""What a bundle remembers of its catalogue: who belongs, who is near, what else there is."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from ..arrays import Floats
+from ..embedding import Embedded, Embedder
+from ..errors import ConfigError
+from ..fusion.views import View, Views
+from ..listings.listing import Listing
+from ..verdict import Guess
+from .conse import ConSE
+from .duplicates.find import find_duplicates
+from .duplicates.pair_model import PairModel
+from .duplicates.shelf import Shelf
+from .duplicates.verdict import DuplicatePair
+from .gate import OutOfCatalogueGate
+from .index.records import records_of
+from .joint import JointSpace
+from .open_clip import OpenClip
+from .store import ListingIndex, Neighbour
+from .zero_shot import ZeroShot
+
+N_CANDIDATES = 10
+N_COMPARED = 3
+"""Catalogue photos that an upload's photo is compared with closely: some 10 ms each."""
+CONSE = "conse"
+INDEX = "index"
+WRITER_FILES = (".lock", ".writer.pid")
+
+
+@dataclass(frozen=True)
+class CatalogueMemory:
+    """Gate, index and zero-shot categories, as `training` makes and a bundle keeps them.
+
+    Parameters
+    ----------
+    gate
+        None where the catalogue was too small for one.
+    shelf
+        The training listings before the bundle is saved; `save` makes the index of them.
+    index
+        The training listings as a bundle keeps them; None if it keeps none.
+    zero_shot
+        Every category of the taxonomy, with and without a trained expert; None without `joint`.
+    joint
+        None if the backbone knows no class names (and no CLIP model is configured).
+    """
+
+    gate: OutOfCatalogueGate | None
+    zero_shot: ZeroShot | None
+    joint: JointSpace | None
+    pair_model: PairModel
+    shelf: Shelf | None = None
+    index: ListingIndex | None = None
+
+    def save(self, folder: Path, fingerprints: Mapping[str, str]) -> None:
+        """Write arrays as safetensors, the rest as JSON, and the index as a folder of its own."""
+        arrays: dict[str, Any] = {}
+        document: dict[str, Any] = {}
+        parts: Mapping[str, OutOfCatalogueGate | ZeroShot | None] = {
+            "gate": self.gate,
+            "zero_shot": self.zero_shot,
+        }
+        for name, part in parts.items():
+            if part is not None:
+                own, document[name] = part.to_parts()
+                arrays |= {f"{name}|{key}": np.ascontiguousarray(a) for key, a in own.items()}
+        if self.joint is not None:
+            arrays["vocabulary"] = np.ascontiguousarray(self.joint.vocabulary, dtype=np.float32)
+        save_file(arrays, folder / "memory.safetensors")
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        (folder / "memory.json").write_text(text, encoding="utf-8")
+        self.pair_model.save(folder / "duplicates.json")
+        if self.shelf is not None:
+            spaces = {"photo": self.shelf.photo, "title": self.shelf.title}
+            ListingIndex.build(
+                folder / INDEX,
+                records_of(self.shelf.listings, self.shelf.photo_hashes),
+                {name: view for name, view in spaces.items() if view and view.present.any()},
+                {"photo": fingerprints["photo"], "title": fingerprints["text"]},
+            )
+        elif self.index is not None:
+            shutil.copytree(self.index.folder, folder / INDEX)
+        for name in WRITER_FILES:  # what only a writer needs isn't part of a bundle
+            (folder / INDEX / name).unlink(missing_ok=True)
+
+    def reopened(self, folder: Path) -> "CatalogueMemory":
+        """Use the index that `save` wrote."""
+        there = (folder / INDEX).is_dir()
+        index = ListingIndex.open(folder / INDEX) if there else None
+        return replace(self, shelf=None, index=index)
+
+    @classmethod
+    def load(cls, folder: Path, embedder: Embedder, joint: str, device: str) -> "CatalogueMemory":
+        """Read what `save` wrote, and the index beside it, if there is one."""
+        arrays = load_file(folder / "memory.safetensors")
+        document = json.loads((folder / "memory.json").read_text(encoding="utf-8"))
+
+        def own(name: str) -> dict[str, Any]:
+            prefix = f"{name}|"
+            return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+
+        space: JointSpace | None = None
+        zero_shot = None
+        if "zero_shot" in document:
+            zero_shot = ZeroShot.from_parts(own("zero_shot"), document["zero_shot"])
+            space = joint_space(joint, embedder, device, vocabulary=arrays["vocabulary"])
+        gate = None
+        if "gate" in document:
+            gate = OutOfCatalogueGate.from_parts(own("gate"), document["gate"])
+        index = None
+        if (folder / INDEX).is_dir():
+            index = ListingIndex.open(folder / INDEX, fingerprints(embedder))
+        pair_model = PairModel.load(folder / "duplicates.json")
+        return cls(gate, zero_shot, space, pair_model, index=index)
+
+    def with_zero_shot(self, zero_shot: ZeroShot) -> "CatalogueMemory":
+        """Know these categories by name."""
+        return replace(self, zero_shot=zero_shot)
+
+    def p_values(self, views: Views, n: int) -> Floats:
+        """Tell how ordinary listings are, 0 (strange) to 1; NaN without a gate or a known view."""
+        return self.gate.p_values(dense(views)) if self.gate else np.full(n, np.nan)
+
+    def in_text_space(
+        self, embedded: Embedded, listings: Sequence[Listing]
+    ) -> tuple[Floats, Floats]:
+        """Photos and titles as the zero-shot categories see them, shape ``(n, d)`` each."""
+        if self.joint is None:
+            raise ConfigError("Zero-shot needs a joint image-text space, but this bundle has none.")
+        photos, titles = embedded.photo.features, embedded.title.features
+        if not isinstance(self.joint, ConSE):  # CLIP has encoders of its own
+            embedder = Embedder(self.joint.photos, self.joint.texts)
+            own = embedder.embed(listings, description=False)
+            photos, titles = own.photo.features, own.title.features
+        return self.joint.to_text_space(np.asarray(photos)), np.asarray(titles)
+
+    def unseen(
+        self, embedded: Embedded, listings: Sequence[Listing], trained: Sequence[str]
+    ) -> list[Guess | None]:
+        """Name the likeliest category without a trained expert, and its probability among all."""
+        others = [i for i, n in enumerate(self.names) if n not in set(trained)]
+        if self.zero_shot is None or not others:
+            return [None for _ in listings]
+        probabilities = self.zero_shot.classify(*self.in_text_space(embedded, listings))
+        best = np.array(others)[probabilities[:, others].argmax(axis=1)]
+        return [
+            Guess(category=self.names[i], probability=round(float(probabilities[row, i]), 6))
+            for row, i in enumerate(best)
+        ]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The taxonomy: categories with and without a trained expert."""
+        return self.zero_shot.names if self.zero_shot else ()
+
+    def neighbours(self, embedded: Embedded, listings: Sequence[Listing]) -> list[list[Neighbour]]:
+        """Find the nearest catalogue listings of each, itself left out."""
+        if self.index is None:
+            return [[] for _ in listings]
+        known = self.index.info().spaces
+        queries = {"photo": embedded.photo, "title": embedded.title}
+        found = self.index.search(
+            {space: view for space, view in queries.items() if space in known}, N_CANDIDATES
+        )
+        return [
+            [near for near in row if near.listing_id != listing.listing_id]
+            for row, listing in zip(found, listings, strict=True)
+        ]
+
+    def duplicates(
+        self, embedded: Embedded, listings: Sequence[Listing], embedder: Embedder
+    ) -> dict[int, list[DuplicatePair]]:
+        """Compare listings closely with the catalogue photos that look most like theirs.
+
+        Returns
+        -------
+        dict
+            Row -> its duplicates and variants, the surest first; rows without any are left out.
+        """
+        if self.index is None or "photo" not in self.index.info().spaces:
+            return {}
+        found = self.index.search({"photo": embedded.photo}, N_CANDIDATES)
+        close = {
+            near.listing_id
+            for row in found
+            for near in row
+            if near.similarity >= self.pair_model.min_similarity
+        }
+        records = self.index.records(sorted(close))
+        shelf = [
+            Listing(r.listing_id, r.title, r.image, category=r.category) for r in records.values()
+        ]
+        known = replace(embedder, progress=False).embed(shelf, description=False)
+        readable = [row for row in range(len(shelf)) if row not in known.problems]
+        # ids that no catalogue listing can have
+        own = [Listing(f"\0{row}", item.title, item.image) for row, item in enumerate(listings)]
+        usable = [row for row in range(len(own)) if row not in embedded.problems]
+        if not readable or not usable:
+            return {}
+        result = find_duplicates(
+            Shelf.of([own[row] for row in usable], embedded.take(usable)),
+            model=self.pair_model,
+            against=Shelf.of([shelf[row] for row in readable], known.take(readable)),
+            n_neighbours=N_COMPARED,
+            limits=embedder.limits,
+        )
+        pairs: dict[int, list[DuplicatePair]] = {}
+        for pair in result.pairs:
+            row = int(pair.a.listing_id[1:])
+            if pair.b.listing_id != listings[row].listing_id:
+                pairs.setdefault(row, []).append(pair)
+        return pairs
+
+
+def joint_space(
+    name: str, embedder: Embedder, device: str, *, vocabulary: Floats | None = None
+) -> JointSpace | None:
+    """Build the joint space: ConSE over the embedder's own encoders, or an open_clip model.
+
+    Returns
+    -------
+    JointSpace or None
+        None if ConSE can't use the backbone, because it was fine-tuned to other classes.
+    """
+    if name != CONSE:
+        return OpenClip.load(name, device=device)
+    try:
+        if vocabulary is not None:
+            return ConSE(embedder.photos, embedder.texts, vocabulary)  # type: ignore[arg-type]
+        return ConSE.from_encoders(embedder.photos, embedder.texts, embedder.cache)  # type: ignore[arg-type]
+    except (ConfigError, AttributeError):
+        return None
+
+
+def fingerprints(embedder: Embedder) -> dict[str, str]:
+    """Name the encoders of an index's spaces."""
+    return {"photo": embedder.photos.fingerprint, "title": embedder.texts.fingerprint}
+
+
+def dense(views: Views) -> dict[str, View]:
+    """Keep the views that the gate uses."""
+    return {name: view for name, view in views.items() if isinstance(view.features, np.ndarray)}
+
+
+def index_shelf(index: ListingIndex) -> Shelf:
+    """Take an index's listings down to compare others with them closely."""
+    held = index.contents()
+    listings = [Listing(r.listing_id, r.title, r.image, category=r.category) for r in held.records]
+    nothing = View(np.zeros((len(listings), 1), np.float32), np.zeros(len(listings), bool))
+    return Shelf(
+        listings,
+        held.views.get("photo", nothing),
+        [record.photo_hash for record in held.records],
+        held.views.get("title"),
+    )

@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+from shelfsure.fusion.calibration import log_loss
+from shelfsure.fusion.classifier import (
+    MIN_ROWS,
+    LateFusion,
+    all_patterns,
+    log_shares,
+    trainable,
+)
+from shelfsure.fusion.heads import LinearHead
+from shelfsure.fusion.views import View
+
+PHOTO, TITLE, BOTH = frozenset({"photo"}), frozenset({"title"}), frozenset({"photo", "title"})
+LABELS = np.arange(120) % 3
+FOLDS = np.arange(120) // 4 % 4
+
+
+def expert(*favour: float) -> LinearHead:
+    """Answers the same for every listing."""
+    return LinearHead(np.zeros((len(favour), 1), np.float32), np.log(favour).astype(np.float32))
+
+
+def there(*mask: bool) -> View:
+    return View(np.zeros((len(mask), 1), np.float32), np.array(mask, dtype=bool))
+
+
+@pytest.fixture
+def by_hand() -> LateFusion:
+    heads = {
+        "photo": expert(0.6, 0.2, 0.2),
+        "title_embedding": expert(0.2, 0.6, 0.2),
+        "title_tfidf": expert(0.1, 0.1, 0.8),
+    }
+    weights = {
+        PHOTO: {"photo": 1.0},
+        BOTH: {"photo": 0.0, "title_embedding": 2.0, "title_tfidf": 0.0},
+    }
+    return LateFusion(heads, weights, np.log([0.5, 0.3, 0.2]).astype(np.float32))
+
+
+def test_log_probabilities_uses_each_rows_own_weights(by_hand: LateFusion) -> None:
+    title = there(True, False, False)
+    views = {
+        "photo": there(True, True, False), "title_embedding": title, "title_tfidf": title,
+    }  # fmt: skip
+    answer = np.exp(by_hand.log_probabilities(views))
+    squared = np.array([0.04, 0.36, 0.04]) / 0.44
+    np.testing.assert_allclose(answer[0], squared, atol=2e-3)
+    np.testing.assert_allclose(answer[1], [0.6, 0.2, 0.2], atol=2e-3)
+    np.testing.assert_allclose(answer[2], [0.5, 0.3, 0.2], atol=1e-6)
+
+
+def test_log_probabilities_ignores_a_view_that_was_never_trained(by_hand: LateFusion) -> None:
+    known = {"photo": there(True, False)}
+    extra = known | {"description_embedding": there(True, True)}
+    np.testing.assert_array_equal(
+        by_hand.log_probabilities(extra), by_hand.log_probabilities(known)
+    )
+
+
+def test_log_probabilities_of_no_listing_is_empty(by_hand: LateFusion) -> None:
+    assert by_hand.log_probabilities({"photo": there()}).shape == (0, 3)
+
+
+def test_weights_for_an_unseen_pattern_shares_out_those_of_its_modalities() -> None:
+    heads = {name: expert(0.5, 0.5) for name in ("photo", "title_embedding", "title_tfidf")}
+    weights = {PHOTO: {"photo": 0.8}, TITLE: {"title_embedding": 0.6, "title_tfidf": 0.2}}
+    fusion = LateFusion(heads, weights, np.zeros(2, np.float32))
+    assert fusion.weights_for(PHOTO) == {"photo": 0.8}
+    assert fusion.weights_for(BOTH) == pytest.approx(
+        {"photo": 0.4, "title_embedding": 0.3, "title_tfidf": 0.1}
+    )
+
+
+def test_fit_loses_nothing_by_a_view_that_knows_nothing(rng: np.random.Generator) -> None:
+    everyone = np.ones(120, dtype=bool)
+    good = np.eye(3)[LABELS] + 0.4 * rng.normal(size=(120, 3))
+    views = {
+        "photo": View(rng.normal(size=(120, 3)).astype("f4"), everyone),
+        "title_embedding": View(good.astype("f4"), everyone),
+    }
+    fusion, held_out = LateFusion.fit(views, LABELS, 3, FOLDS)
+    assert set(fusion.weights) == set(held_out) == {PHOTO, TITLE, BOTH}
+    loss = {name: log_loss(held.log_probabilities, LABELS) for name, held in held_out.items()}
+    assert loss[TITLE] < 0.7 < 1.05 < loss[PHOTO]
+    assert loss[BOTH] < loss[TITLE] + 0.02
+
+
+def test_fit_skips_a_view_that_too_few_listings_have(rng: np.random.Generator) -> None:
+    few = np.arange(120) < MIN_ROWS - 1
+    everyone = np.ones(120, dtype=bool)
+    features = rng.normal(size=(120, 3)).astype("f4")
+    views = {
+        "photo": View(features * few[:, None], few),
+        "title_embedding": View(features, everyone),
+    }
+    fusion, held_out = LateFusion.fit(views, LABELS, 3, FOLDS)
+    assert list(fusion.heads) == ["title_embedding"]
+    assert list(held_out) == [TITLE]
+
+
+def test_fit_knows_no_pattern_that_too_few_listings_have(rng: np.random.Generator) -> None:
+    rows = np.arange(120)
+    features = rng.normal(size=(120, 3)).astype("f4")
+    photo, title = rows < 70, rows >= 70 - (MIN_ROWS - 1)
+    views = {
+        "photo": View(features * photo[:, None], photo),
+        "title_embedding": View(features * title[:, None], title),
+    }
+    fusion, held_out = LateFusion.fit(views, LABELS, 3, FOLDS)
+    assert set(held_out) == set(fusion.weights) == {PHOTO, TITLE}
+    # rows that have both are answered all the same
+    answer = np.exp(fusion.log_probabilities(views))
+    np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("present", "labels", "folds", "expected"),
+    [
+        (np.ones(120, dtype=bool), LABELS, FOLDS, True),
+        (np.arange(120) < MIN_ROWS, LABELS, FOLDS, True),
+        (np.arange(120) < MIN_ROWS - 1, LABELS, FOLDS, False),
+        (np.ones(120, dtype=bool), LABELS, np.zeros(120, dtype=int), False),
+        (np.ones(120, dtype=bool), np.zeros(120, dtype=int), FOLDS, False),
+        # category 1 is all in fold 0: without that fold there is one category left
+        (np.ones(120, dtype=bool), (FOLDS == 0).astype(int), FOLDS, False),
+    ],
+)
+def test_trainable_needs_rows_and_two_categories_outside_each_fold(
+    present: np.ndarray, labels: np.ndarray, folds: np.ndarray, expected: bool
+) -> None:
+    assert trainable(present, labels, folds) is expected
+
+
+def test_all_patterns_lists_every_set_of_modalities_once() -> None:
+    names = dict.fromkeys(["photo", "title_embedding", "title_tfidf", "description_embedding"])
+    found = all_patterns(names)
+    assert len(found) == len(set(found)) == 7
+    assert frozenset({"photo", "title", "description"}) in found
+    assert frozenset() not in found
+
+
+def test_log_shares_leaves_no_category_impossible() -> None:
+    shares = np.exp(log_shares(np.array([0, 0, 0, 2]), 3))
+    np.testing.assert_allclose(shares, [4 / 7, 1 / 7, 2 / 7], rtol=1e-6)

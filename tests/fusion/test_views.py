@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from shelfsure.fusion.views import (
+    View,
+    modality,
+    n_rows,
+    patterns,
+    restrict,
+    rows_by_pattern,
+    take,
+)
+
+
+def view(*present: bool, width: int = 2) -> View:
+    mask = np.array(present, dtype=bool)
+    return View(np.arange(1, len(mask) + 1)[:, None] * mask[:, None] * np.ones(width), mask)
+
+
+VIEWS = {
+    "photo": view(True, True, False, False),
+    "title_embedding": view(True, False, True, False),
+    "title_tfidf": view(False, False, True, False),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("photo", "photo"), ("title_tfidf", "title"), ("description_embedding", "description")],
+)
+def test_modality_is_what_stands_before_the_underscore(name: str, part: str) -> None:
+    assert modality(name) == part
+
+
+def test_view_refuses_a_mask_of_another_length() -> None:
+    with pytest.raises(ValueError, match="got 3 and 2"):
+        View(np.zeros((3, 4)), np.ones(2, dtype=bool))
+
+
+@pytest.mark.parametrize("rows", [[2, 0], np.array([True, False, True, False])])
+def test_take_keeps_features_and_mask_of_the_same_rows(rows: object) -> None:
+    kept = take(VIEWS, rows)
+    picked = np.arange(4)[rows]
+    for name, whole in VIEWS.items():
+        assert kept[name].features.tolist() == whole.features[picked].tolist()
+        assert kept[name].present.tolist() == whole.present[picked].tolist()
+
+
+def test_dense_is_the_same_for_sparse_features_and_none_where_nobody_has_the_view() -> None:
+    whole = VIEWS["photo"]
+    sparse = View(csr_matrix(whole.features), whole.present)
+    np.testing.assert_array_equal(sparse.dense(), whole.dense())
+    assert view(False, False).dense() is None
+
+
+def test_n_rows_of_no_view_is_zero() -> None:
+    assert n_rows(VIEWS) == 4
+    assert n_rows({}) == 0
+
+
+def test_restrict_keeps_every_view_of_a_modality() -> None:
+    assert list(restrict(VIEWS, {"title"})) == ["title_embedding", "title_tfidf"]
+    assert restrict(VIEWS, {"description"}) == {}
+
+
+def test_patterns_has_a_modality_where_one_of_its_views_is() -> None:
+    assert patterns(VIEWS) == [{"photo", "title"}, {"photo"}, {"title"}, frozenset()]
+    assert patterns({}) == []
+
+
+@given(st.lists(st.frozensets(st.sampled_from(["photo", "title", "description"]))))
+def test_rows_by_pattern_puts_every_row_into_its_own_group(rows: list[frozenset[str]]) -> None:
+    groups = rows_by_pattern(rows)
+    assert sorted(row for members in groups.values() for row in members) == list(range(len(rows)))
+    assert all(rows[row] == pattern for pattern, members in groups.items() for row in members)

@@ -1,0 +1,90 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+from shelfsure.fusion.decision import AcceptRule
+from shelfsure.verdict import (
+    Duplicate,
+    Guess,
+    NearListing,
+    Verdict,
+    explain,
+    explain_surroundings,
+)
+
+CURTAINS = Guess(category="Home > Curtains", probability=0.912)
+RUGS = Guess(category="Home > Rugs", probability=0.6)
+
+
+def rule(threshold: float, target_precision: float = 0.97) -> AcceptRule:
+    return AcceptRule(threshold, target_precision, 0.95, 0.8, 0.99, 400)
+
+
+def test_verdict_survives_json() -> None:
+    verdict = Verdict(
+        listing_id="7", category=CURTAINS.category, probability=0.912, decision="review",
+        route="fusion", top_k=(CURTAINS, RUGS), sure_of=Guess(category="Home", probability=0.99),
+        views={"photo": RUGS}, reasons=("Because.",), model_version="shop-1",
+        ood_p_value=0.4, neighbours=(NearListing(listing_id="8", similarity=0.9),), duplicates=(
+            Duplicate(listing_id="9", verdict="variant", probability=0.8, evidence="other size"),
+        ),
+    )  # fmt: skip
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    assert json.loads(verdict.model_dump_json())["top_k"][1]["category"] == "Home > Rugs"
+
+
+def test_verdict_cannot_be_changed_and_knows_its_decisions() -> None:
+    verdict = Verdict(listing_id="7", decision="rejected")
+    with pytest.raises(ValidationError, match="frozen"):
+        verdict.decision = "accept"  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="'maybe'"):
+        Verdict(listing_id="7", decision="maybe")  # type: ignore[arg-type]
+
+
+def test_verdict_of_a_rejected_listing_needs_no_category() -> None:
+    verdict = Verdict(listing_id="7", decision="rejected", reasons=("No photo.",))
+    assert (verdict.category, verdict.route, verdict.top_k, verdict.views) == (None, None, (), {})
+
+
+@pytest.mark.parametrize(("target", "said"), [(0.97, "97%"), (0.975, "97.5%"), (0.07, "7%")])
+def test_explain_names_the_cut_off_and_the_promise_as_it_was_given(
+    target: float, said: str
+) -> None:
+    (reason,) = explain(CURTAINS, {}, [rule(2.0), rule(0.9, target)], accepted=True, sure_of=None)
+    assert "91.2% reaches 90.0%" in reason
+    assert f"at least {said} of answers" in reason
+
+
+def test_explain_says_what_is_missing_and_what_is_sure() -> None:
+    home = Guess(category="Home", probability=0.9931)
+    missing, sure = explain(
+        CURTAINS, {}, [rule(0.9), rule(0.95)], accepted=False, sure_of=home
+    )  # fmt: skip
+    assert "91.2% is below 95.0%" in missing
+    assert sure == "Sure of Home (99.3%)."
+
+
+@pytest.mark.parametrize("rules", [[], [rule(0.9), rule(2.0)]])
+def test_explain_says_where_no_cut_off_keeps_the_promise(rules: list[AcceptRule]) -> None:
+    (reason,) = explain(CURTAINS, {}, rules, accepted=False, sure_of=None)
+    assert "no cut-off keeps the precision" in reason
+
+
+def test_explain_tells_which_modalities_say_otherwise() -> None:
+    views = {"photo": RUGS, "title": CURTAINS, "description": RUGS}
+    *_, last = explain(CURTAINS, views, [rule(0.9)], accepted=True, sure_of=None)
+    assert last == (
+        "The photo alone says Home > Rugs (60%); the description alone says Home > Rugs (60%)."
+    )
+    agreed = explain(CURTAINS, {"title": CURTAINS}, [rule(0.9)], accepted=True, sure_of=None)
+    assert len(agreed) == 1
+
+
+def test_explain_surroundings_says_only_what_is_remarkable() -> None:
+    assert explain_surroundings(CURTAINS, "fusion", 0.5, refused=False, mismatch=False) == ()
+    strange, by_name, mismatch = explain_surroundings(
+        CURTAINS, "zero_shot", 0.004, refused=True, mismatch=True
+    )
+    assert "only 0.4% are as strange" in strange
+    assert "Home > Curtains does (91%)" in by_name
+    assert "different categories" in mismatch

@@ -1,0 +1,118 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from shelfsure.errors import ConfigError, PhotoError, WeightsError
+from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
+from shelfsure.vision.preprocess import load_square
+from timm.data import ImageNetInfo
+
+
+def test_load_reads_timms_own_settings() -> None:
+    settings = PhotoEncoder.load(device="cpu").preprocessing
+    assert (settings.side_px, settings.crop_fraction, settings.crop_mode) == (224, 0.875, "center")
+    assert settings.mean == settings.std == (0.5, 0.5, 0.5)
+
+
+def test_load_shows_the_whole_photo_where_asked() -> None:
+    settings = PhotoEncoder.load(side_px=96, crop_mode="border", device="cpu").preprocessing
+    assert (settings.side_px, settings.crop_fraction, settings.crop_mode) == (96, 1.0, "border")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("tf_efficientnetv2_xx.in21k", r"not 'tf_efficientnetv2_xx\.in21k'.*tf_efficientnet"),
+        ("tf_efficientnetv2_s.no_such_tag", "no_such_tag"),
+        ("", "not ''"),
+        ("local-dir:/no/such/folder", "local-dir:/no/such/folder can't be loaded"),
+    ],
+)
+def test_load_refuses_unknown_weights(weights: str, message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        PhotoEncoder.load(weights, device="cpu")
+
+
+def test_load_refuses_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=str(tmp_path)):
+        PhotoEncoder.load(f"local-dir:{tmp_path}", device="cpu")
+
+
+def test_load_refuses_an_unknown_device() -> None:
+    with pytest.raises(ConfigError, match="'toaster'"):
+        PhotoEncoder.load(device="toaster")
+
+
+def test_prepare_heeds_the_limits(starter_photos: PhotoEncoder, photos: dict[str, bytes]) -> None:
+    square = starter_photos.prepare(photos["jpeg"], PhotoLimits())
+    assert square.shape == (64, 64, 3)
+    with pytest.raises(PhotoError, match="48 x 32"):
+        starter_photos.prepare(photos["jpeg"], PhotoLimits(max_pixels=1_000))
+    cut = photos["jpeg"][:-20]
+    with pytest.raises(PhotoError, match="ends early"):
+        starter_photos.prepare(cut, PhotoLimits())
+    assert starter_photos.prepare(cut, PhotoLimits(allow_truncated=True)).shape == (64, 64, 3)
+
+
+def test_encode_equals_the_plain_way_through_the_model(
+    starter_photos: PhotoEncoder, rng: np.random.Generator
+) -> None:
+    """Normalisation, layout and pooling against a few lines of plain torch."""
+    square = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    pixels = torch.from_numpy((square / 255.0 - 0.5) / 0.5).permute(2, 0, 1)[None].float()
+    with torch.inference_mode():
+        features = starter_photos.backbone.forward_features(pixels).mean(dim=(2, 3))[0].numpy()
+    expected = features / np.linalg.norm(features)
+    np.testing.assert_allclose(starter_photos.encode([square])[0], expected, atol=1e-5)
+
+
+def test_encode_leaves_the_model_in_evaluation_mode(starter_photos: PhotoEncoder) -> None:
+    assert not starter_photos.backbone.training
+
+
+@pytest.fixture(scope="module")
+def real_encoder() -> PhotoEncoder:
+    return PhotoEncoder.load(device="cpu")
+
+
+@pytest.mark.realdata
+def test_starter_names_what_outside_photos_show(
+    real_encoder: PhotoEncoder, real_data: Path
+) -> None:
+    """The weights went to the right layers: ImageNet photos get their ImageNet names."""
+    paths = sorted((real_data / "outside").glob("*.jpg"))[::3]
+    assert len(paths) > 80
+    names = ImageNetInfo()
+    squares = [real_encoder.prepare(path, PhotoLimits()) for path in paths]
+    embeddings = torch.from_numpy(real_encoder.encode(squares))
+    classifier = real_encoder.backbone.classifier
+    with torch.inference_mode():
+        # unit length scales the logits but for the bias, so ask for many times that length
+        best = (30 * embeddings @ classifier.weight.T + classifier.bias).argmax(dim=1).tolist()
+    right = [
+        path.stem.replace("_", " ").lower()
+        in [name.strip().lower() for name in names.index_to_description(index).split(",")]
+        for path, index in zip(paths, best, strict=True)
+    ]
+    assert np.mean(right) > 0.8
+
+
+@pytest.mark.realdata
+def test_prepare_by_the_quick_path_gives_the_same_embedding(
+    real_encoder: PhotoEncoder, real_data: Path
+) -> None:
+    """Decoding JPEGs at a fraction of their size must not move the answer."""
+    with (real_data / "flipkart/listings.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    paths = [real_data / "flipkart" / row["image"] for row in rows[::19][:40]]
+    assert len(paths) == 40
+    settings = real_encoder.preprocessing
+    quick = [real_encoder.prepare(path, PhotoLimits()) for path in paths]
+    plain = [
+        load_square(path, settings.side_px, settings.crop_fraction, settings.crop_mode, draft=False)
+        for path in paths
+    ]
+    cosines = (real_encoder.encode(quick) * real_encoder.encode(plain)).sum(axis=1)
+    assert cosines.min() >= 0.99
