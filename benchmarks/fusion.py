@@ -32,9 +32,9 @@ from shelfsure.fusion.views import DESCRIPTION, PHOTO, TITLE, Views, modality, r
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.listings.listing import category_prefix
 from shelfsure.listings.splits import duplicate_groups, group_folds
-from shelfsure.pipeline import build_views
 from shelfsure.text.tfidf import Tfidf
 from shelfsure.training import MIN_TEXTS
+from shelfsure.views import build_views
 from shelfsure.vision.encoder import PhotoLimits
 
 INPUTS = {

@@ -147,6 +147,8 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
         raise BundleChangedError(
             f"{path} was changed after it was saved: its own hash doesn't match. Restore it."
         )
+    if not isinstance(manifest.get("files"), dict) or "fingerprints" not in manifest:
+        raise BundleChangedError(f"{path} must name files and fingerprints, but doesn't.")
     return dict(manifest)
 
 

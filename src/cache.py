@@ -134,9 +134,8 @@ class EmbeddingCache:
         """Open, commit on success, roll back on an error, close."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=60)) as db:
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute("PRAGMA synchronous = NORMAL")
+            # IMMEDIATE: a writer waits its turn before it reads, so that two can't block each other
+            with closing(sqlite3.connect(self.path, timeout=60, isolation_level="IMMEDIATE")) as db:
                 db.execute(
                     "CREATE TABLE IF NOT EXISTS embeddings (encoder TEXT, content TEXT,"
                     " vector BLOB NOT NULL, used REAL NOT NULL, PRIMARY KEY (encoder, content))"

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_retrieval import classify, duplicates, index_app, taxonomy_app
+from .cli_data import cache_app, sample, split
+from .cli_index import index_app
+from .cli_retrieval import classify, duplicates, taxonomy_app
 from .errors import ShelfsureError, TrackingError
 from .options import Reading, reads_listings
 from .tracking import LOCAL_STORE, log_run
@@ -24,7 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cache_app = typer.Typer(no_args_is_help=True, help="The cache of embeddings.")
 
 CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
@@ -58,6 +59,7 @@ def train(
     from .training import resolve
     from .training import train as fit
 
+    out = out.resolve()
     check_destination(out, overwrite=overwrite)
     given = {"levels": levels, "min_examples": min_examples, "seed": seed}
     chosen = load_config(config).model_dump() | {k: v for k, v in given.items() if v is not None}
@@ -95,6 +97,9 @@ def predict(
     listings: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Verdicts: .csv, .jsonl or .parquet.")],
     reading: Reading,
+    no_duplicates: Annotated[
+        bool, typer.Option("--no-duplicates", help="Don't look for duplicates: twice as fast.")
+    ] = False,
 ) -> None:
     """Judge listings; every row of the file gets its line, rejected ones with the reason."""
     from collections import Counter
@@ -103,7 +108,7 @@ def predict(
 
     check_suffix(out)
     catalog = reading.catalog(listings, need_category=False)
-    rows = judge(_load(bundle, reading), catalog)
+    rows = judge(_load(bundle, reading), catalog, duplicates=not no_duplicates)
     write_verdicts(out, rows)
     counts = Counter(verdict.decision for _, verdict in rows)
     _say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
@@ -155,97 +160,13 @@ def evaluate(
     )
 
 
-@app.command()
-@reads_listings
-def split(
-    catalogue: CatalogueFile,
-    out: Annotated[Path, typer.Option(help="Folder for train.csv and test.csv.")],
-    reading: Reading,
-    test_fraction: Annotated[float, typer.Option(min=0.01, max=0.99)] = 0.25,
-    levels: Annotated[int, typer.Option(help="Category levels to keep in proportion.")] = 2,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-) -> None:
-    """Split a catalogue so that no duplicate of a training listing is in the test part."""
-    from .config import PROFILES
-    from .embedding import load_embedder, set_problems_aside
-    from .listings.export import write_listings
-    from .listings.listing import category_prefix
-    from .listings.splits import duplicate_groups, split_indices
-
-    catalog = reading.catalog(catalogue, need_category=True)
-    embedder = load_embedder(
-        PROFILES["starter"],
-        device=reading.device,
-        cache=reading.cache(),
-        limits=reading.limits(),
-        progress=True,
-    )
-    embedded = embedder.embed(catalog.listings, description=False)
-    catalog, embedded = set_problems_aside(catalog, embedded)
-    groups = duplicate_groups(
-        embedded.photo_hashes,
-        [title or None for title in embedded.titles],
-        embedded.photo.dense(),
-        has_photo=embedded.photo.present,
-    )
-    names = [category_prefix(item.category or "", levels) for item in catalog.listings]
-    shares = {"train": 1 - test_fraction, "test": test_fraction}
-    root = reading.image_root or catalogue.parent
-    for name, rows in split_indices(names, groups, shares, seed).items():
-        path = out / f"{name}.csv"
-        write_listings(path, [catalog.listings[row] for row in rows], root)
-        elsewhere = "" if out.resolve() == root.resolve() else f"; read it with --image-root {root}"
-        _say(f"{path}: {len(rows):,} listings{elsewhere}")
-    catalog.write_rejected(out / "rejected.csv")
-    _say(catalog.summary(), rejected=out / "rejected.csv")
-
-
-@app.command()
-def sample(
-    directory: Annotated[Path, typer.Argument(help="A new folder.")],
-    seed: Annotated[int, typer.Option(min=0)] = 7,
-    sheet: Annotated[Path | None, typer.Option(help="Also draw a contact sheet (PNG).")] = None,
-) -> None:
-    """Draw a small synthetic catalogue to try everything on."""
-    from .sample import contact_sheet, write_sample
-
-    summary = write_sample(directory, seed=seed)
-    _say(
-        f"{summary.n_listings} listings, {summary.n_uploads} new uploads and "
-        f"{summary.n_outside} outside photos are in {summary.directory}; truth.csv says what is "
-        f"what ({summary.n_near_duplicates} near-duplicates, {summary.n_variants} variants, "
-        f"{summary.n_outsiders} outsiders, {summary.n_missing_titles} without a title, "
-        f"{summary.n_missing_photos} without a photo)."
-    )
-    if sheet:
-        _say(f"Contact sheet: {contact_sheet(directory, sheet)}")
-
-
+app.command()(split)
+app.command()(sample)
 app.command()(duplicates)
 app.command()(classify)
 app.add_typer(index_app, name="index")
 app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(cache_app, name="cache")
-
-
-@cache_app.command("info")
-def cache_info() -> None:
-    """Say where the cache is and what it holds."""
-    from .cache import EmbeddingCache
-
-    info = EmbeddingCache().info()
-    _say(
-        f"{info.path}: {info.n_vectors:,} vectors of {info.n_encoders} encoder settings, "
-        f"{info.n_bytes / 1e6:,.1f} of at most {info.max_bytes / 1e6:,.0f} MB"
-    )
-
-
-@cache_app.command("clear")
-def cache_clear() -> None:
-    """Remove every cached embedding; they are computed again when needed."""
-    from .cache import EmbeddingCache
-
-    _say(f"{EmbeddingCache().clear():,} vectors removed.")
 
 
 def _load(bundle: Path, reading: Reading) -> "ListingPipeline":

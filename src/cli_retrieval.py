@@ -1,118 +1,17 @@
-"""Commands about the catalogue as a whole: its index, its duplicates, categories by name."""
+"""Commands about the catalogue as a whole: its duplicates, and categories by name."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from .cli_encoders import ConfigOption, embed_one, embedder_of, fingerprints_of
 from .errors import ConfigError
 from .options import Reading, reads_listings
 
-if TYPE_CHECKING:
-    from .embedding import Embedder
-    from .fusion.views import View
-    from .retrieval.store import ListingIndex
-
-index_app = typer.Typer(no_args_is_help=True, help="Indexes of listings, to search in.")
 taxonomy_app = typer.Typer(no_args_is_help=True, help="The categories that a bundle knows by name.")
 
-IndexFolder = Annotated[Path, typer.Argument(help="Folder of the index, index/NAME.")]
 CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
-ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a YAML file.")]
-Kind = Annotated[str, typer.Option(help="auto, exact, hnsw or ivf.")]
-KINDS = ("auto", "exact", "hnsw", "ivf")
-
-
-@index_app.command("build")
-@reads_listings
-def index_build(
-    catalogue: CatalogueFile,
-    out: Annotated[Path, typer.Option(help="Folder of the index, index/NAME.")],
-    reading: Reading,
-    kind: Kind = "auto",
-    config: ConfigOption = "starter",
-) -> None:
-    """Build an index of a catalogue, or replace the one that is there."""
-    _write(catalogue, out, reading, config, kind=kind, build=True)
-
-
-@index_app.command("add")
-@reads_listings
-def index_add(
-    index: IndexFolder, catalogue: CatalogueFile, reading: Reading, config: ConfigOption = "starter"
-) -> None:
-    """Add listings; those whose id is there already are replaced."""
-    _write(catalogue, index, reading, config, kind="auto", build=False)
-
-
-@index_app.command("remove")
-def index_remove(
-    index: IndexFolder, listing_ids: Annotated[list[str], typer.Argument(help="Ids.")]
-) -> None:
-    """Remove listings by id."""
-    from .retrieval.store import ListingIndex
-
-    removed = ListingIndex.open(index).remove(listing_ids)
-    typer.echo(f"{removed:,} of {len(listing_ids):,} listings removed.")
-
-
-@index_app.command("merge")
-def index_merge(
-    index: IndexFolder, other: Annotated[Path, typer.Argument(help="Its listings are added.")]
-) -> None:
-    """Add all listings of another index; its own win over equal ids."""
-    from .retrieval.store import ListingIndex
-
-    mine = ListingIndex.open(index)
-    mine.merge(ListingIndex.open(other))
-    _describe(mine)
-
-
-@index_app.command("rebuild")
-def index_rebuild(index: IndexFolder, kind: Kind = "auto") -> None:
-    """Write an index anew in one piece, of another kind if wished."""
-    from .retrieval.store import ListingIndex
-
-    mine = ListingIndex.open(index)
-    mine.rebuild(_kind(kind))  # type: ignore[arg-type]
-    _describe(mine)
-
-
-@index_app.command("info")
-def index_info(index: IndexFolder) -> None:
-    """Say what an index holds."""
-    from .retrieval.store import ListingIndex
-
-    _describe(ListingIndex.open(index))
-
-
-@index_app.command("search")
-@reads_listings
-def index_search(
-    index: IndexFolder,
-    reading: Reading,
-    photo: Annotated[Path | None, typer.Option(help="Search by this photo.")] = None,
-    title: Annotated[str | None, typer.Option(help="Search by this title.")] = None,
-    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 10,
-    config: ConfigOption = "starter",
-) -> None:
-    """Find the listings most like a photo, a title, or both."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from .retrieval.store import ListingIndex
-
-    embedder = _embedder(reading, config)
-    photos, titles = _one(photo, title, embedder)
-    opened = ListingIndex.open(index, _fingerprints(embedder))
-    spaces = opened.info().spaces
-    views = {n: v for n, v in {"photo": photos, "title": titles}.items() if n in spaces}
-    table = Table("similarity", "listing", "category", "title")
-    for near in opened.search(views, k)[0]:
-        cells = (near.listing_id, near.category or "", near.title or "")
-        table.add_row(f"{near.similarity:.3f}", *[Text(cell) for cell in cells])
-    Console().print(table)
 
 
 @reads_listings
@@ -127,7 +26,10 @@ def duplicates(
         bool, typer.Option("--fit", help="Fit the cut-off on edited copies of these photos.")
     ] = False,
     precision: Annotated[
-        float, typer.Option(help="With --fit: share of the pairs found that shall be right.")
+        float,
+        typer.Option(
+            help="With --fit: share of the pairs found that shall be right.", min=0.01, max=1.0
+        ),
     ] = 0.99,
     config: ConfigOption = "starter",
 ) -> None:
@@ -141,14 +43,17 @@ def duplicates(
     from .retrieval.store import ListingIndex
 
     catalog = reading.catalog(catalogue, need_category=False)
-    embedder = _embedder(reading, config)
+    embedder = embedder_of(reading, config)
     embedded = embedder.embed(catalog.listings, description=False)
     catalog, embedded = set_problems_aside(catalog, embedded)
     shelf = Shelf.of(catalog.listings, embedded)
     known = None
     if against is not None:
-        known = index_shelf(ListingIndex.open(against, _fingerprints(embedder)))
-    model = fit_pair_model(shelf, target_precision=precision) if fit else None
+        known = index_shelf(ListingIndex.open(against, fingerprints_of(embedder)))
+    model = None
+    if fit:
+        limits = reading.limits()
+        model = fit_pair_model(shelf, target_precision=precision, limits=limits, progress=True)
     result = find_duplicates(
         shelf, embedder.photos, model, against=known, limits=reading.limits(), progress=True
     )
@@ -186,12 +91,12 @@ def classify(
     from .retrieval.zero_shot import ZeroShot
 
     names, descriptions = read_labels(labels, labels_file)
-    embedder = _embedder(reading, config)
+    embedder = embedder_of(reading, config)
     joint = joint_space(load_config(config).retrieval.joint, embedder, reading.device)
     if joint is None:
         raise ConfigError("The photo encoder knows no class names. Use --config starter.")
     own = Embedder(joint.photos, joint.texts, embedder.cache, embedder.limits)
-    photos, titles = _one(photo, title, own)
+    photos, titles = embed_one(photo, title, own)
     zero_shot = ZeroShot.from_names(names, descriptions, joint)
     probabilities = zero_shot.classify(
         joint.to_text_space(np.asarray(photos.features)), np.asarray(titles.features)
@@ -230,75 +135,3 @@ def taxonomy_list(
     names = pipeline.memory.names if pipeline.memory else pipeline.class_names
     for name in names:
         typer.echo(name if name in pipeline.class_names else f"{name} (by name only)")
-
-
-def _write(
-    catalogue: Path, folder: Path, reading: Reading, config: str, *, kind: str, build: bool
-) -> None:
-    from .embedding import set_problems_aside
-    from .retrieval.index.records import records_of
-    from .retrieval.store import ListingIndex
-
-    wanted = _kind(kind)
-    catalog = reading.catalog(catalogue, need_category=False)
-    embedder = _embedder(reading, config)
-    embedded = embedder.embed(catalog.listings, description=False)
-    catalog, embedded = set_problems_aside(catalog, embedded)
-    records = records_of(catalog.listings, embedded.photo_hashes)
-    views = {"photo": embedded.photo, "title": embedded.title}
-    if build:
-        index = ListingIndex.build(folder, records, views, _fingerprints(embedder), wanted)  # type: ignore[arg-type]
-    else:
-        index = ListingIndex.open(folder, _fingerprints(embedder))
-        index.add(records, views)
-    rejected = folder.with_name(f"{folder.name}-rejected.csv")
-    catalog.write_rejected(rejected)
-    typer.echo(catalog.summary() + (f"; reasons in {rejected}" if catalog.rejected else ""))
-    _describe(index)
-
-
-def _kind(kind: str) -> str:
-    if kind not in KINDS:
-        raise ConfigError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}.")
-    return kind
-
-
-def _embedder(reading: Reading, config: str) -> "Embedder":
-    from .config import load_config
-    from .embedding import load_embedder
-    from .training import resolve
-
-    return load_embedder(
-        resolve(load_config(config), reading.device),
-        device=reading.device,
-        cache=reading.cache(),
-        limits=reading.limits(),
-        progress=True,
-    )
-
-
-def _fingerprints(embedder: "Embedder") -> dict[str, str]:
-    return {"photo": embedder.photos.fingerprint, "title": embedder.texts.fingerprint}
-
-
-def _one(photo: Path | None, title: str | None, embedder: "Embedder") -> "tuple[View, View]":
-    """Embed one listing; its photo's error is the user's."""
-    from .errors import UnreadablePhotoError
-    from .listings.listing import Listing
-
-    if photo is None and not (title or "").strip():
-        raise ConfigError("A photo or a title is needed, but neither was given.")
-    embedded = embedder.embed([Listing(title=title, image=photo)], description=False)
-    if embedded.problems:
-        raise UnreadablePhotoError(embedded.problems[0])
-    return embedded.photo, embedded.title
-
-
-def _describe(index: "ListingIndex") -> None:
-    info = index.info()
-    typer.echo(f"{info.folder}: {info.n_listings:,} listings, {info.n_bytes / 1e6:,.1f} MB")
-    for name, space in info.spaces.items():
-        typer.echo(
-            f"  {name}: {space.n_vectors:,} vectors of {space.dim} dimensions, "
-            f"{' and '.join(space.kinds) or 'empty'}, recall@10 {space.recall_at_10:.3f}"
-        )

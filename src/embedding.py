@@ -88,7 +88,7 @@ class Embedded:
     problems: dict[int, str]
 
     def take(self, rows: Sequence[int]) -> "Embedded":
-        """Keep some rows, none of which has a problem."""
+        """Keep some rows, in this order."""
         return Embedded(
             photo=self.photo.take(rows),
             title=self.title.take(rows),
@@ -96,7 +96,9 @@ class Embedded:
             titles=[self.titles[row] for row in rows],
             descriptions=[self.descriptions[row] for row in rows],
             photo_hashes=[self.photo_hashes[row] for row in rows],
-            problems={},
+            problems={
+                place: self.problems[row] for place, row in enumerate(rows) if row in self.problems
+            },
         )
 
 

@@ -79,9 +79,7 @@ class Judge:
 
     def accepts(self, predictions: Predictions, row: int) -> bool:
         """Tell whether the fused answer is sure enough, and photo and title don't contradict."""
-        rules = self.rules.for_pattern(predictions.present[row])
-        sure = bool(rules and rules[-1].accepts(predictions.probabilities[row].max()))
-        return sure and not self.mismatch(predictions, row)
+        return self._sure(predictions, row) and not self.mismatch(predictions, row)
 
     def mismatch(self, predictions: Predictions, row: int) -> bool:
         """Tell whether photo and title are each sure of another category."""
@@ -103,7 +101,7 @@ class Judge:
         rules = self.rules.for_pattern(present)
         top = self.guesses(probabilities, TOP_K)
         mismatch = self.mismatch(predictions, row)
-        accepted = self.accepts(predictions, row) and not around.refused
+        accepted = self.accepts(predictions, row)
         best, route, decision = top[0], _route(present), _decision(accepted, around.refused)
         unseen = around.unseen
         takes_over = around.refused or (not accepted and best.probability < ZERO_SHOT_SHARE)
@@ -149,7 +147,9 @@ class Judge:
                 *explain_surroundings(
                     best, route, around.p_value, refused=around.refused, mismatch=mismatch
                 ),
-                *explain(top[0], views, rules, accepted=accepted, sure_of=sure_of),
+                *explain(
+                    top[0], views, rules, accepted=self._sure(predictions, row), sure_of=sure_of
+                ),
             ),
         )
 
@@ -160,6 +160,10 @@ class Judge:
             Guess(category=self.class_names[i], probability=round(float(probabilities[i]), 6))
             for i in best
         )
+
+    def _sure(self, predictions: Predictions, row: int) -> bool:
+        rules = self.rules.for_pattern(predictions.present[row])
+        return bool(rules and rules[-1].accepts(predictions.probabilities[row].max()))
 
     def _sure_alone(self, part: str) -> float:
         rules = self.rules.for_pattern(frozenset({part}))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from .bundle import open_bundle, writing_bundle
 from .cache import EmbeddingCache
@@ -28,13 +29,15 @@ from .fusion.views import (
     restrict,
 )
 from .judging import Judge, Predictions, Surroundings
-from .listings.listing import SEPARATOR, Listing, category_levels
+from .listings.listing import Listing
 from .retrieval.memory import CatalogueMemory
 from .text.tfidf import Tfidf
 from .verdict import Verdict
+from .views import build_views
 from .vision.encoder import PhotoLimits
 
 MODEL = "model.json"
+BLOCK = 500
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class ListingPipeline:
             }
             rules = Rules.from_json(model["rules"])
             names, facts = tuple(model["class_names"]), model["facts"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise BundleChangedError(
                 f"Bundle {folder} must hold a whole model, but reading it failed: {error!r}. "
                 "Train it anew."
@@ -164,32 +167,40 @@ class ListingPipeline:
         ConfigError
             If a name is blank, or the bundle has no zero-shot fallback.
         """
-        paths = [SEPARATOR.join(category_levels(name)) for name in names]
-        if not all(paths):
-            raise ConfigError(f"A category must have a name, got {list(names)}.")
-        memory = self.memory
-        if memory is None or memory.zero_shot is None or memory.joint is None:
-            raise ConfigError(
-                "This bundle can't know categories by name: its photo encoder has no class names. "
-                "Train with the starter encoder, or set retrieval.joint to a CLIP model."
-            )
-        new = [path for path in dict.fromkeys(paths) if path not in memory.names]
-        if not new:
-            return self
-        extended = memory.zero_shot.extended(new, None, memory.joint)
-        return replace(self, memory=memory.with_zero_shot(extended))
+        if self.memory is None:
+            raise ConfigError("This bundle remembers nothing of its catalogue. Train it anew.")
+        return replace(self, memory=self.memory.with_categories(names))
 
-    def predict(self, listings: Sequence[Listing]) -> list[Verdict]:
+    def predict(self, listings: Sequence[Listing], *, duplicates: bool = True) -> list[Verdict]:
         """Judge listings, in order; one that can't be read gets a verdict that says so.
 
         A listing without photo and title, or whose photo can't be used, is `rejected`.
+
+        Parameters
+        ----------
+        duplicates
+            Compare each photo closely with the catalogue's most similar ones, which takes as long
+            as all else together.
         """
         if not listings:
             return []
         embedded = self.embedder.embed(listings, description=self.config.description)
+        verdicts: list[Verdict] = []
+        hidden = None if self.embedder.progress else True
+        with tqdm(total=len(listings), desc="Judging listings", disable=hidden) as bar:
+            for start in range(0, len(listings), BLOCK):  # so that memory doesn't grow with them
+                rows = range(start, min(start + BLOCK, len(listings)))
+                own = [listings[row] for row in rows]
+                verdicts += self._judge(own, embedded.take(rows), duplicates=duplicates)
+                bar.update(len(rows))
+        return verdicts
+
+    def _judge(
+        self, listings: Sequence[Listing], embedded: Embedded, *, duplicates: bool
+    ) -> list[Verdict]:
         views = self.views(embedded)
         predictions = self.predict_views(views)
-        around = self.surroundings(listings, embedded, views)
+        around = self.surroundings(listings, embedded, views, predictions, duplicates=duplicates)
         return [
             self._verdict(row, listing, embedded, predictions, around[row])
             for row, listing in enumerate(listings)
@@ -223,23 +234,29 @@ class ListingPipeline:
         return [judge.accepts(predictions, row) for row in range(len(predictions.present))]
 
     def surroundings(
-        self, listings: Sequence[Listing], embedded: Embedded, views: Views
+        self,
+        listings: Sequence[Listing],
+        embedded: Embedded,
+        views: Views,
+        predictions: Predictions,
+        *,
+        duplicates: bool = True,
     ) -> list[Surroundings]:
         """Ask the catalogue's memory about each listing; nothing is known without one."""
         memory = self.memory
         if memory is None or not listings:
             return [Surroundings() for _ in listings]
-        p_values = memory.p_values(views, len(listings))
+        p_values = memory.p_values(views, predictions.probabilities.argmax(axis=1))
         unseen = memory.unseen(embedded, listings, self.class_names)
         neighbours = memory.neighbours(embedded, listings)
-        duplicates = memory.duplicates(embedded, listings, self.embedder)
+        copies = memory.duplicates(embedded, listings, self.embedder) if duplicates else {}
         return [
             Surroundings(
                 p_value=float(p_values[row]),
                 refused=bool(p_values[row] <= self.config.retrieval.alpha),
                 unseen=unseen[row],
                 neighbours=neighbours[row],
-                duplicates=duplicates.get(row, ()),
+                duplicates=copies.get(row, ()),
             )
             for row in range(len(listings))
         ]
@@ -268,17 +285,3 @@ class ListingPipeline:
             reasons=(reason,),
             model_version=self.version,
         )
-
-
-def build_views(embedded: Embedded, tfidf: Mapping[str, Tfidf]) -> dict[str, View]:
-    """Lay out embeddings and TF-IDF as views; a modality without TF-IDF has its embedding only."""
-    texts = {TITLE: embedded.titles, DESCRIPTION: embedded.descriptions}
-    views = {
-        PHOTO: embedded.photo,
-        f"{TITLE}_embedding": embedded.title,
-        f"{DESCRIPTION}_embedding": embedded.description,
-    }
-    for part, weigher in tfidf.items():
-        present = views[f"{part}_embedding"].present
-        views[f"{part}_tfidf"] = View(weigher.transform(texts[part]), present)
-    return views

@@ -1,28 +1,28 @@
 """Training: a catalogue in, a calibrated pipeline out."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .arrays import Floats, Ints
+from .accepting import evidence, fit_rules, unseen_answers
+from .arrays import Ints
 from .config import Config
 from .device import pick_device, pick_precision
 from .embedding import Embedded, Embedder, set_problems_aside
 from .errors import TrainingError
 from .fusion.classifier import HeldOut
-from .fusion.decision import AcceptRule, Rules, fit_accept_rule
-from .fusion.hierarchy import ancestors, depth, sum_by_parent
 from .fusion.storage import METHODS
 from .fusion.views import DESCRIPTION, TITLE, Modalities, Views, modality, restrict, take
 from .listings.catalog import Catalog
 from .listings.listing import Listing, category_prefix
 from .listings.splits import duplicate_groups, group_folds, split_indices
-from .pipeline import ListingPipeline, build_views
+from .pipeline import ListingPipeline
 from .retrieval.remember import finest_labels, remember
 from .text.tfidf import Tfidf
+from .views import build_views
 
 MIN_TEXTS = 30
 """Fewer texts than this can't say which words tell categories apart."""
@@ -112,11 +112,14 @@ def train(
     else:  # every listing calibrates once, by models that haven't seen it nor its duplicates
         method = METHODS[config.fusion]
         classifier, held_out = method.fit(views, labels, len(class_names), folds[kept])
-    rules = Rules(
-        {
-            pattern: _rules(held, labels[held.rows], class_names, config)
-            for pattern, held in held_out.items()
-        }
+    other = np.array([row for row, name in enumerate(categories) if name not in column], dtype=int)
+    rules = fit_rules(
+        held_out,
+        [class_names[label] for label in labels],
+        unseen_answers(classifier, take(all_views, other), held_out),
+        [categories[row] for row in other],
+        class_names,
+        config,
     )
     facts = {
         "n_listings": len(kept),
@@ -128,7 +131,7 @@ def train(
         "n_duplicates": int(len(groups) - groups.max() - 1),
         "category_counts": {name: counts[name] for name in class_names},
         "left_out": left_out,
-        "evidence": _evidence(held_out, labels, rules),
+        "evidence": evidence(held_out, labels, rules),
     }
     memory = remember(
         catalog.listings,
@@ -153,7 +156,7 @@ def _fit_tfidf(embedded: Embedded, rows: Ints) -> dict[str, Tfidf]:
     fitted = {}
     for part, texts in ((TITLE, embedded.titles), (DESCRIPTION, embedded.descriptions)):
         there = [texts[row] for row in rows if texts[row]]
-        if len(there) >= MIN_TEXTS:
+        if len(there) >= MIN_TEXTS and any(c.isalnum() for text in there for c in text):
             fitted[part] = Tfidf.fit(there)
     return fitted
 
@@ -192,39 +195,3 @@ def _n_folds(groups: Ints, config: Config) -> int:
             f"Training needs at least 3 listings that aren't duplicates, got {n_groups}."
         )
     return min(config.n_folds, n_groups)
-
-
-def _rules(
-    held: HeldOut, labels: Ints, class_names: Sequence[str], config: Config
-) -> tuple[AcceptRule, ...]:
-    """Fit one accept rule a level, from the first to the deepest."""
-    probabilities: Floats = np.exp(held.log_probabilities)
-    rules = []
-    for level in range(1, min(config.levels, depth(class_names)) + 1):
-        parents, places = ancestors(class_names, level)
-        summed = sum_by_parent(probabilities, places, len(parents))
-        right = summed.argmax(axis=1) == np.array(places)[labels]
-        rules.append(
-            fit_accept_rule(
-                summed.max(axis=1),
-                right,
-                config.accept.target_precision,
-                config.accept.confidence,
-            )
-        )
-    return tuple(rules)
-
-
-def _evidence(
-    held_out: Mapping[Modalities, HeldOut], labels: Ints, rules: Rules
-) -> list[dict[str, Any]]:
-    """Say for each pattern of modalities how often unseen listings came out right."""
-    return [
-        {
-            "modalities": sorted(pattern),
-            "n": len(held.rows),
-            "top1": float((held.log_probabilities.argmax(axis=1) == labels[held.rows]).mean()),
-            "accept": asdict(rules.for_pattern(pattern)[-1]),
-        }
-        for pattern, held in sorted(held_out.items(), key=lambda item: (len(item[0]), *item[0]))
-    ]

@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from shelfsure.arrays import Floats
 from shelfsure.cache import EmbeddingCache
 from shelfsure.config import AcceptConfig, Config
@@ -127,6 +128,24 @@ def fake_embedder() -> Callable[..., Embedder]:
 
 
 @pytest.fixture(scope="session")
+def naming_embedder(fake_embedder: Callable[..., Embedder]) -> Callable[..., Embedder]:
+    """Make fake encoders that know ImageNet's class names, as ConSE needs; its weights are 0."""
+    import torch
+
+    layer = torch.nn.Linear(FakePhotos.dim, 1000)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    backbone = SimpleNamespace(num_classes=1000, get_classifier=lambda: layer)
+
+    def make(cache: EmbeddingCache | None = None, limits: PhotoLimits | None = None) -> Embedder:
+        embedder = fake_embedder(cache, limits)
+        embedder.photos.backbone = backbone  # type: ignore[attr-defined]
+        return embedder
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def starter_photos() -> PhotoEncoder:
     """The starter backbone at a size that is quick, not good."""
     return PhotoEncoder.load(side_px=64, crop_mode="border", device="cpu")
@@ -184,3 +203,49 @@ def tiny_trained(
     """The tiny catalogue, trained with fake encoders."""
     catalog = read_catalog(tiny_folder / "catalogue.csv", need_category=True)
     return train(catalog, fake_embedder(), tiny_config)
+
+
+SHOP = {
+    "Home > Lamps": (220, 190, 40, "lamps", "glow"),
+    "Home > Rugs": (40, 70, 220, "rugs", "woven"),
+    "Toys > Kites": (220, 40, 60, "kites", "flying"),
+}
+
+
+@pytest.fixture(scope="session")
+def drawn_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``catalogue.csv`` (3 x 14 listings with prints that differ, 2 of
+    ``Garden > Hammocks``), ``spare/`` (12 photos like the catalogue's) and ``outside/`` (12 of
+    noise, one in a folder of its own).
+    """
+    folder = tmp_path_factory.mktemp("shop")
+    for part in ("photos", "spare", "outside/more"):
+        (folder / part).mkdir(parents=True)
+    rng = np.random.default_rng(5)
+    rows = [["listing_id", "title", "category", "image"]]
+    for number in range(56):
+        rare, spare = number in (42, 43), number >= 44
+        category = "Garden > Hammocks" if rare else list(SHOP)[number % 3]
+        *tint, noun, word = (60, 180, 60, "hammocks", "hanging") if rare else SHOP[category]
+        photo = Image.new("RGB", (320, 280), "white")
+        pen = ImageDraw.Draw(photo)
+        pen.rounded_rectangle((20, 20, 300, 260), 30, fill=(235, 232, 225), outline="grey")
+        for _ in range(60):
+            x, y, width, height = *rng.uniform((30, 30), (260, 220)), *rng.uniform(8, 40, 2)
+            shape = pen.rectangle if rng.random() < 0.5 else pen.ellipse
+            shade = rng.uniform(0.3, 1.2)
+            fill = tuple(int(min(255, shade * channel)) for channel in tint)
+            shape((x, y, min(290, x + width), min(250, y + height)), fill=fill)
+        if spare:
+            photo.save(folder / f"spare/{number - 44}.png")
+            continue
+        photo.save(folder / f"photos/{number}.png")
+        title = f"{noun} {word} Brand{number % 5} X{number}"
+        rows.append([f"s{number:02d}", title, category, f"photos/{number}.png"])
+    for number in range(12):
+        noise = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        place = "outside/more" if number == 0 else "outside"
+        Image.fromarray(noise).save(folder / f"{place}/noise {number:02d}.png")
+    with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder

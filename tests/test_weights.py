@@ -111,8 +111,10 @@ def test_load_from_a_hub_that_refuses_names_it(hub_at: Callable[[str], None], na
 
 
 def test_load_from_a_hub_that_never_answers_gives_up_in_time(
-    hub_at: Callable[[str], None],
+    hub_at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert weights.PROBE_TIMEOUT_S + 1 < LIMIT_S
+    monkeypatch.setattr(weights, "PROBE_TIMEOUT_S", 1.0)
     with silent_server() as address:
         hub_at(address)
         assert "timed out" in refusal(LOADERS[PHOTO_NAME], PHOTO_NAME)

@@ -61,16 +61,18 @@ def evaluate(
         )
     views = pipeline.views(embedded)
     levels = pipeline.config.levels
-    accepted = np.array(pipeline.accepted(pipeline.predict_views(views)))
+    predictions = pipeline.predict_views(views)
+    accepted = np.array(pipeline.accepted(predictions))
     arms = _arms(pipeline, views)
     ood = None
     if (memory := pipeline.memory) is not None:
-        refused = memory.p_values(views, len(accepted)) <= pipeline.config.retrieval.alpha
-        accepted &= ~refused
+        taken_for = predictions.probabilities.argmax(axis=1)
+        accepted &= ~(memory.p_values(views, taken_for) <= pipeline.config.retrieval.alpha)
         arms |= memory_arms(memory, embedded, catalog.listings, pipeline.class_names, levels)
         if outside and memory.gate is not None:
             seen = pipeline.views(pipeline.embedder.embed(outside))
-            ood = measure_ood(memory.gate, views, seen)
+            strangers = pipeline.predict_views(seen).probabilities.argmax(axis=1)
+            ood = measure_ood(memory.gate, views, seen, taken_for, strangers)
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],
         titles=[listing.title or "" for listing in catalog.listings],
@@ -89,7 +91,7 @@ def _arms(pipeline: "ListingPipeline", views: Views) -> dict[str, ArmPredictions
     """One arm each that at least one row can answer."""
     arms = {}
     for name, modalities in ARMS.items():
-        seen = restrict(views, modalities)
+        seen = restrict(views, modalities & pipeline.modalities)
         answered = np.array([bool(pattern) for pattern in patterns(seen)])
         if answered.any():
             probabilities = np.exp(pipeline.classifier.log_probabilities(seen))

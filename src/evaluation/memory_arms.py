@@ -27,13 +27,14 @@ def memory_arms(
 ) -> dict[str, ArmPredictions]:
     """Answer by neighbours in the index and by zero-shot, where the bundle has them."""
     arms = {}
-    answered = embedded.photo.present | embedded.title.present
     if memory.index is not None:
-        votes = neighbour_votes(memory.neighbours(embedded, listings), class_names, levels)
-        arms["knn"] = ArmPredictions(votes, answered)
+        near = memory.neighbours(embedded, listings)
+        votes = neighbour_votes(near, class_names, levels)
+        arms["knn"] = ArmPredictions(votes, np.array([len(row) > 0 for row in near]))
     if memory.zero_shot is not None:
         zero_shot = memory.zero_shot.take(class_names)
         said = zero_shot.classify(*memory.in_text_space(embedded, listings))
+        answered = embedded.photo.present | embedded.title.present
         arms["zero_shot"] = ArmPredictions(said.astype(np.float64), answered)
     return arms
 

@@ -3,13 +3,19 @@
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ..arrays import Floats
+from ..arrays import Floats, Ints
 from ..fusion.views import PHOTO, Views, n_rows, restrict
 from ..retrieval.gate import OutOfCatalogueGate
 from ..retrieval.memory import dense
 
 
-def measure_ood(gate: OutOfCatalogueGate, inside: Views, outside: Views) -> dict[str, float | int]:
+def measure_ood(
+    gate: OutOfCatalogueGate,
+    inside: Views,
+    outside: Views,
+    inside_predicted: Ints | None = None,
+    outside_predicted: Ints | None = None,
+) -> dict[str, float | int]:
     """Measure the gate.
 
     Parameters
@@ -18,6 +24,8 @@ def measure_ood(gate: OutOfCatalogueGate, inside: Views, outside: Views) -> dict
         Views of the catalogue's own listings, unseen in training.
     outside
         Views of things that it doesn't sell; those without a usable photo are left out.
+    inside_predicted, outside_predicted
+        Shape ``(n,)``, the category each listing is taken for, if the gate judges by category.
 
     Returns
     -------
@@ -35,8 +43,8 @@ def measure_ood(gate: OutOfCatalogueGate, inside: Views, outside: Views) -> dict
     return {
         **({"auroc": float(roc_auc_score(is_outside, scores))} if possible else {}),
         **({"fpr95": fpr_at(is_outside, scores, 0.95)} if possible else {}),
-        "refused_inside": _refused(gate, inside),
-        "refused_outside": _refused(gate, outside),
+        "refused_inside": _refused(gate, inside, inside_predicted),
+        "refused_outside": _refused(gate, outside, outside_predicted),
         "alpha": gate.alpha,
         "n_inside": n_rows(inside),
         "n_outside": len(strange),
@@ -45,7 +53,7 @@ def measure_ood(gate: OutOfCatalogueGate, inside: Views, outside: Views) -> dict
 
 def fpr_at(is_outside: Floats, ood_scores: Floats, caught: float) -> float:
     """Share of insiders at least as strange as the cut-off that catches this share of outsiders."""
-    false_positive, true_positive, _ = roc_curve(is_outside, ood_scores)
+    false_positive, true_positive, _ = roc_curve(is_outside, ood_scores, drop_intermediate=False)
     return float(false_positive[np.argmax(true_positive >= caught)])
 
 
@@ -54,7 +62,7 @@ def _scores(gate: OutOfCatalogueGate, views: Views) -> Floats:
     return scores[np.isfinite(scores)]
 
 
-def _refused(gate: OutOfCatalogueGate, views: Views) -> float:
-    p_values = gate.p_values(dense(views))
-    known = np.isfinite(p_values)
-    return float((p_values[known] <= gate.alpha).mean()) if known.any() else 0.0
+def _refused(gate: OutOfCatalogueGate, views: Views, predicted: Ints | None) -> float:
+    known = np.isfinite(gate.ood_scores(dense(views)))
+    refused = gate.refuses(dense(views), predicted)[known]
+    return float(refused.mean()) if len(refused) else 0.0

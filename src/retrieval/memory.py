@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ..arrays import Floats
+from ..arrays import Floats, Ints
 from ..embedding import Embedded, Embedder
-from ..errors import ConfigError
+from ..errors import BundleFingerprintError, ConfigError
 from ..fusion.views import View, Views
-from ..listings.listing import Listing
+from ..listings.listing import SEPARATOR, Listing, category_levels
 from ..verdict import Guess
 from .conse import ConSE
 from .duplicates.find import find_duplicates
@@ -52,6 +52,8 @@ class CatalogueMemory:
         Every category of the taxonomy, with and without a trained expert; None without `joint`.
     joint
         None if the backbone knows no class names (and no CLIP model is configured).
+    joint_embedder
+        The joint space's own encoders, where they aren't the pipeline's (CLIP).
     """
 
     gate: OutOfCatalogueGate | None
@@ -60,6 +62,7 @@ class CatalogueMemory:
     pair_model: PairModel
     shelf: Shelf | None = None
     index: ListingIndex | None = None
+    joint_embedder: Embedder | None = None
 
     def save(self, folder: Path, fingerprints: Mapping[str, str]) -> None:
         """Write arrays as safetensors, the rest as JSON, and the index as a folder of its own."""
@@ -74,6 +77,7 @@ class CatalogueMemory:
                 own, document[name] = part.to_parts()
                 arrays |= {f"{name}|{key}": np.ascontiguousarray(a) for key, a in own.items()}
         if self.joint is not None:
+            document["joint"] = self.joint.fingerprint
             arrays["vocabulary"] = np.ascontiguousarray(self.joint.vocabulary, dtype=np.float32)
         save_file(arrays, folder / "memory.safetensors")
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
@@ -113,6 +117,13 @@ class CatalogueMemory:
         if "zero_shot" in document:
             zero_shot = ZeroShot.from_parts(own("zero_shot"), document["zero_shot"])
             space = joint_space(joint, embedder, device, vocabulary=arrays["vocabulary"])
+            fitted, found = document.get("joint", "none"), space.fingerprint if space else "none"
+            if found != fitted:
+                raise BundleFingerprintError(
+                    f"Bundle {folder} was fitted on the joint space {fitted[:8]}…, but "
+                    f"{joint} loads {found[:8]}…. Retrain, or install the weights that it was "
+                    "fitted on."
+                )
         gate = None
         if "gate" in document:
             gate = OutOfCatalogueGate.from_parts(own("gate"), document["gate"])
@@ -120,15 +131,45 @@ class CatalogueMemory:
         if (folder / INDEX).is_dir():
             index = ListingIndex.open(folder / INDEX, fingerprints(embedder))
         pair_model = PairModel.load(folder / "duplicates.json")
-        return cls(gate, zero_shot, space, pair_model, index=index)
+        clip = joint_embedder(space, embedder)
+        return cls(gate, zero_shot, space, pair_model, index=index, joint_embedder=clip)
 
     def with_zero_shot(self, zero_shot: ZeroShot) -> "CatalogueMemory":
         """Know these categories by name."""
         return replace(self, zero_shot=zero_shot)
 
-    def p_values(self, views: Views, n: int) -> Floats:
-        """Tell how ordinary listings are, 0 (strange) to 1; NaN without a gate or a known view."""
-        return self.gate.p_values(dense(views)) if self.gate else np.full(n, np.nan)
+    def with_categories(self, names: Sequence[str]) -> "CatalogueMemory":
+        """Know more categories by name alone; those that are known already stay as they are.
+
+        Raises
+        ------
+        ConfigError
+            If a name is blank, or there is no zero-shot fallback.
+        """
+        paths = [SEPARATOR.join(category_levels(name)) for name in names]
+        if not all(paths):
+            raise ConfigError(f"A category must have a name, got {list(names)}.")
+        if self.zero_shot is None or self.joint is None:
+            raise ConfigError(
+                "This bundle can't know categories by name: its photo encoder has no class names. "
+                "Train with the starter encoder, or set retrieval.joint to a CLIP model."
+            )
+        new = [path for path in dict.fromkeys(paths) if path not in self.names]
+        return self.with_zero_shot(self.zero_shot.extended(new, None, self.joint)) if new else self
+
+    def p_values(self, views: Views, predicted: Ints) -> Floats:
+        """Tell how ordinary listings are, 0 (strange) to 1; NaN without a gate or a known view.
+
+        Parameters
+        ----------
+        predicted
+            Shape ``(n,)``, the column of the category each listing is taken for.
+        """
+        if self.gate is None:
+            return np.full(len(predicted), np.nan)
+        known = [view.present for name, view in views.items() if name in self.gate.scorers]
+        p_values = self.gate.p_values(dense(views), predicted)
+        return np.where(np.any(known, axis=0), p_values, np.nan)
 
     def in_text_space(
         self, embedded: Embedded, listings: Sequence[Listing]
@@ -137,9 +178,8 @@ class CatalogueMemory:
         if self.joint is None:
             raise ConfigError("Zero-shot needs a joint image-text space, but this bundle has none.")
         photos, titles = embedded.photo.features, embedded.title.features
-        if not isinstance(self.joint, ConSE):  # CLIP has encoders of its own
-            embedder = Embedder(self.joint.photos, self.joint.texts)
-            own = embedder.embed(listings, description=False)
+        if self.joint_embedder is not None:
+            own = self.joint_embedder.embed(listings, description=False)
             photos, titles = own.photo.features, own.title.features
         return self.joint.to_text_space(np.asarray(photos)), np.asarray(titles)
 
@@ -219,6 +259,13 @@ class CatalogueMemory:
             if pair.b.listing_id != listings[row].listing_id:
                 pairs.setdefault(row, []).append(pair)
         return pairs
+
+
+def joint_embedder(joint: JointSpace | None, embedder: Embedder) -> Embedder | None:
+    """Give a CLIP model the pipeline's cache and limits; ConSE uses the pipeline's embeddings."""
+    if joint is None or isinstance(joint, ConSE):
+        return None
+    return Embedder(joint.photos, joint.texts, embedder.cache, embedder.limits)
 
 
 def joint_space(

@@ -16,7 +16,7 @@ from .duplicates.pair_model import PairModel
 from .duplicates.shelf import Shelf
 from .gate import OutOfCatalogueGate
 from .gate_training import fit_gate
-from .memory import CatalogueMemory, dense, joint_space
+from .memory import CatalogueMemory, dense, joint_embedder, joint_space
 from .zero_shot import ZeroShot
 
 _LOG = logging.getLogger(__name__)
@@ -47,16 +47,20 @@ def remember(
     folds
         Shape ``(n,)``; duplicates share a fold.
     names
-        The taxonomy: categories with and without a trained expert.
+        The taxonomy: categories with a trained expert, in the order of its columns, and without.
     categories
         Each listing's, one of `names`.
     outside
         Things that the catalogue doesn't sell.
     """
+    column = {name: i for i, name in enumerate(names)}
+    true = np.array([column[name] for name in categories])
+    joint = joint_space(config.joint, embedder, device)
     memory = CatalogueMemory(
-        gate=_gate(views, labels, folds, outside, embedder, config),
+        gate=_gate(views, labels, true, folds, outside, embedder, config),
         zero_shot=None,
-        joint=joint_space(config.joint, embedder, device),
+        joint=joint,
+        joint_embedder=joint_embedder(joint, embedder),
         pair_model=PairModel.load(),
         shelf=Shelf.of(listings, embedded) if config.index else None,
     )
@@ -64,9 +68,7 @@ def remember(
         _LOG.warning("The photo encoder knows no class names, so there is no zero-shot fallback.")
         return memory
     zero_shot = ZeroShot.from_names(names, None, memory.joint)
-    column = {name: i for i, name in enumerate(names)}
     photos, titles = memory.in_text_space(embedded, listings)
-    true = np.array([column[name] for name in categories])
     return memory.with_zero_shot(zero_shot.fitted(photos, titles, true))
 
 
@@ -98,6 +100,7 @@ def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:
 def _gate(
     views: Views,
     labels: Ints,
+    categories: Ints,
     folds: Ints,
     outside: Sequence[Listing],
     embedder: Embedder,
@@ -115,6 +118,7 @@ def _gate(
             config.alpha,
             strangers,
             per_category=config.per_category,
+            predicted=categories,
         )
     except CalibrationError as error:
         _LOG.warning("No out-of-catalogue gate: %s", error)

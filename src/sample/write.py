@@ -25,8 +25,9 @@ _README = """\
 of it itself: no photo, brand or seller is real. `truth.csv` says for every listing what it is, and
 which near-duplicates, variants and outsiders were planted. Made with seed {seed}.
 
-    shelfsure train catalogue.csv --outside outside --out run
-    shelfsure predict uploads.csv --bundle run
+    shelfsure train catalogue.csv --levels 2 --outside outside --out run
+    shelfsure predict run uploads.csv --out verdicts.csv
+    shelfsure duplicates catalogue.csv --out duplicates
 """
 
 

@@ -24,8 +24,12 @@ def check_suffix(path: Path) -> None:
         )
 
 
-def judge(pipeline: ListingPipeline, catalog: Catalog) -> list[tuple[int, Verdict]]:
+def judge(
+    pipeline: ListingPipeline, catalog: Catalog, *, duplicates: bool = True
+) -> list[tuple[int, Verdict]]:
     """Judge a catalogue; rejected rows come back as verdicts too.
+
+    `duplicates` is as for `ListingPipeline.predict`.
 
     Returns
     -------
@@ -44,7 +48,9 @@ def judge(pipeline: ListingPipeline, catalog: Catalog) -> list[tuple[int, Verdic
         )
         for bad in catalog.rejected
     ]
-    verdicts = zip(catalog.rows, pipeline.predict(catalog.listings), strict=True)
+    verdicts = zip(
+        catalog.rows, pipeline.predict(catalog.listings, duplicates=duplicates), strict=True
+    )
     return sorted([*rejected, *verdicts], key=lambda pair: pair[0])
 
 

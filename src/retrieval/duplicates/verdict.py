@@ -12,8 +12,8 @@ Verdict: TypeAlias = Literal["same_photo", "same_product", "variant", "different
 PhotoRelation: TypeAlias = Literal["same_bytes", "same_pixels", "copy", "recoloured", "other"]
 
 # Below this cosine two titles speak of different things; between titles of one product that two
-# sellers worded, it is rarely under 0.5.
-RELATED_TITLES = 0.4
+# sellers worded it is rarely lower.
+RELATED_TITLES = 0.5
 
 
 @dataclass(frozen=True, slots=True)

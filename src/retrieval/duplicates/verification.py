@@ -17,7 +17,7 @@ from .photo_detail import PhotoDetail, load_detail, same_pixels
 from .photo_match import FEATURES, PhotoMatch, match_photos
 from .verdict import PhotoFinding, PhotoRelation
 
-CACHED_DETAILS = 4096  # of 100 to 150 KB each
+CACHED_DETAILS = 2048  # of 100 to 150 KB each
 BLOCK_PAIRS = 2048
 MAYBE_IDENTICAL = 2.0  # mean difference in grey levels, up to which full decoding is worth it
 

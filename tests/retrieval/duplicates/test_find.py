@@ -1,4 +1,5 @@
 import csv
+import doctest
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 from shelfsure.errors import CalibrationError
 from shelfsure.fusion.views import View
 from shelfsure.listings.listing import Listing
+from shelfsure.retrieval.duplicates import page
 from shelfsure.retrieval.duplicates.edits import EDITS, encode_jpeg
 from shelfsure.retrieval.duplicates.find import find_duplicates
 from shelfsure.retrieval.duplicates.fit import fit_pair_model
@@ -212,12 +214,12 @@ def test_find_duplicates_doubts_unclear_photos_under_other_names(catalogue) -> N
 def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> None:
     nasty = Listing("p0", "<script>alert(1)</script> mug 300", catalogue[0].image)
     result = find_duplicates(shelf_of([nasty, *catalogue[1:]]), ENCODER)
-    page = write_duplicates(result, tmp_path / "out").read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert not re.search(r'(src|href)="(?!data:)', page)
-    assert page.count("<polygon") == 2 * len(result.pairs)
-    assert "<mark>pack of 2</mark>" in page
+    html = write_duplicates(result, tmp_path / "out").read_text()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert not re.search(r'(src|href)="(?!data:)', html)
+    assert html.count("<polygon") == 2 * len(result.pairs)
+    assert "<mark>pack of 2</mark>" in html
     with (tmp_path / "out" / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(r["listing_id_a"], r["listing_id_b"]): r["verdict"] for r in rows} == EXPECTED
@@ -235,8 +237,8 @@ def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> No
 
 
 def test_write_duplicates_of_nothing(tmp_path) -> None:
-    page = write_duplicates(find_duplicates(shelf_of([])), tmp_path).read_text()
-    assert "no two listings are the same product" in page
+    html = write_duplicates(find_duplicates(shelf_of([])), tmp_path).read_text()
+    assert "no two listings are the same product" in html
     assert json.loads((tmp_path / "merge.json").read_text())["steps"] == []
 
 
@@ -248,6 +250,7 @@ def test_matched_regions_are_each_others_inverse() -> None:
 
 
 def test_word_differences_marks_both_sides() -> None:
+    assert doctest.testmod(page).failed == 0
     a, b = word_differences("Mug RED 300 ml", "mug blue 300 ml new")
     assert a == [("Mug", False), ("RED", True), ("300 ml", False)]
     assert b == [("mug", False), ("blue", True), ("300 ml", False), ("new", True)]
