@@ -66,20 +66,6 @@ def wilson_interval(n_right: int, n: int, confidence: float = 0.95) -> tuple[flo
     return float(interval.low), float(interval.high)
 
 
-def precision_lower_bound(n_right: int, n: int, confidence: float = 0.95) -> float:
-    """Least precision that still fits what was seen (Clopper-Pearson, one-sided, exact).
-
-    Parameters
-    ----------
-    n_right, n
-        How many of the `n` accepted listings are right; `n` is 1 or more.
-    confidence
-        How sure to be that the true precision isn't below the bound, between 0 and 1.
-    """
-    test = binomtest(n_right, n, alternative="greater")
-    return float(test.proportion_ci(confidence, method="exact").low)
-
-
 def _discordant(correct_a: Bools, correct_b: Bools) -> tuple[int, int]:
     """Count the listings where A alone is right, and where B alone is."""
     if correct_a.ndim != 1 or correct_a.shape != correct_b.shape or len(correct_a) == 0:

@@ -82,7 +82,7 @@ class Rules:
 NEVER = 2.0
 
 
-def precision_lower_bound(n_right: int, n: int, confidence: float) -> float:
+def precision_lower_bound(n_right: int, n: int, confidence: float = 0.95) -> float:
     """One-sided Clopper-Pearson bound: the true share is at least this, with `confidence`."""
     if n_right == 0 or n == 0:
         return 0.0

@@ -6,7 +6,6 @@ from scipy import stats
 from shelfsure.evaluation.intervals import (
     mcnemar_p,
     paired_bootstrap,
-    precision_lower_bound,
     wilson_interval,
 )
 
@@ -87,16 +86,6 @@ def test_mcnemar_p_of_a_known_table() -> None:
 
 def test_mcnemar_p_is_one_where_the_arms_never_differ() -> None:
     assert mcnemar_p(np.array([True, False]), np.array([True, False])) == 1.0
-
-
-def test_precision_lower_bound_of_no_mistake_in_59_is_95_percent() -> None:
-    # the rule behind it: .95 ** 59 is just below .05
-    assert precision_lower_bound(58, 58) < 0.95 < precision_lower_bound(59, 59)
-
-
-def test_precision_lower_bound_agrees_with_the_beta_quantile() -> None:
-    assert precision_lower_bound(90, 100) == pytest.approx(stats.beta.ppf(0.05, 90, 11))
-    assert precision_lower_bound(0, 10) == 0.0
 
 
 def test_wilson_interval_has_width_even_where_all_are_right() -> None:

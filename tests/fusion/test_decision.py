@@ -149,3 +149,13 @@ def test_rules_survive_json_and_know_no_other_pattern() -> None:
     assert loaded == rules
     assert loaded.for_pattern(frozenset({"title", "photo"})) == (rule, never)
     assert loaded.for_pattern(frozenset({"title"})) == ()
+
+
+def test_precision_lower_bound_of_no_mistake_in_59_is_95_percent() -> None:
+    # the rule behind it: .95 ** 59 is just below .05
+    assert precision_lower_bound(58, 58) < 0.95 < precision_lower_bound(59, 59)
+
+
+def test_precision_lower_bound_agrees_with_the_beta_quantile() -> None:
+    assert precision_lower_bound(90, 100) == pytest.approx(beta.ppf(0.05, 90, 11))
+    assert precision_lower_bound(0, 10) == 0.0
