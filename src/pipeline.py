@@ -30,7 +30,7 @@ from .fusion.views import (
 )
 from .judging import Judge, Predictions, Surroundings
 from .listings.listing import Listing
-from .retrieval.memory import CatalogueMemory
+from .retrieval.memory import MEMORY, CatalogueMemory
 from .text.tfidf import Tfidf
 from .verdict import Verdict
 from .views import build_views
@@ -124,7 +124,9 @@ class ListingPipeline:
         )
         bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
         bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
-        memory = CatalogueMemory.load(bundle.folder, embedder, config.retrieval.joint, device)
+        memory = None
+        if (bundle.folder / MEMORY).is_file():
+            memory = CatalogueMemory.load(bundle.folder, embedder, config.retrieval.joint, device)
         return cls(embedder, tfidf, classifier, names, rules, config, facts, memory, bundle.version)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> "ListingPipeline":

@@ -117,9 +117,10 @@ def fit_accept_rule(
         )
     order = np.argsort(-probability, kind="stable")
     sorted_probability, n_right = probability[order], np.cumsum(right[order])
-    each = 1.0 - (1.0 - confidence) / len(STARTS)
+    starts = _promising(n, target_precision, confidence)
+    each = 1.0 - (1.0 - confidence) / max(1, len(starts))
     best = 0
-    for start in STARTS:
+    for start in starts:
         for share in np.arange(start, 1.0 + STEP / 2, STEP):
             k = _with_ties(sorted_probability, max(1, round(share * n)))
             if precision_lower_bound(int(n_right[k - 1]), k, each) < target_precision:
@@ -133,6 +134,15 @@ def fit_accept_rule(
         precision=float(n_right[best - 1] / best) if best else 0.0,
         n_calibration=n,
     )
+
+
+def _promising(n: int, target_precision: float, confidence: float) -> list[float]:
+    """Leave out starts with so few listings that not even a flawless record would prove anything.
+
+    It depends on their number alone, not on the answers, so the error is shared fairly.
+    """
+    allowed = (1.0 - confidence) / len(STARTS)
+    return [start for start in STARTS if target_precision ** round(start * n) <= allowed]
 
 
 def _with_ties(descending: Floats, k: int) -> int:

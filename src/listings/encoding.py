@@ -15,8 +15,8 @@ def decode(path: Path) -> str:
     """
     data = path.read_bytes()
     convert = f"Convert it: iconv -f {{}} -t UTF-8 {path.name} > utf8{path.suffix}"
-    # A zero at every other byte of plain letters is UTF-16, even where no mark says so.
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:200].count(0) * 4 > len(data[:200]):
+    # A zero at every other byte of a header's letters is UTF-16, even where no mark says so.
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:16].count(0) * 4 > len(data[:16]):
         raise CatalogError(
             f"{path}: must be UTF-8, but looks like UTF-16. {convert.format('UTF-16')}"
         )

@@ -32,6 +32,7 @@ N_CANDIDATES = 10
 N_COMPARED = 3
 """Catalogue photos that an upload's photo is compared with closely: some 10 ms each."""
 CONSE = "conse"
+MEMORY = "memory.json"
 INDEX = "index"
 WRITER_FILES = (".lock", ".writer.pid")
 
@@ -81,7 +82,7 @@ class CatalogueMemory:
             arrays["vocabulary"] = np.ascontiguousarray(self.joint.vocabulary, dtype=np.float32)
         save_file(arrays, folder / "memory.safetensors")
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-        (folder / "memory.json").write_text(text, encoding="utf-8")
+        (folder / MEMORY).write_text(text, encoding="utf-8")
         self.pair_model.save(folder / "duplicates.json")
         if self.shelf is not None:
             spaces = {"photo": self.shelf.photo, "title": self.shelf.title}
@@ -106,7 +107,7 @@ class CatalogueMemory:
     def load(cls, folder: Path, embedder: Embedder, joint: str, device: str) -> "CatalogueMemory":
         """Read what `save` wrote, and the index beside it, if there is one."""
         arrays = load_file(folder / "memory.safetensors")
-        document = json.loads((folder / "memory.json").read_text(encoding="utf-8"))
+        document = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
 
         def own(name: str) -> dict[str, Any]:
             prefix = f"{name}|"
