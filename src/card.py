@@ -64,7 +64,16 @@ def model_card(
                 "- The promised precision holds for listings like those it was trained on. Other "
                 "sellers, seasons or photo styles need a new evaluation."
             ),
-            "- It can only name the classes above.",
+            "- It names the classes above, and by their names alone those left out or added later.",
+            (
+                f"- At most about {config['retrieval']['alpha']:.0%} of the catalogue's own "
+                "listings are refused as strangers; strangers that look ordinary pass."
+            ),
+            (
+                "- `index/` holds the training listings' titles and photo paths."
+                if config["retrieval"]["index"]
+                else "- It holds no listing data."
+            ),
             "- Wrong labels in the training data lower the measured precision and are learned.",
             "",
         ]

@@ -22,6 +22,7 @@ from .duplicates.pair_model import PairModel
 from .duplicates.shelf import Shelf
 from .duplicates.verdict import DuplicatePair
 from .gate import OutOfCatalogueGate
+from .index.batch import Batch
 from .index.records import records_of
 from .joint import JointSpace
 from .open_clip import OpenClip
@@ -222,6 +223,8 @@ class CatalogueMemory:
     ) -> dict[int, list[DuplicatePair]]:
         """Compare listings closely with the catalogue photos that look most like theirs.
 
+        A catalogue photo that is gone from the disk is known by its bytes' hash only.
+
         Returns
         -------
         dict
@@ -236,21 +239,15 @@ class CatalogueMemory:
             for near in row
             if near.similarity >= self.pair_model.min_similarity
         }
-        records = self.index.records(sorted(close))
-        shelf = [
-            Listing(r.listing_id, r.title, r.image, category=r.category) for r in records.values()
-        ]
-        known = replace(embedder, progress=False).embed(shelf, description=False)
-        readable = [row for row in range(len(shelf)) if row not in known.problems]
         # ids that no catalogue listing can have
         own = [Listing(f"\0{row}", item.title, item.image) for row, item in enumerate(listings)]
         usable = [row for row in range(len(own)) if row not in embedded.problems]
-        if not readable or not usable:
+        if not close or not usable:
             return {}
         result = find_duplicates(
             Shelf.of([own[row] for row in usable], embedded.take(usable)),
             model=self.pair_model,
-            against=Shelf.of([shelf[row] for row in readable], known.take(readable)),
+            against=shelf_of(self.index.take(sorted(close))),
             n_neighbours=N_COMPARED,
             limits=embedder.limits,
         )
@@ -301,7 +298,11 @@ def dense(views: Views) -> dict[str, View]:
 
 def index_shelf(index: ListingIndex) -> Shelf:
     """Take an index's listings down to compare others with them closely."""
-    held = index.contents()
+    return shelf_of(index.contents())
+
+
+def shelf_of(held: Batch) -> Shelf:
+    """Give listings from an index as the duplicate search sees them."""
     listings = [Listing(r.listing_id, r.title, r.image, category=r.category) for r in held.records]
     nothing = View(np.zeros((len(listings), 1), np.float32), np.zeros(len(listings), bool))
     return Shelf(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from ..fusion.views import Views
 from .index.batch import Batch, check_spaces, check_views, complete, concatenate
 from .index.change import sweep, write_change
@@ -173,6 +175,15 @@ class ListingIndex:
             manifest = snapshot.manifest.model_copy(update={"kind": wished})
             wished_snapshot = Snapshot(manifest, snapshot.segments)
             self._snapshot = write_change(self.folder, wished_snapshot, fold_all=True)
+
+    def take(self, ids: Iterable[str]) -> Batch:
+        """Read some listings with their vectors; an id that isn't here is left out."""
+        rows = np.array(list(self._snapshot.locate(ids).values()), dtype=np.int64)
+        records = self._snapshot.records(rows.tolist())
+        return Batch(
+            [records[row] for row in rows.tolist()],
+            {space: self._snapshot.vectors(space, rows) for space in self._snapshot.manifest.dims},
+        )
 
     def search(self, queries: Views, k: int = 10) -> list[list[Neighbour]]:
         """Find the `k` nearest listings of each query.

@@ -84,6 +84,7 @@ def decode_photo(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     allow_truncated: bool = False,
     min_side_px: int | None = None,
+    longer_side: bool = False,
     name: str = "photo",
 ) -> DecodedPhoto:
     """Decode JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF to upright RGB; of an animation, frame one.
@@ -101,6 +102,8 @@ def decode_photo(
         and compressed TIFF can't be read in part.
     min_side_px
         Let JPEGs be decoded at 1/2, 1/4 or 1/8 while the shorter side keeps this many pixels.
+    longer_side
+        It is the longer side that must keep them: enough where the whole photo is fitted.
     name
         How error messages call the photo.
 
@@ -126,7 +129,8 @@ def decode_photo(
             image = formats.open_photo(kind, file)
             width, height = image.size
             _check_pixels(width, height, max_pixels)
-            reduced = image.draft(None, (min_side_px, min_side_px)) if min_side_px else None
+            least = _least_size(width, height, min_side_px or 0, longer_side=longer_side)
+            reduced = image.draft(None, least) if min_side_px else None
             _, _, right, bottom = reduced[1] if reduced else (0, 0, width, height)
             _load_pixels(image, allow_truncated=allow_truncated)
             return _upright(image, width, height, right, bottom)
@@ -145,6 +149,13 @@ def decode_photo(
             f"{name}: the {kind} file must be intact, but decoding says: "
             f"{error or type(error).__name__}. Save it again."
         ) from error
+
+
+def _least_size(width: int, height: int, px: int, *, longer_side: bool) -> tuple[int, int]:
+    if not longer_side:
+        return px, px
+    longer = max(width, height)
+    return max(1, px * width // longer), max(1, px * height // longer)
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:

@@ -94,6 +94,7 @@ def load_square(
         max_pixels=max_pixels,
         allow_truncated=allow_truncated,
         min_side_px=2 * resize_side_px(side_px, crop_fraction) if draft else None,
+        longer_side=crop_mode == "border",
         name="photo" if isinstance(source, bytes) else str(source),
     )
     return square(photo, side_px, crop_fraction, crop_mode)

@@ -259,7 +259,7 @@ def test_duplicates_finds_copies_and_only_copies(
     }
 
 
-def test_duplicates_get_along_with_photos_that_are_gone(
+def test_duplicates_know_photos_that_are_gone_by_their_bytes_only(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder, drawn_shop: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(drawn_shop / "photos", tmp_path / "photos")
@@ -267,13 +267,16 @@ def test_duplicates_get_along_with_photos_that_are_gone(
     kept = keep(here, naming_embedder(), tmp_path / "shop", RetrievalConfig())
     uploads = [replace(x, listing_id=f"u{i}", image=Path(str(x.image)).read_bytes())
                for i, x in enumerate(here)]  # fmt: skip
-    embedded = kept.embedder.embed(uploads)
+    longer = [replace(x, image=bytes(x.image or b"") + b"\0") for x in uploads]  # other bytes
+    embedded, again = kept.embedder.embed(uploads), kept.embedder.embed(longer)
     (tmp_path / "photos/3.png").unlink()
     (tmp_path / "photos/4.png").write_bytes(b"no photo")
-    found = kept.loaded.duplicates(embedded, uploads, kept.embedder)
+    assert sorted(kept.loaded.duplicates(embedded, uploads, kept.embedder)) == list(range(12))
+    found = kept.loaded.duplicates(again, longer, kept.embedder)
     assert sorted(found) == [0, 1, 2, *range(5, 12)]
     shutil.rmtree(tmp_path / "photos")
-    assert kept.loaded.duplicates(embedded, uploads, kept.embedder) == {}
+    assert sorted(kept.loaded.duplicates(embedded, uploads, kept.embedder)) == list(range(12))
+    assert kept.loaded.duplicates(again, longer, kept.embedder) == {}
     assert [row[0].listing_id for row in kept.loaded.neighbours(embedded, uploads)] == [
         f"s{i:02d}" for i in range(12)
     ]

@@ -431,3 +431,11 @@ def test_decode_photo_reads_every_real_photo(real_data: Path) -> None:
         with Image.open(path) as reference:
             upright = ImageOps.exif_transpose(reference).convert("RGB")
         assert np.array_equal(np.asarray(photo.image), np.asarray(upright)), path
+
+
+def test_decode_photo_reduces_by_the_longer_side_where_the_whole_photo_is_fitted(rng) -> None:
+    data = encoded(noise(rng, 540, 960), "JPEG")  # the shorter side alone would forbid a half
+    assert decode_photo(data, min_side_px=288).image.size == (540, 960)
+    fitted = decode_photo(data, min_side_px=288, longer_side=True)
+    assert (fitted.image.size, fitted.width_px, fitted.height_px) == ((270, 480), 540, 960)
+    assert decode_photo(data, min_side_px=481, longer_side=True).image.size == (540, 960)
