@@ -75,8 +75,8 @@ def train(
     strangers = _outside(outside)
     result = fit(catalog, embedder, settings, outside=strangers, device=reading.device)
     pipeline = result.pipeline.save(out, overwrite=overwrite)
-    result.catalog.write_rejected(out.with_name(f"{out.name}-rejected.csv"))
-    _say(result.catalog.summary(), rejected=out.with_name(f"{out.name}-rejected.csv"))
+    result.catalog.write_rejected(out / "rejected.csv")
+    _say(result.catalog.summary(), rejected=out / "rejected.csv")
     _say_training(pipeline)
     _say(f"Bundle {pipeline.version} is in {out}; its README.md says more.")
     evidence = {"_".join(e["modalities"]): e for e in pipeline.facts["evidence"]}

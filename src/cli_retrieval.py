@@ -87,7 +87,7 @@ def classify(
     from .config import load_config
     from .embedding import Embedder
     from .retrieval.labels import read_labels
-    from .retrieval.memory import joint_space
+    from .retrieval.spaces import joint_space
     from .retrieval.zero_shot import ZeroShot
 
     names, descriptions = read_labels(labels, labels_file)

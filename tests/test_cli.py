@@ -74,7 +74,7 @@ def test_train_writes_a_bundle_and_says_what_it_did(bundle: Path, workplace: Pat
     assert "Garden > Hoses (2)" in said
     assert "3 categories, 60 listings" in said
     assert str(bundle) in said
-    rejected = records(workplace / "shop-rejected.csv")
+    rejected = records(workplace / "shop/rejected.csv")
     assert [row["listing_id"] for row in rejected] == ["bad-photo", "t00"]
     assert (bundle / "manifest.json").is_file()
     config = json.loads((bundle / "model.json").read_text(encoding="utf-8"))["config"]

@@ -16,7 +16,6 @@ from ..errors import BundleFingerprintError, ConfigError
 from ..fusion.views import View, Views
 from ..listings.listing import SEPARATOR, Listing, category_levels
 from ..verdict import Guess
-from .conse import ConSE
 from .duplicates.find import find_duplicates
 from .duplicates.pair_model import PairModel
 from .duplicates.shelf import Shelf
@@ -25,14 +24,13 @@ from .gate import OutOfCatalogueGate
 from .index.batch import Batch
 from .index.records import records_of
 from .joint import JointSpace
-from .open_clip import OpenClip
+from .spaces import fingerprints, joint_embedder, joint_space
 from .store import ListingIndex, Neighbour
 from .zero_shot import ZeroShot
 
 N_CANDIDATES = 10
 N_COMPARED = 3
 """Catalogue photos that an upload's photo is compared with closely: some 10 ms each."""
-CONSE = "conse"
 MEMORY = "memory.json"
 INDEX = "index"
 WRITER_FILES = (".lock", ".writer.pid")
@@ -257,38 +255,6 @@ class CatalogueMemory:
             if pair.b.listing_id != listings[row].listing_id:
                 pairs.setdefault(row, []).append(pair)
         return pairs
-
-
-def joint_embedder(joint: JointSpace | None, embedder: Embedder) -> Embedder | None:
-    """Give a CLIP model the pipeline's cache and limits; ConSE uses the pipeline's embeddings."""
-    if joint is None or isinstance(joint, ConSE):
-        return None
-    return Embedder(joint.photos, joint.texts, embedder.cache, embedder.limits)
-
-
-def joint_space(
-    name: str, embedder: Embedder, device: str, *, vocabulary: Floats | None = None
-) -> JointSpace | None:
-    """Build the joint space: ConSE over the embedder's own encoders, or an open_clip model.
-
-    Returns
-    -------
-    JointSpace or None
-        None if ConSE can't use the backbone, because it was fine-tuned to other classes.
-    """
-    if name != CONSE:
-        return OpenClip.load(name, device=device)
-    try:
-        if vocabulary is not None:
-            return ConSE(embedder.photos, embedder.texts, vocabulary)  # type: ignore[arg-type]
-        return ConSE.from_encoders(embedder.photos, embedder.texts, embedder.cache)  # type: ignore[arg-type]
-    except (ConfigError, AttributeError):
-        return None
-
-
-def fingerprints(embedder: Embedder) -> dict[str, str]:
-    """Name the encoders of an index's spaces."""
-    return {"photo": embedder.photos.fingerprint, "title": embedder.texts.fingerprint}
 
 
 def dense(views: Views) -> dict[str, View]:

@@ -16,7 +16,8 @@ from .duplicates.pair_model import PairModel
 from .duplicates.shelf import Shelf
 from .gate import OutOfCatalogueGate
 from .gate_training import fit_gate
-from .memory import CatalogueMemory, dense, joint_embedder, joint_space
+from .memory import CatalogueMemory, dense
+from .spaces import joint_embedder, joint_space
 from .zero_shot import ZeroShot
 
 _LOG = logging.getLogger(__name__)

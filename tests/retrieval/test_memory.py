@@ -16,8 +16,9 @@ from shelfsure.errors import BundleFingerprintError, ConfigError
 from shelfsure.listings.catalog import Catalog, read_catalog
 from shelfsure.listings.listing import Listing, category_prefix
 from shelfsure.retrieval.index.errors import IndexFingerprintError
-from shelfsure.retrieval.memory import WRITER_FILES, CatalogueMemory, fingerprints, index_shelf
+from shelfsure.retrieval.memory import WRITER_FILES, CatalogueMemory, index_shelf
 from shelfsure.retrieval.remember import finest_labels, remember
+from shelfsure.retrieval.spaces import fingerprints
 from shelfsure.retrieval.store import ListingIndex
 from shelfsure.training import train
 from shelfsure.views import build_views
