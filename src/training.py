@@ -89,7 +89,7 @@ def train(
         raise TrainingError(
             f"Training needs at least 2 categories with {config.min_examples} listings or more, "
             f"but {len(class_names)} of {len(counts)} have them. Add listings, or lower "
-            "--min-examples or --levels."
+            f"--min-examples or --levels. {catalog.summary()}. {catalog.first_reasons()}".rstrip()
         )
     column = {name: i for i, name in enumerate(class_names)}
     kept = np.array([row for row, name in enumerate(categories) if name in column])

@@ -105,6 +105,17 @@ def test_evaluate_writes_a_report(run: Run, bundle: Path, tiny_folder: Path) -> 
     assert "Fusion" in done.out or "fusion" in done.out
 
 
+def test_evaluate_says_why_no_row_is_left(run: Run, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    lines = "listing_id,image,category\na,broken.jpg,A > B\nb,broken.jpg,A > B\n"
+    (tmp_path / "listings.csv").write_text(lines, encoding="utf-8")
+    done = run("evaluate", bundle, "listings.csv", "--out", "report",
+               "--device", "cpu", "--mlflow", "none")  # fmt: skip
+    assert done.code == 1
+    assert "2 rejected (2 unusable photo)" in done.error
+    assert "Row 1: unusable photo" in done.error
+
+
 def test_split_parts_hold_every_good_row_once(run: Run, tiny_folder: Path) -> None:
     done = run("split", tiny_folder / "catalogue.csv", "--out", "parts", "--device", "cpu")
     assert done.code == 0, done.error

@@ -171,6 +171,15 @@ def test_train_says_what_is_missing(
         train(Catalog.from_listings(same), fake_embedder(), tiny_config)
 
 
+def test_train_says_why_rows_were_set_aside_when_too_few_are_left(
+    fake_embedder: MakeEmbedder, tiny_config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    broken = [Listing(f"b{i}", None, tmp_path / "broken.jpg", category="A") for i in range(4)]
+    with pytest.raises(TrainingError, match=r"4 rejected \(4 unusable photo\).* Row 1: .*photo"):
+        train(Catalog.from_listings(broken), fake_embedder(), tiny_config)
+
+
 def test_resolve_names_the_precision_that_runs() -> None:
     config = Config(image=ImageConfig(precision="auto"), text=TextConfig(precision="auto"))
     resolved = resolve(config, "cpu")

@@ -57,7 +57,7 @@ def evaluate(
     if not catalog.listings:
         raise CatalogError(
             f"Evaluation needs at least one usable row with a category, but {catalog.source} has "
-            f"none ({catalog.summary()}). Look at rejected.csv."
+            f"none ({catalog.summary()}). {catalog.first_reasons()}"
         )
     views = pipeline.views(embedded)
     levels = pipeline.config.levels

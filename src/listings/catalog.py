@@ -113,6 +113,10 @@ class Catalog:
         named = [f"{count:,} {kind}" for kind, count in kinds[:6]] + ["…"] * (len(kinds) > 6)
         return f"{text} ({', '.join(named)})" if named else text
 
+    def first_reasons(self, n: int = 3) -> str:
+        """Quote the first rejected rows, for an error after which no file is written."""
+        return " ".join(f"Row {bad.row}: {bad.reason}" for bad in self.rejected[:n])
+
     def write_rejected(self, path: str | Path) -> None:
         """Write ``row,listing_id,reason`` as CSV; only the header where nothing was rejected."""
         write_csv(

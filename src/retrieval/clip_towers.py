@@ -10,7 +10,7 @@ from ..arrays import Floats
 from ..device import Precision, autocast
 from ..embedding import Square
 from ..vision.encoder import PhotoLimits, Preprocessing
-from ..vision.preprocess import CropMode, load_square
+from ..vision.preprocess import CropMode
 from ..weights import state_fingerprint
 
 if TYPE_CHECKING:
@@ -74,15 +74,7 @@ class ClipPhotos:
         PhotoError
             If the photo can't be used.
         """
-        p = self.preprocessing
-        return load_square(
-            source,
-            p.side_px,
-            p.crop_fraction,
-            p.crop_mode,
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-        )
+        return self.preprocessing.prepare(source, limits)
 
     def encode(self, items: Sequence[Square]) -> Floats:
         """Embed prepared photos; shape ``(n, dim)``, float32, unit length."""

@@ -30,6 +30,14 @@ STARTER_BACKBONE = "tf_efficientnet_lite0"
 
 
 @dataclass(frozen=True)
+class PhotoLimits:
+    """What a photo may be; larger or truncated ones are refused."""
+
+    max_pixels: int = 100_000_000
+    allow_truncated: bool = False
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """How a photo becomes the backbone's input; part of the fingerprint.
 
@@ -49,13 +57,22 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def prepare(self, source: Any, limits: PhotoLimits) -> npt.NDArray[np.uint8]:
+        """Read and decode one photo (path or bytes) to shape ``(side_px, side_px, 3)``.
 
-@dataclass(frozen=True)
-class PhotoLimits:
-    """What a photo may be; larger or truncated ones are refused."""
-
-    max_pixels: int = 100_000_000
-    allow_truncated: bool = False
+        Raises
+        ------
+        PhotoError
+            If the photo can't be used.
+        """
+        return load_square(
+            source,
+            self.side_px,
+            self.crop_fraction,
+            self.crop_mode,
+            max_pixels=limits.max_pixels,
+            allow_truncated=limits.allow_truncated,
+        )
 
 
 class PhotoEncoder:
@@ -128,15 +145,7 @@ class PhotoEncoder:
         PhotoError
             If the photo can't be used.
         """
-        p = self.preprocessing
-        return load_square(
-            source,
-            p.side_px,
-            p.crop_fraction,
-            p.crop_mode,
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-        )
+        return self.preprocessing.prepare(source, limits)
 
     def encode(self, items: Sequence[npt.NDArray[np.uint8]], batch_size: int = 32) -> Floats:
         """Embed prepared photos.

@@ -118,6 +118,13 @@ def test_read_catalog_accounts_for_every_row(write: Write, lines: list[str]) -> 
         assert catalog.n_rows == len(lines)
 
 
+def test_first_reasons_quotes_rows_in_order_and_nothing_where_all_is_well(write: Write) -> None:
+    catalog = read_catalog(write("listing_id,title\na,A\nb,\na,C\n"))
+    assert catalog.first_reasons(1) == f"Row 2: {catalog.rejected[0].reason}"
+    assert "Row 3: duplicate id" in catalog.first_reasons()
+    assert read_catalog(write("listing_id,title\na,A\n")).first_reasons() == ""
+
+
 def test_reject_sets_more_rows_aside_in_a_new_catalog(write: Write, tmp_path: Path) -> None:
     catalog = read_catalog(write("listing_id,title\na,A\nb,\nc,C\nd,D\n"))
     fewer = catalog.reject({3: "truncated photo: c.jpg ends early", 1: "truncated photo: a.jpg"})
