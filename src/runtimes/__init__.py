@@ -1,0 +1,1 @@
+"""Other engines than PyTorch for the encoders: ONNX Runtime, OpenVINO."""
