@@ -94,7 +94,11 @@ class Stacking:
         for name, view in _trainable(views, labels, folds).items():
             there = view.present
             heads[name], answered = fit_calibrated(
-                view.features[there], labels[there], n_categories, folds[there]
+                view.features[there],
+                labels[there],
+                n_categories,
+                folds[there],
+                view.calibrates[there],
             )
             whole = np.tile(log_prior, (len(labels), 1))
             whole[there] = answered
@@ -144,7 +148,7 @@ def cross_fit(
             answers[pattern][out] = classifier.log_probabilities(seen)
     held_out = {}
     for pattern in names:
-        own = [view.present for name, view in views.items() if modality(name) in pattern]
+        own = [view.calibrates for name, view in views.items() if modality(name) in pattern]
         rows = np.flatnonzero(np.all(own, axis=0))
         if len(rows) >= MIN_ROWS:
             held_out[pattern] = HeldOut(rows, answers[pattern][rows])
@@ -186,6 +190,7 @@ def drop_modalities(views: Views) -> dict[str, View]:
         name: View(
             csr_matrix(diags(keep[:, parts.index(modality(name))].astype("f4")) @ view.features),
             view.present,
+            view.familiar,
         )
         for name, view in views.items()
     }

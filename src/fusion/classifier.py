@@ -110,7 +110,11 @@ class LateFusion:
                 continue
             there = np.flatnonzero(view.present)
             heads[name], answered = fit_calibrated(
-                view.features[there], labels[there], n_categories, folds[there]
+                view.features[there],
+                labels[there],
+                n_categories,
+                folds[there],
+                view.calibrates[there],
             )
             answers[name] = np.full((len(labels), n_categories), np.nan, dtype=np.float32)
             answers[name][there] = answered
@@ -123,7 +127,7 @@ class LateFusion:
         held_out: dict[Modalities, HeldOut] = {}
         for pattern in all_patterns(heads):
             names = [name for name in heads if modality(name) in pattern]
-            rows = np.flatnonzero(np.all([views[name].present for name in names], axis=0))
+            rows = np.flatnonzero(np.all([views[name].calibrates for name in names], axis=0))
             if len(rows) < MIN_ROWS:
                 continue
             experts = [answers[name][rows] for name in names]

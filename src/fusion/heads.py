@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from ..arrays import Floats, Ints
+from ..arrays import Bools, Floats, Ints
 from ..errors import TrainingError
 from .calibration import fit_temperature, log_loss
 from .views import Features
@@ -119,15 +119,19 @@ def choose_c(
     n_categories: int,
     folds: Ints,
     candidates: Sequence[float] = INVERSE_REGULARISATION,
+    calibrates: Bools | None = None,
 ) -> float:
     """Pick the regularisation with the lowest log loss on one held-out fold, after calibration."""
     held_out = folds == np.unique(folds)[0]
+    asked = held_out if calibrates is None else held_out & calibrates
+    if not asked.any():
+        asked = held_out
 
     def loss(c: float) -> float:
         head = fit_head(features[~held_out], labels[~held_out], n_categories, c)
-        logits = head.logits(features[held_out])
-        temperature = fit_temperature(logits, labels[held_out])
-        return log_loss(tempered(logits, temperature), labels[held_out])
+        logits = head.logits(features[asked])
+        temperature = fit_temperature(logits, labels[asked])
+        return log_loss(tempered(logits, temperature), labels[asked])
 
     return candidates[int(np.argmin(_in_parallel(loss, candidates)))]
 
@@ -143,9 +147,19 @@ def _in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 
 def fit_calibrated(
-    features: Features, labels: Ints, n_categories: int, folds: Ints
+    features: Features,
+    labels: Ints,
+    n_categories: int,
+    folds: Ints,
+    calibrates: Bools | None = None,
 ) -> tuple[LinearHead, Floats]:
     """Fit a head on all rows, calibrated on its out-of-fold answers.
+
+    Parameters
+    ----------
+    calibrates
+        Shape ``(n,)``, the rows whose answers may calibrate (see `View.familiar`); None means all,
+        and so does an array without any.
 
     Returns
     -------
@@ -154,9 +168,12 @@ def fit_calibrated(
     Floats
         Out-of-fold log-probabilities, shape ``(n, n_categories)``.
     """
-    c = choose_c(features, labels, n_categories, folds)
+    asked = np.ones(len(labels), dtype=bool) if calibrates is None else calibrates
+    if not asked.any():
+        asked = ~asked
+    c = choose_c(features, labels, n_categories, folds, calibrates=asked)
     logits = out_of_fold_logits(features, labels, n_categories, folds, c)
-    temperature = fit_temperature(logits, labels)
+    temperature = fit_temperature(logits[asked], labels[asked])
     (head,) = _in_parallel(lambda c: fit_head(features, labels, n_categories, c), [c])
     calibrated = LinearHead(head.coefficients, head.intercepts, temperature)
     return calibrated, tempered(logits, temperature)

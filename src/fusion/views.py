@@ -25,10 +25,15 @@ class View:
         Shape ``(n, d)``, dense or sparse float32; a row that isn't there is zero.
     present
         Shape ``(n,)``; False where the listing has no such view.
+    familiar
+        Shape ``(n,)``; True where the features come from an encoder that was fine-tuned on this
+        very row. It looks more certain there than on new rows, so such a row may teach but never
+        calibrate. None if there is none.
     """
 
     features: Features
     present: Bools
+    familiar: Bools | None = None
 
     def __post_init__(self) -> None:
         if self.features.shape[0] != self.present.shape[0]:
@@ -36,6 +41,11 @@ class View:
                 f"A view's features and mask must have as many rows, "
                 f"got {self.features.shape[0]} and {self.present.shape[0]}."
             )
+
+    @property
+    def calibrates(self) -> Bools:
+        """Which rows say how this view does on new listings; shape ``(n,)``."""
+        return self.present if self.familiar is None else self.present & ~self.familiar
 
     def dense(self) -> Floats | None:
         """Give the features as a plain array; None if no listing has this view."""
@@ -45,7 +55,8 @@ class View:
 
     def take(self, rows: Any) -> "View":
         """Keep some rows (indices or a mask)."""
-        return View(self.features[rows], self.present[rows])
+        familiar = None if self.familiar is None else self.familiar[rows]
+        return View(self.features[rows], self.present[rows], familiar)
 
 
 Views: TypeAlias = Mapping[str, View]

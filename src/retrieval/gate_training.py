@@ -92,6 +92,7 @@ def fit_gate(
             own_folds[there],
             chosen,
             _outside_features(outside, name),
+            view.calibrates[there],
         )
         scores[name] = np.full(len(there), np.nan, dtype=np.float32)
         scores[name][there] = held_out
@@ -104,6 +105,10 @@ def fit_gate(
     gate = OutOfCatalogueGate(scorers, {}, float(alpha), per_category)
     if exact:
         scores = gate.view_scores(take(views, calibrating))
+    scores = {
+        name: np.where(views[name].calibrates[calibrating], own_scores, np.nan)
+        for name, own_scores in scores.items()
+    }
     return OutOfCatalogueGate(
         scorers, calibrations(scores, categories[calibrating]), float(alpha), per_category
     )

@@ -29,4 +29,5 @@ def with_joint_view(views: Views) -> dict[str, View]:
         return dict(views)
     present = photo.present & title.present
     features = np.hstack([photo.features, title.features]) * present[:, None]
-    return {**views, JOINT_VIEW: View(features.astype(np.float32, copy=False), present)}
+    familiar = present & ~(photo.calibrates & title.calibrates)
+    return {**views, JOINT_VIEW: View(features.astype(np.float32, copy=False), present, familiar)}

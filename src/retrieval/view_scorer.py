@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Floats, Ints
+from ..arrays import Bools, Floats, Ints
 from .ood import Detector, fit_detector, ood_score
 from .ood_logits import Exposure
 
@@ -53,6 +53,7 @@ def fit_view_scorer(
     folds: Ints,
     methods: Sequence[str],
     outside: Floats | None = None,
+    calibrates: Bools | None = None,
 ) -> tuple[ViewScorer, Floats]:
     """Fit detectors on every listing, and score each listing by detectors that haven't seen it.
 
@@ -65,6 +66,9 @@ def fit_view_scorer(
     outside
         Shape ``(m, d)``: features of things the catalogue doesn't sell. They add a detector that
         knows them; they never calibrate anything.
+    calibrates
+        Shape ``(n,)``, the rows whose scores tell what is usual (see `View.familiar`); None means
+        all, and so does an array without any.
 
     Returns
     -------
@@ -86,10 +90,11 @@ def fit_view_scorer(
         held_out = np.flatnonzero(folds == fold)
         for method, fitted in detectors(np.flatnonzero(folds != fold)).items():
             held_out_scores[method][held_out] = ood_score(fitted, features[held_out])
-    location = {m: float(s.mean(dtype=np.float64)) for m, s in held_out_scores.items()}
-    spread = {m: _spread(s) for m, s in held_out_scores.items()}
+    usual = slice(None) if calibrates is None or not calibrates.any() else calibrates
+    location = {m: float(s[usual].mean(dtype=np.float64)) for m, s in held_out_scores.items()}
+    spread = {m: _spread(s[usual]) for m, s in held_out_scores.items()}
     unscaled = ViewScorer(final, location, spread, 1.0)
-    scorer = ViewScorer(final, location, spread, _spread(unscaled.combine(held_out_scores)))
+    scorer = ViewScorer(final, location, spread, _spread(unscaled.combine(held_out_scores)[usual]))
     return scorer, scorer.combine(held_out_scores)
 
 

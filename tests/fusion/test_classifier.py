@@ -9,7 +9,7 @@ from shelfsure.fusion.classifier import (
     trainable,
 )
 from shelfsure.fusion.heads import LinearHead
-from shelfsure.fusion.views import View
+from shelfsure.fusion.views import View, restrict, take
 
 PHOTO, TITLE, BOTH = frozenset({"photo"}), frozenset({"title"}), frozenset({"photo", "title"})
 LABELS = np.arange(120) % 3
@@ -144,3 +144,33 @@ def test_all_patterns_lists_every_set_of_modalities_once() -> None:
 def test_log_shares_leaves_no_category_impossible() -> None:
     shares = np.exp(log_shares(np.array([0, 0, 0, 2]), 3))
     np.testing.assert_allclose(shares, [4 / 7, 1 / 7, 2 / 7], rtol=1e-6)
+
+
+def memorised(rng: np.random.Generator, familiar: np.ndarray | None) -> dict[str, View]:
+    """A photo that gives the label away on the first 60 rows and is noise on the rest."""
+    photo = rng.normal(0, 1, (120, 3)).astype(np.float32)
+    photo[:60] = 8 * np.eye(3)[LABELS[:60]]
+    title = (np.eye(3)[LABELS] + rng.normal(0, 0.4, (120, 3))).astype(np.float32)
+    everyone = np.ones(120, dtype=bool)
+    return {"photo": View(photo, everyone, familiar), "title_embedding": View(title, everyone)}
+
+
+def test_fit_calibrates_on_rows_that_the_encoder_has_not_learned(rng: np.random.Generator) -> None:
+    folds = np.arange(120) // 3 % 4
+    familiar = np.arange(120) < 60
+    naive, _ = LateFusion.fit(memorised(rng, None), LABELS, 3, folds)
+    honest, held_out = LateFusion.fit(memorised(rng, familiar), LABELS, 3, folds)
+    new = take(memorised(rng, None), np.arange(60, 120))  # another draw: its photos say nothing
+    photos = restrict(new, PHOTO)
+    losses = [log_loss(m.log_probabilities(photos), LABELS[60:]) for m in (honest, naive)]
+    assert losses[0] < np.log(3) + 0.1 < losses[1]  # honest: it doesn't know
+    assert set(held_out[BOTH].rows) == set(held_out[PHOTO].rows) == set(range(60, 120))
+    assert len(held_out[TITLE].rows) == 120
+    assert honest.heads["photo"].temperature > naive.heads["photo"].temperature
+
+
+def test_fit_learns_no_weights_from_familiar_rows_only(rng: np.random.Generator) -> None:
+    views = memorised(rng, np.ones(120, dtype=bool))
+    fitted, held_out = LateFusion.fit(views, LABELS, 3, np.arange(120) // 3 % 4)
+    assert set(held_out) == set(fitted.weights) == {TITLE}
+    assert fitted.log_probabilities(views).shape == (120, 3)

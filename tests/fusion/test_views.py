@@ -75,3 +75,10 @@ def test_rows_by_pattern_puts_every_row_into_its_own_group(rows: list[frozenset[
     groups = rows_by_pattern(rows)
     assert sorted(row for members in groups.values() for row in members) == list(range(len(rows)))
     assert all(rows[row] == pattern for pattern, members in groups.items() for row in members)
+
+
+def test_take_keeps_what_is_familiar() -> None:
+    learned = View(np.ones((3, 2)), np.array([True, True, False]), np.array([True, False, False]))
+    assert learned.calibrates.tolist() == [False, True, False]
+    assert learned.take([1, 0]).calibrates.tolist() == [True, False]
+    assert view(True, False).calibrates.tolist() == [True, False]

@@ -279,3 +279,20 @@ def test_gate_finds_a_left_out_category_by_real_titles(real_data: Path) -> None:
     truth = np.r_[np.zeros(len(known)), np.ones(len(left_out))]
     assert roc_auc_score(truth, np.r_[known, left_out]) >= 0.95
     assert gate.refuses(take(view, test)).mean() <= 0.09
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_gate_keeps_its_promise_on_an_encoder_that_has_learned_some_listings(
+    rng: np.random.Generator, exact: bool
+) -> None:
+    views, labels, folds = listings(rng, 600)
+    familiar = np.arange(600) < 480
+    photo = views["photo"].features.copy()
+    photo[familiar] = np.eye(D)[labels[familiar]]  # the encoder sees these without noise
+    photo[familiar] += rng.normal(scale=0.02, size=(480, D))
+    refused = {}
+    for name, known in {"honest": familiar, "naive": None}.items():
+        taught = {"photo": View(photo, np.ones(600, dtype=bool), known)}
+        gate = fit_gate(taught, labels, folds, exact=exact)
+        refused[name] = gate.refuses({"photo": listings(rng, 2000)[0]["photo"]}).mean()
+    assert refused["honest"] < 0.1 and refused["naive"] > 0.15
