@@ -72,10 +72,11 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Judge:
-    """Decides; knows the categories and the accept rules."""
+    """Decides; knows the categories, the accept rules and the name of the bundle they are from."""
 
     class_names: tuple[str, ...]
     rules: Rules
+    version: str = ""
 
     def accepts(self, predictions: Predictions, row: int) -> bool:
         """Tell whether the fused answer is sure enough, and photo and title don't contradict."""
@@ -151,6 +152,7 @@ class Judge:
                     top[0], views, rules, accepted=self._sure(predictions, row), sure_of=sure_of
                 ),
             ),
+            model_version=self.version,
         )
 
     def guesses(self, probabilities: Floats, k: int) -> tuple[Guess, ...]:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from .fusion.decision import AcceptRule
+from .vision.quality import PhotoFlag
 
 Decision = Literal["accept", "review", "out_of_catalogue", "rejected"]
 Route = Literal["fusion", "image_only", "text_only", "zero_shot"]
@@ -71,6 +72,8 @@ class Verdict(BaseModel):
         The nearest catalogue listings, nearest first.
     duplicates
         Catalogue listings that are this one again, or a variant of it.
+    quality
+        What the seller could improve about the photo; it doesn't change the decision.
     reasons
         Why, in plain words.
     model_version
@@ -91,8 +94,19 @@ class Verdict(BaseModel):
     mismatch: bool = False
     neighbours: tuple[NearListing, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
+    quality: tuple[PhotoFlag, ...] = ()
     reasons: tuple[str, ...] = ()
     model_version: str = ""
+
+    @classmethod
+    def rejected(cls, listing_id: str, reason: str, model_version: str) -> "Verdict":
+        """Say that a listing couldn't be judged, and why."""
+        return cls(
+            listing_id=listing_id,
+            decision="rejected",
+            reasons=(reason,),
+            model_version=model_version,
+        )
 
 
 def explain(

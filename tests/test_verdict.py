@@ -42,7 +42,9 @@ def test_verdict_cannot_be_changed_and_knows_its_decisions() -> None:
 
 
 def test_verdict_of_a_rejected_listing_needs_no_category() -> None:
-    verdict = Verdict(listing_id="7", decision="rejected", reasons=("No photo.",))
+    verdict = Verdict.rejected("7", "No photo.", "shop-1")
+    assert (verdict.decision, verdict.reasons) == ("rejected", ("No photo.",))
+    assert (verdict.listing_id, verdict.model_version) == ("7", "shop-1")
     assert (verdict.category, verdict.route, verdict.top_k, verdict.views) == (None, None, (), {})
 
 
