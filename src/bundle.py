@@ -130,6 +130,31 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(folder, hashlib.sha256(raw).hexdigest()[:12], manifest["fingerprints"])
 
 
+def copy_bundle(source: Path, folder: Path, *, overwrite: bool = False) -> Bundle:
+    """Copy the files that a bundle's manifest names; the copy appears whole or not at all.
+
+    Raises
+    ------
+    BundleError
+        If `source` can't be used, or `folder` is taken (see `writing_bundle`).
+    """
+    check_destination(folder, overwrite=overwrite)
+    open_bundle(source)
+    names = [*_parse((source / MANIFEST).read_bytes(), source / MANIFEST)["files"], MANIFEST]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.partial-"))
+    try:
+        for name in names:
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, staging / name)
+        open_bundle(staging)
+        staging.chmod(0o755)
+        _swap(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return open_bundle(folder)
+
+
 def _parse(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(raw)

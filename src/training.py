@@ -101,7 +101,7 @@ def train(
         has_photo=embedded.photo.present,
     )
     folds = group_folds(categories, groups, _n_folds(groups, config), config.seed)
-    tfidf = _fit_tfidf(embedded, kept)
+    tfidf = _fit_tfidf(embedded, kept, config.text.min_listings)
     all_views = build_views(embedded, tfidf)
     views = take(all_views, kept)
     if config.calibration == "split":
@@ -152,12 +152,12 @@ def train(
     return TrainingResult(pipeline, catalog)
 
 
-def _fit_tfidf(embedded: Embedded, rows: Ints) -> dict[str, Tfidf]:
+def _fit_tfidf(embedded: Embedded, rows: Ints, min_texts: int) -> dict[str, Tfidf]:
     fitted = {}
     for part, texts in ((TITLE, embedded.titles), (DESCRIPTION, embedded.descriptions)):
         there = [texts[row] for row in rows if texts[row]]
         if len(there) >= MIN_TEXTS and any(c.isalnum() for text in there for c in text):
-            fitted[part] = Tfidf.fit(there)
+            fitted[part] = Tfidf.fit(there, min_texts=min_texts)
     return fitted
 
 

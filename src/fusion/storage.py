@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from ..arrays import widened
 from .alternatives import Concatenation, Stacking
 from .classifier import FusionClassifier, LateFusion
 from .heads import LinearHead
@@ -35,7 +36,7 @@ def save_classifier(classifier: FusionClassifier, folder: Path) -> dict[str, Any
 
 def load_classifier(folder: Path, document: Mapping[str, Any]) -> FusionClassifier:
     """Read what `save_classifier` wrote."""
-    arrays = load_file(folder / ARRAYS)
+    arrays = widened(load_file(folder / ARRAYS))
     heads = {
         name: LinearHead(arrays[f"{name}.coefficients"], arrays[f"{name}.intercepts"], temperature)
         for name, temperature in document["temperatures"].items()

@@ -16,6 +16,13 @@ PHOTO_METHODS = ("vim", "knn", "mahalanobis")
 TEXT_METHODS = ("vim", "whitened_knn")
 JOINT_METHODS = ("whitened_knn",)
 """Chosen by measurement on left-out categories and outside photos; see docs/ood.md."""
+STATISTICS_ONLY: Mapping[str, Sequence[str]] = {
+    PHOTO: ("vim",),
+    "title_embedding": ("vim",),
+    "description_embedding": ("vim",),
+    JOINT_VIEW: (),
+}
+"""Detectors without an embedding of any single listing: for bundles that are passed on."""
 MIN_OUTSIDE = 10
 """Fewer outside examples than this say more about themselves than about the outside."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ..arrays import Floats, Ints
+from ..arrays import Floats, Ints, widened
 from ..embedding import Embedded, Embedder
 from ..errors import BundleFingerprintError, ConfigError
 from ..fusion.views import View, Views
@@ -105,7 +105,7 @@ class CatalogueMemory:
     @classmethod
     def load(cls, folder: Path, embedder: Embedder, joint: str, device: str) -> "CatalogueMemory":
         """Read what `save` wrote, and the index beside it, if there is one."""
-        arrays = load_file(folder / "memory.safetensors")
+        arrays = widened(load_file(folder / "memory.safetensors"))
         document = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
 
         def own(name: str) -> dict[str, Any]:

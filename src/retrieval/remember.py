@@ -15,7 +15,7 @@ from ..listings.listing import Listing, category_levels, category_prefix
 from .duplicates.pair_model import PairModel
 from .duplicates.shelf import Shelf
 from .gate import OutOfCatalogueGate
-from .gate_training import fit_gate
+from .gate_training import STATISTICS_ONLY, fit_gate
 from .memory import CatalogueMemory, dense
 from .spaces import joint_embedder, joint_space
 from .zero_shot import ZeroShot
@@ -120,6 +120,7 @@ def _gate(
             strangers,
             per_category=config.per_category,
             predicted=categories,
+            methods=STATISTICS_ONLY if config.gate == "statistics" else None,
         )
     except CalibrationError as error:
         _LOG.warning("No out-of-catalogue gate: %s", error)

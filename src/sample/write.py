@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from ..errors import ConfigError
 from .photos import develop
@@ -48,7 +49,7 @@ class SampleSummary:
 
 
 def write_sample(
-    directory: str | Path, *, seed: int = 7, n_per_category: int = 40
+    directory: str | Path, *, seed: int = 7, n_per_category: int = 40, progress: bool = False
 ) -> SampleSummary:
     """Write a synthetic catalogue, new uploads and the truth about both.
 
@@ -64,6 +65,8 @@ def write_sample(
     n_per_category
         Listings in each of the 12 categories of the catalogue, planted copies among them; 4 or
         more.
+    progress
+        Show a progress bar on standard error.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def write_sample(
         # One level down, because the temporary folder itself is readable by its owner alone.
         stage = Path(partial) / "sample"
         stage.mkdir()
-        summary = _fill(stage, target, seed, n_per_category)
+        summary = _fill(stage, target, seed, n_per_category, progress)
         if target.exists():
             target.rmdir()
         stage.rename(target)
@@ -104,7 +107,9 @@ def _refuse_occupied(target: Path) -> None:
         )
 
 
-def _fill(stage: Path, target: Path, seed: int, n_per_category: int) -> SampleSummary:
+def _fill(
+    stage: Path, target: Path, seed: int, n_per_category: int, progress: bool
+) -> SampleSummary:
     rng = np.random.default_rng(seed)
     catalogue = plan_catalogue(rng, seed, n_per_category)
     uploads = plan_uploads(rng, seed, catalogue, n_per_category)
@@ -113,7 +118,7 @@ def _fill(stage: Path, target: Path, seed: int, n_per_category: int) -> SampleSu
 
     (stage / "photos").mkdir()
     (stage / "outside").mkdir()
-    for row in rows:
+    for row in tqdm(rows, desc="Drawing photos", disable=None if progress else True):
         if row.photo:
             (stage / _image(row)).write_bytes(develop(row.photo))
     for number, row in enumerate(outside, start=1):

@@ -32,19 +32,25 @@ class Tfidf:
     vectorizers: tuple[TfidfVectorizer, ...]
 
     @classmethod
-    def fit(cls, texts: Sequence[str], max_features: int = 15_000) -> "Tfidf":
+    def fit(
+        cls, texts: Sequence[str], max_features: int = 15_000, *, min_texts: int = 1
+    ) -> "Tfidf":
         """Learn the vocabulary.
 
         Each half keeps its `max_features` most frequent grams, which bounds the bundle's size.
 
+        Parameters
+        ----------
+        min_texts
+            A gram in fewer texts is left out: what only one listing says tells who wrote it.
+
         Raises
         ------
         ValueError
-            If no text holds a single word.
+            If no word is in that many texts.
         """
-        return cls(
-            tuple(_vectorizer(kind, max_features=max_features).fit(texts) for kind in _SETTINGS)
-        )
+        limits = {"max_features": max_features, "min_df": min_texts}
+        return cls(tuple(_vectorizer(kind, **limits).fit(texts) for kind in _SETTINGS))
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """Weigh texts; shape ``(n, vocabulary)``, sparse float32, rows of length 0 to 1."""

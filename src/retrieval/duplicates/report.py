@@ -43,7 +43,7 @@ def write_duplicates(result: DuplicateResult, out_dir: str | Path) -> Path:
     """
     out = Path(out_dir)
     page = render_page(result)
-    write_csv(out / "pairs.csv", PAIR_COLUMNS, map(_pair_row, result.pairs))
+    write_csv(out / "pairs.csv", PAIR_COLUMNS, map(pair_row, result.pairs))
     write_csv(out / "groups.csv", GROUP_COLUMNS, _group_rows(result))
     with atomic_path(out / "merge.json") as path:
         plan = json.dumps(merge_plan(result), indent=2, ensure_ascii=True) + "\n"
@@ -78,7 +78,8 @@ def merge_plan(result: DuplicateResult) -> dict[str, Any]:
     }
 
 
-def _pair_row(pair: DuplicatePair) -> tuple[object, ...]:
+def pair_row(pair: DuplicatePair) -> tuple[object, ...]:
+    """Give a pair as a row of `PAIR_COLUMNS`."""
     return (
         pair.a.listing_id,
         pair.b.listing_id,
