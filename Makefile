@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint check pins picture clean
+.PHONY: setup app demo test lint check pins picture clean
 
 setup: $(READY)
 
@@ -14,6 +14,9 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --requirement requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
+
+app: $(READY)  ## the demo in a browser, with the starter bundle: no data and no training needed
+	$(BIN)/python app.py
 
 demo: $(READY)  ## draw a catalogue, train on it, compare fusion with photo and text alone
 	rm -rf demo
