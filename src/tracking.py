@@ -1,8 +1,15 @@
-"""MLflow: parameters, metrics and files of a run, in a local SQLite store unless told otherwise."""
+"""MLflow: what a run was told, found and made, in a local SQLite store unless told otherwise."""
 
+import hashlib
 import logging
 import os
-from collections.abc import Mapping
+import platform
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import distributions, version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +17,11 @@ from .errors import TrackingError
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 OFF = "none"
+ENVIRONMENT = "environment.txt"
+_PER_BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+"""What MLflow's REST takes at once."""
+
+Curves = Mapping[str, Mapping[int, float]]
 
 
 def log_run(
@@ -20,8 +32,11 @@ def log_run(
     parameters: Mapping[str, Any],
     metrics: Mapping[str, Any],
     files: Path,
+    curves: Curves | None = None,
+    data: Path | None = None,
+    parent: str = "",
 ) -> str:
-    """Log one finished run.
+    """Log one finished run; with it the versions of everything installed and the git commit.
 
     Parameters
     ----------
@@ -30,7 +45,13 @@ def log_run(
     parameters, metrics
         May be nested; names are joined by dots. Metrics that aren't numbers are left out.
     files
-        A folder; all of it is stored with the run.
+        A folder or a file, stored with the run.
+    curves
+        Metric -> step -> value, such as a loss by epoch.
+    data
+        The file of listings; its name and sha256 are logged, not the file.
+    parent
+        The id of the run that this one is part of.
 
     Returns
     -------
@@ -44,13 +65,56 @@ def log_run(
     """
     if uri == OFF:
         return ""
+    remedy = f"{files} is complete without it. Check --mlflow, or pass --mlflow {OFF}."
+    with reaching(uri, remedy):
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param, RunTag
+
+        client = MlflowClient(tracking_uri=uri)
+        found = client.get_experiment_by_name(experiment)
+        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        run = client.create_run(experiment_id, run_name=name)
+        run_id: str = run.info.run_id
+        now = run.info.start_time
+        entities: dict[str, list[Any]] = {
+            "metrics": [
+                Metric(key, float(value), now, 0)
+                for key, value in flatten(metrics).items()
+                if isinstance(value, int | float) and not isinstance(value, bool)
+            ]
+            + [
+                Metric(key, float(value), now, step)
+                for key, curve in (curves or {}).items()
+                for step, value in curve.items()
+            ],
+            "params": [Param(key, str(value)[:500]) for key, value in flatten(parameters).items()],
+            "tags": [RunTag(key, value) for key, value in _origin(data, parent).items()],
+        }
+        for kind, logged in entities.items():
+            rest = iter(logged)
+            while batch := list(islice(rest, _PER_BATCH[kind])):
+                client.log_batch(run_id, **{kind: batch})
+        if data is not None:
+            _log_dataset(client, run_id, data)
+        client.log_text(run_id, environment(), ENVIRONMENT)
+        if files.is_dir():
+            client.log_artifacts(run_id, str(files))
+        else:
+            client.log_artifact(run_id, str(files))
+        client.set_terminated(run_id)
+    return run_id
+
+
+@contextmanager
+def reaching(uri: str, remedy: str) -> Iterator[None]:
+    """Let MLflow fail soon and quietly, and say what to do as a TrackingError."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    warnings.filterwarnings("ignore", ".*type hint is inferred as AnyType", UserWarning)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param
     from mlflow.exceptions import MlflowException
     from mlflow.store.db.db_types import DATABASE_ENGINES
     from sqlalchemy import NullPool, create_engine
@@ -60,28 +124,22 @@ def log_run(
         if uri.split(":")[0].split("+")[0] in DATABASE_ENGINES:
             # one look first: MLflow goes on trying a database that doesn't open for 100 s
             create_engine(uri, poolclass=NullPool).connect().close()
-        client = MlflowClient(tracking_uri=uri)
-        found = client.get_experiment_by_name(experiment)
-        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
-        run = client.create_run(experiment_id, run_name=name)
-        run_id: str = run.info.run_id
-        client.log_batch(
-            run_id,
-            metrics=[
-                Metric(key, float(value), run.info.start_time, 0)
-                for key, value in flatten(metrics).items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
-            ],
-            params=[Param(key, str(value)[:500]) for key, value in flatten(parameters).items()],
-        )
-        client.log_artifacts(run_id, str(files))
-        client.set_terminated(run_id)
+        yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        raise TrackingError(
-            f"The run must be logged to the MLflow store {uri}, but: {error}. "
-            f"{files} is complete without it. Check --mlflow, or pass --mlflow {OFF}."
-        ) from error
-    return run_id
+        raise TrackingError(f"This needs the MLflow store {uri}, but: {error}. {remedy}") from error
+
+
+def environment() -> str:
+    """List Python, the platform and every installed package, as pip writes requirements."""
+    packages = sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.casefold)
+    head = [f"# Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs"]
+    return "\n".join([*head, *packages, ""])
+
+
+def file_hash(path: Path) -> str:
+    """Compute the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -97,3 +155,40 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _origin(data: Path | None, parent: str) -> dict[str, str]:
+    """Say where a run comes from, under the names that MLflow's pages know."""
+    tags = {
+        "mlflow.source.name": "shelfsure",
+        "mlflow.source.git.commit": _commit(),
+        "mlflow.parentRunId": parent,
+        "shelfsure_version": version("shelfsure"),
+        "python_version": platform.python_version(),
+        "data_sha256": file_hash(data) if data else "",
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def _commit() -> str:
+    """Name the commit of the folder that the run was started in; empty outside of a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _log_dataset(client: Any, run_id: str, data: Path) -> None:
+    from mlflow.entities import Dataset, DatasetInput
+
+    dataset = Dataset(
+        name=data.name, digest=file_hash(data)[:12], source_type="local", source=str(data)
+    )
+    client.log_inputs(run_id, datasets=[DatasetInput(dataset)])

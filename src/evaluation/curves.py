@@ -21,6 +21,19 @@ def acceptance_curves(evaluation: EvaluationInput) -> dict[str, CoveragePrecisio
     }
 
 
+def precision_by_coverage(evaluation: EvaluationInput) -> dict[int, float]:
+    """Share right among the surest listings, by what share of all they are.
+
+    Returns
+    -------
+    dict
+        Coverage in whole percent, 5 to 100 -> fusion's precision, 0 to 1.
+    """
+    curve = acceptance_curves(evaluation)[FUSION]
+    percents = np.floor(100 * curve.coverage + 1e-9).astype(int)
+    return dict(zip(percents.tolist(), curve.precision.tolist(), strict=True))
+
+
 def spread(values: Sequence[float], gap: float) -> list[float]:
     """Move labels' positions up until each is at least `gap` above the one below it."""
     moved = list(values)
