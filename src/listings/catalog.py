@@ -1,7 +1,7 @@
 """A catalogue: the listings that can be used, and the rows that were set aside, each with why."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,7 @@ def read_catalog(
     columns: Mapping[str, str] | None = None,
     image_root: str | Path | None = None,
     need_category: bool = False,
+    locate: Callable[[str], str] | None = None,
 ) -> Catalog:
     """Read a catalogue file, and set rows aside that can't be used.
 
@@ -146,6 +147,8 @@ def read_catalog(
         is rejected, so that a seller's upload can't read other files.
     need_category
         Whether every listing must have a category (for training and evaluation).
+    locate
+        Turns what the image column says into a path below `image_root`; may raise RowError.
 
     Raises
     ------
@@ -175,11 +178,15 @@ def read_catalog(
         row._replace(fields={field: row.fields.get(name) for field, name in matched.items()})
         for row in table.rows
     )
-    return _check_rows(rows, root.resolve(), need_category, path)
+    return _check_rows(rows, root.resolve(), need_category, path, locate)
 
 
 def _check_rows(
-    rows: Iterable[Row], root: Path | None, need_category: bool, source: Path | None
+    rows: Iterable[Row],
+    root: Path | None,
+    need_category: bool,
+    source: Path | None,
+    locate: Callable[[str], str] | None = None,
 ) -> Catalog:
     """Sort rows into kept and rejected; of listings with the same id the first good one stays."""
     kept: dict[str, tuple[int, Listing]] = {}
@@ -188,6 +195,8 @@ def _check_rows(
         try:
             if defect:
                 raise RowError(defect)
+            if locate and isinstance(image := fields.get("image"), str) and image.strip():
+                fields = {**fields, "image": locate(image)}
             listing = listing_from_fields(fields, image_root=root, need_category=need_category)
             if listing.listing_id in kept:
                 raise RowError(f"duplicate id: row {kept[listing.listing_id][0]} has it too")

@@ -25,11 +25,11 @@ def check_suffix(path: Path) -> None:
 
 
 def judge(
-    pipeline: ListingPipeline, catalog: Catalog, *, duplicates: bool = True
+    pipeline: ListingPipeline, catalog: Catalog, *, duplicates: bool = True, quality: bool = True
 ) -> list[tuple[int, Verdict]]:
     """Judge a catalogue; rejected rows come back as verdicts too.
 
-    `duplicates` is as for `ListingPipeline.predict`.
+    `duplicates` and `quality` are as for `ListingPipeline.predict`.
 
     Returns
     -------
@@ -37,21 +37,11 @@ def judge(
         The data row (from 1) and its verdict, in the file's order.
     """
     rejected = [
-        (
-            bad.row,
-            Verdict(
-                listing_id=bad.listing_id,
-                decision="rejected",
-                reasons=(bad.reason,),
-                model_version=pipeline.version,
-            ),
-        )
+        (bad.row, Verdict.rejected(bad.listing_id, bad.reason, pipeline.version))
         for bad in catalog.rejected
     ]
-    verdicts = zip(
-        catalog.rows, pipeline.predict(catalog.listings, duplicates=duplicates), strict=True
-    )
-    return sorted([*rejected, *verdicts], key=lambda pair: pair[0])
+    judged = pipeline.predict(catalog.listings, duplicates=duplicates, quality=quality)
+    return sorted([*rejected, *zip(catalog.rows, judged, strict=True)], key=lambda pair: pair[0])
 
 
 def write_verdicts(path: Path, rows: Sequence[tuple[int, Verdict]]) -> None:

@@ -1,0 +1,1 @@
+"""REST: HTTP in front of the service."""

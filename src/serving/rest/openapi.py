@@ -1,0 +1,103 @@
+"""The OpenAPI page: what `reading` reads, said so that a machine can check it, with examples."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from .limits import Limits
+from .problems import KINDS, MEDIA_TYPE, Problem
+from .reading import FORM, JSON
+from .schemas import EXAMPLE, ListingIn
+
+DESCRIPTION = (
+    "A listing goes in (photo, title, description), a calibrated verdict comes out. What is wrong "
+    "with a listing is its verdict (`rejected`); what is wrong with a request is a problem "
+    "(RFC 9457)."
+)
+
+
+def listing_body() -> dict[str, Any]:
+    """Describe one listing, as JSON and as a form."""
+    as_json = ListingIn.model_json_schema()
+    properties = {**as_json["properties"], "photo": {"type": "string", "format": "binary"}}
+    for name in ("title", "description"):
+        most = properties[name]["anyOf"][0]["maxLength"]
+        properties[name] = {"type": "string", "maxLength": most}
+    as_form = {**as_json, "properties": properties}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {
+                    "schema": as_json,
+                    "examples": {
+                        "photo and title": {"value": EXAMPLE},
+                        "title only": {"value": {"title": "Blue cotton bath towel"}},
+                    },
+                },
+                FORM: {"schema": as_form},
+            },
+        }
+    }
+
+
+def batch_body(limits: Limits) -> dict[str, Any]:
+    """Describe many listings: a bad item is answered, not refused, so an item may be anything."""
+    anything = {"description": "Anything else gets an error of its own."}
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["listings"],
+        "properties": {
+            "listings": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits.max_items,
+                "items": {"anyOf": [ListingIn.model_json_schema(), anything]},
+            }
+        },
+    }
+    listings = [EXAMPLE, {"listing_id": "towel-1", "title": "Blue cotton bath towel"}]
+    example = {"two listings": {"value": {"listings": listings}}}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": schema, "examples": example}},
+        }
+    }
+
+
+def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """Describe which problems a route answers with."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status, title = KINDS[kind]
+        known = responses.get(status, {}).get("description")
+        responses[status] = {
+            "description": f"{known}; {title.lower()}" if known else title,
+            "content": content,
+        }
+    return responses
+
+
+def describe(app: FastAPI, *, needs_key: bool) -> dict[str, Any]:
+    """Write the page, with the problems and the key that FastAPI doesn't know of."""
+    page: dict[str, Any] = get_openapi(
+        title="Shelfsure", version=app.version, description=DESCRIPTION, routes=app.routes
+    )
+    components = page.setdefault("components", {})
+    reference = "#/components/schemas/{model}"
+    problem = Problem.model_json_schema(ref_template=reference)
+    components.setdefault("schemas", {}).update({**problem.pop("$defs", {}), "Problem": problem})
+    if needs_key:
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        for path, operations in page["paths"].items():
+            for operation in operations.values():
+                open_ = path in {"/healthz", "/readyz"}
+                operation["security"] = [] if open_ else [{"bearer": []}, {"key": []}]
+    return page

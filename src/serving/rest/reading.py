@@ -1,0 +1,116 @@
+"""From an HTTP body to listings: JSON with base64, or a form with a file; nothing else."""
+
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from pydantic_core import from_json
+from python_multipart.multipart import parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from ...listings.listing import Listing
+from .limits import Limits
+from .problems import ProblemError, invalid
+from .schemas import MAX_DESCRIPTION_CHARS, ListingIn
+
+JSON, FORM = "application/json", "multipart/form-data"
+_MAX_FIELDS = 8
+_MAX_FIELD_BYTES = 4 * MAX_DESCRIPTION_CHARS  # UTF-8's longest
+
+
+async def read_listing(request: Request) -> Listing:
+    """Read one listing.
+
+    Raises
+    ------
+    ProblemError
+        ``media-type``, ``malformed`` or ``invalid``.
+    """
+    if media_type(request, JSON, FORM) == FORM:
+        fields = await _read_form(request)
+    else:
+        fields = await _read_json(request)
+    return await run_in_threadpool(_listing, fields)
+
+
+async def read_batch(request: Request, limits: Limits) -> list[Listing | ProblemError]:
+    """Read ``{"listings": [...]}``; an item that isn't valid comes as its problem.
+
+    Raises
+    ------
+    ProblemError
+        If the body as a whole is none, or has no item, or too many.
+    """
+    media_type(request, JSON)
+    given = await _read_json(request)
+    if not (isinstance(given, dict) and list(given) == ["listings"]):
+        raise ProblemError("invalid", 'The body must be {"listings": [...]} and nothing else.')
+    items = given["listings"]
+    if not isinstance(items, list) or not 1 <= len(items) <= limits.max_items:
+        found = f"{len(items)}" if isinstance(items, list) else "no list"
+        raise ProblemError(
+            "invalid", f"`listings` must hold 1 to {limits.max_items} items, got {found}."
+        )
+    return await run_in_threadpool(
+        lambda: [_try_listing(item, f"#/listings/{n}") for n, item in enumerate(items)]
+    )
+
+
+def media_type(request: Request, *read_here: str) -> str:
+    """Name the body's media type, if it is one of those read here, in UTF-8 and not compressed."""
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    found = kind.decode("latin-1").lower()
+    charset = options.get(b"charset", b"utf-8").lower()
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if found in read_here and charset in {b"utf-8", b"utf8"} and encoding == "identity":
+        return found
+    raise ProblemError(
+        "media-type",
+        f"The body must be {' or '.join(read_here)}, in UTF-8 and not compressed. Set "
+        "Content-Type accordingly.",
+    )
+
+
+async def _read_json(request: Request) -> Any:
+    body = await request.body()
+    try:
+        return await run_in_threadpool(from_json, body, allow_inf_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise ProblemError("malformed", f"The body must be JSON, but: {error}.") from error
+
+
+async def _read_form(request: Request) -> dict[str, Any]:
+    try:
+        form = await request.form(
+            max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+        )
+    except ValueError as error:  # python_multipart's own errors
+        raise ProblemError("malformed", f"The form can't be read: {error}.") from error
+    fields: dict[str, Any] = {}
+    try:
+        for name, value in form.multi_items():
+            if name in fields:
+                raise ProblemError("invalid", "Each field may be given once, but one comes twice.")
+            if (name == "photo") != isinstance(value, UploadFile):
+                raise ProblemError(
+                    "invalid", "`photo` must be a file (with a filename), the other fields text."
+                )
+            fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    finally:
+        await form.close()
+    return fields
+
+
+def _listing(fields: Any) -> Listing:
+    outcome = _try_listing(fields, "#")
+    if isinstance(outcome, ProblemError):
+        raise outcome
+    return outcome
+
+
+def _try_listing(fields: Any, where: str) -> Listing | ProblemError:
+    try:
+        return ListingIn.model_validate(fields).listing()
+    except ValidationError as error:
+        return invalid(error, where)

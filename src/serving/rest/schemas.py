@@ -1,0 +1,141 @@
+"""What REST takes and gives; the verdict itself is `shelfsure.verdict.Verdict`."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from ...listings.listing import Listing
+from ...verdict import Duplicate, Verdict
+from .problems import Problem
+
+MAX_ID_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 200, 2_000, 20_000
+_URL_FIELDS = {"image_url", "photo_url", "url", "image_urls"}
+_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+TINY_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYAQMAAADaua+7AAAABlBMVEX////IPCiMOMWDAAAAI0lEQVR42mNgIACY"
+    "/x9gYmBgYIKwfzAxMFyA8ZHETsD5aAAAQ8QHYREFpmIAAAAASUVORK5CYII="
+)
+"""A red mug of 24 pixels, for the examples."""
+EXAMPLE = {"listing_id": "mug-1", "title": "Red ceramic mug, 350 ml", "photo": TINY_PNG}
+
+
+def _decoded(photo: Any) -> Any:
+    """Decode base64; bytes (of a multipart file) stay, anything else is left to be refused."""
+    if not isinstance(photo, str):
+        return photo
+    try:
+        return base64.b64decode(photo, validate=True)
+    except (binascii.Error, ValueError) as error:
+        hint = " Leave the `data:…;base64,` prefix out." if photo[:5].lower() == "data:" else ""
+        raise ValueError(
+            f"a photo must be the file's bytes in base64, but: {error}.{hint}"
+        ) from error
+
+
+Photo = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": _BASE64}),
+]
+
+
+class ListingIn(BaseModel):
+    """A listing to judge; a photo or a title must be there."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    listing_id: Annotated[
+        str,
+        Field(max_length=MAX_ID_CHARS, description="Yours; the answer names it again."),
+    ] = ""
+    title: Annotated[str | None, Field(max_length=MAX_TITLE_CHARS)] = None
+    description: Annotated[str | None, Field(max_length=MAX_DESCRIPTION_CHARS)] = None
+    photo: Annotated[
+        Photo | None,
+        Field(description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_urls(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and (found := sorted(_URL_FIELDS & given.keys())):
+            raise ValueError(
+                f"`{found[0]}` isn't read: this server fetches nothing. Send the photo's bytes."
+            )
+        return given
+
+    def listing(self) -> Listing:
+        return Listing(self.listing_id, self.title, self.photo, self.description)
+
+
+class VerdictItem(BaseModel):
+    """One listing's answer in a batch: a verdict, or what is wrong with the item."""
+
+    index: int
+    verdict: Verdict | None = None
+    error: Problem | None = None
+
+
+class VerdictBatch(BaseModel):
+    """One answer a listing, in the request's order."""
+
+    results: list[VerdictItem]
+
+
+class DuplicateItem(BaseModel):
+    """Which catalogue listings one listing is, or what is wrong with the item."""
+
+    index: int
+    listing_id: str = ""
+    duplicates: list[Duplicate] = []
+    error: Problem | None = None
+
+
+class DuplicateWithin(BaseModel):
+    """Two listings of the request that are the same thing, or variants; `a` and `b` are indexes."""
+
+    a: int
+    b: int
+    verdict: str
+    probability: float
+    evidence: str
+
+
+class DuplicateBatch(BaseModel):
+    """Duplicates in the catalogue, one answer a listing, and among the listings themselves."""
+
+    n_catalogue: int = Field(description="Catalogue listings looked through; 0: none is kept.")
+    results: list[DuplicateItem]
+    within: list[DuplicateWithin]
+    groups: list[list[int]] = Field(description="Indexes; the listing to keep comes first.")
+
+
+class Category(BaseModel):
+    """A category path; `trained` is False for one that is known by name only."""
+
+    category: str
+    trained: bool
+
+
+class Categories(BaseModel):
+    """What this model can answer."""
+
+    model_version: str
+    categories: list[Category]
+
+
+class Health(BaseModel):
+    """`ok` while the process runs; `ready` once the model answers."""
+
+    status: str
+    model_version: str | None = None

@@ -1,0 +1,206 @@
+"""The process: demo and REST on one port, the bundle watched, an orderly end."""
+
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..bundle import MANIFEST
+from ..errors import ShelfsureError
+from .rest.api import create_app
+from .rest.guard import LOOPBACK_NAMES
+from .rest.limits import Limits
+from .rest.server import Server, server_config
+from .service import Service, ServiceSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from ..pipeline import ListingPipeline
+
+_LOG = logging.getLogger(__name__)
+_WATCH_S, _RETRY_S = 2.0, 30.0
+
+
+def serve(
+    open_pipeline: "Callable[[], ListingPipeline]",
+    *,
+    bundle: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    api_key: str | None = None,
+    public_hosts: Collection[str] = (),
+    demo: bool = True,
+    reviews: Path | None = None,
+    limits: Limits | None = None,
+    settings: ServiceSettings | None = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
+
+    Parameters
+    ----------
+    bundle
+        The folder to watch; None watches nothing.
+    api_key
+        See `guard.Guard`.
+    public_hosts
+        Names under which a proxy reaches this server. On a loopback address without any, only
+        this machine is served, and the demo takes paths of its folders.
+    reviews
+        Where the demo keeps its review queue; None for the usual place.
+
+    Raises
+    ------
+    ShelfsureError
+        If the pipeline can't be loaded.
+    """
+    write_log_lines()
+    before = _stamp(bundle)
+    local = host in LOOPBACK_NAMES and not public_hosts
+    with Service(open_pipeline, settings=settings) as service:
+        site = demo_site(service, reviews, local=local) if demo else None
+        app = create_app(
+            service,
+            limits=limits,
+            api_key=api_key,
+            hosts={*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else (),
+            demo=site,
+        )
+        server = Server(server_config(app, host, port), lambda: _end_streams(site))
+        failure: list[BaseException] = []
+        threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()
+        with _reloading(service, bundle, before), _ended_by_signals(server):
+            server.run()
+    gc.freeze()  # all is answered; looking through every object again would take seconds
+    if failure:
+        raise failure[0]
+
+
+def demo_site(service: Service, reviews: Path | None, *, local: bool) -> "FastAPI":
+    """Make the demo's application, alone."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it as it is imported
+    from fastapi import FastAPI
+
+    from .reviewing.reviews import ReviewStore
+    from .ui import mount_ui
+
+    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    return mount_ui(site, service, ReviewStore(reviews), local=local)
+
+
+def write_log_lines() -> None:
+    """Write Shelfsure's log to standard error, a line of JSON each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("shelfsure", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+class JsonLine(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def reload_once(service: Service) -> bool:
+    """Exchange the model; a new one that can't be opened leaves the old one in use."""
+    try:
+        service.reload()
+    except ShelfsureError as error:
+        _LOG.warning("the bundle in use stays, because the new one can't be opened: %s", error)
+        return False
+    except Exception:  # noqa: BLE001 (whatever it is, serving goes on)
+        _LOG.exception("the bundle in use stays, because opening the new one failed")
+        return False
+    return True
+
+
+def _stamp(bundle: Path | None) -> tuple[int, int, int] | None:
+    """Tell one manifest from the next; None while there is none."""
+    if bundle is None:
+        return None
+    try:
+        found = (bundle / MANIFEST).stat()
+    except OSError:  # between two bundles there is none for a moment
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@contextmanager
+def _reloading(
+    service: Service, bundle: Path | None, before: tuple[int, int, int] | None
+) -> Iterator[None]:
+    """Reload on SIGHUP and when the manifest changes; try again if that failed."""
+    awake, ended = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        in_use, pause_s = before, _WATCH_S
+        while not ended.is_set():
+            asked = awake.wait(pause_s)
+            awake.clear()
+            found = _stamp(bundle)
+            if ended.is_set() or not (asked or (found and found != in_use)):
+                continue
+            done = reload_once(service)
+            in_use, pause_s = (found, _WATCH_S) if done else (in_use, _RETRY_S)
+
+    thread = threading.Thread(target=watch, name="shelfsure-reload", daemon=True)
+    thread.start()
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    previous = signal.signal(hangup, lambda *_: awake.set()) if hangup else None
+    try:
+        yield
+    finally:
+        if hangup:
+            signal.signal(hangup, previous)
+        ended.set()
+        awake.set()
+
+
+@contextmanager
+def _ended_by_signals(server: Server) -> Iterator[None]:
+    """Leave with success: uvicorn raises its signals again once all is answered."""
+
+    def end(*_: Any) -> None:
+        server.should_exit = True
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _end_unless_loaded(service: Service, server: Server, failure: list[BaseException]) -> None:
+    try:
+        _LOG.info("bundle %s is loaded", service.pipeline.version)
+    except BaseException as error:  # noqa: BLE001 (raised again in the main thread)
+        failure.append(error)
+        server.should_exit = True
+
+
+def _end_streams(site: "FastAPI | None") -> None:
+    """Let open pages of the demo go; they would keep the server waiting."""
+    for route in site.routes if site else ():
+        stop = getattr(getattr(route, "app", None), "stop_event", None)
+        if stop is not None:
+            stop.set()

@@ -1,0 +1,250 @@
+"""One model, many callers: requests wait in a bounded queue and are judged together.
+
+The demo, REST and whoever embeds Shelfsure all ask here, so that they all get the same verdicts.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ..listings.listing import Listing
+from ..verdict import Verdict
+from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
+from .metrics import Metrics
+
+if TYPE_CHECKING:
+    from ..cache import EmbeddingCache
+    from ..pipeline import ListingPipeline
+    from ..vision.encoder import PhotoLimits
+
+__all__ = ["QueueFullError", "Service", "ServiceClosedError", "ServiceSettings"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How requests share the model.
+
+    Parameters
+    ----------
+    max_batch
+        Listings judged together, at most.
+    max_wait_s
+        After a batch, wait at most this long for those who were just answered to ask again.
+        Somebody who asks alone never waits.
+    max_queue
+        Listings that may wait; beyond, QueueFullError. A job larger than that is taken only while
+        nothing else waits.
+    """
+
+    max_batch: int = 16
+    max_wait_s: float = 0.004
+    max_queue: int = 256
+
+
+class Service:
+    """A pipeline behind a queue; open at once, ready when the pipeline is loaded.
+
+    Parameters
+    ----------
+    open_pipeline
+        Loads the pipeline: now, in the worker's thread, and again at each `reload`.
+    settings
+        Sizes and times of the queue.
+
+    Attributes
+    ----------
+    metrics
+        What was asked and answered.
+    """
+
+    def __init__(
+        self,
+        open_pipeline: "Callable[[], ListingPipeline]",
+        *,
+        settings: ServiceSettings | None = None,
+    ) -> None:
+        self.settings = settings or ServiceSettings()
+        self.metrics = Metrics()
+        self._open = open_pipeline
+        self._pipeline: ListingPipeline | None = None
+        self._load_error: BaseException = ServiceClosedError("No pipeline was loaded.")
+        self._loaded = threading.Event()
+        self._reloading = threading.Lock()
+        self._queue = JobQueue(self.settings.max_queue)
+        self._listing_s = 0.1  # a guess until the first batch
+        self.metrics.watch(lambda: self._queue.n_waiting, lambda: self.ready)
+        self._worker = threading.Thread(target=self._work, name="shelfsure-model", daemon=True)
+        self._worker.start()
+
+    @classmethod
+    def from_bundle(
+        cls,
+        folder: str | Path,
+        *,
+        device: str = "auto",
+        cache: "EmbeddingCache | None" = None,
+        limits: "PhotoLimits | None" = None,
+        settings: ServiceSettings | None = None,
+    ) -> Self:
+        """Serve a bundle; the options are those of `ListingPipeline.load`."""
+
+        def open_pipeline() -> "ListingPipeline":
+            from ..pipeline import ListingPipeline
+
+            return ListingPipeline.load(folder, device=device, cache=cache, limits=limits)
+
+        return cls(open_pipeline, settings=settings)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers now: loaded, and not closing."""
+        return self._pipeline is not None and not self.closing
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self._queue.closed
+
+    @property
+    def n_waiting(self) -> int:
+        """Listings in the queue, those under way left out."""
+        return self._queue.n_waiting
+
+    @property
+    def pipeline(self) -> "ListingPipeline":
+        """The pipeline in use; take it once a request, because `reload` exchanges it.
+
+        Waits until it is loaded.
+
+        Raises
+        ------
+        ShelfsureError
+            What loading raised.
+        """
+        self._loaded.wait()
+        if self._pipeline is None:
+            raise self._load_error
+        return self._pipeline
+
+    def submit(
+        self, listings: Sequence[Listing], *, duplicates: bool = True
+    ) -> "Future[list[Verdict]]":
+        """Queue listings; the future holds their verdicts, in order.
+
+        Cancel the future to take out of the queue what isn't judged yet.
+
+        Parameters
+        ----------
+        duplicates
+            As for `ListingPipeline.predict`.
+
+        Raises
+        ------
+        QueueFullError
+            If too many listings wait.
+        ServiceClosedError
+            If the service is closing.
+        """
+        job = Job(list(listings), duplicates)
+        if not job.listings:
+            job.finish()
+            return job.future
+        try:
+            self._queue.put(job, self._listing_s)
+        except QueueFullError:
+            self.metrics.refused.inc()
+            raise
+        return job.future
+
+    def judge(self, listing: Listing) -> Verdict:
+        """Submit one listing and wait for its verdict."""
+        return self.submit([listing]).result()[0]
+
+    def reload(self) -> str:
+        """Open the pipeline anew and use it from now on; jobs under way end with the old one.
+
+        Returns
+        -------
+        str
+            The version in use now.
+
+        Raises
+        ------
+        ShelfsureError
+            If the new one can't be opened; the old one stays in use.
+        """
+        with self._reloading:
+            old = self.pipeline
+            try:
+                fresh = self._open()
+            except BaseException:
+                self.metrics.reloads.labels("failed").inc()
+                raise
+            self._pipeline = fresh
+        self.metrics.reloads.labels("done").inc()
+        _LOG.info("bundle %s replaced by %s", old.version, fresh.version)
+        return fresh.version
+
+    def close(self) -> None:
+        """Take nothing new, finish what was accepted, and end."""
+        self._queue.close()
+        self._worker.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        try:
+            self._pipeline = self._open()
+        except BaseException as error:  # noqa: BLE001 (whoever asks gets it)
+            self._load_error = error
+            self._queue.close(error)
+            return
+        finally:
+            self._loaded.set()
+        n_jobs = 0
+        while self._queue.wait(n_jobs, self.settings.max_wait_s):
+            parts = self._queue.take(self._pipeline, self.settings.max_batch)
+            n_jobs = len(parts)
+            if parts:
+                self._answer(parts)
+
+    def _answer(self, parts: Sequence[Part]) -> None:
+        pipeline, duplicates = parts[0][0].pipeline, parts[0][0].duplicates
+        listings = [listing for job, n in parts for listing in job.next(n)]
+        start = time.perf_counter()
+        for job, _ in parts:
+            if not job.verdicts:
+                self.metrics.waited_seconds.observe(start - job.queued_at)
+        try:
+            verdicts = pipeline.predict(listings, duplicates=duplicates)  # type: ignore[union-attr]
+        except Exception as error:  # noqa: BLE001 (it goes to whoever asked)
+            if len(parts) > 1:  # one caller's trouble isn't another's
+                for part in parts:
+                    self._answer([part])
+                return
+            _LOG.exception("judging %d listings failed", len(listings))
+            self.metrics.failures.inc()
+            parts[0][0].fail(error)
+            return
+        took_s = time.perf_counter() - start
+        self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
+        self.metrics.count_batch(verdicts, took_s)
+        rest = iter(verdicts)
+        for job, n in parts:
+            job.verdicts += islice(rest, n)
+            if job.n_left:
+                self._queue.put_back(job)
+            else:
+                job.finish()

@@ -1,0 +1,122 @@
+"""A real demo on a free port, and a real browser that may talk to this machine alone."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = {"127.0.0.1", "localhost", ""}  # "": data: and blob: addresses have no host
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo keeps its review queue."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
+def demo_url(_own_cache: None, demo_folder: Path) -> Iterator[str]:
+    """The address of ``app.py`` over the starter bundle, demo and REST, ending in a slash.
+
+    It is a process of its own: in this one, warnings of the web framework would be errors.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    command = [sys.executable, ROOT / "app.py", "--port", str(port), "--device", "cpu"]
+    environment = {**os.environ, "SHELFSURE_REVIEWS": str(demo_folder)}
+    environment.pop("SHELFSURE_BUNDLE", None)
+    log = demo_folder / "log.txt"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(command, env=environment, stdout=file, stderr=file) as process,
+    ):
+        try:
+            _wait_until_ready(url, process, log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + 180
+    while True:
+        assert process.poll() is None, f"the demo ended: {log.read_text()[-3000:]}"
+        assert time.monotonic() < until, f"the demo isn't ready: {log.read_text()[-3000:]}"
+        with suppress(OSError), urllib.request.urlopen(f"{url}readyz") as answer:  # noqa: S310
+            if answer.status == 200:
+                return
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, as the system has it."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no `chromium` on the PATH: install it to test the page")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open pages: ``new_page(width=390, dark=True)``; none may ask another machine for anything."""
+    contexts: list[Any] = []
+    elsewhere: list[str] = []
+
+    def note(request: Any) -> None:
+        if urlsplit(request.url).hostname not in LOOPBACK | {None}:
+            elsewhere.append(request.url)
+
+    def make(width: int = 1440, height: int = 900, *, dark: bool = False) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+        )
+        context.set_default_timeout(30_000)
+        context.on("request", note)
+        contexts.append(context)
+        return context.new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not elsewhere, f"the page must ask this machine only, but asked for {elsewhere}"
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Any]) -> Any:
+    """A page 1440 pixels wide, in the light scheme."""
+    return new_page()
+
+
+@pytest.fixture
+def screenshot(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any, str], Path]:
+    """Save the whole page as ``NAME.png`` in ``$SHELFSURE_SCREENSHOTS``, or a temporary folder."""
+    named = os.environ.get("SHELFSURE_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots", numbered=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def save(page: Any, name: str) -> Path:
+        path = folder / f"{name}.png"
+        page.screenshot(path=path, full_page=True)
+        return path
+
+    return save

@@ -1,0 +1,273 @@
+"""The service: same verdicts as the pipeline, batches shared, nothing lost, nothing mixed up."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, wait
+from dataclasses import dataclass, field
+
+import pytest
+from shelfsure.errors import BundleError
+from shelfsure.listings.listing import Listing
+from shelfsure.pipeline import ListingPipeline
+from shelfsure.serving.service import (
+    QueueFullError,
+    Service,
+    ServiceClosedError,
+    ServiceSettings,
+)
+from shelfsure.training import TrainingResult
+from shelfsure.verdict import Verdict
+
+
+@dataclass
+class FakePipeline:
+    """Says each listing's title back; a gate holds it up, and some titles break it."""
+
+    version: str = "v1"
+    batches: list[list[str]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+    entered: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def predict(self, listings: Sequence[Listing], *, duplicates: bool = True) -> list[Verdict]:
+        self.entered.set()
+        assert self.gate.wait(20)
+        self.batches.append([item.listing_id for item in listings])
+        if any(item.title == "breaks" for item in listings):
+            raise RuntimeError("broken")
+        return [
+            Verdict(
+                listing_id=item.listing_id,
+                decision="review",
+                reasons=(item.title or "", str(duplicates)),
+                model_version=self.version,
+            )
+            for item in listings
+        ]
+
+
+@pytest.fixture
+def fake() -> FakePipeline:
+    return FakePipeline()
+
+
+@pytest.fixture
+def make_service(fake: FakePipeline) -> Iterator[Callable[..., Service]]:
+    made: list[Service] = []
+
+    def make(open_pipeline: Callable[[], object] | None = None, **settings: float) -> Service:
+        service = Service(open_pipeline or (lambda: fake), settings=ServiceSettings(**settings))
+        made.append(service)
+        return service
+
+    yield make
+    fake.gate.set()
+    for service in made:
+        service.close()
+
+
+def held(service: Service, fake: FakePipeline) -> None:
+    """Keep the model busy with one listing until the gate opens."""
+    fake.gate.clear()
+    service.submit([Listing("held")])
+    assert fake.entered.wait(20)
+
+
+def test_judge_answers_as_the_pipeline_does(tiny_trained: TrainingResult) -> None:
+    pipeline: ListingPipeline = tiny_trained.pipeline
+    listings = list(tiny_trained.catalog.listings[:20])
+    with Service(lambda: pipeline) as service:
+        singles = [service.judge(listing) for listing in listings]
+        together = service.submit(listings).result()
+    assert singles == together == pipeline.predict(listings)
+
+
+def test_submit_judges_what_waits_in_one_batch_and_mixes_nothing_up(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(max_batch=8)
+    held(service, fake)
+    futures = [service.submit([Listing(f"{n}", f"title {n}")]) for n in range(10)]
+    fake.gate.set()
+    for number, future in enumerate(futures):
+        (verdict,) = future.result(20)
+        assert (verdict.listing_id, verdict.reasons[0]) == (f"{number}", f"title {number}")
+    assert [len(batch) for batch in fake.batches] == [1, 8, 2]
+
+
+def test_submit_lets_small_jobs_pass_through_a_large_one(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(max_batch=4)
+    held(service, fake)
+    large = service.submit([Listing(f"L{n}") for n in range(12)])
+    small = service.submit([Listing("small")])
+    fake.gate.set()
+    assert [verdict.listing_id for verdict in large.result(20)] == [f"L{n}" for n in range(12)]
+    assert small.done()
+    assert "small" in fake.batches[2]  # right after the large job's first part
+
+
+def test_submit_keeps_jobs_with_and_without_duplicates_apart(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service()
+    held(service, fake)
+    futures = [service.submit([Listing(f"{n}")], duplicates=n % 2 == 0) for n in range(6)]
+    fake.gate.set()
+    answers = [future.result(20)[0].reasons[1] for future in futures]
+    assert answers == ["True", "False"] * 3
+    assert fake.batches[1:] == [["0", "2", "4"], ["1", "3", "5"]]
+
+
+def test_submit_refuses_what_the_queue_cannot_hold(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(max_queue=3)
+    held(service, fake)
+    kept = service.submit([Listing("a"), Listing("b")])
+    with pytest.raises(QueueFullError, match="At most 3 listings may wait, but 2 do") as caught:
+        service.submit([Listing("c"), Listing("d")])
+    assert 1 <= caught.value.retry_after_s <= 60
+    assert service.n_waiting == 2
+    fake.gate.set()
+    assert len(kept.result(20)) == 2
+    assert service.metrics.registry.get_sample_value("shelfsure_refused_total") == 1
+
+
+def test_submit_of_nothing_answers_nothing(make_service: Callable[..., Service]) -> None:
+    assert make_service().submit([]).result(20) == []
+
+
+def test_submit_fails_only_the_job_that_breaks(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service()
+    held(service, fake)
+    futures = [service.submit([Listing(t, t)]) for t in ("a", "breaks", "b")]
+    fake.gate.set()
+    assert [futures[n].result(20)[0].listing_id for n in (0, 2)] == ["a", "b"]
+    with pytest.raises(RuntimeError, match="broken"):
+        futures[1].result(20)
+    assert service.judge(Listing("later")).listing_id == "later"
+
+
+def test_cancel_takes_a_job_out_of_the_queue(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(max_batch=2)
+    held(service, fake)
+    futures = [service.submit([Listing(name)]) for name in "abc"]
+    assert futures[1].cancel()
+    fake.gate.set()
+    wait([futures[0], futures[2]], 20)
+    assert ["a", "c"] in fake.batches
+    with pytest.raises(CancelledError):
+        futures[1].result()
+
+
+def test_close_finishes_what_was_accepted_and_refuses_the_rest(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(max_batch=2)
+    held(service, fake)
+    futures = [service.submit([Listing(f"{n}")]) for n in range(5)]
+    closing = threading.Thread(target=service.close)
+    closing.start()
+    while service.ready:
+        time.sleep(0.001)
+    with pytest.raises(ServiceClosedError, match="shutting down"):
+        service.submit([Listing("late")])
+    fake.gate.set()
+    closing.join(20)
+    assert [future.result(0)[0].listing_id for future in futures] == list("01234")
+
+
+def test_pipeline_raises_what_loading_raised(make_service: Callable[..., Service]) -> None:
+    def broken() -> object:
+        raise BundleError("Bundle x is damaged.")
+
+    service = make_service(broken)
+    with pytest.raises(BundleError, match="damaged"):
+        _ = service.pipeline
+    with pytest.raises(BundleError, match="damaged"):
+        service.judge(Listing("a"))
+    assert not service.ready
+
+
+def test_service_answers_what_was_asked_while_it_loaded(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    loading = threading.Event()
+
+    def slow() -> FakePipeline:
+        assert loading.wait(20)
+        return fake
+
+    service = make_service(slow)
+    future = service.submit([Listing("early")])
+    assert not service.ready
+    loading.set()
+    assert future.result(20)[0].listing_id == "early"
+    assert service.ready
+
+
+def test_reload_under_load_drops_nothing(make_service: Callable[..., Service]) -> None:
+    versions = iter([FakePipeline(f"v{n}") for n in range(100)])
+    service = make_service(lambda: next(versions), max_queue=10_000)
+    answered: list[Verdict] = []
+    stop = threading.Event()
+
+    def ask(name: str) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            verdict = service.judge(Listing(f"{name}-{number}"))
+            assert verdict.listing_id == f"{name}-{number}"
+            answered.append(verdict)
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        time.sleep(0.01)
+        version = service.reload()
+    after = service.judge(Listing("after")).model_version
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+    assert version == after == "v20"
+    assert len(answered) > 50
+    assert {verdict.model_version for verdict in answered} > {"v0", "v19"}
+
+
+def test_reload_of_a_broken_bundle_keeps_the_old_one(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    answers: list[object] = [fake, BundleError("half a bundle")]
+
+    def opening() -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    service = make_service(opening)
+    with pytest.raises(BundleError, match="half a bundle"):
+        service.reload()
+    assert service.judge(Listing("a")).model_version == "v1"
+
+
+def test_judge_alone_never_waits_for_others(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(max_wait_s=0.2)
+    service.judge(Listing("warm"))
+    start = time.perf_counter()
+    for number in range(10):
+        service.judge(Listing(f"{number}"))
+    assert time.perf_counter() - start < 0.2  # less than one wait, for ten
+    assert len(fake.batches) == 11
