@@ -39,6 +39,7 @@ def model_card(
                 f"`{config['text']['weights']}`, fusion `{config['fusion']}`, "
                 f"seed {config['seed']}."
             ),
+            *_familiar(facts.get("n_familiar", 0)),
             "",
             "## Metrics",
             (
@@ -87,3 +88,14 @@ def _cut(accept: Mapping[str, Any]) -> str:
 def _plain(text: str) -> str:
     """Keep a category's name from being read as Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" and c != ">" else c for c in text)
+
+
+def _familiar(n: int) -> list[str]:
+    if not n:
+        return []
+    return [
+        (
+            f"- The photo encoder was fine-tuned on {n:,} of these photos. They train, but "
+            "calibrate nothing: the figures below that involve photos are of the others."
+        )
+    ]

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_backbones import backbones
 from .cli_data import cache_app, sample, split
+from .cli_export import export
+from .cli_finetune import finetune
 from .cli_index import index_app
+from .cli_registry import promote_and_say, registry_app
 from .cli_retrieval import classify, duplicates, taxonomy_app
-from .errors import ShelfsureError, TrackingError
+from .cli_review import review_app
+from .cli_serve import serve
+from .errors import ConfigError, ShelfsureError, TrackingError
 from .options import Reading, reads_listings
-from .tracking import LOCAL_STORE, log_run
+from .tracking import LOCAL_STORE, OFF, log_run
 
 if TYPE_CHECKING:
     from .listings.listing import Listing
@@ -34,6 +40,16 @@ Outside = Annotated[
     Path | None, typer.Option(help="Folder of photos that the catalogue doesn't sell.")
 ]
 Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
+Promote = Annotated[
+    Path | None,
+    typer.Option(
+        help="Listings neither in this catalogue nor in the champion's: register the bundle, and "
+        "make it champion unless it may be worse on them (then: exit 4)."
+    ),
+]
+ModelName = Annotated[
+    str | None, typer.Option(help="With --promote: name in the registry (default: --out's).")
+]
 
 
 @app.command()
@@ -48,21 +64,32 @@ def train(
         int | None, typer.Option(help="Leave out categories with fewer listings.", min=2)
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
+    image_encoder: Annotated[
+        str | None,
+        typer.Option(help="Folder that `shelfsure finetune` wrote, or a timm model's name."),
+    ] = None,
     outside: Outside = None,
     overwrite: Overwrite = False,
     mlflow: Mlflow = LOCAL_STORE,
+    promote: Promote = None,
+    model_name: ModelName = None,
 ) -> None:
     """Train on a labelled catalogue and save a bundle."""
     from .bundle import check_destination
-    from .config import load_config, parse_config
+    from .config import image_encoder_section, load_config, parse_config
     from .embedding import load_embedder
     from .training import resolve
     from .training import train as fit
 
     out = out.resolve()
     check_destination(out, overwrite=overwrite)
+    if promote is not None and mlflow == OFF:
+        raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
+    unseen = reading.catalog(promote, need_category=True) if promote else None
     given = {"levels": levels, "min_examples": min_examples, "seed": seed}
     chosen = load_config(config).model_dump() | {k: v for k, v in given.items() if v is not None}
+    if image_encoder is not None:
+        chosen["image"] = image_encoder_section(image_encoder)
     settings = resolve(parse_config(chosen, "The configuration"), reading.device)
     catalog = reading.catalog(catalogue, need_category=True)
     embedder = load_embedder(
@@ -71,6 +98,7 @@ def train(
         cache=reading.cache(),
         limits=reading.limits(),
         progress=True,
+        runtime=reading.runtime,
     )
     strangers = _outside(outside)
     result = fit(catalog, embedder, settings, outside=strangers, device=reading.device)
@@ -80,14 +108,21 @@ def train(
     _say_training(pipeline)
     _say(f"Bundle {pipeline.version} is in {out}; its README.md says more.")
     evidence = {"_".join(e["modalities"]): e for e in pipeline.facts["evidence"]}
-    log_run(
+    run_id = log_run(
         mlflow,
         experiment="shelfsure-train",
         name=out.name,
         parameters=settings.model_dump() | {"catalogue": str(catalogue)},
         metrics={"n_listings": pipeline.facts["n_listings"], "unseen": evidence},
-        files=out,
+        files=out / "README.md",
+        data=catalogue,
     )
+    if unseen is not None:
+        promote_and_say(mlflow, model_name or out.name, out, pipeline, unseen, run_id)
+    elif run_id:
+        from .registry import log_model
+
+        log_model(mlflow, run_id, out)
 
 
 @app.command()
@@ -100,6 +135,9 @@ def predict(
     no_duplicates: Annotated[
         bool, typer.Option("--no-duplicates", help="Don't look for duplicates: twice as fast.")
     ] = False,
+    no_quality: Annotated[
+        bool, typer.Option("--no-quality", help="Don't look for flaws of the photos.")
+    ] = False,
 ) -> None:
     """Judge listings; every row of the file gets its line, rejected ones with the reason."""
     from collections import Counter
@@ -108,7 +146,9 @@ def predict(
 
     check_suffix(out)
     catalog = reading.catalog(listings, need_category=False)
-    rows = judge(_load(bundle, reading), catalog, duplicates=not no_duplicates)
+    rows = judge(
+        _load(bundle, reading), catalog, duplicates=not no_duplicates, quality=not no_quality
+    )
     write_verdicts(out, rows)
     counts = Counter(verdict.decision for _, verdict in rows)
     _say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
@@ -128,6 +168,8 @@ def evaluate(
     from rich.console import Console
 
     from .evaluation.compare import compare
+    from .evaluation.confusion_picture import save_confusion
+    from .evaluation.curves import precision_by_coverage
     from .evaluation.evaluate import evaluate as answer
     from .evaluation.evaluate import thumbnails
     from .evaluation.report import write_report
@@ -138,6 +180,7 @@ def evaluate(
     evaluation, catalog = answer(pipeline, catalog, outside=_outside(outside))
     header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
     page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
+    save_confusion(evaluation, out)
     catalog.write_rejected(out / "rejected.csv")
     metrics = compare(evaluation)
     _say(catalog.summary(), rejected=out / "rejected.csv")
@@ -157,15 +200,23 @@ def evaluate(
         parameters={"bundle": str(bundle), "version": pipeline.version, "listings": str(listings)},
         metrics=metrics,
         files=out,
+        curves={"precision_at_coverage_percent": precision_by_coverage(evaluation)},
+        data=listings,
     )
 
 
+app.command()(finetune)
+app.command()(backbones)
 app.command()(split)
 app.command()(sample)
 app.command()(duplicates)
 app.command()(classify)
+app.command()(serve)
+app.command()(export)
 app.add_typer(index_app, name="index")
 app.add_typer(taxonomy_app, name="taxonomy")
+app.add_typer(registry_app, name="registry")
+app.add_typer(review_app, name="review")
 app.add_typer(cache_app, name="cache")
 
 
@@ -178,6 +229,7 @@ def _load(bundle: Path, reading: Reading) -> "ListingPipeline":
         cache=reading.cache(),
         limits=reading.limits(),
         progress=True,
+        runtime=reading.runtime,
     )
 
 

@@ -35,6 +35,7 @@ def split(
         cache=reading.cache(),
         limits=reading.limits(),
         progress=True,
+        runtime=reading.runtime,
     )
     embedded = embedder.embed(catalog.listings, description=False)
     catalog, embedded = set_problems_aside(catalog, embedded)

@@ -26,6 +26,7 @@ def embedder_of(reading: Reading, config: str) -> "Embedder":
         cache=reading.cache(),
         limits=reading.limits(),
         progress=True,
+        runtime=reading.runtime,
     )
 
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ConfigError
 
+PrecisionChoice = Literal["auto", "float32", "bfloat16", "openvino-bfloat16"]
+"""``auto`` is PyTorch's bfloat16 where the hardware multiplies it natively; see `device`."""
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -15,19 +17,53 @@ class _Section(BaseModel):
 
 
 class ImageConfig(_Section):
-    """The photo encoder; see `vision.encoder.PhotoEncoder.load`."""
+    """The photo encoder; see `vision.encoder.PhotoEncoder.load`.
+
+    Parameters
+    ----------
+    side_px, crop_mode
+        None takes what the weights were trained with. Left out, they are 288 and ``border`` for the
+        starter weights, None for all others.
+    decode
+        ``fast`` decodes JPEGs at a fraction of their size.
+    """
 
     weights: str = "starter"
-    side_px: Annotated[int, Field(ge=32, le=1024)] | None = 288
-    crop_mode: Literal["center", "squash", "border"] | None = "border"
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    side_px: Annotated[int, Field(ge=32, le=1024)] | None = None
+    crop_mode: Literal["center", "squash", "border"] | None = None
+    decode: Literal["normal", "fast"] = "normal"
+    precision: PrecisionChoice = "float32"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_starters(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("weights", "starter") == "starter":
+            return {"side_px": 288, "crop_mode": "border"} | values
+        return values
+
+
+def image_encoder_section(encoder: str) -> dict[str, str]:
+    """Turn a fine-tuned encoder's folder, or a name, into the ``image`` section that loads it.
+
+    Its size and framing are those that it was trained with.
+    """
+    folder = Path(encoder)
+    return {"weights": f"local-dir:{folder.resolve()}" if folder.is_dir() else encoder}
 
 
 class TextConfig(_Section):
-    """The title encoder; see `text.encoder.SentenceEncoder.load`."""
+    """The title encoder; see `text.encoder.SentenceEncoder.load`.
+
+    Parameters
+    ----------
+    min_listings
+        A word or letter gram in fewer listings is not learned: a bundle that is passed on shall
+        not hold what only one seller writes.
+    """
 
     weights: str = "starter"
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    precision: PrecisionChoice = "float32"
+    min_listings: Annotated[int, Field(ge=1)] = 1
 
 
 class AcceptConfig(_Section):
@@ -51,12 +87,16 @@ class RetrievalConfig(_Section):
         Keep that promise for each category by itself, where it has enough listings.
     index
         Whether the bundle keeps the training listings, for neighbours and duplicates.
+    gate
+        ``full`` also compares with each training listing's embedding. ``statistics`` keeps means
+        and directions only: a fraction of the size, and nothing of any single listing.
     """
 
     joint: str = "conse"
     alpha: Share = 0.05
     per_category: bool = False
     index: bool = True
+    gate: Literal["full", "statistics"] = "full"
 
 
 class Config(_Section):

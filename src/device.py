@@ -5,7 +5,9 @@ from typing import Literal
 
 from .errors import ConfigError
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "openvino-bfloat16"]
+"""How numbers are multiplied. PyTorch's and OpenVINO's bfloat16 round at other places: embeddings
+of the one must not be mixed with those of the other."""
 
 
 def pick_device(wanted: str = "auto") -> str:
@@ -33,7 +35,7 @@ def pick_device(wanted: str = "auto") -> str:
     return wanted
 
 
-def pick_precision(wanted: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:
+def pick_precision(wanted: Precision | Literal["auto"], device: str) -> Precision:
     """Resolve ``auto``: bfloat16 where the hardware multiplies it natively, else float32.
 
     The answer is saved with a model, because embeddings of the two formats must not be mixed.
@@ -50,9 +52,9 @@ def pick_precision(wanted: Literal["auto", "float32", "bfloat16"], device: str) 
 
 
 def autocast(device: str, precision: Precision) -> AbstractContextManager[object]:
-    """Run the matrix work inside in `precision`; weights and results stay float32."""
+    """Run PyTorch's matrix work inside in `precision`; weights and results stay float32."""
     import torch
 
-    if precision == "float32":
+    if precision != "bfloat16":
         return nullcontext()
     return torch.autocast(device_type=device.split(":")[0], dtype=torch.bfloat16)

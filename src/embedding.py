@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -22,6 +22,7 @@ from .errors import PhotoError
 from .fusion.views import View
 from .listings.catalog import Catalog
 from .listings.listing import Listing
+from .runtimes.names import Runtime
 from .text.clean import clean_text
 from .text.encoder import SentenceEncoder
 from .vision.encoder import PhotoEncoder, PhotoLimits
@@ -35,6 +36,7 @@ Square: TypeAlias = npt.NDArray[np.uint8]
 BATCH = 32
 LOOKAHEAD = 2 * BATCH
 WRITE_EVERY = 256
+MAX_THREADS = 16
 
 
 class TextEncoder(Protocol):
@@ -135,6 +137,12 @@ class Embedder:
             problems=problems,
         )
 
+    def settle(self) -> None:
+        """Choose each encoder's runtime now: for a server, which shouldn't stop for it later."""
+        for encoder in (self.photos, self.texts):
+            if isinstance(encoder, PhotoEncoder | SentenceEncoder):
+                encoder.engine.settle()
+
     def _embed_photos(
         self, sources: Sequence[Any]
     ) -> tuple[View, list[str | None], dict[int, str]]:
@@ -157,14 +165,21 @@ class Embedder:
             squares = _ahead(
                 pool, lambda d: self.photos.prepare(sources[rows_of[d][0]], self.limits), fresh
             )
+
+            def good() -> Iterator[tuple[str, Square]]:
+                for digest, outcome in zip(fresh, squares, strict=True):
+                    if isinstance(outcome, PhotoError):
+                        problems.update(dict.fromkeys(rows_of[digest], str(outcome)))
+                    else:
+                        yield digest, outcome
+
             with self._bar("photos", total=len(rows_of), initial=len(found)) as bar:
-                for batch in _batches(zip(fresh, squares, strict=True), WRITE_EVERY):
-                    good = {d: s for d, s in batch if not isinstance(s, PhotoError)}
-                    for digest, outcome in batch:
-                        if isinstance(outcome, PhotoError):
-                            problems.update(dict.fromkeys(rows_of[digest], str(outcome)))
-                    found |= self._encode_new(self.photos.encode, good, space, bar)
-        return _view(hashes, found, self.photos.dim), hashes, problems
+                found |= self._encode_new(self.photos.encode, good(), space, bar)
+        view = _view(hashes, found, self.photos.dim)
+        seen: frozenset[str] = getattr(self.photos, "seen", frozenset())
+        if seen:  # by a fine-tuned encoder
+            view = replace(view, familiar=np.array([digest in seen for digest in hashes]))
+        return view, hashes, problems
 
     def _embed_texts(self, texts: Sequence[str], what: str) -> View:
         keys = [hashlib.sha256(text.encode()).hexdigest() if text else None for text in texts]
@@ -174,21 +189,35 @@ class Embedder:
         fresh = [(key, text) for key, text in text_of.items() if key not in found]
         fresh.sort(key=lambda item: len(item[1]))  # batches of like length waste no padding
         with self._bar(what, total=len(text_of), initial=len(found)) as bar:
-            for batch in _batches(fresh, WRITE_EVERY):
-                found |= self._encode_new(self.texts.encode, dict(batch), space, bar)
+            found |= self._encode_new(self.texts.encode, fresh, space, bar)
         return _view(keys, found, self.texts.dim)
 
     def _encode_new(
-        self, encode: Callable[[list[Any]], Floats], items: dict[str, Any], space: str, bar: "Bar"
+        self,
+        encode: Callable[[list[Any]], Floats],
+        items: Iterable[tuple[str, Any]],
+        space: str,
+        bar: "Bar",
     ) -> dict[str, Floats]:
+        """Encode in batches as they come (photos are decoded meanwhile); write now and then."""
         new: dict[str, Floats] = {}
-        for batch in _batches(items.items(), BATCH):
-            vectors = encode([item for _, item in batch])
-            new.update(zip((key for key, _ in batch), vectors, strict=True))
-            bar.update(len(batch))
-        if self.cache and new:
-            self.cache.write(space, new)
+        unwritten: dict[str, Floats] = {}
+        try:
+            for batch in _batches(items, BATCH):
+                vectors = encode([item for _, item in batch])
+                unwritten.update(zip((key for key, _ in batch), vectors, strict=True))
+                bar.update(len(batch))
+                if len(unwritten) >= WRITE_EVERY:
+                    new |= self._written(unwritten, space)
+                    unwritten = {}
+        finally:  # what was done before Ctrl-C is kept
+            new |= self._written(unwritten, space)
         return new
+
+    def _written(self, vectors: dict[str, Floats], space: str) -> dict[str, Floats]:
+        if self.cache and vectors:
+            self.cache.write(space, vectors)
+        return vectors
 
     def _bar(self, what: str, total: int, initial: int) -> "Bar":
         """Show a bar only where there is work to watch."""
@@ -214,13 +243,21 @@ def load_embedder(
     cache: EmbeddingCache | None,
     limits: PhotoLimits,
     progress: bool,
+    runtime: Runtime = "auto",
 ) -> Embedder:
     """Load both encoders as configured.
+
+    Parameters
+    ----------
+    runtime
+        What computes them: ``auto`` (the fastest here), ``torch``, ``onnxruntime``, ``openvino``.
 
     Raises
     ------
     WeightsError
         If weights can't be had, within 20 s.
+    RuntimeUnusableError
+        If a runtime was asked for by name, and can't run them.
     """
     device = pick_device(device)
     image, text = config.image, config.text
@@ -228,11 +265,16 @@ def load_embedder(
         image.weights,
         side_px=image.side_px,
         crop_mode=image.crop_mode,
+        decode=image.decode,
         device=device,
         precision=pick_precision(image.precision, device),
+        runtime=runtime,
     )
     texts = SentenceEncoder.load(
-        text.weights, device=device, precision=pick_precision(text.precision, device)
+        text.weights,
+        device=device,
+        precision=pick_precision(text.precision, device),
+        runtime=runtime,
     )
     return Embedder(photos, texts, cache, limits, progress)
 
@@ -257,10 +299,17 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
+def _n_cores() -> int:
+    """Count the cores that this process may use; a container often has fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextmanager
 def _threads() -> Iterator[ThreadPoolExecutor]:
     """Start threads; on Ctrl-C, don't decode what nobody will see."""
-    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(max_workers=min(MAX_THREADS, _n_cores()))
     try:
         yield pool
     finally:

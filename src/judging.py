@@ -19,7 +19,6 @@ from .verdict import (
     Route,
     Verdict,
     explain,
-    explain_surroundings,
 )
 
 TOP_K = 5
@@ -144,13 +143,15 @@ class Judge:
                 )
                 for pair in around.duplicates
             ),
-            reasons=(
-                *explain_surroundings(
-                    best, route, around.p_value, refused=around.refused, mismatch=mismatch
-                ),
-                *explain(
-                    top[0], views, rules, accepted=self._sure(predictions, row), sure_of=sure_of
-                ),
+            reasons=explain(
+                best,
+                top[0],
+                views,
+                rules,
+                sure=self._sure(predictions, row),
+                mismatch=mismatch,
+                strange=around.p_value if around.refused else None,
+                sure_of=sure_of,
             ),
             model_version=self.version,
         )

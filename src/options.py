@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .runtimes.names import Runtime
+
 if TYPE_CHECKING:
     from .cache import EmbeddingCache
     from .listings.catalog import Catalog
@@ -44,6 +46,12 @@ class Reading:
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", rich_help_panel=_RUN)] = (
         "auto"
     )
+    runtime: Annotated[
+        Runtime,
+        typer.Option(
+            help="What computes the encoders; auto is the fastest here.", rich_help_panel=_RUN
+        ),
+    ] = "auto"
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Embed everything anew.", rich_help_panel=_RUN)
     ] = False

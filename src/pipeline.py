@@ -1,6 +1,5 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,15 +8,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from .bundle import open_bundle, writing_bundle
 from .cache import EmbeddingCache
-from .card import model_card
 from .config import Config
-from .embedding import Embedded, Embedder, load_embedder
-from .errors import BundleChangedError, ConfigError
+from .embedding import Embedded, Embedder
+from .errors import ConfigError
 from .fusion.classifier import FusionClassifier
 from .fusion.decision import Rules
-from .fusion.storage import load_classifier, save_classifier
 from .fusion.views import (
     DESCRIPTION,
     PHOTO,
@@ -30,13 +26,15 @@ from .fusion.views import (
 )
 from .judging import Judge, Predictions, Surroundings
 from .listings.listing import Listing
-from .retrieval.memory import MEMORY, CatalogueMemory
+from .quality_check import with_quality
+from .retrieval.memory import CatalogueMemory
+from .runtimes.names import Runtime
+from .storing import read_parts, save_parts
 from .text.tfidf import Tfidf
 from .verdict import Verdict
 from .views import build_views
 from .vision.encoder import PhotoLimits
 
-MODEL = "model.json"
 BLOCK = 500
 
 
@@ -83,6 +81,7 @@ class ListingPipeline:
         cache: EmbeddingCache | None = None,
         limits: PhotoLimits | None = None,
         progress: bool = False,
+        runtime: Runtime = "auto",
     ) -> "ListingPipeline":
         """Load a bundle.
 
@@ -96,6 +95,9 @@ class ListingPipeline:
             What a photo may be.
         progress
             Show a progress bar on standard error.
+        runtime
+            What computes the encoders: ``auto`` (the fastest here, once there is work for it),
+            ``torch``, ``onnxruntime``, ``openvino``.
 
         Raises
         ------
@@ -104,30 +106,15 @@ class ListingPipeline:
         WeightsError
             If its encoders' weights can't be had.
         """
-        bundle = open_bundle(Path(folder))
-        try:
-            model = bundle.read_json(MODEL)
-            config = Config.model_validate(model["config"])
-            classifier = load_classifier(bundle.folder, model["fusion"])
-            tfidf = {
-                part: Tfidf.load(bundle.folder / f"tfidf_{part}.json") for part in model["tfidf"]
-            }
-            rules = Rules.from_json(model["rules"])
-            names, facts = tuple(model["class_names"]), model["facts"]
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise BundleChangedError(
-                f"Bundle {folder} must hold a whole model, but reading it failed: {error!r}. "
-                "Train it anew."
-            ) from error
-        embedder = load_embedder(
-            config, device=device, cache=cache, limits=limits or PhotoLimits(), progress=progress
+        parts = read_parts(
+            Path(folder),
+            device=device,
+            cache=cache,
+            limits=limits,
+            progress=progress,
+            runtime=runtime,
         )
-        bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
-        bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
-        memory = None
-        if (bundle.folder / MEMORY).is_file():
-            memory = CatalogueMemory.load(bundle.folder, embedder, config.retrieval.joint, device)
-        return cls(embedder, tfidf, classifier, names, rules, config, facts, memory, bundle.version)
+        return cls(**parts)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> "ListingPipeline":
         """Save as a bundle; what was there stays until the new one is whole.
@@ -137,29 +124,9 @@ class ListingPipeline:
         ListingPipeline
             The same, with the bundle's version and its index.
         """
-        folder = Path(folder)
-        embedder = self.embedder
-        fingerprints = {"photo": embedder.photos.fingerprint, "text": embedder.texts.fingerprint}
-        config = self.config.model_dump()
-        with writing_bundle(folder, fingerprints, overwrite=overwrite) as staging:
-            model = {
-                "config": config,
-                "class_names": list(self.class_names),
-                "fusion": save_classifier(self.classifier, staging),
-                "tfidf": list(self.tfidf),
-                "rules": self.rules.to_json(),
-                "facts": dict(self.facts),
-            }
-            text = json.dumps(model, indent=1, ensure_ascii=False, allow_nan=False)
-            (staging / MODEL).write_text(text, encoding="utf-8")
-            for part, weigher in self.tfidf.items():
-                weigher.save(staging / f"tfidf_{part}.json")
-            card = model_card(self.class_names, config, self.facts)
-            (staging / "README.md").write_text(card, encoding="utf-8")
-            if self.memory is not None:
-                self.memory.save(staging, fingerprints)
-        memory = self.memory and self.memory.reopened(folder)
-        return replace(self, memory=memory, version=open_bundle(folder).version)
+        bundle = save_parts(self, Path(folder), overwrite=overwrite)
+        memory = self.memory and self.memory.reopened(bundle.folder)
+        return replace(self, memory=memory, version=bundle.version)
 
     def with_categories(self, names: Sequence[str]) -> "ListingPipeline":
         """Know more categories by name alone; those that are known already stay as they are.
@@ -173,7 +140,9 @@ class ListingPipeline:
             raise ConfigError("This bundle remembers nothing of its catalogue. Train it anew.")
         return replace(self, memory=self.memory.with_categories(names))
 
-    def predict(self, listings: Sequence[Listing], *, duplicates: bool = True) -> list[Verdict]:
+    def predict(
+        self, listings: Sequence[Listing], *, duplicates: bool = True, quality: bool = True
+    ) -> list[Verdict]:
         """Judge listings, in order; one that can't be read gets a verdict that says so.
 
         A listing without photo and title, or whose photo can't be used, is `rejected`.
@@ -183,6 +152,8 @@ class ListingPipeline:
         duplicates
             Compare each photo closely with the catalogue's most similar ones, which takes as long
             as all else together.
+        quality
+            Look for what could be better about each photo: some 6 ms each, known or new.
         """
         if not listings:
             return []
@@ -193,7 +164,9 @@ class ListingPipeline:
             for start in range(0, len(listings), BLOCK):  # so that memory doesn't grow with them
                 rows = range(start, min(start + BLOCK, len(listings)))
                 own = [listings[row] for row in rows]
-                verdicts += self._judge(own, embedded.take(rows), duplicates=duplicates)
+                judged = self._judge(own, embedded.take(rows), duplicates=duplicates)
+                limits = self.embedder.limits
+                verdicts += with_quality(judged, own, limits) if quality else judged
                 bar.update(len(rows))
         return verdicts
 
@@ -277,13 +250,6 @@ class ListingPipeline:
             needed = [part for part in (PHOTO, TITLE) if part in self.modalities]
             reason = f"A listing needs a {' or a '.join(needed)}, but has none. Add one."
         else:
-            verdict = Judge(self.class_names, self.rules).verdict(
-                listing.listing_id, predictions, row, around
-            )
-            return verdict.model_copy(update={"model_version": self.version})
-        return Verdict(
-            listing_id=listing.listing_id,
-            decision="rejected",
-            reasons=(reason,),
-            model_version=self.version,
-        )
+            judge = Judge(self.class_names, self.rules, self.version)
+            return judge.verdict(listing.listing_id, predictions, row, around)
+        return Verdict.rejected(listing.listing_id, reason, self.version)

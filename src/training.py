@@ -126,6 +126,7 @@ def train(
         "n_left_out": len(catalog.listings) - len(kept),
         "n_rejected": len(catalog.rejected),
         "n_photos": int(views["photo"].present.sum()),
+        "n_familiar": int((views["photo"].present & ~views["photo"].calibrates).sum()),
         "n_titles": int(views["title_embedding"].present.sum()),
         "n_descriptions": int(views["description_embedding"].present.sum()),
         "n_duplicates": int(len(groups) - groups.max() - 1),

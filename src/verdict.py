@@ -10,6 +10,8 @@ from .vision.quality import PhotoFlag
 
 Decision = Literal["accept", "review", "out_of_catalogue", "rejected"]
 Route = Literal["fusion", "image_only", "text_only", "zero_shot"]
+MISMATCH = "Photo and title don't match: each is sure of another category."
+"""The reason that a verdict gives where its `mismatch` is set."""
 
 
 class Guess(BaseModel):
@@ -111,26 +113,48 @@ class Verdict(BaseModel):
 
 def explain(
     best: Guess,
+    likeliest: Guess,
     views: Mapping[str, Guess],
     rules: Sequence[AcceptRule],
     *,
-    accepted: bool,
-    sure_of: Guess | None,
+    sure: bool,
+    mismatch: bool = False,
+    strange: float | None = None,
+    sure_of: Guess | None = None,
 ) -> tuple[str, ...]:
-    """Say in plain words why this decision was made."""
+    """Say in plain words why this decision was made, the weightiest reason first.
+
+    Parameters
+    ----------
+    best, likeliest
+        The answer, and the best of the trained categories; they differ where a category known by
+        name only took the answer over.
+    sure
+        The likeliest category's probability reaches the cut-off.
+    strange
+        The p-value of a listing that the gate refuses; None for one that belongs.
+    """
     reasons = []
-    if accepted:
+    if strange is not None:
+        share = "fewer than 0.1%" if strange < 0.001 else f"only {strange:.1%}"
         reasons.append(
-            f"Its probability {best.probability:.1%} reaches {rules[-1].threshold:.1%}, above "
-            f"which at least {rules[-1].target_precision * 100:g}% of answers are right."
+            f"It looks unlike the catalogue: of its own listings {share} are as strange."
         )
-    elif not rules or rules[-1].threshold > 1:
-        reasons.append("Nothing is accepted on this evidence: no cut-off keeps the precision.")
-    else:
+    if best != likeliest:
         reasons.append(
-            f"Its probability {best.probability:.1%} is below {rules[-1].threshold:.1%}, "
-            "the cut-off for accepting without a look."
+            f"No trained category fits; by its name alone, {best.category} does "
+            f"({best.probability:.0%}). Such an answer always needs a look."
         )
+        return tuple(reasons)
+    if strange is not None:
+        reasons.append(
+            f"If it belongs here after all, it is most likely {best.category} "
+            f"({best.probability:.1%})."
+        )
+        return tuple(reasons)
+    if mismatch:
+        reasons.append(MISMATCH)
+    reasons.append(_cut_off(best.probability, rules, sure=sure, held_back=mismatch))
     if sure_of:
         reasons.append(f"Sure of {sure_of.category} ({sure_of.probability:.1%}).")
     differing = [
@@ -144,20 +168,24 @@ def explain(
     return tuple(reasons)
 
 
-def explain_surroundings(
-    best: Guess, route: Route, p_value: float, *, refused: bool, mismatch: bool
-) -> tuple[str, ...]:
-    """Say in plain words what the catalogue has to do with the decision."""
-    reasons = []
-    if refused:
-        reasons.append(
-            f"It looks unlike the catalogue: of its own listings only {p_value:.1%} are as strange."
+def _cut_off(
+    probability: float, rules: Sequence[AcceptRule], *, sure: bool, held_back: bool
+) -> str:
+    """Compare a probability with the cut-off for going on the shelf."""
+    if not rules or rules[-1].threshold > 1:
+        return "Nothing is accepted on this evidence: no cut-off keeps the precision."
+    cut_off = rules[-1].threshold
+    if not sure:
+        return (
+            f"Its probability {probability:.1%} is below {cut_off:.1%}, the cut-off for "
+            "accepting without a look."
         )
-    if route == "zero_shot":
-        reasons.append(
-            f"No trained category fits; by its name alone, {best.category} does "
-            f"({best.probability:.0%})."
+    if held_back:
+        return (
+            f"That is why it isn't accepted, although its probability {probability:.1%} "
+            f"reaches the cut-off of {cut_off:.1%}."
         )
-    if mismatch:
-        reasons.append("Photo and title are each sure, but of different categories.")
-    return tuple(reasons)
+    return (
+        f"Its probability {probability:.1%} reaches the cut-off of {cut_off:.1%}, above which "
+        f"at least {rules[-1].target_precision * 100:g}% of answers are right."
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import shelfsure.pipeline as pipeline_module
+from shelfsure import storing
 from shelfsure.bundle import (
     FORMAT_VERSION,
     MANIFEST,
@@ -168,7 +168,7 @@ def test_load_refuses_other_weights(
 ) -> None:
     other = fake_embedder()
     getattr(other, encoder).fingerprint = "81c0" + "0" * 56 + "19fa"
-    monkeypatch.setattr(pipeline_module, "load_embedder", lambda *_, **__: other)
+    monkeypatch.setattr(storing, "load_embedder", lambda *_, **__: other)
     with pytest.raises(BundleFingerprintError, match="starter loads 81c0…19fa") as caught:
         ListingPipeline.load(bundle)
     assert "fake…" in str(caught.value)

@@ -60,7 +60,7 @@ def run(
         return naming_embedder(cache, limits)
 
     monkeypatch.setattr("shelfsure.embedding.load_embedder", load)
-    monkeypatch.setattr("shelfsure.pipeline.load_embedder", load)
+    monkeypatch.setattr("shelfsure.storing.load_embedder", load)
 
     def command(*arguments: object) -> Outcome:
         done = run_starter(*arguments)

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.config import PROFILES, Config, load_config, parse_config
+from shelfsure.config import PROFILES, Config, ImageConfig, load_config, parse_config
 from shelfsure.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -19,9 +19,9 @@ def test_shipped_configs_load_and_say_how_to_run_them() -> None:
     paths = sorted(CONFIGS.glob("*.yaml"))
     assert {path.stem for path in paths} >= set(PROFILES)
     for path in paths:
-        assert isinstance(load_config(path), Config)
         first = path.read_text(encoding="utf-8").splitlines()[0]
-        assert first.startswith("# shelfsure ")
+        assert first.startswith(("# shelfsure train ", "# shelfsure finetune "))
+        assert first.startswith("# shelfsure finetune ") or load_config(path)
         assert f"configs/{path.name}" in first
 
 
@@ -113,3 +113,14 @@ def test_config_survives_yaml(
     assert config.image.side_px == side_px
     again = yaml.safe_load(yaml.safe_dump(config.model_dump()))
     assert parse_config(again, "x") == config
+
+
+def test_image_config_asks_the_starter_weights_for_the_whole_photo() -> None:
+    """Only they are: what others were trained with is theirs to say."""
+    own = [Config().image, ImageConfig(weights="starter"), PROFILES["starter"].image]
+    assert {(image.side_px, image.crop_mode) for image in own} == {(288, "border")}
+    other = ImageConfig(weights="local-dir:runs/ft")
+    assert (other.side_px, other.crop_mode) == (None, None)
+    assert ImageConfig(side_px=None).side_px is None
+    for image in (*own, other, ImageConfig(side_px=None, crop_mode="squash")):
+        assert ImageConfig.model_validate(image.model_dump()) == image

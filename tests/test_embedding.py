@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shelfsure.embedding as embedding
+import timm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,7 +18,8 @@ from shelfsure.embedding import Embedded, Embedder, load_embedder, set_problems_
 from shelfsure.errors import ConfigError, WeightsError
 from shelfsure.listings.catalog import Catalog
 from shelfsure.listings.listing import Listing
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
+from timm.models import save_for_hf
 
 MakeEmbedder = Callable[..., Embedder]
 
@@ -143,7 +145,7 @@ def test_embed_doesnt_share_the_cache_between_limits(
 def test_embed_keeps_what_was_done_before_ctrl_c(
     fake_embedder: MakeEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "WRITE_EVERY", 10)
+    monkeypatch.setattr(embedding, "BATCH", 10)
     monkeypatch.setattr(embedding, "LOOKAHEAD", 4)
     listings = listings_of([photo(i) for i in range(200)])
     cache = EmbeddingCache(tmp_path)
@@ -170,7 +172,7 @@ def test_embed_leaves_photos_undecoded_after_ctrl_c(
     fake_embedder: MakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Photos that wait for a thread are given up, so that Ctrl-C answers at once."""
-    monkeypatch.setattr(embedding, "WRITE_EVERY", 1)
+    monkeypatch.setattr(embedding, "BATCH", 1)
     embedder = fake_embedder()
     prepare = embedder.photos.prepare
 
@@ -191,7 +193,7 @@ def test_embed_leaves_photos_undecoded_after_ctrl_c(
 def test_embed_decodes_a_bounded_number_ahead(
     fake_embedder: MakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "WRITE_EVERY", 8)
+    monkeypatch.setattr(embedding, "BATCH", 8)
     monkeypatch.setattr(embedding, "LOOKAHEAD", 4)
     embedder, ahead = fake_embedder(), []
     encode = embedder.photos.encode
@@ -236,4 +238,39 @@ def test_load_embedder_refuses_what_isnt_there(
             cache=None,
             limits=PhotoLimits(),
             progress=False,
+        )
+
+
+def test_settle_leaves_encoders_of_others_alone(fake_embedder: MakeEmbedder) -> None:
+    fake_embedder().settle()
+
+
+def test_a_runtime_is_no_other_encoder(tmp_path: Path) -> None:
+    """In float32 what was embedded by one is used by another: cache, bundles, indexes."""
+    save_for_hf(timm.create_model("test_efficientnet.r160_in1k"), tmp_path, safe_serialization=True)
+    one, other = (
+        PhotoEncoder.load(
+            f"local-dir:{tmp_path}",
+            side_px=64,
+            crop_mode="squash",
+            device="cpu",
+            runtime=runtime,
+        )
+        for runtime in ("torch", "openvino")
+    )
+    assert (one.engine.name, other.engine.name) == ("torch", "openvino")
+    assert one.fingerprint == other.fingerprint
+    squares = [one.prepare(photo(seed, side_px=80), PhotoLimits()) for seed in range(5)]
+    np.testing.assert_allclose(other.encode(squares), one.encode(squares), atol=1e-5)
+
+
+def test_load_embedder_refuses_a_runtime_that_precision_rules_out() -> None:
+    with pytest.raises(ConfigError, match="auto or torch, not openvino"):
+        load_embedder(
+            Config(image=ImageConfig(precision="bfloat16")),
+            device="cpu",
+            cache=None,
+            limits=PhotoLimits(),
+            progress=False,
+            runtime="openvino",
         )

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
 MODULES = sorted(m.name for m in pkgutil.walk_packages(shelfsure.__path__, "shelfsure."))
 GROUND = {"arrays", "atomic", "errors"}
-MODELS = GROUND | {"device", "weights"}
+MODELS = GROUND | {"device", "weights", "runtimes"}
 ABOVE_PIPELINE = {"cli", "cli_retrieval", "serving", "training"}
 MAY_IMPORT = {
     "errors": set(),
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "config": GROUND,
     "listings": GROUND,
     "sample": GROUND | {"listings"},
+    "runtimes": GROUND | {"cache", "device"},
     "vision": MODELS,
     "text": MODELS,
 }

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import shelfsure.pipeline as pipeline_module
 import shelfsure.training as training
+from shelfsure import storing
 from shelfsure.arrays import Floats
 from shelfsure.embedding import Embedder
 from shelfsure.fusion.decision import AcceptRule, Rules
@@ -207,6 +207,17 @@ def test_accepted_agrees_with_the_verdicts(
     assert any(decisions)
 
 
+def test_predict_says_what_could_be_better_about_a_photo(
+    tiny_trained: TrainingResult, listings: list[Listing]
+) -> None:
+    rows = [*listings, Listing("broken", title="lamp", image=b"no photo")]
+    verdicts = tiny_trained.pipeline.predict(rows)
+    small = ["low_resolution" in {f.flag for f in v.quality} for v in verdicts]  # 48 pixels
+    assert small == [x.image is not None and x.listing_id != "broken" for x in rows]
+    without = tiny_trained.pipeline.predict(rows, quality=False)
+    assert without == [v.model_copy(update={"quality": ()}) for v in verdicts]
+
+
 def test_verdict_survives_json(tiny_trained: TrainingResult, listings: list[Listing]) -> None:
     for verdict in tiny_trained.pipeline.predict([*listings, Listing("empty")]):
         assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
@@ -220,7 +231,7 @@ def test_loaded_pipeline_gives_the_same_verdicts(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pipeline_module, "load_embedder", lambda *_, **__: fake_embedder())
+    monkeypatch.setattr(storing, "load_embedder", lambda *_, **__: fake_embedder())
     saved = tiny_trained.pipeline.save(tmp_path / "shop")
     loaded = ListingPipeline.load(tmp_path / "shop")
     assert saved.version == loaded.version != ""

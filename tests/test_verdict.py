@@ -4,12 +4,12 @@ import pytest
 from pydantic import ValidationError
 from shelfsure.fusion.decision import AcceptRule
 from shelfsure.verdict import (
+    MISMATCH,
     Duplicate,
     Guess,
     NearListing,
     Verdict,
     explain,
-    explain_surroundings,
 )
 
 CURTAINS = Guess(category="Home > Curtains", probability=0.912)
@@ -52,41 +52,56 @@ def test_verdict_of_a_rejected_listing_needs_no_category() -> None:
 def test_explain_names_the_cut_off_and_the_promise_as_it_was_given(
     target: float, said: str
 ) -> None:
-    (reason,) = explain(CURTAINS, {}, [rule(2.0), rule(0.9, target)], accepted=True, sure_of=None)
-    assert "91.2% reaches 90.0%" in reason
+    (reason,) = explain(CURTAINS, CURTAINS, {}, [rule(2.0), rule(0.9, target)], sure=True)
+    assert "91.2% reaches the cut-off of 90.0%" in reason
     assert f"at least {said} of answers" in reason
 
 
 def test_explain_says_what_is_missing_and_what_is_sure() -> None:
     home = Guess(category="Home", probability=0.9931)
-    missing, sure = explain(
-        CURTAINS, {}, [rule(0.9), rule(0.95)], accepted=False, sure_of=home
-    )  # fmt: skip
+    rules = [rule(0.9), rule(0.95)]
+    missing, sure = explain(CURTAINS, CURTAINS, {}, rules, sure=False, sure_of=home)
     assert "91.2% is below 95.0%" in missing
     assert sure == "Sure of Home (99.3%)."
 
 
 @pytest.mark.parametrize("rules", [[], [rule(0.9), rule(2.0)]])
 def test_explain_says_where_no_cut_off_keeps_the_promise(rules: list[AcceptRule]) -> None:
-    (reason,) = explain(CURTAINS, {}, rules, accepted=False, sure_of=None)
+    (reason,) = explain(CURTAINS, CURTAINS, {}, rules, sure=False)
     assert "no cut-off keeps the precision" in reason
 
 
 def test_explain_tells_which_modalities_say_otherwise() -> None:
     views = {"photo": RUGS, "title": CURTAINS, "description": RUGS}
-    *_, last = explain(CURTAINS, views, [rule(0.9)], accepted=True, sure_of=None)
+    *_, last = explain(CURTAINS, CURTAINS, views, [rule(0.9)], sure=True)
     assert last == (
         "The photo alone says Home > Rugs (60%); the description alone says Home > Rugs (60%)."
     )
-    agreed = explain(CURTAINS, {"title": CURTAINS}, [rule(0.9)], accepted=True, sure_of=None)
+    agreed = explain(CURTAINS, CURTAINS, {"title": CURTAINS}, [rule(0.9)], sure=True)
     assert len(agreed) == 1
 
 
-def test_explain_surroundings_says_only_what_is_remarkable() -> None:
-    assert explain_surroundings(CURTAINS, "fusion", 0.5, refused=False, mismatch=False) == ()
-    strange, by_name, mismatch = explain_surroundings(
-        CURTAINS, "zero_shot", 0.004, refused=True, mismatch=True
-    )
-    assert "only 0.4% are as strange" in strange
-    assert "Home > Curtains does (91%)" in by_name
-    assert "different categories" in mismatch
+def test_explain_gives_a_mismatch_as_the_reason_against_a_probability_that_would_do() -> None:
+    mismatch, cut_off = explain(CURTAINS, CURTAINS, {}, [rule(0.9)], sure=True, mismatch=True)
+    assert mismatch == MISMATCH
+    assert cut_off.startswith("That is why it isn't accepted, although its probability 91.2%")
+    _, below = explain(RUGS, RUGS, {}, [rule(0.9)], sure=False, mismatch=True)
+    assert "60.0% is below 90.0%" in below
+
+
+@pytest.mark.parametrize(("p_value", "said"), [(0.004, "only 0.4%"), (0.0, "fewer than 0.1%")])
+@pytest.mark.parametrize("sure", [True, False])
+def test_explain_does_not_weigh_the_probability_of_a_stranger(
+    p_value: float, said: str, sure: bool
+) -> None:
+    views = {"photo": RUGS}
+    reasons = explain(CURTAINS, CURTAINS, views, [rule(0.9)], sure=sure, strange=p_value)
+    strange, after_all = reasons
+    assert f"unlike the catalogue: of its own listings {said} are as strange" in strange
+    assert "after all, it is most likely Home > Curtains (91.2%)" in after_all
+
+
+def test_explain_says_that_a_name_alone_is_never_accepted() -> None:
+    *_, by_name = explain(CURTAINS, RUGS, {"photo": RUGS}, [rule(0.9)], sure=False)
+    assert "by its name alone, Home > Curtains does (91%)" in by_name
+    assert "always needs a look" in by_name

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..bundle import MANIFEST
 from ..errors import ShelfsureError
+from .demo_gate import DemoGate
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
 from .rest.limits import Limits
@@ -71,7 +72,7 @@ def serve(
             limits=limits,
             api_key=api_key,
             hosts={*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else (),
-            demo=site,
+            demo=site and gated(site),
         )
         server = Server(server_config(app, host, port), lambda: _end_streams(site))
         failure: list[BaseException] = []
@@ -87,12 +88,22 @@ def demo_site(service: Service, reviews: Path | None, *, local: bool) -> "FastAP
     """Make the demo's application, alone."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it as it is imported
     from fastapi import FastAPI
+    from starlette.middleware.cors import CORSMiddleware
 
     from .reviewing.reviews import ReviewStore
     from .ui import mount_ui
 
     site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    site.add_middleware(CORSMiddleware)  # no origin is let in; Gradio alone would let in any
     return mount_ui(site, service, ReviewStore(reviews), local=local)
+
+
+def gated(site: "FastAPI") -> DemoGate:
+    """Open of the demo what its page needs."""
+    from gradio.utils import get_upload_folder
+
+    [page] = [route.app.get_blocks() for route in site.routes if hasattr(route, "app")]
+    return DemoGate(site, frozenset(page.fns), Path(get_upload_folder()))
 
 
 def write_log_lines() -> None:

@@ -76,6 +76,7 @@ def mount_ui(
 ) -> "FastAPI":
     """Mount the page on an application, looks and limits included."""
     page = build_ui(service, reviews, local=local)
+    page.has_launched = True  # as `launch` does: else Gradio takes any file here for an upload
     return gr.mount_gradio_app(app, page, "/", **appearance())  # type: ignore[no-any-return]
 
 

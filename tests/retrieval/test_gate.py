@@ -295,4 +295,5 @@ def test_gate_keeps_its_promise_on_an_encoder_that_has_learned_some_listings(
         taught = {"photo": View(photo, np.ones(600, dtype=bool), known)}
         gate = fit_gate(taught, labels, folds, exact=exact)
         refused[name] = gate.refuses({"photo": listings(rng, 2000)[0]["photo"]}).mean()
-    assert refused["honest"] < 0.1 and refused["naive"] > 0.15
+    assert refused["honest"] < 0.1
+    assert refused["naive"] > 0.15

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from shelfsure.errors import OversizedPhotoError, UnreadablePhotoError
 from shelfsure.vision.load import DecodedPhoto, decode_photo
-from shelfsure.vision.preprocess import CropMode, load_square, resize_side_px, square
+from shelfsure.vision.preprocess import (
+    OVERSAMPLING,
+    CropMode,
+    Decode,
+    load_square,
+    resize_side_px,
+    square,
+)
 
 
 def plain(image: Image.Image) -> DecodedPhoto:
@@ -138,8 +145,9 @@ def test_resize_side_px_rounds_down_as_timm() -> None:
 
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("size", [(1001, 667), (601, 903)])
+@pytest.mark.parametrize(("decode", "most"), [("normal", 0.6), ("fast", 4.5)])
 def test_load_square_draws_almost_the_same_from_a_reduced_jpeg(
-    size: tuple[int, int], turn: int, rng: np.random.Generator
+    decode: Decode, most: float, size: tuple[int, int], turn: int, rng: np.random.Generator
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = turn
@@ -147,10 +155,34 @@ def test_load_square_draws_almost_the_same_from_a_reduced_jpeg(
     buffer = io.BytesIO()
     smooth.save(buffer, "JPEG", quality=92, exif=exif)
     data = buffer.getvalue()
-    assert decode_photo(data, min_side_px=2 * resize_side_px(64, 0.875)).image.width < 500
-    reduced = load_square(data, 64, 0.875).astype(int)
-    whole = load_square(data, 64, 0.875, draft=False).astype(int)
-    assert 0 < np.abs(reduced - whole).mean() < 1.0
+    least = (OVERSAMPLING[decode] or 0) * resize_side_px(64, 0.875)
+    assert least <= decode_photo(data, min_side_px=least).image.width < 600
+    reduced = load_square(data, 64, 0.875, decode=decode).astype(int)
+    whole = load_square(data, 64, 0.875, decode="full").astype(int)
+    assert 0 < np.abs(reduced - whole).mean() < most
+
+
+@pytest.mark.parametrize("left", [0.0, 0.75])
+@pytest.mark.parametrize("top", [0.0, 0.25])
+def test_square_draws_from_a_fractional_box_what_pillow_draws(
+    left: float, top: float, rng: np.random.Generator
+) -> None:
+    """A reduced JPEG's photo may end within a pixel, at any side once it is turned upright."""
+    image = noise(rng, 101, 91)
+    box = (left, top, left + 100.25, top + 90.75)
+    ours = square(DecodedPhoto(image, 802, 726, box), 48, 1.0, "squash").astype(int)
+    drawn = np.asarray(image.resize((48, 48), Image.Resampling.BICUBIC, box=box)).astype(int)
+    assert np.abs(ours - drawn)[1:-1, 1:-1].max() <= 2
+    assert np.abs(ours - drawn).mean() < 1.0
+
+
+def test_square_draws_a_crop_alone_as_it_does_from_the_whole(rng: np.random.Generator) -> None:
+    """The two ways of drawing meet at a photo's shape; the pixels must not jump there."""
+    image = noise(rng, 400, 100)
+    ours = square(plain(image), 32, 0.9, "center").astype(int)
+    assert 4 * 32 * 32 < 35 * 140
+    reference = timm_square(image, 32, 0.9, "center")
+    assert np.abs(ours - reference).max() <= 2
 
 
 def test_load_square_passes_its_options_on(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -168,10 +200,10 @@ def test_load_square_passes_its_options_on(tmp_path: Path, rng: np.random.Genera
 def test_load_square_draws_almost_the_same_from_real_photos(real_data: Path) -> None:
     paths = sorted((real_data / "flipkart" / "images").glob("*.jpg"))[:40]
     assert len(paths) == 40
-    side = 64  # the photos are small; at this side they're reduced as large ones are at 224
+    side = 48  # the photos are small; at this side they are reduced as large ones are at 288
     errors = []
     for path in paths:
         reduced = load_square(path, side, 0.875).astype(int)
-        errors.append(np.abs(reduced - load_square(path, side, 0.875, draft=False)).mean())
+        errors.append(np.abs(reduced - load_square(path, side, 0.875, decode="full")).mean())
     assert 0 < np.mean(errors) < 1.0
     assert max(errors) < 3.0

@@ -75,6 +75,7 @@ def rest_app(service: Service, limits: Limits, *, needs_key: bool = False) -> Fa
         title="Shelfsure",
         version=version("shelfsure"),
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # the redirect would repeat whatever Host was sent
         docs_url=None,  # their scripts would come from a foreign host
         redoc_url=None,
     )

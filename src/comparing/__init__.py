@@ -1,0 +1,1 @@
+"""Backbones compared on one catalogue: frozen and fine-tuned, over seeds."""

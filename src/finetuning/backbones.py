@@ -1,0 +1,99 @@
+"""Networks by name, and how their layers are ordered."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import WeightsError
+from ..vision.encoder import STARTER_BACKBONE, _pretrained, _starter
+from ..weights import state_fingerprint
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LIGHT_CNN = "light-cnn"
+LIGHT_ARCHITECTURE: tuple[str, dict[str, Any]] = (
+    "resnet10t",
+    {"channels": (32, 64, 128, 256), "stem_width": 16},
+)
+"""A residual network of eight convolutions and 1.2 million weights, built by timm."""
+RANDOM = "random:"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network to train.
+
+    Parameters
+    ----------
+    model
+        A timm model with a new classifier.
+    pretrained
+        Whether its other weights were trained before.
+    fingerprint
+        Of the weights that training starts from.
+    """
+
+    model: "nn.Module"
+    pretrained: bool
+    fingerprint: str
+
+
+def build_backbone(name: str, n_outputs: int, seed: int = 0) -> Backbone:
+    """Build a network and give it a classifier of `n_outputs`.
+
+    Parameters
+    ----------
+    name
+        See `FinetuneConfig.backbone`.
+    seed
+        Of what isn't pretrained.
+
+    Raises
+    ------
+    WeightsError
+        If the weights can't be had, or timm has no such architecture.
+    """
+    import timm
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pretrained = name != LIGHT_CNN and not name.startswith(RANDOM)
+        if name == LIGHT_CNN:
+            architecture, arguments = LIGHT_ARCHITECTURE
+            model = timm.create_model(architecture, **arguments)
+        elif name.startswith(RANDOM):
+            architecture = name.removeprefix(RANDOM)
+            architecture = STARTER_BACKBONE if architecture == "starter" else architecture
+            try:
+                model = timm.create_model(architecture, pretrained=False)
+            except RuntimeError as error:
+                raise WeightsError(
+                    f"{name} must name an architecture of timm, but: {error}."
+                ) from error
+        else:
+            model = _starter() if name == "starter" else _pretrained(name)
+        fingerprint = state_fingerprint(model.state_dict(), {"backbone": name})
+        model.reset_classifier(n_outputs)
+    return Backbone(model, pretrained, fingerprint)
+
+
+def layer_numbers(model: "nn.Module") -> dict[str, int]:
+    """Number each parameter's layer, from 0 at the photo to the classifier."""
+    from timm.models import group_parameters
+
+    numbers: dict[str, int] = group_parameters(
+        model,
+        model.group_matcher(coarse=False),  # type: ignore[operator]
+        reverse=True,
+    )
+    return numbers
+
+
+def train_layers(model: "nn.Module", trained_fraction: float) -> None:
+    """Let the last layers learn, and the classifier always; the others stand still."""
+    numbers = layer_numbers(model)
+    top = max(numbers.values())
+    first = round((1 - trained_fraction) * top)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(numbers.get(name, top) >= min(first, top))

@@ -1,0 +1,209 @@
+"""What a fine-tuning run can be told: the model behind configs/finetune.yaml."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+SidePx = Annotated[int, Field(ge=32, le=1024)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stage(_Section):
+    """One part of the training; photos, regularisation and trained layers grow from part to part.
+
+    Parameters
+    ----------
+    share
+        Of all steps; the stages' shares are taken relative to their sum.
+    trained_fraction
+        Of the backbone's layers, counted from the last; the others stay as they were.
+    side_px
+        Photos' side in this part.
+    strength
+        How strong augmentation and dropout are, 0 (none) to 1.
+    """
+
+    share: Annotated[float, Field(gt=0.0)] = 1.0
+    trained_fraction: Fraction = 1.0
+    side_px: SidePx = 288
+    strength: Fraction = 1.0
+
+
+class Augmentation(_Section):
+    """What chance does to a photo; ranges and probabilities at strength 1.
+
+    Parameters
+    ----------
+    min_area
+        The smallest share of the photo that a random crop keeps.
+    rotation_degrees, zoom_out
+        Turned by up to so many degrees; shrunk to no less than ``1 - zoom_out``.
+    colour
+        Brightness, contrast and saturation change by up to this share.
+    rand_augment
+        RandAugment's magnitude (Cubuk et al. 2020), of 30.
+    jpeg, blur, backdrop, erasing, mix
+        Probabilities of compression artefacts, blur, another background in place of white, an
+        erased patch, and mixup or CutMix with another photo.
+    """
+
+    flip: Fraction = 0.5
+    min_area: Fraction = 0.4
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 12.0
+    zoom_out: Fraction = 0.2
+    colour: Fraction = 0.3
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    rand_augment: Annotated[int, Field(ge=0, le=30)] = 6
+    jpeg: Fraction = 0.2
+    blur: Fraction = 0.1
+    backdrop: Fraction = 0.15
+    erasing: Fraction = 0.25
+    mix: Fraction = 0.2
+
+
+class FinetuneConfig(_Section):
+    """One fine-tuning run.
+
+    Parameters
+    ----------
+    backbone
+        ``starter``, ``light-cnn`` (small, from scratch), ``local-dir:FOLDER``, any timm name;
+        ``random:NAME`` is the architecture without trained weights.
+    crop_mode
+        How photos are framed, here and later; see `vision.preprocess.square`.
+    levels
+        Levels of the category path that are learned, all at once.
+    min_examples
+        A category with fewer photos is learned as its parent.
+    held_out
+        Share of the photos that the encoder doesn't learn from; they choose the best weights here,
+        and calibrate the pipeline later.
+    learning_rate, layer_decay
+        Of the last layer; every layer before it has `layer_decay` times the next one's.
+    batch_size, accumulate
+        Photos in a step, over all devices; gradients are summed over `accumulate` parts.
+    batch_norm
+        ``frozen`` keeps the statistics of the pretrained weights; ``auto`` does so if there are.
+    imbalance
+        ``logit_adjusted`` (Menon et al. 2021), ``weighted`` (by 1 / sqrt(count)), or ``none``.
+    oversample
+        0 shows every photo equally often, 1 every category.
+    ema_epochs
+        The weights that are kept are an average over about so many epochs; 0: none.
+    patience
+        Validations without a better macro-F1 before training stops; 0: never stops.
+    blend
+        Shares of the fine-tuned weights that are tried; the rest is as before fine-tuning
+        (WiSE-FT, Wortsman et al. 2022).
+    checkpoint_steps
+        A killed run loses no more than this.
+    cache_gb
+        Decoded photos are kept on disk up to this size; beyond, each epoch decodes anew.
+    workers
+        Processes that augment photos on each device; None decides by the machine.
+    """
+
+    backbone: str = "tf_efficientnetv2_s.in21k_ft_in1k"
+    crop_mode: Literal["center", "squash", "border"] = "border"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    levels: Annotated[int, Field(ge=1, le=10)] = 3
+    min_examples: Annotated[int, Field(ge=2)] = 5
+    held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
+    epochs: Annotated[float, Field(gt=0.0)] = 15.0
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (
+        Stage(share=0.4, trained_fraction=0.4, side_px=224, strength=0.4),
+        Stage(share=0.4, trained_fraction=0.8, side_px=300, strength=0.7),
+        Stage(share=0.2, trained_fraction=1.0, side_px=384, strength=1.0),
+    )
+    augmentation: Augmentation = Augmentation()
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+    warmup: Fraction = 0.1
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.05
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    batch_norm: Literal["auto", "frozen", "batch"] = "auto"
+    imbalance: Literal["logit_adjusted", "weighted", "none"] = "logit_adjusted"
+    oversample: Fraction = 0.0
+    ema_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    patience: Annotated[int, Field(ge=0)] = 6
+    blend: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.5, 0.75, 1.0)
+    checkpoint_steps: Annotated[int, Field(ge=1)] = 200
+    cache_gb: Annotated[float, Field(ge=0.0)] = 50.0
+    workers: Annotated[int, Field(ge=0)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _parts_are_even(self) -> "FinetuneConfig":
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size must be a multiple of accumulate ({self.accumulate})")
+        return self
+
+    @property
+    def side_px(self) -> int:
+        """The largest side, which the encoder is used with later."""
+        return max(stage.side_px for stage in self.stages)
+
+
+PROFILES = {
+    "full": FinetuneConfig(),
+    "starter": FinetuneConfig(
+        backbone="starter",
+        batch_size=32,
+        epochs=12,
+        stages=(
+            Stage(share=0.4, trained_fraction=0.4, side_px=192, strength=0.3),
+            Stage(share=0.4, trained_fraction=0.6, side_px=224, strength=0.6),
+            Stage(share=0.2, trained_fraction=0.6, side_px=288, strength=0.9),
+        ),
+    ),
+}
+
+
+def load_finetune_config(source: str | Path, **given: Any) -> FinetuneConfig:
+    """Read a profile by name (``starter``, ``full``) or a YAML file.
+
+    Parameters
+    ----------
+    given
+        Values that replace the file's, where they aren't None.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or with every problem of the file at once.
+    """
+    import yaml
+
+    values: Any = {}
+    if str(source) in PROFILES:
+        values = PROFILES[str(source)].model_dump()
+    else:
+        try:
+            values = yaml.safe_load(Path(source).read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"The configuration must be {' or '.join(PROFILES)} or a YAML file in UTF-8, but: "
+                f"{error}"
+            ) from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source} must hold names and values, but holds {values!r}.")
+    try:
+        return FinetuneConfig.model_validate(
+            values | {key: value for key, value in given.items() if value is not None}
+        )
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}; got {e['input']!r}"
+            for e in error.errors()
+        )
+        raise ConfigError(f"{source} has {error.error_count()} problem(s):\n{problems}") from error

@@ -1,0 +1,136 @@
+"""Photos for Lightning: each draw's chance comes from its own number, not from who draws it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ..arrays import Ints
+from .augment import augment, mix
+from .config import FinetuneConfig
+from .loss import Labels
+from .plan import Draw, Plan, Steps
+from .squares import Squares
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Sample = tuple[torch.Tensor, int, int, float]
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos and their leaves.
+
+    Parameters
+    ----------
+    squares
+        As many as `labels`.
+    labels
+        Shape ``(n,)``.
+    """
+
+    squares: Squares
+    labels: Ints
+
+
+class TrainingPhotos(Dataset[Sample]):
+    """Augmented photos by draw: ``(photo, first leaf, second leaf, share of the first)``."""
+
+    def __init__(self, photos: Photos, config: FinetuneConfig) -> None:
+        self.photos, self.config = photos, config
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        settings = self.config.augmentation
+        chance = np.random.default_rng([self.config.seed, 2, draw.number])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(chance.integers(2**62)))
+            photo = self._augmented(draw.row, draw, chance)
+            own = int(self.photos.labels[draw.row])
+            if chance.random() >= draw.strength * settings.mix:
+                return photo, own, own, 1.0
+            other = int(chance.integers(len(self.photos.labels)))
+            mixed, share = mix(photo, self._augmented(other, draw, chance))
+            return mixed, own, int(self.photos.labels[other]), share
+
+    def _augmented(self, row: int, draw: Draw, chance: np.random.Generator) -> torch.Tensor:
+        settings, squares = self.config.augmentation, self.photos.squares
+        behind = int(chance.integers(len(self.photos.labels)))
+        wanted = chance.random() < draw.strength * settings.backdrop
+        return augment(
+            squares[row],
+            squares[behind] if wanted else None,
+            settings,
+            draw.side_px,
+            draw.strength,
+        )
+
+
+class PlainPhotos(Dataset[tuple[torch.Tensor, int]]):
+    """Photos as they are."""
+
+    def __init__(self, photos: Photos) -> None:
+        self.photos = photos
+
+    def __len__(self) -> int:
+        return len(self.photos.labels)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+        pixels = torch.from_numpy(np.array(self.photos.squares[row])).permute(2, 0, 1)
+        return pixels, int(self.photos.labels[row])
+
+
+def collate(samples: "Sequence[Sample]") -> tuple[torch.Tensor, Labels]:
+    """Stack samples; photos get shape ``(n, 3, side, side)``, uint8."""
+    photos, first, second, share = zip(*samples, strict=True)
+    labels = Labels(torch.tensor(first), torch.tensor(second), torch.tensor(share))
+    return torch.stack(photos), labels
+
+
+class PhotoData(pl.LightningDataModule):  # type: ignore[misc]
+    """One round's training photos at a time, and the held-out ones.
+
+    Parameters
+    ----------
+    workers
+        Processes that augment; 0 augments between the steps.
+    """
+
+    def __init__(
+        self, training: Photos, held_out: Photos, config: FinetuneConfig, plan: Plan, workers: int
+    ) -> None:
+        super().__init__()
+        self.training, self.held_out = training, held_out
+        self.config, self.plan, self.workers = config, plan, workers
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        trainer: Any = self.trainer
+        first = trainer.global_step  # right in a resumed run too
+        last = min(first + self.plan.round_steps, self.plan.n_steps)
+        steps = Steps(
+            self.plan,
+            first,
+            max(last, first + 1),
+            part=trainer.global_rank,
+            n_parts=trainer.world_size,
+            accumulate=self.config.accumulate,
+        )
+        return DataLoader(
+            TrainingPhotos(self.training, self.config),
+            batch_sampler=steps,
+            collate_fn=collate,
+            num_workers=self.workers,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+        )
+
+    def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, int]]:
+        trainer: Any = self.trainer
+        return DataLoader(
+            PlainPhotos(self.held_out),
+            sampler=range(trainer.global_rank, len(self.held_out.labels), trainer.world_size),
+            batch_size=max(1, self.config.batch_size // trainer.world_size),
+            num_workers=0,
+        )

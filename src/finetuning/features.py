@@ -1,0 +1,128 @@
+"""Frozen features: what the head starts from, and what weights are compared by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.metrics import f1_score
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from ..arrays import Floats, Ints
+from ..device import Precision, autocast
+from ..fusion.calibration import fit_temperature, log_loss
+from ..fusion.heads import fit_head, tempered
+from .squares import Squares
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BATCH = 32
+C = 30.0
+"""Inverse regularisation of heads on unit features; see `fusion.heads`."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Where and how a network runs.
+
+    Parameters
+    ----------
+    mean, std
+        Per channel, for pixels from 0 to 1.
+    """
+
+    device: str
+    precision: Precision
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    progress: bool = False
+
+
+def pooled_features(model: "nn.Module", squares: Squares, rows: Ints, runs: Runs) -> Floats:
+    """Give what the classifier sees, for photos as they are.
+
+    Returns
+    -------
+    Floats
+        Shape ``(len(rows), d)``, float32, of any length.
+    """
+    import torch
+
+    model.eval().to(runs.device).to(memory_format=torch.channels_last)
+    mean = torch.tensor(runs.mean, device=runs.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(runs.std, device=runs.device).view(1, 3, 1, 1) * 255
+    out = []
+    hidden = None if runs.progress else True
+    for start in tqdm(range(0, len(rows), BATCH), desc="Looking at photos", disable=hidden):
+        pixels = np.stack([squares[int(row)] for row in rows[start : start + BATCH]])
+        batch = torch.from_numpy(pixels).to(runs.device).permute(0, 3, 1, 2)
+        with torch.inference_mode(), autocast(runs.device, runs.precision):
+            features = model.forward_features((batch - mean) / std)  # type: ignore[operator]
+            pooled = model.forward_head(features, pre_logits=True)  # type: ignore[operator]
+        out.append(pooled.float().cpu().numpy())
+    return np.concatenate(out)
+
+
+def start_head(model: "nn.Module", features: Floats, labels: Ints, added: Floats) -> None:
+    """Give the classifier the weights of a logistic regression on the frozen features.
+
+    A random head would first pull the pretrained layers out of shape (Kumar et al. 2022).
+
+    Parameters
+    ----------
+    features, labels
+        Of the training photos.
+    added
+        What the loss adds to the logits; see `loss.balance`.
+    """
+    import torch
+
+    length = float(np.linalg.norm(features, axis=1).mean())
+    with threadpool_limits(limits=1):
+        head = fit_head(features / length, labels, len(added), C)
+    seen = np.bincount(labels, minlength=len(added)) > 0
+    intercepts = np.where(seen, head.intercepts, head.intercepts[seen].min()) - added
+    classifier = model.get_classifier()  # type: ignore[operator]
+    with torch.no_grad():
+        classifier.weight.copy_(torch.from_numpy(head.coefficients / length))
+        classifier.bias.copy_(torch.from_numpy(intercepts))
+
+
+def judge_features(
+    features: Floats, training: Ints, held_out: Ints, levels: Sequence[Ints]
+) -> list[dict[str, float]]:
+    """Measure features as the pipeline uses them: logistic regression on unit vectors.
+
+    Parameters
+    ----------
+    features
+        Shape ``(n, d)``.
+    training, held_out
+        Rows.
+    levels
+        Each of shape ``(n,)``, the true categories at one level.
+
+    Returns
+    -------
+    list of dict
+        For each level ``top1``, ``macro_f1`` and ``log_loss`` on the held-out rows.
+    """
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
+    measured = []
+    for labels in levels:
+        truth = labels[held_out]
+        with threadpool_limits(limits=1):
+            head = fit_head(unit[training], labels[training], int(labels.max()) + 1, C)
+        logits = head.logits(unit[held_out])
+        answers = logits.argmax(axis=1)
+        temperature = fit_temperature(logits, truth)
+        measured.append(
+            {
+                "top1": float((answers == truth).mean()),
+                "macro_f1": float(f1_score(truth, answers, average="macro")),
+                "log_loss": float(log_loss(tempered(logits, temperature), truth)),
+            }
+        )
+    return measured

@@ -1,0 +1,128 @@
+"""The training step for Lightning."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+from torchmetrics.classification import MulticlassF1Score
+
+from ..arrays import Ints
+from .backbones import Backbone, train_layers
+from .config import FinetuneConfig
+from .loss import Labels, balance, level_loss
+from .plan import Plan, learning_rate_factor
+from .taxonomy import Taxonomy
+
+
+class Finetuning(pl.LightningModule):  # type: ignore[misc]
+    """A backbone and how it learns.
+
+    Parameters
+    ----------
+    counts
+        Shape ``(n_leaves,)``, training photos of each leaf.
+    mean, std
+        Per channel, for pixels from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        taxonomy: Taxonomy,
+        counts: Ints,
+        config: FinetuneConfig,
+        plan: Plan,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ) -> None:
+        super().__init__()
+        self.model = backbone.model
+        self.config, self.plan, self.taxonomy = config, plan, taxonomy
+        frozen = {"frozen": True, "batch": False, "auto": backbone.pretrained}
+        self.frozen_statistics = frozen[config.batch_norm]
+        added, weights = balance(counts, config.imbalance)
+        self._keep("added", torch.from_numpy(added))
+        self._keep("weights", torch.from_numpy(weights))
+        self._keep("groups", torch.from_numpy(taxonomy.groups))
+        self._keep("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255)
+        self._keep("std", torch.tensor(std).view(1, 3, 1, 1) * 255)
+        for level, matrix in enumerate(taxonomy.sums):
+            self._keep(f"sums{level}", torch.from_numpy(matrix))
+        self.f1 = nn.ModuleList(
+            MulticlassF1Score(int(row.max()) + 1, average="macro") for row in taxonomy.groups
+        )
+
+    def _keep(self, name: str, value: torch.Tensor) -> None:
+        self.register_buffer(name, value, persistent=False)
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        """Answer photos, uint8 ``(n, 3, side, side)``, by logits ``(n, n_leaves)``."""
+        pixels = (photos - self.mean) / self.std
+        logits: torch.Tensor = self.model(pixels.contiguous(memory_format=torch.channels_last))
+        return logits.float()
+
+    def train(self, mode: bool = True) -> "Finetuning":
+        """Switch to training; statistics of pretrained weights stay as they are."""
+        super().train(mode)
+        if self.frozen_statistics:
+            for part in self.model.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()
+        return self
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Set what depends on the step alone, so that a resumed run repeats it."""
+        step = self.trainer.global_step
+        stage = self.plan.stage(step)
+        train_layers(self.model, stage.trained_fraction)
+        self.model.drop_rate = stage.strength * self.config.dropout  # type: ignore[assignment]
+        piece = step * self.config.accumulate + batch_idx % self.config.accumulate
+        torch.manual_seed((self.config.seed + 1) * 2**32 + piece * 1024 + self.global_rank)
+
+    def training_step(self, batch: tuple[torch.Tensor, Labels]) -> torch.Tensor:
+        photos, labels = batch
+        buffers: Mapping[str, Any] = dict(self.named_buffers(recurse=False))
+        loss = level_loss(
+            self(photos),
+            labels,
+            [buffers[f"sums{level}"] for level in range(self.taxonomy.levels)],
+            buffers["groups"],
+            added=buffers["added"],
+            weights=buffers["weights"],
+            smoothing=self.config.label_smoothing,
+        )
+        self.log("loss", loss, prog_bar=True, sync_dist=True, batch_size=len(photos))
+        return loss
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        photos, labels = batch
+        probabilities = torch.softmax(self(photos), dim=1)
+        for level, metric in enumerate(self.f1):
+            answers = (probabilities @ getattr(self, f"sums{level}")).argmax(dim=1)
+            metric.update(answers, self.groups[level][labels])  # type: ignore[operator]
+
+    def on_validation_epoch_end(self) -> None:
+        scores = torch.stack([metric.compute() for metric in self.f1])  # type: ignore[operator]
+        for metric in self.f1:
+            metric.reset()  # type: ignore[operator]
+        self.log("macro_f1", scores.mean(), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with layer-wise learning rates; `lr_scale` of each group is timm's."""
+        from timm.optim import param_groups_layer_decay
+
+        config = self.config
+        train_layers(self.model, 1.0)
+        groups = param_groups_layer_decay(
+            self.model, config.weight_decay, layer_decay=config.layer_decay
+        )
+        for group in groups:
+            group["lr"] = config.learning_rate * group.pop("lr_scale")
+        optimiser = torch.optim.AdamW(groups)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: learning_rate_factor(step, self.plan.n_steps, config.warmup)
+        )
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]

@@ -1,0 +1,204 @@
+"""What a run needs before its first step: photos, labels, parts, and a head to start from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from ..arrays import Floats, Ints
+from ..atomic import atomic_path
+from ..listings.catalog import Catalog
+from ..listings.listing import Listing
+from ..listings.splits import duplicate_groups, split_indices
+from ..vision.load import photo_bytes
+from .backbones import Backbone, build_backbone
+from .config import FinetuneConfig
+from .features import Runs, pooled_features, start_head
+from .loss import balance
+from .squares import Framing, Squares, open_squares, prepare_squares
+from .state import RunState
+from .taxonomy import OUTSIDE, Taxonomy, find_leaves
+
+FEATURES, HEAD = "frozen.safetensors", "head.safetensors"
+PHOTOS, TRAINING, HELD_OUT = "photos", "train", "held_out"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known of the photos.
+
+    Parameters
+    ----------
+    squares
+        All photos: the catalogue's, then those outside of it.
+    labels
+        Shape ``(n,)``, leaves; -1 for photos that nothing is learned from.
+    training, held_out
+        Rows.
+    hashes
+        sha256 of each photo's bytes.
+    catalog
+        With unusable photos set aside.
+    """
+
+    squares: Squares
+    taxonomy: Taxonomy
+    labels: Ints
+    training: Ints
+    held_out: Ints
+    hashes: Sequence[str]
+    catalog: Catalog
+
+    @property
+    def counts(self) -> Ints:
+        """Shape ``(n_leaves,)``, training photos."""
+        return np.bincount(self.labels[self.training], minlength=len(self.taxonomy.leaves))
+
+
+def prepare(
+    catalog: Catalog,
+    outside: Sequence[Listing],
+    config: FinetuneConfig,
+    framing: Framing,
+    state: RunState,
+    runs: Runs,
+    *,
+    first: bool,
+) -> tuple[Prepared, Backbone]:
+    """Decode, split and look at the photos; only the first process works, others read along.
+
+    Raises
+    ------
+    TrainingError
+        If too few photos can be used.
+    """
+    own = [listing for listing in catalog.listings if listing.image is not None]
+    sources = [listing.image for listing in (*own, *outside) if listing.image is not None]
+    said = state.recall(PHOTOS, wait=not first)
+    fresh = said is None
+    if said is not None:
+        problems = {int(row): why for row, why in said["problems"].items()}
+    else:
+        problems = prepare_squares(
+            sources, framing, state.folder, max_bytes=config.cache_gb * 1e9, progress=runs.progress
+        )
+    good = np.array([row for row in range(len(own)) if row not in problems], dtype=int)
+    taxonomy, leaves = find_leaves(
+        [own[row].category or "" for row in good],
+        config.levels,
+        config.min_examples,
+        outside=bool(outside),
+    )
+    backbone = build_backbone(config.backbone, len(taxonomy.leaves), config.seed)
+    squares = open_squares(sources, framing, state.folder)
+    labels = np.full(len(sources), -1)
+    labels[good] = leaves
+    strangers = [row for row in range(len(own), len(sources)) if row not in problems]
+    labels[strangers] = len(taxonomy.leaves) - 1
+    usable = np.flatnonzero(labels >= 0)
+    if said is None:
+        hashes = [
+            "" if row in problems else hashlib.sha256(photo_bytes(source)).hexdigest()
+            for row, source in enumerate(sources)
+        ]
+        frozen = _features(backbone, squares, usable, state, runs)
+        groups = duplicate_groups(
+            [hashes[row] for row in usable],
+            [own[row].title if row < len(own) else None for row in usable],
+            frozen,
+            has_photo=None,
+        )
+        names = [taxonomy.leaves[label] for label in labels[usable]]
+        shares = {TRAINING: 1 - config.held_out, HELD_OUT: config.held_out}
+        parts = split_indices(names, groups, shares, config.seed)
+        said = {"problems": problems, "hashes": hashes}
+        said |= {name: usable[rows].tolist() for name, rows in parts.items()}
+    prepared = Prepared(
+        squares,
+        taxonomy,
+        labels,
+        np.array(said[TRAINING], dtype=int),
+        np.array(
+            [row for row in said[HELD_OUT] if taxonomy.leaves[labels[row]] != OUTSIDE], dtype=int
+        ),
+        said["hashes"],
+        _set_aside(catalog, own, problems),
+    )
+    if fresh:
+        if backbone.pretrained:
+            _save_head(prepared, backbone, config, usable, state)
+        state.remember(PHOTOS, said)
+    return prepared, backbone
+
+
+def frozen_features(state: RunState) -> Floats | None:
+    """Give the features of the usable photos before fine-tuning; None for an untrained backbone."""
+    path = state.folder / FEATURES
+    return load_file(path)["features"] if path.is_file() else None
+
+
+def load_head(backbone: Backbone, state: RunState) -> None:
+    """Let the classifier start from the logistic regression, where there is one."""
+    import torch
+
+    path = state.folder / HEAD
+    if path.is_file():
+        classifier = backbone.model.get_classifier()  # type: ignore[operator]
+        stored = {name: torch.from_numpy(array) for name, array in load_file(path).items()}
+        classifier.load_state_dict(stored)
+
+
+def _features(
+    backbone: Backbone, squares: Squares, rows: Ints, state: RunState, runs: Runs
+) -> Floats | None:
+    if not backbone.pretrained:
+        return None
+    found = frozen_features(state)
+    if found is None:
+        found = pooled_features(backbone.model, squares, rows, runs)
+        with atomic_path(state.folder / FEATURES) as partial:
+            save_file({"features": found}, partial)
+    return found
+
+
+def _save_head(
+    prepared: Prepared, backbone: Backbone, config: FinetuneConfig, usable: Ints, state: RunState
+) -> None:
+    features = frozen_features(state)
+    if features is None:
+        return
+    places = np.searchsorted(usable, prepared.training)
+    added, _ = balance(prepared.counts, config.imbalance)
+    start_head(backbone.model, features[places], prepared.labels[prepared.training], added)
+    classifier: Any = backbone.model.get_classifier()  # type: ignore[operator]
+    arrays = {name: t.detach().cpu().numpy() for name, t in classifier.state_dict().items()}
+    with atomic_path(state.folder / HEAD) as partial:
+        save_file(arrays, partial)
+
+
+def _set_aside(catalog: Catalog, own: Sequence[Listing], problems: dict[int, str]) -> Catalog:
+    row_of = {id(x): row for x, row in zip(catalog.listings, catalog.rows, strict=True)}
+    return catalog.reject(
+        {
+            row_of[id(own[row])]: f"unusable photo: {why}"
+            for row, why in problems.items()
+            if row < len(own)
+        }
+    )
+
+
+def settings_of(
+    catalog: Catalog, outside: Sequence[Listing], config: FinetuneConfig, framing: Framing
+) -> dict[str, Any]:
+    """Say what a run was told, to compare when it is resumed."""
+    digest = hashlib.sha256()
+    for listing in (*catalog.listings, *outside):
+        digest.update(repr((listing.listing_id, listing.title, listing.category)).encode())
+    return {
+        "config": config.model_dump(mode="json"),
+        "photos": asdict(framing),
+        "listings": digest.hexdigest(),
+    }

@@ -1,0 +1,151 @@
+"""Lightning's trainer, set up so that a killed run can go on."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.strategies import DDPStrategy
+
+from ..atomic import atomic_path
+from ..device import Precision
+from .config import FinetuneConfig
+from .plan import Plan
+from .state import BEST, LAST
+
+SCORE = "macro_f1"
+
+
+class AtomicCheckpoints(TorchCheckpointIO):  # type: ignore[misc]
+    """Checkpoints that are whole or absent: Lightning's own go through another disk's folder."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: Any,
+        storage_options: Any = None,  # noqa: ARG002
+    ) -> None:
+        """Write beside the old one, then take its place."""
+        with atomic_path(path) as partial:
+            torch.save(checkpoint, partial)
+
+
+@contextmanager
+def known_warnings() -> Iterator[None]:
+    """Silence what Lightning warns of, and is meant here."""
+    with warnings.catch_warnings():
+        for message in (
+            "Found .* in eval mode",  # frozen statistics
+            "Checkpoint directory .* not empty",  # the run's own folder
+            ".*does not have many workers",
+            ".*isinstance.treespec, LeafSpec.* is deprecated",
+            ".*Trying to infer the `batch_size`",
+            ".*broadcast_buffers. is deprecated",  # older PyTorch has no other name
+            ".*sync_dist=True. when logging on epoch level",  # torchmetrics has summed them up
+        ):
+            warnings.filterwarnings("ignore", message)
+        yield
+
+
+def make_trainer(
+    config: FinetuneConfig,
+    plan: Plan,
+    state: Path,
+    *,
+    device: str,
+    precision: Precision,
+    devices: int = 1,
+    nodes: int = 1,
+    progress: bool = True,
+) -> pl.Trainer:
+    """Set up training; checkpoints go to the folder `state`."""
+    progress = progress and sys.stderr.isatty()
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    kind = device.split(":")[0]
+    distributed = devices * nodes > 1
+    strategy: Any = "auto"
+    if distributed:
+        # buffers are frozen statistics; layers that stand still have no gradients
+        strategy = DDPStrategy(
+            process_group_backend="nccl" if kind == "cuda" else "gloo",
+            find_unused_parameters=True,
+            broadcast_buffers=False,
+        )
+    return pl.Trainer(
+        accelerator={"cuda": "gpu"}.get(kind, kind),
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+        plugins=[AtomicCheckpoints()],
+        callbacks=callbacks(config, plan, state, progress=progress),
+        max_epochs=plan.n_rounds,
+        check_val_every_n_epoch=max(1, plan.epoch_steps // plan.round_steps),
+        reload_dataloaders_every_n_epochs=1,
+        accumulate_grad_batches=config.accumulate,
+        gradient_clip_val=1.0,
+        num_sanity_val_steps=0,
+        logger=False,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        sync_batchnorm=distributed and kind == "cuda" and config.batch_norm != "frozen",
+        deterministic="warn" if kind == "cuda" else None,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+        default_root_dir=state,
+    )
+
+
+class History(Callback):  # type: ignore[misc]
+    """Loss and held-out macro-F1 by step, kept with the checkpoints."""
+
+    def __init__(self) -> None:
+        self.points: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: ARG002
+        """Note the round's last values."""
+        known = {
+            name: float(trainer.callback_metrics[name])
+            for name in ("loss", SCORE)
+            if name in trainer.callback_metrics
+        }
+        self.points.append({"step": trainer.global_step, **known})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"points": self.points}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.points = state_dict["points"]
+
+
+def callbacks(config: FinetuneConfig, plan: Plan, state: Path, *, progress: bool) -> list[Callback]:
+    """Averaged weights, early stopping, and two checkpoints: the best, and the last to resume."""
+    chosen: list[Callback] = [History()]
+    if config.ema_epochs:
+        steps = max(1.0, config.ema_epochs * plan.epoch_steps)
+        chosen.append(EMAWeightAveraging(decay=1 - 1 / (1 + steps)))
+    if config.patience:
+        chosen.append(EarlyStopping(SCORE, patience=config.patience, mode="max"))
+        best = Path(BEST).stem
+        chosen.append(ModelCheckpoint(state, best, SCORE, mode="max", enable_version_counter=False))
+    # after the others, so that it knows their state
+    last = Path(LAST).stem
+    chosen.append(
+        ModelCheckpoint(state, last, save_on_train_epoch_end=True, enable_version_counter=False)
+    )
+    if progress:
+        chosen.append(TQDMProgressBar())
+    return chosen

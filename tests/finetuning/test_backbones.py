@@ -1,0 +1,42 @@
+import pytest
+import torch
+from shelfsure.errors import WeightsError
+from shelfsure.finetuning.backbones import build_backbone, layer_numbers, train_layers
+from torch import nn
+
+
+def trained(model: nn.Module) -> set[str]:
+    return {name for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("name", ["starter", "light-cnn", "random:test_vit", "random:test_resnet"])
+def test_build_backbone_answers_with_as_many_outputs_as_wanted(name: str) -> None:
+    backbone = build_backbone(name, 5)
+    assert backbone.pretrained == (name == "starter")
+    side = 160 if "vit" in name else 64
+    assert backbone.model(torch.zeros(2, 3, side, side)).shape == (2, 5)
+
+
+def test_build_backbone_repeats_itself_by_seed() -> None:
+    first, again, other = (build_backbone("light-cnn", 3, seed).fingerprint for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_build_backbone_names_what_timm_does_not_have() -> None:
+    with pytest.raises(WeightsError, match="random:no_such_net"):
+        build_backbone("random:no_such_net", 3)
+
+
+@pytest.mark.parametrize("name", ["starter", "random:test_vit", "random:resnet18"])
+def test_train_layers_goes_from_the_last_layer_to_the_first(name: str) -> None:
+    model = build_backbone(name, 3).model
+    numbers = layer_numbers(model)
+    assert set(numbers) == {n for n, _ in model.named_parameters()}
+    sets = []
+    for fraction in (0.0, 0.4, 0.8, 1.0):
+        train_layers(model, fraction)
+        sets.append(trained(model))
+    assert sets[0] < sets[1] < sets[2] < sets[3] == set(numbers)
+    head = {n for n, _ in model.named_parameters() if n.startswith(("classifier", "head.", "fc."))}
+    assert head
+    assert head <= sets[0]

@@ -1,0 +1,95 @@
+"""`shelfsure finetune` as people meet it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import shelfsure.cli as cli
+from shelfsure.finetuning.config import FinetuneConfig
+from shelfsure.listings.catalog import Catalog
+
+
+@pytest.fixture
+def shop(tmp_path: Path, patterns: Catalog, quick: FinetuneConfig) -> Path:
+    """Folder with a catalogue and a configuration; the photos lie elsewhere."""
+    photos = next(Path(str(x.image)).parent for x in patterns.listings if x.image)
+    (tmp_path / "photos").symlink_to(photos)
+    with (tmp_path / "catalogue.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["listing_id", "title", "category", "image"])
+        for x in patterns.listings:
+            image = Path(str(x.image)).name if x.image else ""
+            writer.writerow([x.listing_id, x.title, x.category, image])
+    (tmp_path / "quick.yaml").write_text(quick.model_dump_json())
+    return tmp_path
+
+
+def command(shop: Path, *options: str) -> list[str]:
+    return [
+        *("finetune", str(shop / "catalogue.csv"), "--image-root", str(shop / "photos")),
+        *("--config", str(shop / "quick.yaml"), "--out", str(shop / "ft"), "--device", "cpu"),
+        *options,
+    ]
+
+
+def test_finetune_command_writes_an_encoder_and_says_how_good_it_is(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    options = command(shop, "--epochs", "1", "--levels", "1", "--mlflow", "none")
+    monkeypatch.setattr(sys, "argv", ["shelfsure", *options])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    said = capsys.readouterr()
+    assert done.value.code in {0, None}, said.err
+    assert "74 rows: 73 kept, 1 rejected (1 unusable photo)" in said.out
+    assert "level 1: top-1" in said.out
+    assert f"--image-encoder {shop / 'ft'}" in said.out.replace("\n", "")
+    assert json.loads((shop / "ft/finetuned.json").read_text())["config"]["levels"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
+def test_finetune_command_logs_its_curves(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{shop / 'runs.db'}"
+    monkeypatch.chdir(shop)
+    options = command(shop, "--epochs", "2", "--mlflow", store)
+    monkeypatch.setattr(sys, "argv", ["shelfsure", *options])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    assert done.value.code in {0, None}, capsys.readouterr().err
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("shelfsure-finetune")
+    (logged,) = client.search_runs([experiment.experiment_id])
+    assert logged.data.params["epochs"] == "2.0"
+    steps = [point.step for point in client.get_metric_history(logged.info.run_id, "macro_f1")]
+    assert steps == sorted(steps)
+    assert len(steps) >= 2
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(shop: Path) -> None:
+    program = [sys.executable, "-c", "from shelfsure.cli import main; main()"]
+    options = command(shop, "--epochs", "40", "--mlflow", "none")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*program, *options], stderr=subprocess.PIPE, env=environment)
+    last, deadline = shop / ".ft.finetuning/last.ckpt", time.monotonic() + 120
+    while not last.is_file() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert b"with --resume goes on from here" in said
+    assert not (shop / "ft").exists()
+    resumed = [*program, *options, "--resume"]
+    subprocess.run(resumed, check=True, env=environment, capture_output=True, timeout=280)
+    assert (shop / "ft/finetuned.json").is_file()

@@ -1,0 +1,255 @@
+"""Whole runs: what comes out, and that it is the same after a kill and on two processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+from PIL import Image
+from safetensors.numpy import load_file
+from shelfsure.errors import ConfigError
+from shelfsure.finetuning.config import FinetuneConfig
+from shelfsure.finetuning.run import FinetuneResult, Machine, finetune
+from shelfsure.finetuning.state import RunState
+from shelfsure.listings.catalog import Catalog
+from shelfsure.listings.listing import Listing
+from shelfsure.vision.encoder import PhotoEncoder
+
+CPU = Machine("cpu")
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> list[Listing]:
+    """Photos of nothing in particular."""
+    folder, rng = tmp_path_factory.mktemp("outside"), np.random.default_rng(9)
+    for number in range(12):
+        pixels = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return [Listing(path.name, image=path) for path in sorted(folder.iterdir())]
+
+
+def run(catalog: Catalog, out: Path, config: FinetuneConfig, **given: Any) -> FinetuneResult:
+    result = finetune(catalog, out, config, machine=CPU, **given)
+    assert result is not None
+    return result
+
+
+def weights(out: Path) -> dict[str, np.ndarray]:
+    return load_file(out / "model.safetensors")
+
+
+def distance(first: Path, second: Path) -> float:
+    """The largest difference between two results' weights."""
+    one, two = weights(first), weights(second)
+    return max(float(np.abs(one[name] - two[name]).max(initial=0.0)) for name in one)
+
+
+def script(folder: Path, catalog: Catalog, config: FinetuneConfig, **given: Any) -> list[str]:
+    """Write a program that does one run, and say how to start it."""
+    rows = [[x.listing_id, x.title, str(x.image), x.category] for x in catalog.listings if x.image]
+    (folder / "rows.json").write_text(json.dumps(rows))
+    (folder / "config.json").write_text(config.model_dump_json())
+    (folder / "go.py").write_text(
+        f"""
+import json, sys
+from pathlib import Path
+from shelfsure.finetuning.config import FinetuneConfig
+from shelfsure.finetuning.run import Machine, finetune
+from shelfsure.listings.catalog import Catalog
+from shelfsure.listings.listing import Listing
+here = Path(__file__).parent
+rows = json.loads((here / "rows.json").read_text())
+catalog = Catalog.from_listings([Listing(i, t, p, category=c) for i, t, p, c in rows])
+config = FinetuneConfig.model_validate_json((here / "config.json").read_text())
+finetune(catalog, here / "out", config, machine=Machine("cpu", devices={given.get("devices", 1)}),
+         resume="--resume" in sys.argv)
+"""
+    )
+    return [sys.executable, str(folder / "go.py")]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+
+
+def test_finetune_makes_an_encoder_that_knows_the_categories(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    config = quick.model_copy(update={"epochs": 12.0})
+    result = run(patterns, tmp_path / "ft", config)
+    assert result.levels["level2"]["top1"] >= 0.8
+    assert [bad.listing_id for bad in result.catalog.rejected] == ["bad"]
+    assert sorted(p.name for p in (tmp_path / "ft").iterdir()) == [
+        "config.json",
+        "finetuned.json",
+        "model.safetensors",
+        "rejected.csv",
+    ]
+    assert not RunState.beside(tmp_path / "ft").folder.exists()
+    facts = json.loads((tmp_path / "ft/finetuned.json").read_text())
+    assert (facts["side_px"], facts["crop_mode"]) == (48, "border")
+    assert len(facts["seen"]) + len(facts["held_out"]) == 72
+    assert not set(facts["seen"]) & set(facts["held_out"])
+    assert len(facts["held_out"]) == pytest.approx(0.2 * 72, abs=2)
+    assert facts["history"][-1]["step"] == facts["n_steps"]
+
+    encoder = PhotoEncoder.load(f"local-dir:{tmp_path / 'ft'}", device="cpu")
+    assert (encoder.preprocessing.side_px, encoder.preprocessing.crop_mode) == (48, "border")
+    good = [listing for listing in result.catalog.listings if listing.image]
+    squares = [encoder.prepare(listing.image, _limits()) for listing in good]
+    vectors = encoder.encode(squares)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    model = timm.create_model(f"local-dir:{tmp_path / 'ft'}", pretrained=True)
+    assert model.num_classes == 3 == len(facts["classes"])
+
+
+def _limits() -> Any:
+    from shelfsure.vision.encoder import PhotoLimits
+
+    return PhotoLimits()
+
+
+def test_finetune_repeats_itself_by_seed(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    first = run(patterns, tmp_path / "a", quick)
+    again = run(patterns, tmp_path / "b", quick.model_copy(update={"workers": 1}))
+    other = run(patterns, tmp_path / "c", quick.model_copy(update={"seed": 1}))
+    assert distance(tmp_path / "a", tmp_path / "b") == 0
+    assert distance(tmp_path / "a", tmp_path / "c") > 1e-3
+    assert first.facts["seen"] == again.facts["seen"] != other.facts["seen"]
+
+
+def test_finetune_from_pretrained_weights_compares_with_before(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    config = quick.model_copy(update={"backbone": "starter", "epochs": 0.1, "batch_size": 4})
+    result = run(patterns, tmp_path / "ft", config)
+    assert set(result.facts["measured"]) == {"0.0", "0.5", "0.75", "1.0"}
+    assert str(result.facts["blend"]) in {"0.5", "0.75", "1.0"}
+
+
+def test_finetune_learns_what_is_outside(
+    patterns: Catalog, quick: FinetuneConfig, outside: list[Listing], tmp_path: Path
+) -> None:
+    result = run(patterns, tmp_path / "ft", quick, outside=outside)
+    assert result.facts["classes"][-1] == "(outside)"
+    assert len(result.facts["seen"]) + len(result.facts["held_out"]) < 72 + 12
+    assert len(result.facts["held_out"]) <= 16  # none from outside
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"imbalance": "weighted", "oversample": 1.0, "batch_norm": "batch", "ema_epochs": 0.0},
+        {"accumulate": 2, "precision": "bfloat16", "backbone": "light-cnn"},
+        {"cache_gb": 0.0, "checkpoint_steps": 200, "levels": 1, "label_smoothing": 0.0},
+    ],
+)
+def test_finetune_runs_as_configured(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    config = FinetuneConfig.model_validate(quick.model_dump() | {"epochs": 1} | changed)
+    result = run(patterns, tmp_path / "ft", config)
+    assert all(np.isfinite(point["loss"]) for point in result.facts["history"])
+    assert "macro_f1" in result.facts["history"][-1]
+
+
+def test_finetune_stops_early_and_keeps_the_best(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    """A learning rate of nothing: no validation is better than the first."""
+    changes = {"learning_rate": 1e-12, "patience": 2, "epochs": 20.0, "batch_norm": "frozen"}
+    result = run(patterns, tmp_path / "ft", quick.model_copy(update=changes))
+    assert len(result.curves["macro_f1"]) == 3 < len(result.curves["loss"]) + 1
+
+
+def test_finetune_plans_as_many_epochs_as_fit_into_the_time(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    config = quick.model_copy(update={"epochs": 500.0})
+    started = time.monotonic()
+    finetune(patterns, tmp_path / "ft", config, machine=Machine("cpu", max_minutes=0.05))
+    assert time.monotonic() - started < 60
+
+
+def test_finetune_goes_on_after_being_killed(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    """Three kills at any moment, and the same weights in the end."""
+    run(patterns, tmp_path / "whole", quick.model_copy(update={"epochs": 6.0}))
+    command = script(tmp_path, patterns, quick.model_copy(update={"epochs": 6.0}))
+    last = RunState.beside(tmp_path / "out").folder / "last.ckpt"
+    resume: list[str] = []
+    for _ in range(3):
+        was = last.stat().st_mtime_ns if last.is_file() else 0
+        process = subprocess.Popen([*command, *resume], env=environment())
+        deadline = time.monotonic() + 120
+        while process.poll() is None and (not last.is_file() or last.stat().st_mtime_ns == was):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "out").exists()
+        resume = ["--resume"]
+    subprocess.run([*command, *resume], check=True, env=environment())
+    assert distance(tmp_path / "whole", tmp_path / "out") < 1e-4
+
+
+@pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
+def test_two_processes_learn_what_one_does(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path, launcher: str
+) -> None:
+    config = quick.model_copy(update={"batch_norm": "frozen", "dropout": 0.0})
+    run(patterns, tmp_path / "one", config)
+    command = script(tmp_path, patterns, config, devices=2)
+    if launcher == "torchrun":
+        options = ["--standalone", "--nproc-per-node=2"]
+        command = [sys.executable, "-m", "torch.distributed.run", *options, command[1]]
+    subprocess.run(command, check=True, env=environment(), timeout=250)
+    assert distance(tmp_path / "one", tmp_path / "out") < 2e-3
+    assert json.loads((tmp_path / "out/finetuned.json").read_text())["n_steps"] > 5
+
+
+def test_finetune_refuses_a_folder_that_holds_something(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "ft").mkdir()
+    (tmp_path / "ft/precious.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="holds something else"):
+        finetune(patterns, tmp_path / "ft", quick, machine=CPU, overwrite=True)
+
+
+Change = Callable[[FinetuneConfig], FinetuneConfig]
+
+
+def test_unfinished_runs_are_resumed_as_they_were_started_or_not_at_all(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "ft"
+    with pytest.raises(ConfigError, match="holds none"):
+        finetune(patterns, out, quick, machine=CPU, resume=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("shelfsure.finetuning.run.export_encoder", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(patterns, out, quick, machine=CPU)
+    with pytest.raises(ConfigError, match="Pass --resume"):
+        finetune(patterns, out, quick, machine=CPU)
+    other = quick.model_copy(update={"learning_rate": 0.5})
+    with pytest.raises(ConfigError, match=r"learning_rate: 0\.003, now 0\.5"):
+        finetune(patterns, out, other, machine=CPU, resume=True)
+    run(patterns, out, quick, resume=True)
+    with pytest.raises(ConfigError, match="--overwrite"):
+        finetune(patterns, out, quick, machine=CPU)
+
+
+def _stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
