@@ -47,12 +47,13 @@ def backbones(
     from rich.console import Console
 
     from .comparing.candidates import find_candidates
-    from .comparing.experiment import Settings, check_folder, compare_backbones
+    from .comparing.experiment import check_folder, compare_backbones
     from .comparing.material import gather
     from .comparing.measuring import Place, embed_photos
     from .comparing.records import ARMS
     from .comparing.report import PAGE, result_table
     from .comparing.tracked import log_comparison
+    from .comparing.trials import Settings
     from .device import pick_device, pick_precision
     from .errors import TrainingError
     from .finetuning.config import load_finetune_config

@@ -117,7 +117,9 @@ def taxonomy_add(
     """Let a bundle know categories by name alone; a listing that fits one goes to review."""
     from .pipeline import ListingPipeline
 
-    pipeline = ListingPipeline.load(bundle, device=reading.device, cache=reading.cache())
+    pipeline = ListingPipeline.load(
+        bundle, device=reading.device, cache=reading.cache(), runtime=reading.runtime
+    )
     saved = pipeline.with_categories(categories).save(bundle, overwrite=True)
     typer.echo(f"{', '.join(categories)} added; the bundle is now {saved.version}.")
 
@@ -131,7 +133,9 @@ def taxonomy_list(
     """List a bundle's categories, and which are known by name only."""
     from .pipeline import ListingPipeline
 
-    pipeline = ListingPipeline.load(bundle, device=reading.device, cache=reading.cache())
+    pipeline = ListingPipeline.load(
+        bundle, device=reading.device, cache=reading.cache(), runtime=reading.runtime
+    )
     names = pipeline.memory.names if pipeline.memory else pipeline.class_names
     for name in names:
         typer.echo(name if name in pipeline.class_names else f"{name} (by name only)")

@@ -1,9 +1,12 @@
 """The command that serves the demo and REST."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .runtimes.names import Runtime
 
 if TYPE_CHECKING:
     from .pipeline import ListingPipeline
@@ -50,6 +53,9 @@ def serve(
         int, typer.Option(help="Refuse photos with more pixels.", min=1, rich_help_panel=_HOW)
     ] = 100_000_000,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    runtime: Annotated[
+        Runtime, typer.Option(help="auto, torch, onnxruntime or openvino.")
+    ] = "auto",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Embed everything anew.")] = False,
 ) -> None:
     """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
@@ -78,10 +84,18 @@ def serve(
         if bundle is None:
             from .starter import starter_pipeline
 
-            return starter_pipeline(device=device, cache=cache, limits=photo_limits)
-        from .pipeline import ListingPipeline
+            pipeline = starter_pipeline(
+                device=device, cache=cache, limits=photo_limits, runtime=runtime
+            )
+        else:
+            from .pipeline import ListingPipeline
 
-        return ListingPipeline.load(bundle, device=device, cache=cache, limits=photo_limits)
+            pipeline = ListingPipeline.load(
+                bundle, device=device, cache=cache, limits=photo_limits, runtime=runtime
+            )
+        # finding the fastest runtime takes seconds, and meanwhile PyTorch answers the same
+        threading.Thread(target=pipeline.embedder.settle, name="settle", daemon=True).start()
+        return pipeline
 
     run(
         open_pipeline,

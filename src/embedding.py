@@ -1,13 +1,8 @@
 """Listings to embeddings: each photo and text is read once, encoded once, and remembered."""
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -22,6 +17,7 @@ from .errors import PhotoError
 from .fusion.views import View
 from .listings.catalog import Catalog
 from .listings.listing import Listing
+from .reading_ahead import ahead, batches, threads
 from .runtimes.names import Runtime
 from .text.clean import clean_text
 from .text.encoder import SentenceEncoder
@@ -34,9 +30,7 @@ if TYPE_CHECKING:
     Bar: TypeAlias = tqdm[Any]
 Square: TypeAlias = npt.NDArray[np.uint8]
 BATCH = 32
-LOOKAHEAD = 2 * BATCH
 WRITE_EVERY = 256
-MAX_THREADS = 16
 
 
 class TextEncoder(Protocol):
@@ -152,8 +146,8 @@ class Embedder:
         problems: dict[int, str] = {}
         rows_of: dict[str, list[int]] = {}
         there = [row for row, source in enumerate(sources) if source is not None]
-        with _threads() as pool:
-            digests = _ahead(pool, lambda row: _sha256(sources[row]), there)
+        with threads() as pool:
+            digests = ahead(pool, lambda row: _sha256(sources[row]), there)
             for row, digest in zip(there, digests, strict=True):
                 if isinstance(digest, PhotoError):
                     problems[row] = str(digest)
@@ -162,7 +156,7 @@ class Embedder:
                     rows_of.setdefault(digest, []).append(row)
             found = self.cache.read(space, list(rows_of)) if self.cache else {}
             fresh = [digest for digest in rows_of if digest not in found]
-            squares = _ahead(
+            squares = ahead(
                 pool, lambda d: self.photos.prepare(sources[rows_of[d][0]], self.limits), fresh
             )
 
@@ -203,7 +197,7 @@ class Embedder:
         new: dict[str, Floats] = {}
         unwritten: dict[str, Floats] = {}
         try:
-            for batch in _batches(items, BATCH):
+            for batch in batches(items, BATCH):
                 vectors = encode([item for _, item in batch])
                 unwritten.update(zip((key for key, _ in batch), vectors, strict=True))
                 bar.update(len(batch))
@@ -290,50 +284,3 @@ def _view(keys: Sequence[str | None], vectors: dict[str, Floats], dim: int) -> V
 
 def _sha256(source: Any) -> str:
     return hashlib.sha256(photo_bytes(source)).hexdigest()
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cut into lists of `size`; itertools.batched needs Python 3.12."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-def _n_cores() -> int:
-    """Count the cores that this process may use; a container often has fewer than the machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    """Start threads; on Ctrl-C, don't decode what nobody will see."""
-    pool = ThreadPoolExecutor(max_workers=min(MAX_THREADS, _n_cores()))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T]
-) -> Iterator[R | PhotoError]:
-    """Run `work` in threads, a bounded number of items ahead of who consumes, in order.
-
-    A photo's error comes as a value: it concerns one row, not the run.
-    """
-
-    def attempt(item: T) -> R | PhotoError:
-        try:
-            return work(item)
-        except PhotoError as error:
-            return error
-
-    waiting: deque[Future[R | PhotoError]] = deque()
-    for item in items:
-        waiting.append(pool.submit(attempt, item))
-        if len(waiting) > LOOKAHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

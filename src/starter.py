@@ -22,6 +22,7 @@ from .retrieval.index.errors import ListingIndexError
 from .retrieval.index.records import records_of
 from .retrieval.spaces import fingerprints
 from .retrieval.store import ListingIndex
+from .runtimes.names import Runtime
 from .sample import write_sample
 from .vision.encoder import PhotoLimits
 
@@ -37,6 +38,7 @@ def starter_pipeline(
     cache: EmbeddingCache | None = None,
     limits: PhotoLimits | None = None,
     progress: bool = True,
+    runtime: Runtime = "auto",
 ) -> ListingPipeline:
     """Load the pipeline that classifies real photos at once, without any training.
 
@@ -44,7 +46,7 @@ def starter_pipeline(
 
     Parameters
     ----------
-    device, cache, limits
+    device, cache, limits, runtime
         As for `ListingPipeline.load`.
     progress
         Show progress bars on standard error, if that is a terminal.
@@ -55,7 +57,12 @@ def starter_pipeline(
         If the sample catalogue can't be kept.
     """
     pipeline = ListingPipeline.load(
-        STARTER_BUNDLE, device=device, cache=cache, limits=limits, progress=progress
+        STARTER_BUNDLE,
+        device=device,
+        cache=cache,
+        limits=limits,
+        progress=progress,
+        runtime=runtime,
     )
     if pipeline.memory is None:
         return pipeline

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from shelfsure.cli import app
-from shelfsure.comparing import experiment
+from shelfsure.comparing import trials
 from shelfsure.comparing.candidates import Candidate, find_candidates
-from shelfsure.comparing.experiment import Settings, check_folder, compare_backbones, planned
+from shelfsure.comparing.experiment import check_folder, compare_backbones, facts_of, planned
 from shelfsure.comparing.material import Material, gather
 from shelfsure.comparing.measuring import Place, embed_photos
 from shelfsure.comparing.page import write_page
 from shelfsure.comparing.records import Comparison, Result, Trial, spread
+from shelfsure.comparing.trials import Settings
 from shelfsure.errors import ConfigError, TrainingError, WeightsError
 from shelfsure.finetuning.config import FinetuneConfig, Stage
 from shelfsure.listings.catalog import Catalog, read_catalog
@@ -142,8 +143,8 @@ def test_gather_tells_other_labels_apart(
 
 def test_planned_leaves_a_fair_table_whenever_it_stops() -> None:
     pretrained, untrained = Candidate("p", True, "", 1), Candidate("u", False, "", 1)
-    trials = planned([pretrained, untrained], Settings(QUICK, (4, 5)))
-    assert [(t.backbone, t.arm, t.seed) for t in trials] == [
+    order = planned([pretrained, untrained], Settings(QUICK, (4, 5)))
+    assert [(t.backbone, t.arm, t.seed) for t in order] == [
         ("p", "frozen", None),
         ("u", "frozen", 4),
         ("u", "frozen", 5),
@@ -172,7 +173,7 @@ def test_page_shows_hostile_names_as_text(material: Material) -> None:
         arms=("frozen",),
         candidates=[Candidate("x", True, "", 1)],
         skipped={name: why},
-        facts=experiment._facts(material, Settings(QUICK), PLACE),
+        facts=facts_of(material, Settings(QUICK), PLACE),
     )
     comparison.results.append(Result(Trial("x", "frozen", None), 0.5, 0.25))
     page = write_page(comparison)
@@ -206,7 +207,7 @@ def test_compare_backbones_measures_both_arms_over_seeds_and_isnt_repeated(
     assert list(tmp_path.glob("encoders/.*")) == []
 
     for name in ("finetune", "measure", "time_against"):
-        monkeypatch.setattr(experiment, name, None)
+        monkeypatch.setattr(trials, name, None)
     again = compare_backbones([resnet], material, tmp_path, settings, PLACE)
     assert again.rows() == comparison.rows()
     other = Settings(QUICK.model_copy(update={"dropout": 0.5}), seeds=(0, 1))
@@ -288,7 +289,7 @@ def test_backbones_command_logs_parent_and_children(stripes: Path, tmp_path: Pat
     assert done.exit_code == 0
     assert "skipped" in done.stdout
     assert "Skipping resnet50.a1_in1k: The weights" in done.stderr
-    assert "bad,unusable photo" in (tmp_path / "out/rejected.csv").read_text()
+    assert 'bad,"unusable photo' in (tmp_path / "out/rejected.csv").read_text()
 
     client = MlflowClient(tracking_uri=store)
     runs = _runs(client)

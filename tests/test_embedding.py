@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shelfsure.embedding as embedding
+import shelfsure.reading_ahead as reading_ahead
 import timm
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,7 +147,7 @@ def test_embed_keeps_what_was_done_before_ctrl_c(
     fake_embedder: MakeEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "BATCH", 10)
-    monkeypatch.setattr(embedding, "LOOKAHEAD", 4)
+    monkeypatch.setattr(reading_ahead, "LOOKAHEAD", 4)
     listings = listings_of([photo(i) for i in range(200)])
     cache = EmbeddingCache(tmp_path)
     interrupted = fake_embedder(cache)
@@ -194,7 +195,7 @@ def test_embed_decodes_a_bounded_number_ahead(
     fake_embedder: MakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "BATCH", 8)
-    monkeypatch.setattr(embedding, "LOOKAHEAD", 4)
+    monkeypatch.setattr(reading_ahead, "LOOKAHEAD", 4)
     embedder, ahead = fake_embedder(), []
     encode = embedder.photos.encode
 

@@ -9,7 +9,7 @@ from shelfsure.judging import N_NEIGHBOURS, SURE_ALONE, Judge, Predictions, Surr
 from shelfsure.listings.listing import Listing
 from shelfsure.retrieval.duplicates.verdict import DuplicatePair, PhotoFinding
 from shelfsure.retrieval.store import Neighbour
-from shelfsure.verdict import Guess
+from shelfsure.verdict import MISMATCH, Guess
 
 NAMES = ("Home > Lamps", "Home > Rugs", "Toys > Kites")
 BOTH, PHOTO, TITLE = frozenset({"photo", "title"}), frozenset({"photo"}), frozenset({"title"})
@@ -85,7 +85,7 @@ def test_mismatch_needs_photo_and_title() -> None:
 def test_a_mismatch_goes_to_review_however_sure_fusion_is() -> None:
     verdict = judge(0.5, 0.9).verdict("1", says(LAMP, LAMP, RUG), 0, Surroundings())
     assert (verdict.decision, verdict.mismatch, verdict.category) == ("review", True, NAMES[0])
-    assert any("different categories" in reason for reason in verdict.reasons)
+    assert MISMATCH in verdict.reasons
     assert not any("below" in reason for reason in verdict.reasons)  # 96 % isn't below 90 %
 
 
@@ -216,4 +216,7 @@ def test_verdict_keeps_its_promises(
         assert verdict.route != "zero_shot"
     assert {g.category for g in verdict.top_k} == set(NAMES)
     stated = any("reaches" in reason for reason in verdict.reasons)
-    assert stated == sure  # the reasons never call a probability too low that isn't
+    too_low = any("is below" in reason for reason in verdict.reasons)
+    weighed = not refused and verdict.route != "zero_shot"  # else it isn't what decided
+    assert stated == (sure and weighed)
+    assert not (too_low and sure)  # the reasons never call a probability too low that isn't

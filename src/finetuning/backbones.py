@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
-from ..vision.encoder import STARTER_BACKBONE, _pretrained, _starter
+from ..vision.backbone import STARTER_BACKBONE, load_backbone
 from ..weights import state_fingerprint
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def build_backbone(name: str, n_outputs: int, seed: int = 0) -> Backbone:
                     f"{name} must name an architecture of timm, but: {error}."
                 ) from error
         else:
-            model = _starter() if name == "starter" else _pretrained(name)
+            model = load_backbone(name)
         fingerprint = state_fingerprint(model.state_dict(), {"backbone": name})
         model.reset_classifier(n_outputs)
     return Backbone(model, pretrained, fingerprint)

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..listings.listing import category_levels
 from ..retrieval.index.records import Record
-from ..verdict import Guess, Verdict
+from ..verdict import MISMATCH, Guess, Verdict
 
 UNUSUAL = 0.2
 """Below this p-value a listing that belongs is worth a word."""
@@ -30,7 +30,9 @@ class Words(NamedTuple):
 DECISIONS = {
     "accept": Words("✓", "Accept", "Sure enough to go on the shelf without a look."),
     "review": Words("?", "Please check", "Not sure enough: somebody should have a look."),
-    "out_of_catalogue": Words("⊘", "Not for this catalogue", "It looks like nothing sold here."),
+    "out_of_catalogue": Words(
+        "⊘", "Not for this catalogue", "It looks like nothing that is sold here."
+    ),
     "rejected": Words("✕", "Couldn't be read", "There is no verdict on this listing."),
 }
 ROUTES = {
@@ -50,6 +52,9 @@ COPIES = {
     "variant": Words("~", "Variant", ""),
     "different": Words("≠", "Different", ""),
 }
+
+AGAIN = ("same_photo", "same_product")
+"""Kinds of duplicates that are the listing itself once more."""
 
 
 def decision_badge(decision: str) -> str:
@@ -79,6 +84,9 @@ def verdict_card(verdict: Verdict, *, note: str = "") -> str:
         views=views,
         ordinary=ordinariness(verdict.ood_p_value),
         quality=verdict.quality,
+        mismatch=MISMATCH,
+        again=next((copy.listing_id for copy in verdict.duplicates if copy.verdict in AGAIN), None),
+        reasons=[reason for reason in verdict.reasons if reason != MISMATCH],
         note=note,
     )
 
@@ -131,6 +139,17 @@ def ordinariness(p_value: float | None) -> str:
     return said if p_value < UNUSUAL else f"Nothing unusual. {said}"
 
 
+def percent(probability: float) -> str:
+    """Write a probability; one that isn't quite 0 or 1 never looks as if it were.
+
+    >>> percent(0.9847), percent(0.0002), percent(0.99996)
+    ('98.5%', '<0.1%', '>99.9%')
+    """
+    if 0 < probability < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
+
+
 @cache
 def stylesheet() -> str:
     """Give the CSS of all pieces and of the page."""
@@ -139,13 +158,15 @@ def stylesheet() -> str:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["percent"] = percent
+    return made
 
 
 def render(template: str, **values: object) -> str:

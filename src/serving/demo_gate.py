@@ -22,11 +22,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .rest.limits import MEGABYTE, BodyLimits, Limits
 from .rest.problems import ProblemError, busy
+from .uploading.form_watch import FormWatch
 
 _LOG = logging.getLogger(__name__)
 NO_ROOM = "There is no room for more uploads now. Try again later."
 MAX_NAME_BYTES = 255
 UPLOAD, EVENT = "/gradio_api/upload", "/gradio_api/queue/join"
+_IGNORED = {b"x-forwarded-host", b"x-gradio-server"}
+"""Headers by which Gradio would let anybody choose the address that its page asks."""
 _WRITTEN = {UPLOAD, EVENT, "/gradio_api/cancel", "/gradio_api/reset"}
 _READ = re.compile(
     r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.+"
@@ -97,6 +100,7 @@ class DemoGate:
             return
         try:
             check_door(scope["method"], scope["path"])
+            scope = {**scope, "headers": [h for h in scope["headers"] if h[0] not in _IGNORED]}
             if scope["path"] == UPLOAD:
                 await self._upload(scope, receive, send)
             elif scope["method"] == "POST":
@@ -126,6 +130,12 @@ class DemoGate:
     async def _received(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an upload on; what Gradio makes an error of its own is the form's, or the disk's."""
         failed = False
+        watch = FormWatch(Headers(scope=scope).get("content-type", ""))
+
+        async def watched() -> Message:
+            message = await receive()
+            watch.read(message.get("body", b""))
+            return message
 
         async def unless_failed(message: Message) -> None:
             nonlocal failed
@@ -134,7 +144,9 @@ class DemoGate:
                 await send(message)
 
         try:
-            await self._uploading(scope, receive, unless_failed)
+            await self._uploading(scope, watched, unless_failed)
+        except ProblemError:
+            raise
         except OSError as error:
             _LOG.warning("an upload couldn't be stored: %s", error.strerror)
             raise busy(NO_ROOM, 600) from error

@@ -42,7 +42,7 @@ def draw_examples(folder: Path) -> tuple[Example, ...]:
         Example("A mug", "Ceramic coffee mug with a printed design, 330 ml", mug),
         Example("A vase", "Handmade ceramic flower vase, showpiece", vase),
         _seen_before(folder),
-        Example("At odds", "Round analog wall clock for the living room", other_mug),
+        Example("Photo and title differ", "Round analog wall clock for the living room", other_mug),
         Example("Not sold here", "Family car, five doors, diesel", car),
         Example("A title alone", "Analog wrist watch for men, leather strap", None),
     )
@@ -60,7 +60,7 @@ def _seen_before(folder: Path) -> Example:
     )
     path = folder / "seen-before.jpg"
     path.write_bytes(develop(recipe))
-    return Example("Seen before", copy.title or "", path)
+    return Example("Listed already", copy.title or "", path)
 
 
 def _photo(folder: Path, subject: str, number: int) -> Path:

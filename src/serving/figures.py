@@ -16,8 +16,10 @@ from ..listings.listing import category_levels
 
 HEAT_CELLS = 96
 """Cells along the heatmap's longer side; the browser smooths between them."""
-OPACITIES = tuple(step / 10 for step in range(11))
+OPACITIES = tuple(step / 5 for step in range(6))
 STARTING_OPACITY = 0.6
+_PLOT_PX = 300
+_ROW_PX = 44
 _HEAT = (
     (0.0, "rgba(13, 8, 135, 0)"),
     (0.3, "rgba(126, 3, 168, 0.55)"),
@@ -26,9 +28,9 @@ _HEAT = (
 )
 """Plasma, clear where it is cold; it gets steadily brighter, so it can be read without colours."""
 _MARKS = {
-    PHOTO: ("Photo alone", "circle", "#d9660a", 0.25),
+    PHOTO: ("Photo alone", "circle", "#d9660a", 0.12),
     TITLE: ("Title alone", "square", "#14936b", 0.0),
-    DESCRIPTION: ("Description alone", "diamond", "#a35bd0", -0.25),
+    DESCRIPTION: ("Description alone", "diamond", "#a35bd0", -0.12),
 }
 _BAR = "#2f7fe0"
 _CLEAR = "rgba(0, 0, 0, 0)"
@@ -52,7 +54,10 @@ def heatmap_figure(explanation: Explanation) -> go.Figure | None:
         title = f"Where the photo speaks for {_name(explanation.category)}"
         figure.add_trace(_heat(heatmap))
         figure.update_layout(sliders=[_slider(trace=1)])
-    figure.update_layout(**_layout(title, {"t": 48, "b": 84, "l": 8, "r": 8}), height=520)
+    # sized for half a column, or a phone: the photo fills its width, unless that is too high
+    high = min(max(_PLOT_PX * height / width, 160), 360)
+    margin = {"t": 48, "b": 84, "l": 12, "r": 12}
+    figure.update_layout(**_layout(title, margin), height=round(high) + 48 + 84)
     hidden = {"visible": False, "fixedrange": True}
     figure.update_xaxes(**hidden, range=[-0.5, width - 0.5], constrain="domain")
     figure.update_yaxes(**hidden, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")
@@ -95,23 +100,31 @@ def probabilities_figure(explanation: Explanation) -> go.Figure:
                 )
             )
     figure.update_layout(
-        **_layout("What each part says", {"t": 48, "b": 72, "l": 8, "r": 24}),
-        height=170 + 36 * len(names),
-        legend={"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0},
-        bargap=0.35,
+        **_layout("What each part says", {"t": 48, "b": 96, "l": 18, "r": 26}),
+        height=144 + _ROW_PX * len(names),
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.01, "x": 0},
+        bargap=0.55,
+        annotations=[  # above its bar, a name has room on a phone, too
+            {
+                "text": label,
+                "x": 0,
+                "y": row + 0.45,
+                "xanchor": "left",
+                "xshift": -4,
+                "showarrow": False,
+            }
+            for row, label in enumerate(_labels(names))
+        ],
     )
     figure.update_xaxes(
-        range=[0, 1], tickformat=".0%", gridcolor="rgba(125, 133, 144, 0.3)", fixedrange=True
-    )
-    figure.update_yaxes(
-        tickvals=list(range(len(names))),
-        ticktext=_labels(names),
-        ticklabelstandoff=10,
-        showgrid=False,
-        zeroline=False,
-        automargin=True,
+        range=[0, 1],
+        dtick=0.25,
+        tickformat=".0%",
+        gridcolor="rgba(125, 133, 144, 0.3)",
+        zerolinecolor="rgba(125, 133, 144, 0.6)",
         fixedrange=True,
     )
+    figure.update_yaxes(visible=False, range=[-0.5, len(names) - 0.25], fixedrange=True)
     return figure
 
 
@@ -155,7 +168,7 @@ def _slider(trace: int) -> dict[str, Any]:
 def _layout(title: str, margin: dict[str, int]) -> dict[str, Any]:
     """Take the page's own background, so that it fits light and dark."""
     return {
-        "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
+        "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left", "pad": {"l": 12}},
         "margin": margin,
         "paper_bgcolor": _CLEAR,
         "plot_bgcolor": _CLEAR,

@@ -8,9 +8,10 @@ from pathlib import Path
 from ..listings.listing import Listing
 from ..verdict import Verdict
 from .batch import SUFFIXES, write_verdicts
+from .cards import percent
 from .jobs import BatchJob
 
-HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
+HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags")
 MAX_SHOWN = 1000
 MAX_CHARS = 300
 DECISION_NAMES = {
@@ -121,8 +122,7 @@ def _cells(row: int, verdict: Verdict, listing: Listing | None) -> list[str | in
         verdict.listing_id[:MAX_CHARS],
         DECISION_NAMES[verdict.decision],
         verdict.category or "",
-        "" if verdict.probability is None else f"{verdict.probability:.1%}",
+        "" if verdict.probability is None else percent(verdict.probability),
         ((listing and listing.title) or "")[:MAX_CHARS],
         ", ".join(FLAG_NAMES[flag] for flag in flags(verdict)),
-        " ".join(verdict.reasons)[:MAX_CHARS],
     ]

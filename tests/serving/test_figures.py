@@ -79,7 +79,10 @@ def test_probabilities_figure_shows_every_part_beside_the_fused_answer(
     figure = probabilities_figure(explanation)
     bars, *marks = figure.data
     assert list(bars.x) == [0.2, 0.8]  # the best one is drawn on top
-    assert list(figure.layout.yaxis.ticktext) == ["&lt;b onclick=x Kites &amp; co", "Lamps"]
+    assert [note.text for note in figure.layout.annotations] == [
+        "&lt;b onclick=x Kites &amp; co",
+        "Lamps",
+    ]
     assert {mark.name: list(mark.x) for mark in marks} == {
         "Photo alone": [0.3, 0.7],
         "Title alone": [0.6, 0.4],
@@ -90,7 +93,10 @@ def test_probabilities_figure_shows_every_part_beside_the_fused_answer(
 def test_probabilities_figure_keeps_names_apart_that_end_alike(explanation: Explanation) -> None:
     names = ("Men > Shoes", "Women > Shoes")
     figure = probabilities_figure(Explanation(**{**vars(explanation), "categories": names}))
-    assert list(figure.layout.yaxis.ticktext) == ["Women &gt; Shoes", "Men &gt; Shoes"]
+    assert [note.text for note in figure.layout.annotations] == [
+        "Women &gt; Shoes",
+        "Men &gt; Shoes",
+    ]
 
 
 def test_figures_are_the_same_every_time_and_hold_no_markup_of_others(

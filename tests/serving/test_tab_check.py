@@ -209,7 +209,7 @@ def test_page_says_what_is_wrong_with_a_photo(page: Any, demo_url: str, tmp_path
 
 def test_page_finds_what_was_seen_before(page: Any, demo_url: str, screenshot: Any) -> None:
     page.goto(demo_url)
-    page.get_by_role("button", name="Seen before").click()
+    page.get_by_role("button", name="Listed already").click()
     copies = page.locator("#check-similar .sf-copies li")
     copies.first.wait_for()
     assert copies.first.locator("img").count() == 1
@@ -219,7 +219,7 @@ def test_page_finds_what_was_seen_before(page: Any, demo_url: str, screenshot: A
 
 def test_page_warns_when_photo_and_title_are_at_odds(page: Any, demo_url: str) -> None:
     page.goto(demo_url)
-    page.get_by_role("button", name="At odds").click()
+    page.get_by_role("button", name="Photo and title differ").click()
     page.locator("#check-verdict .sf-alert", has_text="don't match").wait_for()
 
 

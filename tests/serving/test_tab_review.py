@@ -94,9 +94,10 @@ def test_item_html_shows_what_sellers_wrote_as_text(store: ReviewStore) -> None:
 
 
 def test_item_html_of_nothing_says_so() -> None:
-    listing, answers, card = item_html(None, undoable=False)
-    assert "Nothing waits" in answers
-    assert (listing, card) == ("", "")
+    listing, *rest = item_html(None, undoable=False)
+    assert "Nothing waits" in listing
+    assert rest == ["", ""]
+    assert "undo" in item_html(None, undoable=True)[1]
 
 
 def test_review_by_keys_and_clicks(

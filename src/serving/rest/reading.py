@@ -12,10 +12,13 @@ from starlette.datastructures import UploadFile
 from ...listings.listing import Listing
 from .limits import Limits
 from .problems import ProblemError, invalid
-from .schemas import MAX_DESCRIPTION_CHARS, ListingIn
+from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, ListingIn
 
 JSON, FORM = "application/json", "multipart/form-data"
 _MAX_FIELDS = 8
+_MAX_VALUES = MAX_ID_CHARS + MAX_TITLE_CHARS + MAX_DESCRIPTION_CHARS + 4 * _MAX_FIELDS
+"""Commas and brackets in a listing's JSON, at most: each may stand for a value, and a body of
+32 MB of them would take a gigabyte of memory. Photos have none, texts no more than characters."""
 _MAX_FIELD_BYTES = 4 * MAX_DESCRIPTION_CHARS  # UTF-8's longest
 
 
@@ -30,7 +33,7 @@ async def read_listing(request: Request) -> Listing:
     if media_type(request, JSON, FORM) == FORM:
         fields = await _read_form(request)
     else:
-        fields = await _read_json(request)
+        fields = await _read_json(request, 1)
     return await run_in_threadpool(_listing, fields)
 
 
@@ -43,7 +46,7 @@ async def read_batch(request: Request, limits: Limits) -> list[Listing | Problem
         If the body as a whole is none, or has no item, or too many.
     """
     media_type(request, JSON)
-    given = await _read_json(request)
+    given = await _read_json(request, limits.max_items)
     if not (isinstance(given, dict) and list(given) == ["listings"]):
         raise ProblemError("invalid", 'The body must be {"listings": [...]} and nothing else.')
     items = given["listings"]
@@ -72,8 +75,10 @@ def media_type(request: Request, *read_here: str) -> str:
     )
 
 
-async def _read_json(request: Request) -> Any:
+async def _read_json(request: Request, n_listings: int) -> Any:
     body = await request.body()
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > n_listings * _MAX_VALUES:
+        raise ProblemError("too-large", "The JSON has more values than listings can have.")
     try:
         return await run_in_threadpool(from_json, body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
@@ -110,6 +115,8 @@ def _listing(fields: Any) -> Listing:
 
 
 def _try_listing(fields: Any, where: str) -> Listing | ProblemError:
+    if isinstance(fields, dict) and len(fields) > _MAX_FIELDS:  # or each would be complained of
+        return ProblemError("invalid", f"{where}: a listing has at most {_MAX_FIELDS} fields.")
     try:
         return ListingIn.model_validate(fields).listing()
     except ValidationError as error:

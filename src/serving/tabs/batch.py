@@ -47,7 +47,8 @@ _START = notice(
     heading="The verdicts appear here",
 )
 _DRAWN = notice(
-    "These listings are drawn, and two rows are broken on purpose. Press “Judge all”.",
+    "These listings are drawn. A few are nothing that is sold here, and two rows are broken on "
+    "purpose. Press “Judge all”.",
     heading="The example is filled in",
 )
 
@@ -95,33 +96,34 @@ def batch_tab(service: "Service", reviews: "ReviewStore", *, local: bool) -> Non
             files = gr.Files(
                 label="Downloads", interactive=False, visible=False, elem_id="batch-files"
             )
-    decisions = gr.CheckboxGroup(
-        [(name, key) for key, name in DECISION_NAMES.items()],
-        label="Show these decisions (none ticked: all)",
-        elem_id="batch-decisions",
-    )
-    with gr.Row():
-        category = gr.Textbox(
-            label="Show categories with this text",
-            max_length=200,
-            min_width=300,
-            elem_id="batch-category",
+    with gr.Column(visible=False, elem_id="batch-results") as results:
+        decisions = gr.CheckboxGroup(
+            [(name, key) for key, name in DECISION_NAMES.items()],
+            label="Show these decisions (none ticked: all)",
+            elem_id="batch-decisions",
         )
-        flagged = gr.CheckboxGroup(
-            [(name, key) for key, name in FLAG_NAMES.items()],
-            label="Show these flags (none ticked: all)",
-            min_width=300,
-            elem_id="batch-flags",
+        with gr.Row():
+            category = gr.Textbox(
+                label="Show categories with this text",
+                max_length=200,
+                min_width=300,
+                elem_id="batch-category",
+            )
+            flagged = gr.CheckboxGroup(
+                [(name, key) for key, name in FLAG_NAMES.items()],
+                label="Show these flags (none ticked: all)",
+                min_width=300,
+                elem_id="batch-flags",
+            )
+        verdicts = gr.Dataframe(
+            headers=list(HEADERS),
+            datatype=["number"] + ["str"] * (len(HEADERS) - 1),
+            column_widths=["60px", "100px", "210px", "220px", "110px", "280px", "192px"],
+            label="Verdicts: select a row to see its photo and reasons",
+            interactive=False,
+            elem_id="batch-verdicts",
         )
-    verdicts = gr.Dataframe(
-        headers=list(HEADERS),
-        datatype=["number"] + ["str"] * (len(HEADERS) - 1),
-        column_widths=["70px", "110px", "240px", "230px", "110px", "260px", "180px", "420px"],
-        label="Verdicts: select a row to see its photo and reasons",
-        interactive=False,
-        elem_id="batch-verdicts",
-    )
-    chosen = gr.HTML("", elem_id="batch-chosen", apply_default_css=False)
+        chosen = gr.HTML("", elem_id="batch-chosen", apply_default_css=False)
     filters = [decisions, category, flagged]
 
     def run(
@@ -147,7 +149,12 @@ def batch_tab(service: "Service", reviews: "ReviewStore", *, local: bool) -> Non
             yield cleared | {status: notice(explained(error), kind="error")}
             return
         session = Session(place, job, Filter(decisions, category, flagged))
-        yield cleared | {state: session, stop: gr.Button(interactive=True)}
+        begun = {
+            state: session,
+            stop: gr.Button(interactive=True),
+            results: gr.Column(visible=True),
+        }
+        yield cleared | begun
         failure = trouble = ""
         try:
             for progress in job.run():
@@ -195,7 +202,7 @@ def batch_tab(service: "Service", reviews: "ReviewStore", *, local: bool) -> Non
     running = start.click(
         run,
         [table, archive, folder, duplicates, queueing, *filters, state],
-        [state, status, files, verdicts, chosen, decisions, flagged, stop],
+        [state, status, files, results, verdicts, chosen, decisions, flagged, stop],
         concurrency_limit=N_AT_ONCE,
         show_progress_on=status,
         api_visibility="private",
@@ -212,7 +219,7 @@ def batch_tab(service: "Service", reviews: "ReviewStore", *, local: bool) -> Non
         **quiet,
     )
     verdicts.select(show, state, chosen, **quiet)
-    example.click(_example(), None, [table, archive, status], api_visibility="private")
+    example.click(_example(service), None, [table, archive, status], api_visibility="private")
 
 
 def row_card(service: "Service", job: BatchJob, row: int) -> str:
@@ -231,12 +238,14 @@ def row_card(service: "Service", job: BatchJob, row: int) -> str:
     return photo + verdict_card(verdict) + similar_listings(service.pipeline, verdict)
 
 
-def _example() -> Any:
+def _example(service: "Service") -> Any:
     """Make what fills in the example; it is drawn at the first click, and kept."""
     place = Workspace()
 
     def fill() -> list[str]:
-        table, archive = example_uploads(starter_shop(progress=False), place.path)
+        names, levels = service.pipeline.class_names, service.pipeline.config.levels
+        shop = starter_shop(progress=False)
+        table, archive = example_uploads(shop, place.path, names, levels)
         return [str(table), str(archive), _DRAWN]
 
     return fill

@@ -35,6 +35,7 @@ _START = notice(
     heading="The verdict appears here",
 )
 _QUEUED = "It is in the review queue now, so that somebody has a look."
+_FLAG = "Looks wrong? Flag for review"
 _TO_VERDICT = """() => {
   const verdict = document.getElementById("check-verdict");
   const side_by_side = matchMedia("(min-width: 768px)").matches;
@@ -94,15 +95,15 @@ def check_tab(service: "Service", reviews: "ReviewStore") -> None:
             own_labels_section(service, photo, title)
         with gr.Column(scale=7, min_width=300):
             card = gr.HTML(_START, elem_id="check-verdict", apply_default_css=False)
-            flag = gr.Button("Flag for review", size="sm", visible=False, elem_id="check-flag")
-            explain, explained = explanation_section(service)
+            flag = gr.Button(_FLAG, size="sm", visible=False, elem_id="check-flag")
             similar = gr.HTML("", elem_id="check-similar", apply_default_css=False)
+            explain, explained = explanation_section(service)
 
     def check(photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
         yield None, gr.skip(), "", gr.Button(visible=False)  # what was there is out of date
         answer = judge(service, reviews, listing_of(photo, title, description))
         may_flag = answer.checked is not None and not answer.queued
-        flag = gr.Button("Flag for review", visible=may_flag, interactive=True)
+        flag = gr.Button(_FLAG, visible=may_flag, interactive=True)
         yield answer.checked, answer.card, answer.similar, flag
 
     def flag_it(shown: Checked | None) -> Any:

@@ -20,15 +20,16 @@ from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_
 from ..thumbnails import thumbnail_uri
 from ..uploading.uploads import read_upload
 from ..uploading.workspace import Workspace
+from .batch import TABLE_TYPES
 
 if TYPE_CHECKING:
     from ..service import Service
 
-TABLE_TYPES = [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"]
 PAGE = 10
+STOPPED = notice("Stopped before the end: there is no result.")
 _START = notice(
     "Add a catalogue to look through, choose an index, or both: then the catalogue's listings are "
-    "compared with the index.",
+    "compared with the index. To try it out, choose “The model's own catalogue” as the index.",
     heading="What is listed twice appears here",
 )
 _SUMMARY_CLICKS = """
@@ -114,7 +115,7 @@ def duplicates_tab(service: "Service", *, local: bool) -> None:
             )
             with gr.Row():
                 start = gr.Button("Find duplicates", variant="primary", elem_id="duplicates-start")
-                stop = gr.Button("Cancel", elem_id="duplicates-cancel")
+                stop = gr.Button("Cancel", interactive=False, elem_id="duplicates-cancel")
         with gr.Column(scale=7, min_width=300):
             summary = gr.HTML(
                 _START,
@@ -122,17 +123,18 @@ def duplicates_tab(service: "Service", *, local: bool) -> None:
                 elem_id="duplicates-summary",
                 apply_default_css=False,
             )
-            with gr.Row():
-                kind = gr.Dropdown(
-                    [("All kinds", ""), *((COPIES[name].name, name) for name in KINDS)],
-                    value="",
-                    label="Show",
-                    elem_id="duplicates-kind",
-                )
-                only_open = gr.Checkbox(
-                    label="Only what has no answer yet", elem_id="duplicates-open"
-                )
-            plan = gr.Button("Make the merge plan", size="sm", elem_id="duplicates-plan")
+            with gr.Column(visible=False, elem_id="duplicates-found") as found_any:
+                with gr.Row():
+                    kind = gr.Dropdown(
+                        [("All kinds", ""), *((COPIES[name].name, name) for name in KINDS)],
+                        value="",
+                        label="Show",
+                        elem_id="duplicates-kind",
+                    )
+                    only_open = gr.Checkbox(
+                        label="Only what has no answer yet", elem_id="duplicates-open"
+                    )
+                plan = gr.Button("Make the merge plan", elem_id="duplicates-plan")
             files = gr.Files(
                 label="Merge plan", interactive=False, visible=False, elem_id="duplicates-files"
             )
@@ -152,6 +154,7 @@ def duplicates_tab(service: "Service", *, local: bool) -> None:
             old.place.close()
         place = Workspace()
         cleared = {state: None, cases: "", files: gr.Files(visible=False)}
+        cleared |= {found_any: gr.Column(visible=False), stop: gr.Button(interactive=True)}
         yield cleared | {summary: notice("Reading …")}
         try:
             index = chosen_index(service.pipeline, choice, typed, local=local)
@@ -166,6 +169,7 @@ def duplicates_tab(service: "Service", *, local: bool) -> None:
                         state: session,
                         summary: summary_html(session),
                         cases: cases_html(session),
+                        found_any: gr.Column(visible=bool(found.result.pairs)),
                     }
                 else:
                     yield {summary: notice(found)}
@@ -214,15 +218,16 @@ def duplicates_tab(service: "Service", *, local: bool) -> None:
     running = start.click(
         run,
         [table, archive, photos, choice, typed, state],
-        [state, summary, cases, files],
+        [state, summary, cases, files, found_any, stop],
         concurrency_limit=1,
         show_progress_on=summary,
         api_visibility="private",
     )
+    running.then(lambda: gr.Button(interactive=False), None, stop, **quiet)
     stop.click(
-        lambda: notice("Stopped before the end: there is no result."),
+        lambda: (STOPPED, gr.Button(interactive=False)),
         None,
-        summary,
+        [summary, stop],
         cancels=[running],
         **quiet,
     )

@@ -22,6 +22,7 @@ from ..uploading.example_uploads import example_labelled
 from ..uploading.uploads import read_outside, read_upload
 from ..uploading.workspace import Workspace
 from .batch import TABLE_TYPES
+from .duplicates import STOPPED
 
 if TYPE_CHECKING:
     from ..service import Service
@@ -80,7 +81,7 @@ def evaluate_tab(service: "Service", *, local: bool) -> None:
                 )
             with gr.Row():
                 start = gr.Button("Evaluate", variant="primary", elem_id="evaluate-start")
-                stop = gr.Button("Cancel", elem_id="evaluate-cancel")
+                stop = gr.Button("Cancel", interactive=False, elem_id="evaluate-cancel")
             example = gr.Button("Fill in an example", size="sm", elem_id="evaluate-example")
         with gr.Column(scale=7, min_width=300):
             status = gr.HTML(_START, elem_id="evaluate-status", apply_default_css=False)
@@ -121,7 +122,8 @@ def evaluate_tab(service: "Service", *, local: bool) -> None:
             old.close()
         place = Workspace()
         hidden = {part: type(part)(visible=False) for part in results}
-        yield hidden | {state: place, status: progress_card(0, 0)}
+        begun = {state: place, status: progress_card(0, 0), stop: gr.Button(interactive=True)}
+        yield hidden | begun
         try:
             for found in measure(table, archive, folder, outside, outside_folder, place):
                 yield {status: found} if isinstance(found, str) else shown(*found)
@@ -174,18 +176,19 @@ def evaluate_tab(service: "Service", *, local: bool) -> None:
     running = start.click(
         run,
         [table, archive, folder, outside, outside_folder, state],
-        [state, status, *results],
+        [state, status, stop, *results],
         concurrency_limit=1,
         show_progress_on=status,
         api_visibility="private",
     )
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    running.then(lambda: gr.Button(interactive=False), None, stop, **quiet)
     stop.click(
-        lambda: notice("Stopped before the end: there is no result."),
+        lambda: (STOPPED, gr.Button(interactive=False)),
         None,
-        status,
+        [status, stop],
         cancels=[running],
-        api_visibility="private",
-        show_progress="hidden",
+        **quiet,
     )
     example.click(
         _example(service), None, [table, archive, outside, status], api_visibility="private"

@@ -44,10 +44,10 @@ def explanation_section(service: "Service") -> tuple[Callable[[Any], list[Any]],
         words = gr.HTML("", elem_id="why-words", apply_default_css=False)
         with gr.Row():
             heatmap = gr.Plot(
-                label="Heatmap on the photo", show_label=False, min_width=440, elem_id="why-heatmap"
+                label="Heatmap on the photo", show_label=False, min_width=280, elem_id="why-heatmap"
             )
             parts = gr.Plot(
-                label="What each part says", show_label=False, min_width=440, elem_id="why-parts"
+                label="What each part says", show_label=False, min_width=280, elem_id="why-parts"
             )
 
     def explain(checked: Any) -> list[Any]:

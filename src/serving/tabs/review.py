@@ -62,9 +62,9 @@ def review_tab(service: "Service", reviews: "ReviewStore") -> None:
     current = gr.State(0)
     exported = gr.State(None, delete_callback=lambda place: place and place.close())
     with gr.Row(equal_height=False):
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=6, min_width=300):
             status = gr.HTML("", elem_id="review-status", apply_default_css=False)
-        with gr.Column(scale=2, min_width=300):
+        with gr.Column(scale=6, min_width=300):
             who = gr.Textbox(
                 label="Your name (kept with each answer)", max_length=100, elem_id="review-who"
             )
@@ -75,17 +75,16 @@ def review_tab(service: "Service", reviews: "ReviewStore") -> None:
             answers = gr.HTML(
                 "", js_on_load=_KEYS, elem_id="review-answers", apply_default_css=False
             )
-            with gr.Row(equal_height=True):
+            with gr.Column(visible=False) as other:
                 category = gr.Dropdown(
                     [],
                     value=None,
                     allow_custom_value=True,
                     label="Another category",
-                    scale=3,
                     elem_id="review-category",
                 )
-                save = gr.Button("Save this category", scale=1, elem_id="review-save")
-            card = gr.HTML("", elem_id="review-verdict", apply_default_css=False)
+                save = gr.Button("Save this category", size="md", elem_id="review-save")
+    card = gr.HTML("", elem_id="review-verdict", apply_default_css=False)
     with gr.Accordion("What waits, the most useful first", open=False, elem_id="review-list"):
         queue = gr.HTML("", js_on_load=_CLICKS, elem_id="review-queue", apply_default_css=False)
     with gr.Row():
@@ -96,7 +95,7 @@ def review_tab(service: "Service", reviews: "ReviewStore") -> None:
             visible=False,
             elem_id="review-archive",
         )
-    parts = [current, status, listing, answers, card, queue, category]
+    parts = [current, status, listing, answers, card, queue, category, other]
 
     def shown(said: Said, item_id: int = 0) -> tuple[Any, ...]:
         waiting = reviews.pending(N_LISTED)
@@ -111,7 +110,8 @@ def review_tab(service: "Service", reviews: "ReviewStore") -> None:
             n_more=counts.n_pending - len(waiting),
         )
         line = render("review_status.html.j2", counts=counts, said=said.done, trouble=said.trouble)
-        return own, line, *item_html(item, undoable=counts.n_answered > 0), left, None
+        shows = item_html(item, undoable=counts.n_answered > 0)
+        return own, line, *shows, left, None, gr.Column(visible=item is not None)
 
     def show() -> tuple[Any, ...]:
         return shown(Said())
@@ -201,7 +201,7 @@ def answer(
 def item_html(item: ReviewItem | None, *, undoable: bool) -> tuple[str, str, str]:
     """Show an item: the listing, the answers to choose from, the verdict; or that all is done."""
     if item is None:
-        return "", render("review_done.html.j2", undoable=undoable), ""
+        return render("review_done.html.j2"), render("review_undo.html.j2") if undoable else "", ""
     words = {kind: name for kind, (name, _) in OTHER_ANSWERS.items()}
     photo = thumbnail_uri(item.listing.image, side_px=LARGE_PX)
     listing = render("review_item.html.j2", item=item, photo=photo, answers=words)

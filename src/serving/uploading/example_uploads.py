@@ -14,13 +14,25 @@ _STARTER_NAMES = {
     "Electronics > Laptops": "Computers",
 }
 """What the model inside the package calls the sample's categories, as far as it knows them."""
+_PLAIN_TITLES = {
+    "Kitchen > Mugs": "Ceramic coffee mug with a printed design, 330 ml",
+    "Kitchen > Bottles": "Stainless steel water bottle for the kitchen, 750 ml",
+    "Kitchen > Plates": "Ceramic dinner plates for the kitchen, set of 6",
+    "Home > Vases": "Handmade ceramic flower vase, showpiece",
+    "Home > Lamps": "Decorative table lamp, showpiece for the living room",
+    "Home > Clocks": "Round analog wall clock for the living room",
+    "Electronics > Laptops": "Laptop with a 15 inch display, 512 GB",
+}
+"""Titles as real shops write them: a model that learned from those hasn't seen the sample's."""
 _BAD_ROWS = (
     {"listing_id": "no-photo", "title": "A mug whose photo is missing", "image": "photos/gone.jpg"},
     {"listing_id": "nothing"},
 )
 
 
-def example_uploads(shop: Path, into: Path) -> tuple[Path, Path]:
+def example_uploads(
+    shop: Path, into: Path, class_names: Sequence[str], levels: int
+) -> tuple[Path, Path]:
     """Write a table of uploads, two of them bad rows, and a zip of their photos.
 
     Parameters
@@ -29,8 +41,14 @@ def example_uploads(shop: Path, into: Path) -> tuple[Path, Path]:
         A sample catalogue, as `write_sample` leaves it.
     into
         Folder to write to.
+    class_names, levels
+        The model's. One that wasn't trained on the sample gets plain titles and no descriptions:
+        the sample's are written to be awkward, and strange to a model of real shops.
     """
     rows = _read(shop / "uploads.csv")[:N_UPLOADS]
+    truth = {row["listing_id"]: row["category"] for row in _read(shop / "truth.csv")}
+    if not {category_prefix(name, levels) for name in truth.values()} & set(class_names):
+        rows = [_plain(row, truth[row["listing_id"]]) for row in rows]
     rows[5:5] = [dict.fromkeys(rows[0], "") | bad for bad in _BAD_ROWS]
     return _write(rows, into / "uploads.csv"), _zip(shop, _photos(rows), into / "photos.zip")
 
@@ -56,6 +74,11 @@ def example_labelled(
         _zip(shop, _photos(rows), into / "photos.zip"),
         _zip(shop, outside, into / "outside.zip"),
     )
+
+
+def _plain(row: dict[str, str], category: str) -> dict[str, str]:
+    title = row["title"] and _PLAIN_TITLES.get(category, row["title"])
+    return row | {"title": title, "description": ""}
 
 
 def _name_in(class_names: Sequence[str], category: str, levels: int) -> str | None:

@@ -14,12 +14,28 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_example_uploads_have_two_bad_rows(shop: Path, tmp_path: Path) -> None:
-    table, archive = example_uploads(shop, tmp_path)
+@pytest.mark.parametrize("names", [["Kitchen > Mugs"], ["Kitchen & Dining"]])
+def test_example_uploads_have_two_bad_rows(shop: Path, tmp_path: Path, names: list[str]) -> None:
+    table, archive = example_uploads(shop, tmp_path, names, 2)
     (tmp_path / "in").mkdir()
     catalog = read_upload(table, archive, tmp_path / "in").catalog
     assert catalog.n_rows == N_UPLOADS + 2
     assert [bad.row for bad in catalog.rejected] == [6, 7]
+
+
+def test_example_uploads_have_plain_titles_for_a_model_of_other_shops(
+    shop: Path, tmp_path: Path
+) -> None:
+    def texts(*names: str) -> list[tuple[str | None, str | None]]:
+        table, _ = example_uploads(shop, tmp_path, names, 2)
+        rows = read_catalog(table, image_root=shop).listings
+        return [(row.title, row.description) for row in rows]
+
+    own, plain = texts("Kitchen > Mugs"), texts("Kitchen & Dining")
+    assert [bool(title) for title, _ in own] == [bool(title) for title, _ in plain]
+    assert any(description for _, description in own)
+    assert not any(description for _, description in plain)
+    assert len(set(plain) - {(title, None) for title, _ in own}) >= 3
 
 
 def test_example_labelled_uses_the_samples_names_where_the_model_knows_them(

