@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Literal
 
 from rich.box import SIMPLE
 from rich.markup import escape
@@ -42,12 +43,12 @@ def result_table(comparison: Comparison) -> Table:
         title=f"{facts['n_test']:,} test listings of {facts['n_categories']} categories, "
         f"{facts['n_train']:,} learned from",
         box=SIMPLE,
-        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    shown = [name for name in HEADER if name not in {"side", "missing"}]
+    shown = [name for name in HEADER if name not in {"seeds", "side", "missing"}]
     for name in shown:
-        is_text = name in {"backbone", "arm"}
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold")
+        justify: Literal["left", "right"] = "left" if name in {"backbone", "arm"} else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "arm")
     for row in comparison.rows():
         said = dict(zip(HEADER, cells(row), strict=True))
         if row.top1 is None:
