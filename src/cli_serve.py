@@ -59,12 +59,12 @@ def serve(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Embed everything anew.")] = False,
 ) -> None:
     """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
-    from .cache import EmbeddingCache
     from .errors import ConfigError
     from .serving.rest.guard import LOOPBACK_NAMES
     from .serving.rest.limits import MEGABYTE, Limits
     from .serving.serve import serve as run
     from .serving.service import ServiceSettings
+    from .serving.serving_cache import ServingCache
     from .vision.encoder import PhotoLimits
 
     if api_key is not None and (not api_key.isascii() or len(api_key) < 16):
@@ -77,7 +77,7 @@ def serve(
             f"Warning: whoever reaches {host}:{port} may use this server. Set an --api-key.",
             err=True,
         )
-    cache = None if no_cache else EmbeddingCache()
+    cache = None if no_cache else ServingCache()
     photo_limits = PhotoLimits(max_pixels)
 
     def open_pipeline() -> "ListingPipeline":

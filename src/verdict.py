@@ -143,22 +143,22 @@ def explain(
     if best != likeliest:
         reasons.append(
             f"No trained category fits; by its name alone, {best.category} does "
-            f"({best.probability:.0%}). Such an answer always needs a look."
+            f"({percent(best.probability)}). Such an answer always needs a look."
         )
         return tuple(reasons)
     if strange is not None:
         reasons.append(
             f"If it belongs here after all, it is most likely {best.category} "
-            f"({best.probability:.1%})."
+            f"({percent(best.probability)})."
         )
         return tuple(reasons)
     if mismatch:
         reasons.append(MISMATCH)
     reasons.append(_cut_off(best.probability, rules, sure=sure, held_back=mismatch))
     if sure_of:
-        reasons.append(f"Sure of {sure_of.category} ({sure_of.probability:.1%}).")
+        reasons.append(f"Sure of {sure_of.category} ({percent(sure_of.probability)}).")
     differing = [
-        f"the {part} alone says {guess.category} ({guess.probability:.0%})"
+        f"the {part} alone says {guess.category} ({percent(guess.probability)})"
         for part, guess in views.items()
         if guess.category != best.category
     ]
@@ -177,15 +177,26 @@ def _cut_off(
     cut_off = rules[-1].threshold
     if not sure:
         return (
-            f"Its probability {probability:.1%} is below {cut_off:.1%}, the cut-off for "
+            f"Its probability {percent(probability)} is below {cut_off:.1%}, the cut-off for "
             "accepting without a look."
         )
     if held_back:
         return (
-            f"That is why it isn't accepted, although its probability {probability:.1%} "
+            f"That is why it isn't accepted, although its probability {percent(probability)} "
             f"reaches the cut-off of {cut_off:.1%}."
         )
     return (
-        f"Its probability {probability:.1%} reaches the cut-off of {cut_off:.1%}, above which "
+        f"Its probability {percent(probability)} reaches the cut-off of {cut_off:.1%}, above which "
         f"at least {rules[-1].target_precision * 100:g}% of answers are right."
     )
+
+
+def percent(probability: float) -> str:
+    """Write a probability; one that isn't quite 0 or 1 never looks as if it were.
+
+    >>> percent(0.9847), percent(0.0002), percent(0.99996)
+    ('98.5%', '<0.1%', '>99.9%')
+    """
+    if 0 < probability < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"

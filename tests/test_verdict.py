@@ -75,7 +75,7 @@ def test_explain_tells_which_modalities_say_otherwise() -> None:
     views = {"photo": RUGS, "title": CURTAINS, "description": RUGS}
     *_, last = explain(CURTAINS, CURTAINS, views, [rule(0.9)], sure=True)
     assert last == (
-        "The photo alone says Home > Rugs (60%); the description alone says Home > Rugs (60%)."
+        "The photo alone says Home > Rugs (60.0%); the description alone says Home > Rugs (60.0%)."
     )
     agreed = explain(CURTAINS, CURTAINS, {"title": CURTAINS}, [rule(0.9)], sure=True)
     assert len(agreed) == 1
@@ -103,5 +103,5 @@ def test_explain_does_not_weigh_the_probability_of_a_stranger(
 
 def test_explain_says_that_a_name_alone_is_never_accepted() -> None:
     *_, by_name = explain(CURTAINS, RUGS, {"photo": RUGS}, [rule(0.9)], sure=False)
-    assert "by its name alone, Home > Curtains does (91%)" in by_name
+    assert "by its name alone, Home > Curtains does (91.2%)" in by_name
     assert "always needs a look" in by_name

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..listings.listing import category_levels
 from ..retrieval.index.records import Record
-from ..verdict import MISMATCH, Guess, Verdict
+from ..verdict import MISMATCH, Guess, Verdict, percent
 
 UNUSUAL = 0.2
 """Below this p-value a listing that belongs is worth a word."""
@@ -137,17 +137,6 @@ def ordinariness(p_value: float | None) -> str:
     share = "fewer than 1%" if p_value < 0.01 else f"{p_value:.0%}"
     said = f"Of the catalogue's own listings, {share} look at least as unusual."
     return said if p_value < UNUSUAL else f"Nothing unusual. {said}"
-
-
-def percent(probability: float) -> str:
-    """Write a probability; one that isn't quite 0 or 1 never looks as if it were.
-
-    >>> percent(0.9847), percent(0.0002), percent(0.99996)
-    ('98.5%', '<0.1%', '>99.9%')
-    """
-    if 0 < probability < 0.0005:
-        return "<0.1%"
-    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
 
 
 @cache

@@ -42,7 +42,7 @@ def draw_examples(folder: Path) -> tuple[Example, ...]:
         Example("A mug", "Ceramic coffee mug with a printed design, 330 ml", mug),
         Example("A vase", "Handmade ceramic flower vase, showpiece", vase),
         _seen_before(folder),
-        Example("Photo and title differ", "Round analog wall clock for the living room", other_mug),
+        Example("Mismatched", "Round analog wall clock for the living room", other_mug),
         Example("Not sold here", "Family car, five doors, diesel", car),
         Example("A title alone", "Analog wrist watch for men, leather strap", None),
     )

@@ -51,13 +51,13 @@ def heatmap_figure(explanation: Explanation) -> go.Figure | None:
     figure = go.Figure(go.Image(source=_data_uri(photo), hoverinfo="skip"))
     title = explanation.no_heatmap
     if heatmap is not None:
-        title = f"Where the photo speaks for {_name(explanation.category)}"
+        title = f"Where the photo speaks for<br>{_name(explanation.category)}"
         figure.add_trace(_heat(heatmap))
         figure.update_layout(sliders=[_slider(trace=1)])
     # sized for half a column, or a phone: the photo fills its width, unless that is too high
     high = min(max(_PLOT_PX * height / width, 160), 360)
-    margin = {"t": 48, "b": 84, "l": 12, "r": 12}
-    figure.update_layout(**_layout(title, margin), height=round(high) + 48 + 84)
+    margin = {"t": 60, "b": 84, "l": 12, "r": 12}
+    figure.update_layout(**_layout(title, margin), height=round(high) + 60 + 84)
     hidden = {"visible": False, "fixedrange": True}
     figure.update_xaxes(**hidden, range=[-0.5, width - 0.5], constrain="domain")
     figure.update_yaxes(**hidden, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")
@@ -110,7 +110,6 @@ def probabilities_figure(explanation: Explanation) -> go.Figure:
                 "x": 0,
                 "y": row + 0.45,
                 "xanchor": "left",
-                "xshift": -4,
                 "showarrow": False,
             }
             for row, label in enumerate(_labels(names))

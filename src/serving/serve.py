@@ -1,10 +1,12 @@
 """The process: demo and REST on one port, the bundle watched, an orderly end."""
 
+import ctypes
 import gc
 import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bundle import MANIFEST
-from ..errors import ShelfsureError
+from ..errors import ConfigError, ShelfsureError
 from .demo_gate import DemoGate
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of malloc.h
 
 
 def serve(
@@ -60,9 +63,11 @@ def serve(
     Raises
     ------
     ShelfsureError
-        If the pipeline can't be loaded.
+        If the address can't be listened on, or the pipeline can't be loaded.
     """
     write_log_lines()
+    give_memory_back()
+    check_free(host, port)
     before = _stamp(bundle)
     local = host in LOOPBACK_NAMES and not public_hosts
     with Service(open_pipeline, settings=settings) as service:
@@ -104,6 +109,37 @@ def gated(site: "FastAPI") -> DemoGate:
 
     [page] = [route.app.get_blocks() for route in site.routes if hasattr(route, "app")]
     return DemoGate(site, frozenset(page.fns), Path(get_upload_folder()))
+
+
+def check_free(host: str, port: int) -> None:
+    """Find out before the model is loaded whether the address can be listened on.
+
+    Raises
+    ------
+    ConfigError
+        If it can't: another program has it, or it isn't one of this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise ConfigError(
+            f"The server must be able to listen on {host}, port {port}, but: {error.strerror}. "
+            "Choose another --port (0: any free one) or --host."
+        ) from error
+
+
+def give_memory_back() -> None:
+    """Have glibc return a large photo's memory as soon as it is free, instead of keeping it.
+
+    Else a server's size is that of the worst photos that all its threads have ever decoded at once.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library has no such setting
+        return
+    mallopt(_ARENA_MAX, 2)
+    mallopt(_MMAP_THRESHOLD, 8 << 20)
 
 
 def write_log_lines() -> None:

@@ -1,10 +1,11 @@
 """The demo's page: five tabs over one service."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from .cards import render
+from .cards import notice, render
 from .tabs.batch import batch_tab
 from .tabs.check import check_tab
 from .tabs.duplicates import duplicates_tab
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 64
 """Events of the page that may wait; beyond, Gradio tells people to come back."""
+LOADING = notice(
+    "Fill in what you like meanwhile. The first start takes up to a minute, because a catalogue to "
+    "compare with is drawn then; later ones take seconds.",
+    heading="The model is loading …",
+)
 DELETE_EVERY_S, DELETE_AFTER_S = 600, 3600
 """Uploads are deleted from the disk an hour after they came."""
 
@@ -49,6 +55,7 @@ def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
     )
     with page:
         gr.HTML(render("header.html.j2", name=NAME, logo=LOGO), apply_default_css=False)
+        loading = gr.HTML("", elem_id="loading", apply_default_css=False)
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Check a listing", id="check"):
                 check_tab(service, reviews)
@@ -61,10 +68,17 @@ def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
             with gr.Tab("Review queue", id="review"):
                 review_tab(service, reviews)
         footer = gr.HTML(footer_html(None), elem_id="footer", apply_default_css=False)
+
+        def load() -> Iterator[tuple[str, str]]:
+            if not service.ready:
+                yield LOADING, footer_html(None)
+            yield "", footer_html(service)
+
         page.load(
-            lambda: footer_html(service),
+            load,
             None,
-            footer,
+            [loading, footer],
+            concurrency_limit=None,  # nobody waits for the model because others do
             api_visibility="private",
             show_progress="hidden",
         )

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..listings.listing import Listing
-from ..verdict import Verdict
+from ..verdict import Verdict, percent
 from .batch import SUFFIXES, write_verdicts
-from .cards import percent
 from .jobs import BatchJob
 
-HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags")
+HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
 MAX_SHOWN = 1000
 MAX_CHARS = 300
 DECISION_NAMES = {
@@ -125,4 +124,5 @@ def _cells(row: int, verdict: Verdict, listing: Listing | None) -> list[str | in
         "" if verdict.probability is None else percent(verdict.probability),
         ((listing and listing.title) or "")[:MAX_CHARS],
         ", ".join(FLAG_NAMES[flag] for flag in flags(verdict)),
+        " ".join(verdict.reasons)[:MAX_CHARS],
     ]

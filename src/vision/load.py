@@ -4,6 +4,8 @@ Colour profiles are left out: the encoders were trained on plain decoded pixels 
 """
 
 import struct
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,11 @@ from . import formats
 
 DEFAULT_MAX_PIXELS = 100_000_000
 DEFAULT_MAX_BYTES = 100_000_000
+MAX_SCANS = 16
+"""Times that each of the pixels allowed may be written by a progressive JPEG; usual are ten."""
+LARGE_PIXELS = 16_000_000
+_LARGE = threading.Lock()
+"""One large photo is decoded at a time: each takes up to a gigabyte meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +136,14 @@ def decode_photo(
             image = formats.open_photo(kind, file)
             width, height = image.size
             _check_pixels(width, height, max_pixels)
+            if kind == "JPEG":
+                _check_scans(data, width * height, max_pixels)
             least = _least_size(width, height, min_side_px or 0, longer_side=longer_side)
             reduced = image.draft(None, least) if min_side_px else None
             _, _, right, bottom = reduced[1] if reduced else (0, 0, width, height)
-            _load_pixels(image, allow_truncated=allow_truncated)
-            return _upright(image, width, height, right, bottom)
+            with _LARGE if image.width * image.height > LARGE_PIXELS else nullcontext():
+                _load_pixels(image, allow_truncated=allow_truncated)
+                return _upright(image, width, height, right, bottom)
     except PhotoError as error:
         raise type(error)(f"{name}: {error}") from error
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -163,6 +173,15 @@ def _check_pixels(width: int, height: int, max_pixels: int) -> None:
         raise OversizedPhotoError(
             f"a photo may have at most {max_pixels:,} pixels, got {width} x {height} = "
             f"{width * height:,}. Shrink it, or raise --max-pixels."
+        )
+
+
+def _check_scans(data: bytes, n_pixels: int, max_pixels: int) -> None:
+    n_scans = data.count(b"\xff\xda")
+    if n_scans * n_pixels > MAX_SCANS * max_pixels:
+        raise OversizedPhotoError(
+            f"a progressive JPEG may have at most {MAX_SCANS * max_pixels // n_pixels:,} scans of "
+            f"{n_pixels:,} pixels, got {n_scans:,}. Save it anew."
         )
 
 

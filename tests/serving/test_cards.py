@@ -123,8 +123,8 @@ def test_decisions_and_routes_have_words_for_every_value() -> None:
 def test_verdict_card_says_category_probability_and_views() -> None:
     words = Reader(verdict_card(verdict())).words
     assert "87.5% probability, judged by photo and text together" in words
-    assert re.search(r"Photo Home > Lamps ✓ agrees \d+%", words)
-    assert re.search(r"Title Toys ≠ differs 60%", words)
+    assert re.search(r"Photo Home > Lamps ✓ agrees [\d.]+%", words)
+    assert re.search(r"Title Toys ≠ differs 60.0%", words)
     assert "43% look at least as unusual" in words
 
 

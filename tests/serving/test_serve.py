@@ -3,6 +3,7 @@
 import json
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,8 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
+from shelfsure.errors import ConfigError
 from shelfsure.serving.rest.guard import Guard, host_name
 from shelfsure.serving.rest.problems import ProblemError
+from shelfsure.serving.serve import check_free
 
 PROCESS = """
 import sys, time
@@ -189,6 +192,16 @@ def test_serve_ends_with_the_reason_if_the_bundle_cannot_be_loaded(bundle: Path)
     assert ended.returncode == 1
     assert "Error: the bundle is broken" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_check_free_says_which_port_is_taken_before_anything_is_loaded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"listen on 127.0.0.1, port {port}, but: Address"):
+            check_free("127.0.0.1", port)
+    check_free("127.0.0.1", port)
+    with pytest.raises(ConfigError, match=r"listen on 203\.0\.113\.1"):
+        check_free("203.0.113.1", 0)
 
 
 def check(headers: dict[bytes, bytes], method: str = "POST", path: str = "/v1/verdict") -> str:

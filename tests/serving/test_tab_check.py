@@ -219,7 +219,7 @@ def test_page_finds_what_was_seen_before(page: Any, demo_url: str, screenshot: A
 
 def test_page_warns_when_photo_and_title_are_at_odds(page: Any, demo_url: str) -> None:
     page.goto(demo_url)
-    page.get_by_role("button", name="Photo and title differ").click()
+    page.get_by_role("button", name="Mismatched").click()
     page.locator("#check-verdict .sf-alert", has_text="don't match").wait_for()
 
 

@@ -244,12 +244,7 @@ def test_duplicates_fit_a_phone(
 
     phone = new_page(width=390, height=844, dark=True)
     phone.goto(demo_url)
-    tab = phone.get_by_role("tab", name="Duplicates")
-    phone.locator("#tabs").wait_for()
-    if not tab.is_visible():
-        phone.locator(".overflow-menu > button").click()
-        tab = phone.locator(".overflow-dropdown button", has_text="Duplicates")
-    tab.click()
+    phone.get_by_role("tab", name="Duplicates").click()
     upload(phone, twice)
     phone.get_by_role("button", name="Find duplicates").click()
     expect(phone.locator("#duplicates-cases article").first).to_be_visible(timeout=120_000)

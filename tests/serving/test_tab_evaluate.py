@@ -11,12 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 
 def opened(page: Any, url: str) -> Any:
     page.goto(url)
-    page.locator("#tabs").wait_for()
-    if page.viewport_size["width"] < 600:  # there the last tabs are in a menu
-        page.locator(".overflow-menu > button").click()
-        page.locator(".overflow-dropdown button", has_text="Evaluate").click()
-    else:
-        page.get_by_role("tab", name="Evaluate").click()
+    page.get_by_role("tab", name="Evaluate").click()
     return page
 
 

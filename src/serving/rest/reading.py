@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 
 from ...listings.listing import Listing
 from .limits import Limits
-from .problems import ProblemError, invalid
+from .problems import ProblemError, busy, invalid
 from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, ListingIn
 
 JSON, FORM = "application/json", "multipart/form-data"
@@ -90,6 +90,8 @@ async def _read_form(request: Request) -> dict[str, Any]:
         form = await request.form(
             max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
         )
+    except OSError as error:  # photos above a megabyte pass through the disk
+        raise busy("There is no room for uploads now. Ask again later.", 60) from error
     except ValueError as error:  # python_multipart's own errors
         raise ProblemError("malformed", f"The form can't be read: {error}.") from error
     fields: dict[str, Any] = {}

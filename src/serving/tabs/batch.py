@@ -118,7 +118,7 @@ def batch_tab(service: "Service", reviews: "ReviewStore", *, local: bool) -> Non
         verdicts = gr.Dataframe(
             headers=list(HEADERS),
             datatype=["number"] + ["str"] * (len(HEADERS) - 1),
-            column_widths=["60px", "100px", "210px", "220px", "110px", "280px", "192px"],
+            column_widths=["56px", "90px", "196px", "184px", "116px", "200px", "130px", "420px"],
             label="Verdicts: select a row to see its photo and reasons",
             interactive=False,
             elem_id="batch-verdicts",
@@ -133,7 +133,7 @@ def batch_tab(service: "Service", reviews: "ReviewStore", *, local: bool) -> Non
         duplicates: bool,
         queueing: bool,
         decisions: list[str],
-        category: str,
+        category: str | None,  # None while its field has never been shown
         flagged: list[str],
         old: Session | None,
     ) -> Iterator[dict[Any, Any]]:
@@ -148,7 +148,7 @@ def batch_tab(service: "Service", reviews: "ReviewStore", *, local: bool) -> Non
             place.close()
             yield cleared | {status: notice(explained(error), kind="error")}
             return
-        session = Session(place, job, Filter(decisions, category, flagged))
+        session = Session(place, job, Filter(decisions, category or "", flagged))
         begun = {
             state: session,
             stop: gr.Button(interactive=True),

@@ -34,6 +34,7 @@ _START = notice(
     "Add a photo, a title, or both, and press “Check this listing”; or try an example.",
     heading="The verdict appears here",
 )
+_LOADING = notice("The verdict follows as soon as it is there.", heading="The model is loading …")
 _QUEUED = "It is in the review queue now, so that somebody has a look."
 _FLAG = "Looks wrong? Flag for review"
 _TO_VERDICT = """() => {
@@ -100,7 +101,8 @@ def check_tab(service: "Service", reviews: "ReviewStore") -> None:
             explain, explained = explanation_section(service)
 
     def check(photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
-        yield None, gr.skip(), "", gr.Button(visible=False)  # what was there is out of date
+        waiting = gr.skip() if service.ready else _LOADING
+        yield None, waiting, "", gr.Button(visible=False)  # what was there is out of date
         answer = judge(service, reviews, listing_of(photo, title, description))
         may_flag = answer.checked is not None and not answer.queued
         flag = gr.Button(_FLAG, visible=may_flag, interactive=True)

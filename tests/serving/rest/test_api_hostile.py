@@ -138,3 +138,45 @@ def test_bodies_are_let_go_after_the_answer(client: TestClient) -> None:
         assert client.post("/v1/verdict", json=body).status_code == status
     assert client.post("/v1/verdict", content=b"x" * 33_000_000).status_code == 413
     assert held[0].held_bytes == 0
+
+
+@pytest.mark.parametrize("unit", ["[],", "{},", '"a",', "1,", '{"a":1},'])
+def test_json_of_many_values_is_refused_before_it_is_read(client: TestClient, unit: str) -> None:
+    body = '{"listings":[' + unit * 1_500_000 + "0]}"
+    for path in ("/v1/verdict", "/v1/verdicts"):
+        answer = client.post(path, content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 413
+        assert len(answer.content) < 1_000
+
+
+def test_item_of_many_fields_gets_one_fault(client: TestClient) -> None:
+    many = {f"field{n}": n for n in range(5_000)}
+    answer = client.post("/v1/verdicts", json={"listings": [many, {"title": "lamp"}]})
+    first, second = answer.json()["results"]
+    assert "at most 8 fields" in first["error"]["detail"]
+    assert second["verdict"]["category"] == "Home > Lamps"
+    assert len(answer.content) < 5_000
+    assert client.post("/v1/verdict", json=many).status_code == 422
+
+
+def test_longest_listing_of_commas_is_read(client: TestClient) -> None:
+    item = {"title": "," * 2_000, "description": "[" * 20_000, "listing_id": "{" * 200}
+    answer = client.post("/v1/verdicts", json={"listings": [item] * 64})
+    assert answer.status_code == 200
+    assert [r["error"] for r in answer.json()["results"]] == [None] * 64
+
+
+def test_form_on_a_full_disk_is_told_to_come_back(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("starlette.requests.Request._get_form", full)
+    answer = client.post("/v1/verdict", files={"photo": ("a.png", image_bytes("PNG"))})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+
+
+def test_path_with_a_slash_too_many_is_not_redirected(client: TestClient) -> None:
+    answer = client.post("/v1/verdict/", json={"title": "lamp"}, follow_redirects=False)
+    assert answer.status_code == 404
