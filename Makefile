@@ -28,6 +28,7 @@ demo: $(READY)  ## draw a catalogue, train on it, compare fusion with photo and 
 picture: demo  ## redraw the README's pictures
 	cp demo/sample.png docs/sample.png
 	cp demo/report/comparison.png docs/comparison.png
+	$(BIN)/python benchmarks/screenshot.py
 
 test: $(READY)
 	$(BIN)/pytest

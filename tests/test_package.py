@@ -67,7 +67,7 @@ def rooms() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in SRC.rglob("*.py"):
         room = path.relative_to(SRC).parts[0].removesuffix(".py")
-        if room != "__init__":
+        if room not in {"__init__", "__main__"}:
             found.setdefault(room, set()).update(imported_rooms(path) - {room})
     assert {"vision", "text", "fusion", "pipeline", "cli"} <= found.keys()
     return found

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 from ..atomic import atomic_path
@@ -23,12 +24,13 @@ def write_onnx(graph: Graph, path: Path) -> None:
     import torch
     from torch.onnx import errors
 
-    device = next(graph.module.parameters()).device
+    module = deepcopy(graph.module)  # tracing swaps its weights, while others may be using it
+    device = next(module.parameters()).device
     example = tuple(tensor.to(device) for tensor in graph.inputs.values())
     with atomic_path(path) as partial, _exporting():
         try:
             torch.onnx.export(
-                graph.module,
+                module,
                 example,
                 str(partial),
                 dynamo=True,

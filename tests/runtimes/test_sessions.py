@@ -41,6 +41,18 @@ def test_write_onnx_writes_one_file(converted: Path) -> None:
     assert [path.name for path in converted.parent.iterdir()] == ["small.onnx"]
 
 
+def test_write_onnx_leaves_the_encoder_in_use_alone(
+    small_encoder: PhotoEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, export = small_encoder.graph(), Mock()
+    monkeypatch.setattr("torch.onnx.export", export)
+    write_onnx(graph, tmp_path / "small.onnx")
+    traced = export.call_args.args[0]
+    own = {tensor.data_ptr() for tensor in graph.module.parameters()}
+    assert own
+    assert own.isdisjoint(tensor.data_ptr() for tensor in traced.parameters())
+
+
 def test_run_gives_pytorchs_embeddings(
     session: Session, small_encoder: PhotoEncoder, small_squares: list[np.ndarray]
 ) -> None:

@@ -62,7 +62,9 @@ def served(pipeline: ListingPipeline, folder: Path, *, local: bool) -> Iterator[
         with gr.Blocks(analytics_enabled=False) as blocks:
             batch_tab(service, ReviewStore(folder), local=local)
         app = gr.mount_gradio_app(FastAPI(), blocks.queue(), "/", **appearance())
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none")
+        # pages keep a stream open, for which it would wait
+        options = {"log_level": "critical", "ws": "none", "timeout_graceful_shutdown": 1}
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, **options)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

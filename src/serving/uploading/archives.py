@@ -1,6 +1,7 @@
 """A zip of photos from somebody unknown, unpacked so that nothing lands where it shouldn't."""
 
 import re
+import shutil
 import stat
 import struct
 import unicodedata
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from ...errors import CatalogError
 
 _BLOCK = 1 << 20
+_SPARE_BYTES = 200_000_000
 _ALWAYS_ALLOWED_BYTES = 10_000_000
 _DIRECTORY_BYTES_PER_FILE = 512
 _LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -70,6 +72,12 @@ def unpack_photos(archive: Path, into: Path, limits: ArchiveLimits | None = None
         _check_directory_size(archive, limits)
         with zipfile.ZipFile(archive) as opened:
             members = _members(opened, name, limits)
+            n_bytes = sum(member.file_size for member in members.values())
+            if shutil.disk_usage(into).free < n_bytes + _SPARE_BYTES:
+                raise CatalogError(
+                    f"{name}: its {n_bytes:,} bytes, unpacked, must fit on the server's disk, but "
+                    "there is no room for them now. Upload fewer photos, or try again later."
+                )
             left = limits.max_total_bytes
             for place, member in members.items():
                 left -= _write(opened, member, into / place, min(left, limits.max_file_bytes))

@@ -91,7 +91,7 @@ def test_verdict_of_nothing_is_rejected_with_the_reason(client: TestClient) -> N
         (b"{", {}, 400, "malformed", "must be JSON"),
         (b'{"title": NaN}', {}, 400, "malformed", "must be JSON"),
         (b'{"title": "\\ud800"}', {}, 400, "malformed", "hex escape"),
-        (b"[" * 100_000, {}, 400, "malformed", "recursion"),
+        (b"[" * 10_000, {}, 400, "malformed", "recursion"),
         ("{}".encode("utf-16"), {}, 400, "malformed", "must be JSON"),
         (b'{"title": 1' + b"0" * 5000 + b"}", {}, 400, "malformed", "number out of range"),
         (b"[]", {}, 422, "invalid", "valid dictionary"),

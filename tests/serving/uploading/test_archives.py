@@ -2,6 +2,7 @@ import stat
 import struct
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -179,3 +180,16 @@ def test_unpack_photos_refuses_damage(tmp_path: Path, inside: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(CatalogError, match="must be a whole zip file"):
         unpack_photos(path, inside)
+
+
+def test_unpack_photos_leaves_room_on_the_disk(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = zipped(tmp_path / "photos.zip", {"a.jpg": b"a" * 1_000})
+    free = SimpleNamespace(free=200_000_999)
+    monkeypatch.setattr("shelfsure.serving.uploading.archives.shutil.disk_usage", lambda _: free)
+    with pytest.raises(CatalogError, match="its 1,000 bytes, unpacked"):
+        unpack_photos(archive, inside)
+    assert not list(inside.iterdir())
+    free.free += 1
+    assert unpack_photos(archive, inside) == ["a.jpg"]
