@@ -45,8 +45,8 @@ def finetune(
     Use it with: shelfsure train CATALOGUE --image-encoder OUT
     """
     from .finetuning.config import load_finetune_config
+    from .finetuning.fitting import Machine
     from .finetuning.report import result_table
-    from .finetuning.run import Machine
     from .finetuning.run import finetune as run
     from .listings.photos import photos_in
     from .tracking import log_run

@@ -97,3 +97,11 @@ def train_layers(model: "nn.Module", trained_fraction: float) -> None:
     first = round((1 - trained_fraction) * top)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(numbers.get(name, top) >= min(first, top))
+
+
+def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Give the mean and deviation of pixels, from 0 to 1, that a backbone expects."""
+    from timm.data import resolve_model_data_config
+
+    data = resolve_model_data_config(build_backbone(name, 2).model)
+    return tuple(map(float, data["mean"])), tuple(map(float, data["std"]))

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .features import Runs, judge_features, pooled_features
+from .preparing import Prepared, frozen_features
+from .state import RunState
+from .taxonomy import OUTSIDE
+
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     State = Mapping[str, torch.Tensor]
 Measured = list[dict[str, float]]
+MAX_JUDGED = 20_000
+"""Training photos that a head is fitted on when weights are compared."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +53,35 @@ def choose_share(shares: Sequence[float], measure: Callable[[float], Measured]) 
     measured = {share: measure(share) for share in sorted({0.0, *shares})}
     loss = {share: np.mean([level["log_loss"] for level in measured[share]]) for share in shares}
     return Blend(min(shares, key=loss.__getitem__), measured)
+
+
+def blend_model(
+    model: "nn.Module",
+    before: "State",
+    after: "State",
+    prepared: Prepared,
+    shares: Sequence[float],
+    state: RunState,
+    runs: Runs,
+) -> Blend:
+    """Give a model the weights between before and after that do best on held-out photos."""
+    outside = [leaf == OUTSIDE for leaf in prepared.taxonomy.leaves]
+    inside = prepared.training[~np.array(outside)[prepared.labels[prepared.training]]]
+    rows = np.concatenate([inside[:MAX_JUDGED], prepared.held_out])
+    training, held_out = np.split(np.arange(len(rows)), [len(rows) - len(prepared.held_out)])
+    labels = prepared.labels[rows]
+    levels = [group[labels] for group in prepared.taxonomy.groups]
+
+    def measure(share: float) -> Measured:
+        found = frozen_features(state)
+        if share == 0.0 and found is not None:
+            usable = np.flatnonzero(prepared.labels >= 0)
+            features = found[np.searchsorted(usable, rows)]
+        else:
+            model.load_state_dict(blend(before, after, share))
+            features = pooled_features(model, prepared.squares, rows, runs)
+        return judge_features(features, training, held_out, levels)
+
+    chosen = choose_share(shares, measure)
+    model.cpu().load_state_dict(blend(before, after, chosen.share))
+    return chosen

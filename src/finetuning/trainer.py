@@ -64,6 +64,7 @@ def make_trainer(
     config: FinetuneConfig,
     plan: Plan,
     state: Path,
+    history: "History",
     *,
     device: str,
     precision: Precision,
@@ -91,7 +92,7 @@ def make_trainer(
         strategy=strategy,
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
         plugins=[AtomicCheckpoints()],
-        callbacks=callbacks(config, plan, state, progress=progress),
+        callbacks=[history, *callbacks(config, plan, state, progress=progress)],
         max_epochs=plan.n_rounds,
         check_val_every_n_epoch=max(1, plan.epoch_steps // plan.round_steps),
         reload_dataloaders_every_n_epochs=1,
@@ -133,7 +134,7 @@ class History(Callback):  # type: ignore[misc]
 
 def callbacks(config: FinetuneConfig, plan: Plan, state: Path, *, progress: bool) -> list[Callback]:
     """Averaged weights, early stopping, and two checkpoints: the best, and the last to resume."""
-    chosen: list[Callback] = [History()]
+    chosen: list[Callback] = []
     if config.ema_epochs:
         steps = max(1.0, config.ema_epochs * plan.epoch_steps)
         chosen.append(EMAWeightAveraging(decay=1 - 1 / (1 + steps)))

@@ -17,7 +17,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 from shelfsure.errors import ConfigError
 from shelfsure.finetuning.config import FinetuneConfig
-from shelfsure.finetuning.run import FinetuneResult, Machine, finetune
+from shelfsure.finetuning.fitting import Machine
+from shelfsure.finetuning.run import FinetuneResult, finetune
 from shelfsure.finetuning.state import RunState
 from shelfsure.listings.catalog import Catalog
 from shelfsure.listings.listing import Listing
@@ -62,7 +63,8 @@ def script(folder: Path, catalog: Catalog, config: FinetuneConfig, **given: Any)
 import json, sys
 from pathlib import Path
 from shelfsure.finetuning.config import FinetuneConfig
-from shelfsure.finetuning.run import Machine, finetune
+from shelfsure.finetuning.fitting import Machine
+from shelfsure.finetuning.run import finetune
 from shelfsure.listings.catalog import Catalog
 from shelfsure.listings.listing import Listing
 here = Path(__file__).parent

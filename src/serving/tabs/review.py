@@ -134,7 +134,7 @@ def review_tab(service: "Service", reviews: "ReviewStore") -> None:
             reviews.export(place.path / "reviewed")
         except ShelfsureError as error:
             place.close()
-            gr.Warning(str(error))
+            gr.Warning(_said(error, reviews))
             return None, gr.File(visible=False)
         made = shutil.make_archive(str(place.path / "reviewed"), "zip", place.path, "reviewed")
         return place, gr.File(made, visible=True)
@@ -194,7 +194,7 @@ def answer(
             reviews.answer(item_id, cast(Kind, kind), who)
             return Said("Skipped." if kind == "skip" else "Saved."), 0
     except (ShelfsureError, TypeError, ValueError, OverflowError) as error:
-        return Said(trouble=str(error)), current
+        return Said(trouble=_said(error, reviews)), current
     return Said(), current
 
 
@@ -208,3 +208,8 @@ def item_html(item: ReviewItem | None, *, undoable: bool) -> tuple[str, str, str
     others = [(kind, name, key) for kind, (name, key) in OTHER_ANSWERS.items()]
     answers = render("review_answers.html.j2", item=item, others=others)
     return listing, answers, verdict_card(item.verdict)
+
+
+def _said(error: Exception, reviews: "ReviewStore") -> str:
+    """Leave out where the store lies: whoever looks at the page may be anywhere."""
+    return str(error).replace(str(reviews.path), reviews.path.name)

@@ -1,0 +1,151 @@
+"""From prepared photos to trained weights."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays import Ints
+from .backbones import Backbone
+from .config import FinetuneConfig
+from .features import Runs
+from .plan import Plan, draw_weights
+from .preparing import Prepared
+from .squares import Part
+from .state import BEST, RunState
+
+EPOCHS = "epochs"
+MAX_WORKERS = 12
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run may use.
+
+    Parameters
+    ----------
+    devices, nodes
+        Processes on each machine, and machines.
+    max_minutes
+        As many epochs are planned as fit into this, up to the configured number.
+    """
+
+    device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    max_minutes: float | None = None
+    progress: bool = False
+
+
+def decide_epochs(
+    prepared: Prepared,
+    backbone: Backbone,
+    config: FinetuneConfig,
+    state: RunState,
+    runs: Runs,
+    seconds: float | None,
+    *,
+    first: bool,
+) -> float:
+    """Decide once how long to train; a resumed run and other processes learn of it."""
+    from .budget import epochs_within, time_stages
+    from .data import Photos
+
+    decided = state.recall(EPOCHS, wait=not first)
+    if decided is not None:
+        return float(decided)
+    epochs = config.epochs
+    if seconds is not None:
+        rows = prepared.training
+        photos = Photos(Part(prepared.squares, rows), prepared.labels[rows])
+        stage_s, look_s = time_stages(backbone.model, photos, config, runs)
+        fitting = epochs_within(
+            seconds,
+            config.stages,
+            stage_s,
+            look_s,
+            n_training=len(rows),
+            n_held_out=len(prepared.held_out),
+            n_looks=len(config.blend),
+        )
+        epochs = min(epochs, fitting)
+    state.remember(EPOCHS, epochs)
+    return epochs
+
+
+def make_plan(prepared: Prepared, config: FinetuneConfig, epochs: float) -> Plan:
+    """Divide the epochs into steps, and these into rounds of one length."""
+    labels = prepared.labels[prepared.training]
+    round_steps = min(max(1, len(labels) // config.batch_size), config.checkpoint_steps)
+    n_steps = epochs * len(labels) / config.batch_size
+    return Plan(
+        weights=draw_weights(labels, config.oversample),
+        batch_size=config.batch_size,
+        n_steps=max(1, round(n_steps / round_steps)) * round_steps,
+        round_steps=round_steps,
+        stages=config.stages,
+        seed=config.seed,
+    )
+
+
+def fit(
+    backbone: Backbone,
+    prepared: Prepared,
+    plan: Plan,
+    config: FinetuneConfig,
+    state: RunState,
+    runs: Runs,
+    machine: Machine,
+) -> list[dict[str, float]]:
+    """Train, and give the backbone its best weights.
+
+    Returns
+    -------
+    list of dict
+        ``step``, ``loss`` and, where photos were validated, ``macro_f1`` of each round.
+    """
+    import torch
+
+    from .data import PhotoData, Photos
+    from .module import Finetuning
+    from .trainer import History, known_warnings, make_trainer
+
+    def part(rows: Ints) -> Photos:
+        return Photos(Part(prepared.squares, rows), prepared.labels[rows])
+
+    history = History()
+    trainer: Any = make_trainer(
+        config,
+        plan,
+        state.folder,
+        history,
+        device=runs.device,
+        precision=runs.precision,
+        devices=machine.devices,
+        nodes=machine.nodes,
+        progress=machine.progress,
+    )
+    module = Finetuning(
+        backbone, prepared.taxonomy, prepared.counts, config, plan, mean=runs.mean, std=runs.std
+    )
+    workers = _n_workers(config, machine)
+    data = PhotoData(part(prepared.training), part(prepared.held_out), config, plan, workers)
+    module.train()  # Lightning takes a network as it finds it
+    with known_warnings():
+        trainer.fit(
+            module.to(memory_format=torch.channels_last),
+            datamodule=data,
+            ckpt_path=state.checkpoint,
+            weights_only=True,
+        )
+    best = state.folder / BEST
+    if best.is_file() and trainer.is_global_zero:
+        kept = torch.load(best, map_location="cpu", weights_only=True)
+        module.cpu().load_state_dict(kept["state_dict"])
+    return history.points
+
+
+def _n_workers(config: FinetuneConfig, machine: Machine) -> int:
+    if config.workers is not None:
+        return config.workers
+    cores = os.cpu_count() or 1
+    return min(MAX_WORKERS, max(1, cores // machine.devices - 1))
