@@ -161,7 +161,7 @@ def _origin(data: Path | None, parent: str) -> dict[str, str]:
     """Say where a run comes from, under the names that MLflow's pages know."""
     tags = {
         "mlflow.source.name": "shelfsure",
-        "mlflow.source.git.commit": _commit(),
+        "mlflow.source.git.commit": git_commit(),
         "mlflow.parentRunId": parent,
         "shelfsure_version": version("shelfsure"),
         "python_version": platform.python_version(),
@@ -170,7 +170,7 @@ def _origin(data: Path | None, parent: str) -> dict[str, str]:
     return {key: value for key, value in tags.items() if value}
 
 
-def _commit() -> str:
+def git_commit() -> str:
     """Name the commit of the folder that the run was started in; empty outside of a repository."""
     try:
         done = subprocess.run(

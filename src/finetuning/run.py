@@ -10,7 +10,7 @@ from ..device import pick_device, pick_precision
 from ..errors import ConfigError
 from ..listings.catalog import Catalog
 from ..listings.listing import Listing
-from ..tracking import _commit
+from ..tracking import git_commit
 from ..vision.encoder import PhotoLimits
 from .backbones import normalisation
 from .blending import blend_model
@@ -141,7 +141,7 @@ def finetune(
         "device": device,
         "config": config.model_dump(mode="json"),
         "seed": config.seed,
-        "git_commit": _commit(),
+        "git_commit": git_commit(),
     }
     export_encoder(out, model, facts, prepared.catalog, mean=mean, std=std)
     state.remove()
