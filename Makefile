@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WORKERS ?= 2
 
 .PHONY: setup app demo test lint check pins picture clean
 
@@ -30,8 +31,8 @@ picture: demo  ## redraw the README's pictures
 	cp demo/report/comparison.png docs/comparison.png
 	$(BIN)/python benchmarks/screenshot.py
 
-test: $(READY)
-	$(BIN)/pytest
+test: $(READY)  ## each file in one of WORKERS processes
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,10 +1,11 @@
 """How fast does fine-tuning go, how far is that from what the device can do, where is the time?
 
 python benchmarks/finetune.py [--backbone random:tf_efficientnetv2_s] [--side 300] [--batch 128]
-    [--device auto] [--trained 1.0] [--steps 10]
+    [--device auto] [--trained 1.0] [--steps 10] [--plain]
 
 Drawn photos, weights as drawn too: only time is measured. The ceiling is the best rate of a large
 matrix product in the same number format. Reading photos isn't counted: decoded ones are kept.
+--plain leaves out what a run does for CPUs: keeping memory, and depthwise convolutions in float32.
 """
 
 import argparse
@@ -16,9 +17,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from shelfsure.device import autocast, pick_device, pick_precision
-from shelfsure.finetuning.backbones import build_backbone, train_layers
+from shelfsure.finetuning.backbones import build_backbone, depthwise_in_float32, train_layers
 from shelfsure.finetuning.config import FinetuneConfig
 from shelfsure.finetuning.data import Photos, TrainingPhotos
+from shelfsure.finetuning.kept_memory import keep_memory
 from shelfsure.finetuning.plan import Draw
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -55,11 +57,15 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--trained", type=float, default=1.0, help="fraction of the layers")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--plain", action="store_true", help="without the help for CPUs")
     options = parser.parse_args()
     device = pick_device(options.device)
     precision = pick_precision("auto", device)
     model = build_backbone(options.backbone, 150).model
     model.to(device).to(memory_format=torch.channels_last).train()
+    if device == "cpu" and not options.plain:
+        keep_memory()
+        depthwise_in_float32(model)
     for part in model.modules():
         if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
             part.eval()

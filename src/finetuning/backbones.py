@@ -1,6 +1,7 @@
 """Networks by name, and how their layers are ordered."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
@@ -97,6 +98,33 @@ def train_layers(model: "nn.Module", trained_fraction: float) -> None:
     first = round((1 - trained_fraction) * top)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(numbers.get(name, top) >= min(first, top))
+
+
+def depthwise_in_float32(model: "nn.Module") -> None:
+    """Leave depthwise convolutions out of mixed precision, for CPUs.
+
+    PyTorch's backward of them takes four times as long in bfloat16 there as in float32, and they
+    hold few of the multiplications.
+    """
+    from torch import nn
+
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d) and 1 < part.groups == part.in_channels:
+            kind: Any = type(part)
+            part.__class__ = _in_float32(kind)
+
+
+@lru_cache
+def _in_float32(kind: Any) -> Any:
+    import torch
+
+    class InFloat32(kind):  # type: ignore[misc]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(x.device.type, enabled=False):
+                answer: torch.Tensor = super().forward(x.float())
+            return answer
+
+    return InFloat32
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

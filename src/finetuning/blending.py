@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .features import Runs, judge_features, pooled_features
-from .preparing import Prepared, frozen_features
+from .preparing import Prepared, frozen_rows
 from .state import RunState
 from .taxonomy import OUTSIDE
 
@@ -73,11 +73,8 @@ def blend_model(
     levels = [group[labels] for group in prepared.taxonomy.groups]
 
     def measure(share: float) -> Measured:
-        found = frozen_features(state)
-        if share == 0.0 and found is not None:
-            usable = np.flatnonzero(prepared.labels >= 0)
-            features = found[np.searchsorted(usable, rows)]
-        else:
+        features = frozen_rows(prepared, rows, state) if share == 0.0 else None
+        if features is None:
             model.load_state_dict(blend(before, after, share))
             features = pooled_features(model, prepared.squares, rows, runs)
         return judge_features(features, training, held_out, levels)

@@ -95,6 +95,11 @@ class FinetuneConfig(_Section):
         ``logit_adjusted`` (Menon et al. 2021), ``weighted`` (by 1 / sqrt(count)), or ``none``.
     oversample
         0 shows every photo equally often, 1 every category.
+    titles
+        Weight of the loss by which photos learn to resemble each other as their titles do, beside
+        that of the categories; 0: titles aren't looked at. See `titles.TitleTeacher`.
+    text_encoder
+        What compares titles; see `text.encoder.SentenceEncoder.load`.
     ema_epochs
         The weights that are kept are an average over about so many epochs; 0: none.
     patience
@@ -134,9 +139,11 @@ class FinetuneConfig(_Section):
     batch_norm: Literal["auto", "frozen", "batch"] = "auto"
     imbalance: Literal["logit_adjusted", "weighted", "none"] = "logit_adjusted"
     oversample: Fraction = 0.0
+    titles: Annotated[float, Field(ge=0.0)] = 1.0
+    text_encoder: str = "starter"
     ema_epochs: Annotated[float, Field(ge=0.0)] = 1.0
     patience: Annotated[int, Field(ge=0)] = 6
-    blend: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.5, 0.75, 1.0)
+    blend: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.25, 0.5, 0.75, 1.0)
     checkpoint_steps: Annotated[int, Field(ge=1)] = 200
     cache_gb: Annotated[float, Field(ge=0.0)] = 50.0
     workers: Annotated[int, Field(ge=0)] | None = None
@@ -159,11 +166,12 @@ PROFILES = {
     "starter": FinetuneConfig(
         backbone="starter",
         batch_size=32,
+        learning_rate=5e-4,
         epochs=12,
         stages=(
-            Stage(share=0.4, trained_fraction=0.4, side_px=192, strength=0.3),
-            Stage(share=0.4, trained_fraction=0.6, side_px=224, strength=0.6),
-            Stage(share=0.2, trained_fraction=0.6, side_px=288, strength=0.9),
+            Stage(share=0.4, trained_fraction=0.4, side_px=224, strength=0.3),
+            Stage(share=0.4, trained_fraction=0.6, side_px=288, strength=0.6),
+            Stage(share=0.2, trained_fraction=0.6, side_px=352, strength=0.9),
         ),
     ),
 }

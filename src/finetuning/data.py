@@ -1,14 +1,14 @@
 """Photos for Lightning: each draw's chance comes from its own number, not from who draws it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..arrays import Ints
+from ..arrays import Floats, Ints
 from .augment import augment, mix
 from .config import FinetuneConfig
 from .loss import Labels
@@ -18,7 +18,15 @@ from .squares import Squares
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Sample = tuple[torch.Tensor, int, int, float]
+
+class Sample(NamedTuple):
+    """One augmented photo, and what it shows; `title` is zeros where there is none, or two mix."""
+
+    photo: torch.Tensor
+    first: int
+    second: int
+    share: float
+    title: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,17 @@ class Photos:
         As many as `labels`.
     labels
         Shape ``(n,)``.
+    titles
+        Shape ``(n, d)``; None if nothing is learned from titles.
     """
 
     squares: Squares
     labels: Ints
+    titles: Floats | None = None
 
 
 class TrainingPhotos(Dataset[Sample]):
-    """Augmented photos by draw: ``(photo, first leaf, second leaf, share of the first)``."""
+    """Augmented photos by draw."""
 
     def __init__(self, photos: Photos, config: FinetuneConfig) -> None:
         self.photos, self.config = photos, config
@@ -51,10 +62,15 @@ class TrainingPhotos(Dataset[Sample]):
             photo = self._augmented(draw.row, draw, chance)
             own = int(self.photos.labels[draw.row])
             if chance.random() >= draw.strength * settings.mix:
-                return photo, own, own, 1.0
+                return Sample(photo, own, own, 1.0, self._title(draw.row))
             other = int(chance.integers(len(self.photos.labels)))
             mixed, share = mix(photo, self._augmented(other, draw, chance))
-            return mixed, own, int(self.photos.labels[other]), share
+            second = int(self.photos.labels[other])
+            return Sample(mixed, own, second, share, torch.zeros_like(self._title(draw.row)))
+
+    def _title(self, row: int) -> torch.Tensor:
+        titles = self.photos.titles
+        return torch.zeros(0) if titles is None else torch.from_numpy(titles[row])
 
     def _augmented(self, row: int, draw: Draw, chance: np.random.Generator) -> torch.Tensor:
         settings, squares = self.config.augmentation, self.photos.squares
@@ -83,11 +99,11 @@ class PlainPhotos(Dataset[tuple[torch.Tensor, int]]):
         return pixels, int(self.photos.labels[row])
 
 
-def collate(samples: "Sequence[Sample]") -> tuple[torch.Tensor, Labels]:
-    """Stack samples; photos get shape ``(n, 3, side, side)``, uint8."""
-    photos, first, second, share = zip(*samples, strict=True)
+def collate(samples: "Sequence[Sample]") -> tuple[torch.Tensor, Labels, torch.Tensor]:
+    """Stack photos, shape ``(n, 3, side, side)``, uint8; labels; and titles, ``(n, d)``."""
+    photos, first, second, share, titles = zip(*samples, strict=True)
     labels = Labels(torch.tensor(first), torch.tensor(second), torch.tensor(share))
-    return torch.stack(photos), labels
+    return torch.stack(photos), labels, torch.stack(titles)
 
 
 class PhotoData(pl.LightningDataModule):  # type: ignore[misc]

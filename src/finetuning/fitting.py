@@ -2,19 +2,25 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..arrays import Ints
 from .backbones import Backbone
 from .config import FinetuneConfig
 from .features import Runs
 from .plan import Plan, draw_weights
-from .preparing import Prepared
+from .preparing import Prepared, frozen_rows
 from .squares import Part
 from .state import BEST, RunState
 
+if TYPE_CHECKING:
+    from .data import Photos
+    from .titles import TitleTeacher
+
 EPOCHS = "epochs"
 MAX_WORKERS = 12
+MIN_TITLES = 20
+"""With fewer, nothing is learned from titles."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,6 @@ def decide_epochs(
 ) -> float:
     """Decide once how long to train; a resumed run and other processes learn of it."""
     from .budget import epochs_within, time_stages
-    from .data import Photos
 
     decided = state.recall(EPOCHS, wait=not first)
     if decided is not None:
@@ -56,8 +61,7 @@ def decide_epochs(
     epochs = config.epochs
     if seconds is not None:
         rows = prepared.training
-        photos = Photos(Part(prepared.squares, rows), prepared.labels[rows])
-        stage_s, look_s = time_stages(backbone.model, photos, config, runs)
+        stage_s, look_s = time_stages(backbone.model, _part(prepared, rows), config, runs)
         fitting = epochs_within(
             seconds,
             config.stages,
@@ -105,12 +109,9 @@ def fit(
     """
     import torch
 
-    from .data import PhotoData, Photos
+    from .data import PhotoData
     from .module import Finetuning
     from .trainer import History, known_warnings, make_trainer
-
-    def part(rows: Ints) -> Photos:
-        return Photos(Part(prepared.squares, rows), prepared.labels[rows])
 
     history = History()
     trainer: Any = make_trainer(
@@ -125,10 +126,18 @@ def fit(
         progress=machine.progress,
     )
     module = Finetuning(
-        backbone, prepared.taxonomy, prepared.counts, config, plan, mean=runs.mean, std=runs.std
+        backbone,
+        prepared.taxonomy,
+        prepared.counts,
+        config,
+        plan,
+        mean=runs.mean,
+        std=runs.std,
+        teacher=_teacher(backbone, prepared, config, state),
     )
     workers = _n_workers(config, machine)
-    data = PhotoData(part(prepared.training), part(prepared.held_out), config, plan, workers)
+    training, held_out = (_part(prepared, r) for r in (prepared.training, prepared.held_out))
+    data = PhotoData(training, held_out, config, plan, workers)
     module.train()  # Lightning takes a network as it finds it
     with known_warnings():
         trainer.fit(
@@ -142,6 +151,31 @@ def fit(
         kept = torch.load(best, map_location="cpu", weights_only=True)
         module.cpu().load_state_dict(kept["state_dict"])
     return history.points
+
+
+def _part(prepared: Prepared, rows: Ints) -> "Photos":
+    from .data import Photos
+
+    titles = None if prepared.titles is None else prepared.titles[rows]
+    return Photos(Part(prepared.squares, rows), prepared.labels[rows], titles)
+
+
+def _teacher(
+    backbone: Backbone, prepared: Prepared, config: FinetuneConfig, state: RunState
+) -> "TitleTeacher | None":
+    from .titles import TitleTeacher
+
+    if prepared.titles is None:
+        return None
+    titles = prepared.titles[prepared.training]
+    if titles.any(axis=1).sum() < MIN_TITLES:
+        return None
+    classifier: Any = backbone.model.get_classifier()  # type: ignore[operator]
+    teacher = TitleTeacher(classifier.in_features, titles, config.seed)
+    frozen = frozen_rows(prepared, prepared.training, state)
+    if frozen is not None:
+        teacher.start(frozen, titles)
+    return teacher
 
 
 def _n_workers(config: FinetuneConfig, machine: Machine) -> int:

@@ -14,6 +14,7 @@ from .config import FinetuneConfig
 from .loss import Labels, balance, level_loss
 from .plan import Plan, learning_rate_factor
 from .taxonomy import Taxonomy
+from .titles import TitleTeacher
 
 
 class Finetuning(pl.LightningModule):  # type: ignore[misc]
@@ -23,6 +24,8 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
     ----------
     counts
         Shape ``(n_leaves,)``, training photos of each leaf.
+    teacher
+        None if nothing is learned from titles.
     mean, std
         Per channel, for pixels from 0 to 1.
     """
@@ -37,9 +40,10 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
         *,
         mean: tuple[float, ...],
         std: tuple[float, ...],
+        teacher: TitleTeacher | None = None,
     ) -> None:
         super().__init__()
-        self.model = backbone.model
+        self.model, self.teacher = backbone.model, teacher
         self.config, self.plan, self.taxonomy = config, plan, taxonomy
         frozen = {"frozen": True, "batch": False, "auto": backbone.pretrained}
         self.frozen_statistics = frozen[config.batch_norm]
@@ -60,8 +64,16 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
         """Answer photos, uint8 ``(n, 3, side, side)``, by logits ``(n, n_leaves)``."""
-        pixels = (photos - self.mean) / self.std
-        logits: torch.Tensor = self.model(pixels.contiguous(memory_format=torch.channels_last))
+        return self._answer(self._look(photos))
+
+    def _look(self, photos: torch.Tensor) -> torch.Tensor:
+        pixels = ((photos - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        seen = self.model.forward_features(pixels)  # type: ignore[operator]
+        features: torch.Tensor = self.model.forward_head(seen, pre_logits=True)  # type: ignore[operator]
+        return features
+
+    def _answer(self, features: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model.get_classifier()(features)  # type: ignore[operator]
         return logits.float()
 
     def train(self, mode: bool = True) -> "Finetuning":
@@ -82,11 +94,12 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
         piece = step * self.config.accumulate + batch_idx % self.config.accumulate
         torch.manual_seed((self.config.seed + 1) * 2**32 + piece * 1024 + self.global_rank)
 
-    def training_step(self, batch: tuple[torch.Tensor, Labels]) -> torch.Tensor:
-        photos, labels = batch
+    def training_step(self, batch: tuple[torch.Tensor, Labels, torch.Tensor]) -> torch.Tensor:
+        photos, labels, titles = batch
+        features = self._look(photos)
         buffers: Mapping[str, Any] = dict(self.named_buffers(recurse=False))
         loss = level_loss(
-            self(photos),
+            self._answer(features),
             labels,
             [buffers[f"sums{level}"] for level in range(self.taxonomy.levels)],
             buffers["groups"],
@@ -94,8 +107,15 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
             weights=buffers["weights"],
             smoothing=self.config.label_smoothing,
         )
-        self.log("loss", loss, prog_bar=True, sync_dist=True, batch_size=len(photos))
+        self._note("loss", loss, len(photos))
+        if self.teacher is not None:
+            asked = self.teacher(features.float(), titles)
+            self._note("title_loss", asked, len(photos))
+            loss = loss + self.config.titles * asked
         return loss
+
+    def _note(self, name: str, value: torch.Tensor, n: int) -> None:
+        self.log(name, value, prog_bar=True, sync_dist=True, batch_size=n)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
         photos, labels = batch
@@ -121,6 +141,8 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
         )
         for group in groups:
             group["lr"] = config.learning_rate * group.pop("lr_scale")
+        if self.teacher is not None:
+            groups.append({"params": self.teacher.parameters(), "lr": config.learning_rate})
         optimiser = torch.optim.AdamW(groups)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimiser, lambda step: learning_rate_factor(step, self.plan.n_steps, config.warmup)

@@ -21,6 +21,7 @@ from .loss import balance
 from .squares import Framing, Squares, open_squares, prepare_squares
 from .state import RunState
 from .taxonomy import OUTSIDE, Taxonomy, find_leaves
+from .titles import load_titles, save_titles
 
 FEATURES, HEAD = "frozen.safetensors", "head.safetensors"
 PHOTOS, TRAINING, HELD_OUT = "photos", "train", "held_out"
@@ -38,6 +39,8 @@ class Prepared:
         Shape ``(n,)``, leaves; -1 for photos that nothing is learned from.
     training, held_out
         Rows.
+    titles
+        Shape ``(n, d)``, unit vectors, zeros where there is none; None if they aren't learned from.
     hashes
         sha256 of each photo's bytes.
     catalog
@@ -49,6 +52,7 @@ class Prepared:
     labels: Ints
     training: Ints
     held_out: Ints
+    titles: Floats | None
     hashes: Sequence[str]
     catalog: Catalog
 
@@ -100,6 +104,9 @@ def prepare(
     labels[strangers] = len(taxonomy.leaves) - 1
     usable = np.flatnonzero(labels >= 0)
     if said is None:
+        if config.titles:
+            titles = [*(x.title for x in own), *(None for _ in outside)]
+            save_titles(titles, config.text_encoder, runs.device, state)
         hashes = [
             "" if row in problems else hashlib.sha256(photo_bytes(source)).hexdigest()
             for row, source in enumerate(sources)
@@ -124,12 +131,13 @@ def prepare(
         np.array(
             [row for row in said[HELD_OUT] if taxonomy.leaves[labels[row]] != OUTSIDE], dtype=int
         ),
+        load_titles(state),
         said["hashes"],
         _set_aside(catalog, own, problems),
     )
     if fresh:
         if backbone.pretrained:
-            _save_head(prepared, backbone, config, usable, state)
+            _save_head(prepared, backbone, config, state)
         state.remember(PHOTOS, said)
     return prepared, backbone
 
@@ -138,6 +146,14 @@ def frozen_features(state: RunState) -> Floats | None:
     """Give the features of the usable photos before fine-tuning; None for an untrained backbone."""
     path = state.folder / FEATURES
     return load_file(path)["features"] if path.is_file() else None
+
+
+def frozen_rows(prepared: Prepared, rows: Ints, state: RunState) -> Floats | None:
+    """Give some photos' features before fine-tuning; None for an untrained backbone."""
+    found = frozen_features(state)
+    if found is None:
+        return None
+    return found[np.searchsorted(np.flatnonzero(prepared.labels >= 0), rows)]
 
 
 def load_head(backbone: Backbone, state: RunState) -> None:
@@ -165,14 +181,13 @@ def _features(
 
 
 def _save_head(
-    prepared: Prepared, backbone: Backbone, config: FinetuneConfig, usable: Ints, state: RunState
+    prepared: Prepared, backbone: Backbone, config: FinetuneConfig, state: RunState
 ) -> None:
-    features = frozen_features(state)
+    features = frozen_rows(prepared, prepared.training, state)
     if features is None:
         return
-    places = np.searchsorted(usable, prepared.training)
     added, _ = balance(prepared.counts, config.imbalance)
-    start_head(backbone.model, features[places], prepared.labels[prepared.training], added)
+    start_head(backbone.model, features, prepared.labels[prepared.training], added)
     classifier: Any = backbone.model.get_classifier()  # type: ignore[operator]
     arrays = {name: t.detach().cpu().numpy() for name, t in classifier.state_dict().items()}
     with atomic_path(state.folder / HEAD) as partial:

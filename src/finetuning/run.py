@@ -12,12 +12,13 @@ from ..listings.catalog import Catalog
 from ..listings.listing import Listing
 from ..tracking import git_commit
 from ..vision.encoder import PhotoLimits
-from .backbones import normalisation
+from .backbones import depthwise_in_float32, normalisation
 from .blending import blend_model
 from .config import FinetuneConfig
 from .export import check_out, export_encoder
 from .features import Runs
 from .fitting import Machine, decide_epochs, fit, make_plan
+from .kept_memory import keep_memory
 from .preparing import load_head, prepare, settings_of
 from .squares import Framing
 from .state import RunState, is_first_process
@@ -45,10 +46,11 @@ class FinetuneResult:
 
     @property
     def curves(self) -> dict[str, dict[int, float]]:
-        """Held-out macro-F1 and loss by step."""
-        names = ("loss", "macro_f1")
+        """Held-out macro-F1 and losses by step."""
+        names = ("loss", "title_loss", "macro_f1")
         points = self.facts["history"]
-        return {n: {int(p["step"]): p[n] for p in points if n in p} for n in names}
+        curves = {n: {int(p["step"]): p[n] for p in points if n in p} for n in names}
+        return {name: curve for name, curve in curves.items() if curve}
 
     @property
     def levels(self) -> dict[str, dict[str, float]]:
@@ -98,6 +100,8 @@ def finetune(
     state = RunState.beside(out)
     device = pick_device(machine.device)
     precision = pick_precision(config.precision, device)
+    if device == "cpu":
+        keep_memory()
     framing = Framing(config.side_px, config.crop_mode, limits or PhotoLimits())
     parts = config.accumulate * machine.devices * machine.nodes
     if config.batch_size % parts:
@@ -112,6 +116,8 @@ def finetune(
     runs = Runs(device, precision, mean, std, progress=machine.progress and first)
     prepared, backbone = prepare(catalog, outside, config, framing, state, runs, first=first)
     load_head(backbone, state)
+    if device == "cpu" and precision == "bfloat16":
+        depthwise_in_float32(backbone.model)
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     left = None if machine.max_minutes is None else machine.max_minutes * 60 - _since(started)
     epochs = decide_epochs(prepared, backbone, config, state, runs, left, first=first)

@@ -111,7 +111,7 @@ def make_trainer(
 
 
 class History(Callback):  # type: ignore[misc]
-    """Loss and held-out macro-F1 by step, kept with the checkpoints."""
+    """Losses and held-out macro-F1 by step, kept with the checkpoints."""
 
     def __init__(self) -> None:
         self.points: list[dict[str, float]] = []
@@ -120,7 +120,7 @@ class History(Callback):  # type: ignore[misc]
         """Note the round's last values."""
         known = {
             name: float(trainer.callback_metrics[name])
-            for name in ("loss", SCORE)
+            for name in ("loss", "title_loss", SCORE)
             if name in trainer.callback_metrics
         }
         self.points.append({"step": trainer.global_step, **known})

@@ -49,6 +49,7 @@ def quick() -> FinetuneConfig:
         ),
         augmentation=Augmentation(rotation_degrees=5, min_area=0.7),
         learning_rate=3e-3,
+        titles=0.0,
         layer_decay=1.0,
         workers=0,
         checkpoint_steps=2,

@@ -1,7 +1,14 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from shelfsure.errors import WeightsError
-from shelfsure.finetuning.backbones import build_backbone, layer_numbers, train_layers
+from shelfsure.finetuning.backbones import (
+    build_backbone,
+    depthwise_in_float32,
+    layer_numbers,
+    train_layers,
+)
 from torch import nn
 
 
@@ -40,3 +47,18 @@ def test_train_layers_goes_from_the_last_layer_to_the_first(name: str) -> None:
     head = {n for n, _ in model.named_parameters() if n.startswith(("classifier", "head.", "fc."))}
     assert head
     assert head <= sets[0]
+
+
+def test_depthwise_in_float32_changes_nothing_but_rounding() -> None:
+    model = build_backbone("starter", 3).model.eval()
+    names = list(model.state_dict())
+    photos = torch.rand(2, 3, 64, 64, generator=torch.manual_seed(0))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        before = model(photos)
+        depthwise_in_float32(model)
+        after = deepcopy(model)(photos)  # as averaged weights are
+    exact = model(photos)  # no autocast: nothing to leave out
+    assert list(model.state_dict()) == names
+    assert not torch.equal(before, after)
+    assert (after - exact).abs().max() < 0.05 * exact.abs().max()
+    assert {type(part).__name__ for part in model.modules()} >= {"InFloat32"}

@@ -135,8 +135,8 @@ def test_finetune_from_pretrained_weights_compares_with_before(
 ) -> None:
     config = quick.model_copy(update={"backbone": "starter", "epochs": 0.1, "batch_size": 4})
     result = run(patterns, tmp_path / "ft", config)
-    assert set(result.facts["measured"]) == {"0.0", "0.5", "0.75", "1.0"}
-    assert str(result.facts["blend"]) in {"0.5", "0.75", "1.0"}
+    assert set(result.facts["measured"]) == {"0.0", "0.25", "0.5", "0.75", "1.0"}
+    assert str(result.facts["blend"]) in {"0.25", "0.5", "0.75", "1.0"}
 
 
 def test_finetune_learns_what_is_outside(
@@ -152,7 +152,7 @@ def test_finetune_learns_what_is_outside(
     "changed",
     [
         {"imbalance": "weighted", "oversample": 1.0, "batch_norm": "batch", "ema_epochs": 0.0},
-        {"accumulate": 2, "precision": "bfloat16", "backbone": "light-cnn"},
+        {"accumulate": 2, "precision": "bfloat16", "backbone": "light-cnn", "titles": 2.0},
         {"cache_gb": 0.0, "checkpoint_steps": 200, "levels": 1, "label_smoothing": 0.0},
     ],
 )
@@ -162,6 +162,7 @@ def test_finetune_runs_as_configured(
     config = FinetuneConfig.model_validate(quick.model_dump() | {"epochs": 1} | changed)
     result = run(patterns, tmp_path / "ft", config)
     assert all(np.isfinite(point["loss"]) for point in result.facts["history"])
+    assert all(("title_loss" in point) == bool(config.titles) for point in result.facts["history"])
     assert "macro_f1" in result.facts["history"][-1]
 
 
@@ -210,7 +211,7 @@ def test_finetune_goes_on_after_being_killed(
 def test_two_processes_learn_what_one_does(
     patterns: Catalog, quick: FinetuneConfig, tmp_path: Path, launcher: str
 ) -> None:
-    config = quick.model_copy(update={"batch_norm": "frozen", "dropout": 0.0})
+    config = quick.model_copy(update={"batch_norm": "frozen", "dropout": 0.0, "titles": 1.0})
     run(patterns, tmp_path / "one", config)
     command = script(tmp_path, patterns, config, devices=2)
     if launcher == "torchrun":
