@@ -53,12 +53,13 @@ def photo_transform(settings: Augmentation, side_px: int, strength: float) -> An
 
 def compressed(photo: "torch.Tensor") -> "torch.Tensor":
     """Add a JPEG's artefacts, by chance; torchvision announces that it will drop its own."""
-    import simplejpeg
+    import cv2
     import torch
 
     quality = int(torch.randint(QUALITY[0], QUALITY[1] + 1, ()))
     pixels = np.ascontiguousarray(photo.permute(1, 2, 0).numpy())
-    decoded = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(pixels, quality=quality))
+    _, encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
     return torch.from_numpy(decoded).permute(2, 0, 1)
 
 

@@ -34,5 +34,5 @@ def test_keep_memory_asks_the_system_only_once() -> None:
 
 
 def test_keep_memory_does_nothing_where_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert not keep_memory()
