@@ -103,7 +103,7 @@ class FinetuneConfig(_Section):
     ema_epochs
         The weights that are kept are an average over about so many epochs; 0: none.
     patience
-        Validations without a better macro-F1 before training stops; 0: never stops.
+        Validations without a better macro-F1 in the last stage before training stops; 0: never.
     blend
         Shares of the fine-tuned weights that are tried; the rest is as before fine-tuning
         (WiSE-FT, Wortsman et al. 2022).

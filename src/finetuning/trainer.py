@@ -132,6 +132,19 @@ class History(Callback):  # type: ignore[misc]
         self.points = state_dict["points"]
 
 
+class LastStageStopping(EarlyStopping):  # type: ignore[misc]
+    """Early stopping that waits for the last stage: before, there is more to come by plan."""
+
+    def __init__(self, plan: Plan, patience: int) -> None:
+        super().__init__(SCORE, patience=patience, mode="max", check_on_train_epoch_end=False)
+        self.plan = plan
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the score, in the last stage only."""
+        if self.plan.stage(trainer.global_step) is self.plan.stages[-1]:
+            super().on_validation_end(trainer, pl_module)
+
+
 def callbacks(config: FinetuneConfig, plan: Plan, state: Path, *, progress: bool) -> list[Callback]:
     """Averaged weights, early stopping, and two checkpoints: the best, and the last to resume."""
     chosen: list[Callback] = []
@@ -139,7 +152,7 @@ def callbacks(config: FinetuneConfig, plan: Plan, state: Path, *, progress: bool
         steps = max(1.0, config.ema_epochs * plan.epoch_steps)
         chosen.append(EMAWeightAveraging(decay=1 - 1 / (1 + steps)))
     if config.patience:
-        chosen.append(EarlyStopping(SCORE, patience=config.patience, mode="max"))
+        chosen.append(LastStageStopping(plan, config.patience))
         best = Path(BEST).stem
         chosen.append(ModelCheckpoint(state, best, SCORE, mode="max", enable_version_counter=False))
     # after the others, so that it knows their state
