@@ -24,6 +24,10 @@ FLOOR = 1e-3
 
 INVERSE_REGULARISATION = (3.0, 30.0, 300.0)
 
+TOLERANCE, RELATIVE_TOLERANCE = 1e-3, 0.03
+"""Fitting ends where the gradient is below the first, and below this share of what it was at the
+start: with many categories of like size it starts below any absolute limit."""
+
 
 @dataclass(frozen=True)
 class LinearHead:
@@ -81,7 +85,8 @@ def fit_head(features: Features, labels: Ints, n_categories: int, c: float) -> L
         raise TrainingError(
             f"A head needs listings of at least 2 categories, got {len(seen)}. Add listings."
         )
-    model = LogisticRegression(C=c, max_iter=300, tol=1e-3).fit(features, labels)
+    tolerance = min(TOLERANCE, RELATIVE_TOLERANCE * _first_gradient(features, labels, seen))
+    model = LogisticRegression(C=c, max_iter=300, tol=tolerance).fit(features, labels)
     own, own_intercepts = model.coef_, model.intercept_
     if len(seen) == 2:  # scikit-learn keeps one row for two categories
         own = np.vstack([np.zeros_like(own), own])
@@ -90,6 +95,13 @@ def fit_head(features: Features, labels: Ints, n_categories: int, c: float) -> L
     intercepts = np.full(n_categories, own_intercepts.min() - 30.0, dtype=np.float32)
     coefficients[seen], intercepts[seen] = own, own_intercepts
     return LinearHead(coefficients, intercepts)
+
+
+def _first_gradient(features: Features, labels: Ints, seen: Ints) -> float:
+    """Give the largest slope of the mean log loss where all coefficients are 0."""
+    wanted = (labels[:, None] == seen).astype(np.float32)
+    slope = np.abs(features.T @ (1 / len(seen) - wanted)).max() / len(labels)
+    return max(float(slope), 1e-12)
 
 
 def out_of_fold_logits(

@@ -42,6 +42,20 @@ def test_fit_head_equals_scikit_learn(rng: np.random.Generator, seen: list[int])
     )
 
 
+@pytest.mark.parametrize("k", [20, 150])
+def test_fit_head_learns_many_categories_of_one_size(rng: np.random.Generator, k: int) -> None:
+    """Embeddings that mostly resemble each other; the slope at the start is below 0.001."""
+    centres = rng.normal(size=(k, 300)) * 0.3 + 1.0
+
+    def photos(n: int) -> Array:
+        rows = np.repeat(centres, n, axis=0) + rng.normal(size=(n * k, 300)) * 0.3
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    head = fit_head(photos(12), np.repeat(np.arange(k), 12), k, 30.0)
+    answers = head.logits(photos(4)).argmax(axis=1)
+    assert (answers == np.repeat(np.arange(k), 4)).mean() > 0.9
+
+
 @pytest.mark.parametrize("seen", [[0, 3], [1, 2, 3]])
 def test_fit_head_gives_an_unseen_category_the_floor_only(
     rng: np.random.Generator, seen: list[int]
