@@ -21,7 +21,7 @@ class TorchSession:
         self.module = module.to(device)
         self.device = device
         self.precision = precision
-        # a CPU's caches hold the activations of few photos; a GPU needs many to be busy
+        # a CPU's allocator hands the arrays of many photos back; a GPU needs many to be busy
         self.rows_at_once = 4 if device == "cpu" else 32
 
     def run(self, batches: Iterable[Batch]) -> list[Floats]:
