@@ -7,7 +7,7 @@ NEVER = 2**31 - 1
 
 
 def keep_memory() -> bool:
-    """Ask the allocator not to give freed memory back; say whether it will do so.
+    """Ask the allocator not to give freed memory back from now on; say whether it will do so.
 
     Every step frees what the next one needs. Otherwise each large array is handed back to the
     system and asked for again, page by page, which cost EfficientNet-Lite0 on a CPU a third of its

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from ..arrays import Floats, Ints
 from ..atomic import atomic_path
+from ..errors import TrainingError
 from ..listings.catalog import Catalog
 from ..listings.listing import Listing
 from ..listings.splits import duplicate_groups, split_indices
@@ -90,6 +91,12 @@ def prepare(
             sources, framing, state.folder, max_bytes=config.cache_gb * 1e9, progress=runs.progress
         )
     good = np.array([row for row in range(len(own)) if row not in problems], dtype=int)
+    if not len(good):
+        reasons = [*problems.values(), *(bad.reason for bad in catalog.rejected)]
+        raise TrainingError(
+            "Fine-tuning needs listings with a photo that can be read, but there is none"
+            + (f". The first that can't be used: {reasons[0]}" if reasons else ". Add photos.")
+        )
     taxonomy, leaves = find_leaves(
         [own[row].category or "" for row in good],
         config.levels,

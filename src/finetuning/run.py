@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..device import pick_device, pick_precision
-from ..errors import ConfigError
+from ..errors import ConfigError, TrainingError
 from ..listings.catalog import Catalog
 from ..listings.listing import Listing
 from ..tracking import git_commit
@@ -111,10 +111,16 @@ def finetune(
         )
     if first:
         check_out(out, overwrite=overwrite)
-        state.begin(settings_of(catalog, outside, config, framing), resume=resume)
     mean, std = normalisation(config.backbone)
+    if first:
+        state.begin(settings_of(catalog, outside, config, framing), resume=resume)
     runs = Runs(device, precision, mean, std, progress=machine.progress and first)
-    prepared, backbone = prepare(catalog, outside, config, framing, state, runs, first=first)
+    try:
+        prepared, backbone = prepare(catalog, outside, config, framing, state, runs, first=first)
+    except TrainingError:
+        if first and not resume:
+            state.remove()  # nothing to go on from
+        raise
     load_head(backbone, state)
     if device == "cpu" and precision == "bfloat16":
         depthwise_in_float32(backbone.model)

@@ -15,7 +15,7 @@ import pytest
 import timm
 from PIL import Image
 from safetensors.numpy import load_file
-from shelfsure.errors import ConfigError
+from shelfsure.errors import ConfigError, TrainingError
 from shelfsure.finetuning.config import FinetuneConfig
 from shelfsure.finetuning.fitting import Machine
 from shelfsure.finetuning.run import FinetuneResult, finetune
@@ -232,6 +232,15 @@ def test_finetune_refuses_a_folder_that_holds_something(
     (tmp_path / "ft/precious.txt").write_text("mine")
     with pytest.raises(ConfigError, match="holds something else"):
         finetune(patterns, tmp_path / "ft", quick, machine=CPU, overwrite=True)
+
+
+def test_finetune_says_why_no_photo_can_be_used(
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+) -> None:
+    bad = [x for x in patterns.listings if x.listing_id == "bad"]
+    with pytest.raises(TrainingError, match=r"there is none\. The first.*bad\.png"):
+        finetune(Catalog.from_listings(bad), tmp_path / "ft", quick, machine=CPU)
+    assert not list(tmp_path.iterdir())  # the next attempt starts anew
 
 
 Change = Callable[[FinetuneConfig], FinetuneConfig]

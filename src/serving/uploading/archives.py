@@ -25,7 +25,7 @@ _DAMAGED = (
     struct.error,
     EOFError,
     ValueError,
-    RuntimeError,  # of which NotImplementedError is one
+    RuntimeError,  # encrypted, or packed by a method that zipfile does not know
 )
 
 
