@@ -37,7 +37,7 @@ Found = dict[str, set[str]]  # copy -> photos of the folder taken for its origin
 
 
 def embedded(encoder: PhotoEncoder, photos: dict[str, bytes]) -> Shelf:
-    squares = [encoder.prepare(data, PhotoLimits()) for data in photos.values()]
+    squares = [encoder.prepare(encoder.decode(data, PhotoLimits())) for data in photos.values()]
     vectors = encoder.encode(squares)
     return Shelf(
         [Listing(listing_id=name, image=data) for name, data in photos.items()],

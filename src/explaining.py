@@ -178,7 +178,7 @@ def _explain_photo(
     head = pipeline.classifier.heads.get(PHOTO)
     if head is None:
         return photo, None, "This bundle has no expert that judges the photo by itself."
-    pixels = encoder.prepare(listing.image, limits)
+    pixels = encoder.prepare(encoder.decode(listing.image, limits))
     heat = category_heatmap(encoder, pixels, head.coefficients, column)
     if heat is None:
         return photo, None, "The photo encoder keeps no map of where on the photo it sees what."

@@ -26,7 +26,6 @@ from .fusion.views import (
 )
 from .judging import Judge, Predictions, Surroundings
 from .listings.listing import Listing
-from .quality_check import with_quality
 from .retrieval.memory import CatalogueMemory
 from .runtimes.names import Runtime
 from .storing import read_parts, save_parts
@@ -153,20 +152,20 @@ class ListingPipeline:
             Compare each photo closely with the catalogue's most similar ones, which takes as long
             as all else together.
         quality
-            Look for what could be better about each photo: some 6 ms each, known or new.
+            Look for what could be better about each photo.
         """
         if not listings:
             return []
-        embedded = self.embedder.embed(listings, description=self.config.description)
+        embedded = self.embedder.embed(
+            listings, description=self.config.description, quality=quality
+        )
         verdicts: list[Verdict] = []
         hidden = None if self.embedder.progress else True
         with tqdm(total=len(listings), desc="Judging listings", disable=hidden) as bar:
             for start in range(0, len(listings), BLOCK):  # so that memory doesn't grow with them
                 rows = range(start, min(start + BLOCK, len(listings)))
                 own = [listings[row] for row in rows]
-                judged = self._judge(own, embedded.take(rows), duplicates=duplicates)
-                limits = self.embedder.limits
-                verdicts += with_quality(judged, own, limits) if quality else judged
+                verdicts += self._judge(own, embedded.take(rows), duplicates=duplicates)
                 bar.update(len(rows))
         return verdicts
 
@@ -176,9 +175,13 @@ class ListingPipeline:
         views = self.views(embedded)
         predictions = self.predict_views(views)
         around = self.surroundings(listings, embedded, views, predictions, duplicates=duplicates)
-        return [
+        verdicts = [
             self._verdict(row, listing, embedded, predictions, around[row])
             for row, listing in enumerate(listings)
+        ]
+        return [
+            verdict.model_copy(update={"quality": embedded.flags(row)})
+            for row, verdict in enumerate(verdicts)
         ]
 
     @property

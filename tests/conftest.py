@@ -23,7 +23,8 @@ from shelfsure.listings.catalog import read_catalog
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.training import TrainingResult, train
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
-from shelfsure.vision.preprocess import load_square
+from shelfsure.vision.load import DecodedPhoto
+from shelfsure.vision.preprocess import decode_for_square, square
 
 # a busy machine is no failure; and CI repeats the same examples, while people try new ones
 settings.register_profile("here", deadline=None)
@@ -88,18 +89,21 @@ class FakePhotos:
 
     fingerprint: str = "fake-photos"
     dim: int = 192
-    n_prepared: int = 0
+    n_decoded: int = 0
     n_encoded: int = 0
 
-    def prepare(self, source: str | Path | bytes, limits: PhotoLimits) -> np.ndarray:
-        self.n_prepared += 1
-        return load_square(
+    def decode(self, source: str | Path | bytes, limits: PhotoLimits) -> DecodedPhoto:
+        self.n_decoded += 1
+        return decode_for_square(
             source,
             8,
             1.0,
             max_pixels=limits.max_pixels,
             allow_truncated=limits.allow_truncated,
         )
+
+    def prepare(self, photo: DecodedPhoto) -> np.ndarray:
+        return square(photo, 8, 1.0)
 
     def encode(self, items: Sequence[np.ndarray]) -> Floats:
         self.n_encoded += len(items)

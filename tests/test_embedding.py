@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import shelfsure.embedding as embedding
+import shelfsure.encoding as encoding
 import shelfsure.reading_ahead as reading_ahead
 import timm
 from hypothesis import given, settings
@@ -16,10 +16,12 @@ from PIL import Image
 from shelfsure.cache import EmbeddingCache
 from shelfsure.config import Config, ImageConfig
 from shelfsure.embedding import Embedded, Embedder, load_embedder, set_problems_aside
-from shelfsure.errors import ConfigError, WeightsError
+from shelfsure.errors import ConfigError, UnreadablePhotoError, WeightsError
 from shelfsure.listings.catalog import Catalog
 from shelfsure.listings.listing import Listing
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
+from shelfsure.vision.load import decode_photo
+from shelfsure.vision.quality import SIDE_PX, assess_photo, is_measurable
 from timm.models import save_for_hf
 
 MakeEmbedder = Callable[..., Embedder]
@@ -54,7 +56,8 @@ def test_embed_keeps_the_order(fake_embedder: MakeEmbedder, tmp_path: Path, cach
     assert not embedded.description.present.any()
     assert embedded.titles[7] == "title 7"
     for row in (1, 50, 97):
-        square = embedder.photos.prepare(images[row], PhotoLimits())
+        decoded = embedder.photos.decode(images[row], PhotoLimits())
+        square = embedder.photos.prepare(decoded)
         np.testing.assert_allclose(
             embedded.photo.features[row], embedder.photos.encode([square])[0], atol=1e-6
         )
@@ -91,7 +94,7 @@ def test_embed_encodes_equal_photos_and_texts_once(
         for i, image in enumerate([photo(1), tmp_path / "a.png", str(tmp_path / "a.png"), photo(2)])
     ]
     embedded = embedder.embed([*same, Listing("x", "A towel&nbsp;")])
-    assert embedder.photos.n_prepared == embedder.photos.n_encoded == 2
+    assert embedder.photos.n_decoded == embedder.photos.n_encoded == 2
     assert embedder.texts.encoded == ["A towel"]
     assert len(set(embedded.photo_hashes[:3])) == 1
     np.testing.assert_array_equal(embedded.photo.features[0], embedded.photo.features[2])
@@ -102,7 +105,7 @@ def test_embed_asks_the_cache_the_second_time(fake_embedder: MakeEmbedder, tmp_p
     first = fake_embedder(EmbeddingCache(tmp_path)).embed(listings)
     again = fake_embedder(EmbeddingCache(tmp_path))
     assert_equal(again.embed(listings), first)
-    assert again.photos.n_prepared == again.photos.n_encoded == 0
+    assert again.photos.n_decoded == again.photos.n_encoded == 0
     assert again.texts.encoded == []
 
 
@@ -146,7 +149,7 @@ def test_embed_doesnt_share_the_cache_between_limits(
 def test_embed_keeps_what_was_done_before_ctrl_c(
     fake_embedder: MakeEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "BATCH", 10)
+    monkeypatch.setattr(encoding, "BATCH", 10)
     monkeypatch.setattr(reading_ahead, "LOOKAHEAD", 4)
     listings = listings_of([photo(i) for i in range(200)])
     cache = EmbeddingCache(tmp_path)
@@ -162,7 +165,7 @@ def test_embed_keeps_what_was_done_before_ctrl_c(
     with pytest.raises(KeyboardInterrupt):
         interrupted.embed(listings)
     assert cache.info().n_vectors == 30
-    assert interrupted.photos.n_prepared < 60  # no more is decoded than was under way
+    assert interrupted.photos.n_decoded < 60  # no more is decoded than was under way
     second = fake_embedder(cache)
     finished = second.embed(listings)
     assert second.photos.n_encoded == 170
@@ -173,34 +176,34 @@ def test_embed_leaves_photos_undecoded_after_ctrl_c(
     fake_embedder: MakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Photos that wait for a thread are given up, so that Ctrl-C answers at once."""
-    monkeypatch.setattr(embedding, "BATCH", 1)
+    monkeypatch.setattr(encoding, "BATCH", 1)
     embedder = fake_embedder()
-    prepare = embedder.photos.prepare
+    decode = embedder.photos.decode
 
     def slowly(source: Any, limits: PhotoLimits) -> Any:
         time.sleep(0.02)
-        return prepare(source, limits)
+        return decode(source, limits)
 
     def ctrl_c(items: Sequence[Any]) -> Any:
         raise KeyboardInterrupt
 
-    embedder.photos.prepare = slowly  # type: ignore[method-assign]
+    embedder.photos.decode = slowly  # type: ignore[method-assign]
     embedder.photos.encode = ctrl_c  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         embedder.embed(listings_of([photo(i) for i in range(80)]))
-    assert embedder.photos.n_prepared < 30
+    assert embedder.photos.n_decoded < 30
 
 
 def test_embed_decodes_a_bounded_number_ahead(
     fake_embedder: MakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding, "BATCH", 8)
+    monkeypatch.setattr(encoding, "BATCH", 8)
     monkeypatch.setattr(reading_ahead, "LOOKAHEAD", 4)
     embedder, ahead = fake_embedder(), []
     encode = embedder.photos.encode
 
     def watched(items: Sequence[Any]) -> Any:
-        ahead.append(embedder.photos.n_prepared - embedder.photos.n_encoded)
+        ahead.append(embedder.photos.n_decoded - embedder.photos.n_encoded)
         return encode(items)
 
     embedder.photos.encode = watched  # type: ignore[method-assign]
@@ -213,6 +216,65 @@ def test_embed_can_leave_the_description_out(fake_embedder: MakeEmbedder) -> Non
     listing = Listing("1", "a title", description="a description")
     assert fake_embedder().embed([listing]).description.present.all()
     assert not fake_embedder().embed([listing], description=False).description.present.any()
+
+
+def test_embed_measures_quality_where_asked(fake_embedder: MakeEmbedder) -> None:
+    small, large = photo(1, "JPEG", 90), photo(2, "JPEG", 400)
+    listings = listings_of([small, None, b"bad", large, small])
+    assert not fake_embedder().embed(listings).quality
+    embedder = fake_embedder()
+    embedded = embedder.embed(listings, quality=True)
+    assert sorted(embedded.quality) == [0, 3, 4]
+    assert embedded.quality[3].longer_side_px == 400
+    resolution = [
+        [f for f in embedded.flags(row) if f.flag == "low_resolution"] for row in range(5)
+    ]
+    assert [len(flags) for flags in resolution] == [1, 0, 0, 0, 1]
+    assert resolution[0][0].value == 90
+    assert embedder.photos.n_decoded == 3  # the bad one too, equal ones once
+    assert sorted(embedded.take([3, 1]).quality) == [0]
+
+
+def test_embed_measures_quality_on_enough_pixels(fake_embedder: MakeEmbedder) -> None:
+    """The fake encoder decodes JPEGs to a few pixels, where nothing could be seen."""
+    data = photo(3, "JPEG", 640)
+    embedder = fake_embedder()
+    assert not is_measurable(embedder.photos.decode(data, PhotoLimits()))
+    embedded = embedder.embed(listings_of([data]), quality=True)
+    fine = decode_photo(data, min_side_px=SIDE_PX, longer_side=True)
+    np.testing.assert_array_equal(embedded.quality[0].row, assess_photo(fine).row)
+
+
+def test_embed_remembers_quality(fake_embedder: MakeEmbedder, tmp_path: Path) -> None:
+    """What training embedded is only measured; what was measured isn't even decoded."""
+    cache, data = EmbeddingCache(tmp_path / "cache"), tmp_path / "a.jpg"
+    data.write_bytes(photo(4, "JPEG", 90))
+    listings = [Listing("a", image=data), *listings_of([photo(5)])]
+    fake_embedder(cache).embed(listings)
+    second, third = fake_embedder(cache), fake_embedder(cache)
+    measured = second.embed(listings, quality=True)
+    assert (second.photos.n_decoded, second.photos.n_encoded) == (2, 0)
+    again = third.embed(listings, quality=True)
+    assert (third.photos.n_decoded, third.photos.n_encoded) == (0, 0)
+    assert again.quality == measured.quality
+    assert_equal(again, measured)
+
+
+def test_embed_needs_no_quality_of_a_photo_that_is_gone(
+    fake_embedder: MakeEmbedder, tmp_path: Path
+) -> None:
+    cache, listings = EmbeddingCache(tmp_path), listings_of([photo(6)])
+    fake_embedder(cache).embed(listings)
+    later = fake_embedder(cache)
+
+    def gone(source: Any, limits: PhotoLimits) -> Any:
+        raise UnreadablePhotoError("gone")
+
+    later.photos.decode = gone  # type: ignore[method-assign]
+    embedded = later.embed(listings, quality=True)
+    assert embedded.photo.present.all()
+    assert not embedded.problems
+    assert not embedded.quality
 
 
 def test_set_problems_aside_rejects_only_the_bad_rows(fake_embedder: MakeEmbedder) -> None:
@@ -261,7 +323,7 @@ def test_a_runtime_is_no_other_encoder(tmp_path: Path) -> None:
     )
     assert (one.engine.name, other.engine.name) == ("torch", "openvino")
     assert one.fingerprint == other.fingerprint
-    squares = [one.prepare(photo(seed, side_px=80), PhotoLimits()) for seed in range(5)]
+    squares = [one.prepare(one.decode(photo(seed, side_px=80), PhotoLimits())) for seed in range(5)]
     np.testing.assert_allclose(other.encode(squares), one.encode(squares), atol=1e-5)
 
 

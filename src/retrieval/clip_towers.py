@@ -8,8 +8,9 @@ import numpy as np
 
 from ..arrays import Floats
 from ..device import Precision, autocast
-from ..embedding import Square
+from ..encoders import Square
 from ..vision.encoder import PhotoLimits, Preprocessing
+from ..vision.load import DecodedPhoto
 from ..vision.preprocess import CropMode
 from ..weights import state_fingerprint
 
@@ -66,15 +67,19 @@ class ClipPhotos:
         side = self.preprocessing.side_px
         self.dim = int(self._embed([np.zeros((side, side, 3), np.uint8)])[0].shape[1])
 
-    def prepare(self, source: Any, limits: PhotoLimits) -> Square:
-        """Read and decode one photo (path or bytes) to ``(side_px, side_px, 3)``.
+    def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
+        """Read and decode one photo (path or bytes).
 
         Raises
         ------
         PhotoError
             If the photo can't be used.
         """
-        return self.preprocessing.prepare(source, limits)
+        return self.preprocessing.decode_photo(source, limits)
+
+    def prepare(self, photo: DecodedPhoto) -> Square:
+        """Frame and resize a photo to ``(side_px, side_px, 3)``."""
+        return self.preprocessing.prepare(photo)
 
     def encode(self, items: Sequence[Square]) -> Floats:
         """Embed prepared photos; shape ``(n, dim)``, float32, unit length."""

@@ -17,7 +17,8 @@ from ..runtimes.torch_session import TorchSession
 from ..runtimes.trials import Bench
 from ..weights import state_fingerprint
 from .backbone import load_backbone
-from .preprocess import CropMode, Decode, load_square
+from .load import DecodedPhoto
+from .preprocess import CropMode, Decode, decode_for_square, square
 from .tuned import tuned_input
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Preprocessing:
     mean, std
         Per channel, for pixels from 0 to 1.
     decode
-        See `preprocess.load_square`.
+        See `preprocess.decode_for_square`.
     """
 
     side_px: int
@@ -57,15 +58,15 @@ class Preprocessing:
     std: tuple[float, ...]
     decode: Decode = "normal"
 
-    def prepare(self, source: Any, limits: PhotoLimits) -> npt.NDArray[np.uint8]:
-        """Read and decode one photo (path or bytes) to shape ``(side_px, side_px, 3)``.
+    def decode_photo(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
+        """Read and decode one photo (path or bytes).
 
         Raises
         ------
         PhotoError
             If the photo can't be used.
         """
-        return load_square(
+        return decode_for_square(
             source,
             self.side_px,
             self.crop_fraction,
@@ -74,6 +75,10 @@ class Preprocessing:
             allow_truncated=limits.allow_truncated,
             decode=self.decode,
         )
+
+    def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
+        """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
+        return square(photo, self.side_px, self.crop_fraction, self.crop_mode)
 
 
 class PhotoEncoder:
@@ -171,15 +176,19 @@ class PhotoEncoder:
             seen=tuned.seen,
         )
 
-    def prepare(self, source: Any, limits: PhotoLimits) -> npt.NDArray[np.uint8]:
-        """Read and decode one photo (path or bytes) to shape ``(side_px, side_px, 3)``.
+    def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
+        """Read and decode one photo (path or bytes).
 
         Raises
         ------
         PhotoError
             If the photo can't be used.
         """
-        return self.preprocessing.prepare(source, limits)
+        return self.preprocessing.decode_photo(source, limits)
+
+    def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
+        """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
+        return self.preprocessing.prepare(photo)
 
     def graph(self) -> Graph:
         """Describe the whole computation, pixels to unit vectors, to runtimes."""

@@ -7,9 +7,11 @@ import struct
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
@@ -25,7 +27,7 @@ _LARGE = threading.Lock()
 """One large photo is decoded at a time: each takes up to a gigabyte meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecodedPhoto:
     """An upright RGB photo, possibly decoded at a fraction of its size.
 
@@ -45,6 +47,11 @@ class DecodedPhoto:
     width_px: int
     height_px: int
     box: tuple[float, float, float, float]
+
+    @cached_property
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """All of `image`, shape ``(height, width, 3)``; copied out of it once."""
+        return np.array(self.image)
 
 
 def photo_bytes(source: str | Path | bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> bytes:

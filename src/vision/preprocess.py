@@ -6,7 +6,7 @@ times faster than Pillow; where the crop throws most away, Pillow draws the rest
 
 import math
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,7 @@ def square(
         picture = _part(photo, width, height, side_px)
     else:
         left, top = (round(max(0, size - side_px) / 2) for size in (width, height))
-        picture = _whole(photo, width, height)[top : top + side_px, left : left + side_px]
+        picture = resized(photo, width, height)[top : top + side_px, left : left + side_px]
     if picture.shape[:2] == (side_px, side_px):
         return np.ascontiguousarray(picture)
     n_rows, n_columns = picture.shape[:2]
@@ -61,7 +61,7 @@ def square(
     return canvas
 
 
-def load_square(
+def decode_for_square(
     source: str | Path | bytes,
     side_px: int,
     crop_fraction: float,
@@ -70,21 +70,46 @@ def load_square(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     allow_truncated: bool = False,
     decode: Decode = "normal",
-) -> npt.NDArray[np.uint8]:
-    """Read, decode and resize a photo: `photo_bytes`, `decode_photo` and `square` in one.
+) -> DecodedPhoto:
+    """Read and decode a photo as finely as `square` needs it.
 
     Parameters
     ----------
     source
         A path, or the file's bytes.
     side_px, crop_fraction, crop_mode
-        See `square`.
+        Of the square; see `square`.
     max_pixels, allow_truncated
         See `decode_photo`.
     decode
         JPEGs can be decoded at a fraction of their size. ``normal`` does it where four times the
         pixels needed are left on each side (almost the same pixels, and large photos take less
         memory), ``fast`` where just enough are left, ``full`` never.
+
+    Raises
+    ------
+    PhotoError
+        If the photo can't be used; see `decode_photo`.
+    """
+    oversampling = OVERSAMPLING[decode]
+    return decode_photo(
+        photo_bytes(source),
+        max_pixels=max_pixels,
+        allow_truncated=allow_truncated,
+        min_side_px=oversampling and oversampling * resize_side_px(side_px, crop_fraction),
+        longer_side=crop_mode == "border",
+        name="photo" if isinstance(source, bytes) else str(source),
+    )
+
+
+def load_square(
+    source: str | Path | bytes,
+    side_px: int,
+    crop_fraction: float,
+    crop_mode: CropMode = "center",
+    **reading: Any,
+) -> npt.NDArray[np.uint8]:
+    """Read, decode and resize a photo: `decode_for_square`, which `reading` goes to, and `square`.
 
     Returns
     -------
@@ -96,15 +121,7 @@ def load_square(
     PhotoError
         If the photo can't be used; see `decode_photo`.
     """
-    oversampling = OVERSAMPLING[decode]
-    photo = decode_photo(
-        photo_bytes(source),
-        max_pixels=max_pixels,
-        allow_truncated=allow_truncated,
-        min_side_px=oversampling and oversampling * resize_side_px(side_px, crop_fraction),
-        longer_side=crop_mode == "border",
-        name="photo" if isinstance(source, bytes) else str(source),
-    )
+    photo = decode_for_square(source, side_px, crop_fraction, crop_mode, **reading)
     return square(photo, side_px, crop_fraction, crop_mode)
 
 
@@ -130,15 +147,25 @@ def resized_size(width: int, height: int, side: int, crop_mode: CropMode) -> tup
     raise ValueError(f"crop_mode must be center, squash or border, got {crop_mode!r}.")
 
 
-def _whole(photo: DecodedPhoto, width: int, height: int) -> npt.NDArray[np.uint8]:
-    """Draw the whole photo: PyTorch's antialiased bicubic equals Pillow's but for rounding."""
+def resized(
+    photo: DecodedPhoto, width: int, height: int, *, bilinear: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Draw the whole photo, bicubic and antialiased: PyTorch's equals Pillow's but for rounding.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(height, width, 3)``, RGB, 0 to 255.
+    """
     import torch
 
+    aten = torch.ops.aten
+    draw = aten._upsample_bilinear2d_aa if bilinear else aten._upsample_bicubic2d_aa
     left, top, right, bottom = photo.box
     # PyTorch takes a box that starts at 0, so what lies at the other end is turned round
     turned = tuple(axis for axis, offset in ((0, top), (1, left)) if offset > 0)
-    pixels = np.flip(np.array(photo.image), turned).copy() if turned else np.array(photo.image)
-    drawn = torch.ops.aten._upsample_bicubic2d_aa(
+    pixels = np.flip(photo.pixels, turned).copy() if turned else photo.pixels
+    drawn = draw(
         torch.from_numpy(pixels).permute(2, 0, 1)[None],
         [height, width],
         False,  # corners aren't aligned

@@ -5,16 +5,17 @@ of which 6 % have a flag, and on degraded copies of them, of which most should; 
 shares.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
+from ..arrays import Floats
 from .load import DecodedPhoto
-from .photo_measures import Pixels, clipped_fraction, frame_fraction, level, sharpness
+from .photo_measures import clipped_fraction, frame_fraction, level, sharpness
+from .preprocess import resized
 from .text_overlay import text_fraction
 
 FlagName = Literal[
@@ -74,6 +75,17 @@ class PhotoQuality:
     contrast: float
     frame_fraction: float
     text_fraction: float
+
+    @classmethod
+    def from_row(cls, row: Floats) -> "PhotoQuality":
+        """Take the measures from where `row` put them."""
+        longer_side_px, *shares = row.tolist()
+        return cls(int(longer_side_px), *shares)
+
+    @property
+    def row(self) -> Floats:
+        """The measures in order, float32: what a cache can keep."""
+        return np.array(astuple(self), dtype=np.float32)
 
     @property
     def flags(self) -> tuple[PhotoFlag, ...]:
@@ -164,16 +176,24 @@ LIMITS = (
 )
 
 
+def is_measurable(photo: DecodedPhoto) -> bool:
+    """Tell whether enough of the file's pixels were decoded for `assess_photo`."""
+    left, top, right, bottom = photo.box
+    return max(right - left, bottom - top) >= min(SIDE_PX, max(photo.width_px, photo.height_px))
+
+
 def assess_photo(photo: DecodedPhoto) -> PhotoQuality:
     """Measure a photo.
 
     Parameters
     ----------
     photo
-        What `decode_photo` returns; one decoded at a fraction of its size will do as long as the
-        longer side keeps `SIDE_PX` pixels.
+        What `decode_photo` returns; one decoded at a fraction of its size will do as long as it
+        `is_measurable`.
     """
-    small = _small(photo)
+    scale = min(1.0, SIDE_PX / max(photo.width_px, photo.height_px))
+    width, height = (max(1, round(side * scale)) for side in (photo.width_px, photo.height_px))
+    small = resized(photo, width, height, bilinear=True)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     spreads = [level(channel, 0.99) - level(channel, 0.01) for channel in cv2.split(small)]
     return PhotoQuality(
@@ -185,9 +205,3 @@ def assess_photo(photo: DecodedPhoto) -> PhotoQuality:
         frame_fraction=frame_fraction(small),
         text_fraction=text_fraction(grey),
     )
-
-
-def _small(photo: DecodedPhoto) -> Pixels:
-    scale = min(1.0, SIDE_PX / max(photo.width_px, photo.height_px))
-    size = (max(1, round(photo.width_px * scale)), max(1, round(photo.height_px * scale)))
-    return np.array(photo.image.resize(size, Image.Resampling.BILINEAR, box=photo.box))

@@ -1,6 +1,7 @@
 """What every joint image-text space must do, whatever is inside; all weights are random."""
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import open_clip
 import pytest
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from shelfsure.errors import PhotoError
 from shelfsure.retrieval.conse import ConSE
@@ -154,9 +156,13 @@ def test_embed_texts_cleans(joint: JointSpace) -> None:
     )
 
 
-def test_prepare_turns_a_photo_into_a_square_or_refuses(joint: JointSpace) -> None:
+def test_photos_are_decoded_to_squares_or_refused(joint: JointSpace) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 40), "red").save(buffer, "PNG")
+    square = joint.photos.prepare(joint.photos.decode(buffer.getvalue(), PhotoLimits()))
+    assert (square.dtype, square.ndim, square.shape[0]) == (np.uint8, 3, square.shape[1])
     with pytest.raises(PhotoError, match="not-a-photo"):
-        joint.photos.prepare("not-a-photo.jpg", PhotoLimits())
+        joint.photos.decode("not-a-photo.jpg", PhotoLimits())
 
 
 def test_vocabulary_lies_in_the_text_space(joint: JointSpace) -> None:

@@ -106,7 +106,7 @@ def test_finetune_makes_an_encoder_that_knows_the_categories(
     encoder = PhotoEncoder.load(f"local-dir:{tmp_path / 'ft'}", device="cpu")
     assert (encoder.preprocessing.side_px, encoder.preprocessing.crop_mode) == (48, "border")
     good = [listing for listing in result.catalog.listings if listing.image]
-    squares = [encoder.prepare(listing.image, _limits()) for listing in good]
+    squares = [encoder.prepare(encoder.decode(listing.image, _limits())) for listing in good]
     vectors = encoder.encode(squares)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     model = timm.create_model(f"local-dir:{tmp_path / 'ft'}", pretrained=True)

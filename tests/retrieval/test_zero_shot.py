@@ -246,7 +246,7 @@ def test_starter_names_outside_photos_by_kind(real_data: Path) -> None:
     joint = ConSE.from_encoders(photos, SentenceEncoder.load(device="cpu"))
     labels = [row for row, names in enumerate(kinds.values()) for _ in names]
     paths = [real_data / "outside" / f"{name}.jpg" for names in kinds.values() for name in names]
-    squares = [photos.prepare(path, PhotoLimits()) for path in paths]
+    squares = [photos.prepare(photos.decode(path, PhotoLimits())) for path in paths]
     answers = ZeroShot.from_names(list(kinds), None, joint).classify(
         joint.to_text_space(joint.embed_images(squares)), None
     )

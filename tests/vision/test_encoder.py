@@ -50,15 +50,16 @@ def test_load_refuses_an_unknown_device() -> None:
         PhotoEncoder.load(device="toaster")
 
 
-def test_prepare_heeds_the_limits(starter_photos: PhotoEncoder, photos: dict[str, bytes]) -> None:
-    square = starter_photos.prepare(photos["jpeg"], PhotoLimits())
+def test_decode_heeds_the_limits(starter_photos: PhotoEncoder, photos: dict[str, bytes]) -> None:
+    square = starter_photos.prepare(starter_photos.decode(photos["jpeg"], PhotoLimits()))
     assert square.shape == (64, 64, 3)
     with pytest.raises(PhotoError, match="48 x 32"):
-        starter_photos.prepare(photos["jpeg"], PhotoLimits(max_pixels=1_000))
+        starter_photos.decode(photos["jpeg"], PhotoLimits(max_pixels=1_000))
     cut = photos["jpeg"][:-20]
     with pytest.raises(PhotoError, match="ends early"):
-        starter_photos.prepare(cut, PhotoLimits())
-    assert starter_photos.prepare(cut, PhotoLimits(allow_truncated=True)).shape == (64, 64, 3)
+        starter_photos.decode(cut, PhotoLimits())
+    lenient = starter_photos.decode(cut, PhotoLimits(allow_truncated=True))
+    assert starter_photos.prepare(lenient).shape == (64, 64, 3)
 
 
 def test_encode_equals_the_plain_way_through_the_model(
@@ -90,7 +91,7 @@ def test_starter_names_what_outside_photos_show(
     paths = sorted((real_data / "outside").glob("*.jpg"))[::3]
     assert len(paths) > 80
     names = ImageNetInfo()
-    squares = [real_encoder.prepare(path, PhotoLimits()) for path in paths]
+    squares = [real_encoder.prepare(real_encoder.decode(path, PhotoLimits())) for path in paths]
     embeddings = torch.from_numpy(real_encoder.encode(squares))
     classifier = real_encoder.backbone.classifier
     with torch.inference_mode():
@@ -117,8 +118,10 @@ def test_prepare_keeps_the_embedding_of_a_full_decode(
     settings = real_encoder.preprocessing
     photos = [_enlarged(path.read_bytes()) for path in paths]
     plain, quick = (
-        real_encoder.encode([replace(settings, decode=d).prepare(p, PhotoLimits()) for p in photos])
-        for d in ("full", decode)
+        real_encoder.encode(
+            [settings.prepare(reading.decode_photo(photo, PhotoLimits())) for photo in photos]
+        )
+        for reading in (replace(settings, decode="full"), replace(settings, decode=decode))
     )
     assert (quick * plain).sum(axis=1).mean() >= mean
 

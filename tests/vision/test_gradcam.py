@@ -143,7 +143,7 @@ def test_category_heatmap_finds_what_the_answer_rests_on(real_data: Path) -> Non
     assert len(paths) > 10
     layer: Any = photos.backbone.get_classifier()
     coefficients = layer.weight.detach().numpy() * 20
-    squares = [photos.prepare(path, PhotoLimits()) for path in paths]
+    squares = [photos.prepare(photos.decode(path, PhotoLimits())) for path in paths]
     columns = (photos.encode(squares) @ coefficients.T).argmax(axis=1)
     falls = []
     for square, column in zip(squares, columns, strict=True):

@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
-from shelfsure.quality_check import photo_flags
-from shelfsure.vision.encoder import PhotoLimits
 from shelfsure.vision.load import decode_photo
 from shelfsure.vision.photo_measures import clipped_fraction, frame_fraction, level, sharpness
-from shelfsure.vision.quality import LIMITS, SIDE_PX, assess_photo
+from shelfsure.vision.quality import (
+    LIMITS,
+    SIDE_PX,
+    PhotoFlag,
+    PhotoQuality,
+    assess_photo,
+    is_measurable,
+)
 from shelfsure.vision.text_overlay import text_fraction
 
 Edit = Callable[[Image.Image], Image.Image]
@@ -65,15 +70,20 @@ def encoded(photo: Image.Image, quality: int = 90) -> bytes:
     return buffer.getvalue()
 
 
+def found_in(photo: Image.Image) -> dict[str, PhotoFlag]:
+    decoded = decode_photo(encoded(photo), min_side_px=SIDE_PX, longer_side=True)
+    return {flag.flag: flag for flag in assess_photo(decoded).flags}
+
+
 def flags(photo: Image.Image) -> set[str]:
-    return {flag.flag for flag in photo_flags(encoded(photo), PhotoLimits())}
+    return set(found_in(photo))
 
 
 def grey(photo: Image.Image) -> np.ndarray:
     return np.array(photo.convert("L"))
 
 
-def test_photo_flags_of_a_good_photo_are_none() -> None:
+def test_flags_of_a_good_photo_are_none() -> None:
     assert flags(product()) == set()
 
 
@@ -82,8 +92,8 @@ def test_limits_name_each_flag_once_and_all_are_tested() -> None:
 
 
 @pytest.mark.parametrize("flag", EDITS)
-def test_photo_flags_name_what_was_done_to_a_photo(flag: str) -> None:
-    found = {f.flag: f for f in photo_flags(encoded(EDITS[flag](product())), PhotoLimits())}
+def test_flags_name_what_was_done_to_a_photo(flag: str) -> None:
+    found = found_in(EDITS[flag](product()))
     assert flag in found
     assert set(found) <= {flag, "low_contrast"}  # a dark photo has little contrast too
     limit = next(limit for limit in LIMITS if limit.flag == flag)
@@ -91,23 +101,47 @@ def test_photo_flags_name_what_was_done_to_a_photo(flag: str) -> None:
     assert (found[flag].threshold, found[flag].message) == (limit.threshold, limit.message)
 
 
-def test_photo_flags_know_bars_and_leave_white_and_full_backgrounds_alone() -> None:
+def test_flags_know_bars_and_leave_white_and_full_backgrounds_alone() -> None:
     assert "border" in flags(barred(product()))
     pixels = np.array(product())
     pixels[pixels.min(axis=2) > 250] = (10, 10, 10)
     assert "border" not in flags(Image.fromarray(pixels))
 
 
-def test_photo_flags_of_what_cant_be_read_are_none(tmp_path: Path) -> None:
-    limits = PhotoLimits(max_pixels=1000)
-    sources = (None, b"no photo", tmp_path / "gone.jpg", encoded(product()))
-    assert [photo_flags(source, limits) for source in sources] == [()] * 4
-
-
-def test_photo_flags_take_the_resolution_from_the_header() -> None:
+def test_flags_take_the_resolution_from_the_header() -> None:
     photo = decode_photo(encoded(product().resize((1600, 1200))), min_side_px=SIDE_PX)
     assert max(photo.image.size) < 1600
     assert assess_photo(photo).longer_side_px == 1600
+
+
+@pytest.mark.parametrize("flag", [None, *(flag for flag in EDITS if flag != "low_resolution")])
+def test_assess_photo_hardly_depends_on_how_finely_a_photo_was_decoded(flag: str | None) -> None:
+    photo = EDITS[flag](product()) if flag else product()
+    data = encoded(photo.resize((1900, 1425)))
+    whole = decode_photo(data)
+    reduced = decode_photo(data, min_side_px=SIDE_PX, longer_side=True)
+    assert whole.image.width > reduced.image.width
+    one, other = assess_photo(whole), assess_photo(reduced)
+    assert flag is None or flag in {found.flag for found in one.flags}
+    assert [found.flag for found in one.flags] == [found.flag for found in other.flags]
+    assert one.sharpness == pytest.approx(other.sharpness, rel=0.15)
+
+
+def test_is_measurable_asks_for_enough_of_the_files_pixels() -> None:
+    large = encoded(product().resize((1600, 1200)))
+    assert is_measurable(decode_photo(large, min_side_px=SIDE_PX, longer_side=True))
+    assert not is_measurable(decode_photo(large, min_side_px=100))
+    assert is_measurable(decode_photo(encoded(product().resize((90, 50)))))
+
+
+def test_quality_comes_back_from_its_row() -> None:
+    quality = assess_photo(decode_photo(encoded(written_on(product()))))
+    row = quality.row
+    assert (row.dtype, row.shape) == (np.float32, (len(LIMITS),))
+    again = PhotoQuality.from_row(row)
+    assert again.row.tolist() == row.tolist()
+    assert again.longer_side_px == 640
+    assert [flag.flag for flag in again.flags] == [flag.flag for flag in quality.flags]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (2, 3), (9, 7)])
@@ -166,7 +200,7 @@ def test_text_fraction_sees_lines_of_letters_only() -> None:
 
 
 @pytest.mark.realdata
-def test_photo_flags_are_rare_on_real_photos_and_common_on_degraded_copies(
+def test_flags_are_rare_on_real_photos_and_common_on_degraded_copies(
     real_data: Path,
 ) -> None:
     paths = sorted((real_data / "flipkart/images").iterdir())[::16]

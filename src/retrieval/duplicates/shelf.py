@@ -10,7 +10,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from ...arrays import Floats
-from ...embedding import Embedded, ImageEncoder
+from ...embedding import Embedded
+from ...encoders import ImageEncoder
 from ...errors import PhotoError
 from ...fusion.views import Features, View
 from ...listings.listing import Listing
@@ -114,7 +115,7 @@ def embed_views(
             rows, squares = [], []
             for row in range(start, min(start + _BATCH, len(sources))):
                 try:
-                    squares.append(encoder.prepare(sources[row], limits))
+                    squares.append(encoder.prepare(encoder.decode(sources[row], limits)))
                     rows.append(row)
                 except PhotoError:  # its row stays zero, and is near to nothing
                     continue

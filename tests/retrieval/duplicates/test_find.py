@@ -25,7 +25,8 @@ from shelfsure.retrieval.duplicates.shelf import Shelf, embed_views
 from shelfsure.retrieval.duplicates.title_match import Difference
 from shelfsure.retrieval.duplicates.verdict import judge
 from shelfsure.vision.encoder import PhotoLimits
-from shelfsure.vision.preprocess import load_square
+from shelfsure.vision.load import DecodedPhoto
+from shelfsure.vision.preprocess import decode_for_square, square
 
 
 class ThumbnailEncoder:
@@ -34,9 +35,12 @@ class ThumbnailEncoder:
     dim = 192
     fingerprint = "thumbnails"
 
-    def prepare(self, source, limits: PhotoLimits) -> np.ndarray:
+    def decode(self, source, limits: PhotoLimits) -> DecodedPhoto:
         assert limits
-        return load_square(source, 32, 1.0, "border")
+        return decode_for_square(source, 32, 1.0, "border")
+
+    def prepare(self, photo: DecodedPhoto) -> np.ndarray:
+        return square(photo, 32, 1.0, "border")
 
     def encode(self, items) -> np.ndarray:
         rows = []
@@ -54,7 +58,9 @@ def shelf_of(listings: list[Listing], title_vectors: np.ndarray | None = None) -
     there = np.array([listing.image is not None for listing in listings])
     vectors = np.zeros((len(listings), ENCODER.dim), dtype=np.float32)
     for row in np.flatnonzero(there):
-        vectors[row] = ENCODER.encode([ENCODER.prepare(listings[row].image, PhotoLimits())])[0]
+        vectors[row] = ENCODER.encode(
+            [ENCODER.prepare(ENCODER.decode(listings[row].image, PhotoLimits()))]
+        )[0]
     titles = title_vectors if title_vectors is not None else np.ones((len(listings), 1))
     has_title = np.array([listing.title is not None for listing in listings])
     return Shelf(
@@ -171,7 +177,7 @@ def test_embed_views_crop_and_mirror(product, as_png) -> None:
     cropped, mirrored = embed_views(
         [data, b"broken"], ENCODER, ["cropped", "mirrored"], PhotoLimits()
     )
-    plain = ENCODER.encode([ENCODER.prepare(data, PhotoLimits())])[0]
+    plain = ENCODER.encode([ENCODER.prepare(ENCODER.decode(data, PhotoLimits()))])[0]
     assert mirrored[0] == pytest.approx(plain, abs=1e-5)
     assert not np.allclose(cropped[0], plain, atol=0.01)
     assert not cropped[1].any()

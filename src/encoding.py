@@ -1,0 +1,75 @@
+"""Running an encoder over what is new, and remembering it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from tqdm import tqdm
+
+from .arrays import Floats
+from .cache import EmbeddingCache
+from .fusion.views import View
+from .reading_ahead import batches
+
+if TYPE_CHECKING:
+    Bar: TypeAlias = tqdm[Any]
+BATCH = 32
+WRITE_EVERY = 256
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A cache, if there is one, and whether progress is shown.
+
+    A `space` names an encoder with all else that changes its output; content is named by its hash.
+    """
+
+    cache: EmbeddingCache | None = None
+    progress: bool = False
+
+    def known(self, keys: Iterable[str], space: str) -> dict[str, Floats]:
+        """Give the vectors that are remembered."""
+        return self.cache.read(space, list(keys)) if self.cache else {}
+
+    def remember(self, vectors: Mapping[str, Floats], space: str) -> None:
+        if self.cache and vectors:
+            self.cache.write(space, vectors)
+
+    def encode(
+        self,
+        items: Iterable[tuple[str, Any]],
+        encode: Callable[[list[Any]], Floats],
+        space: str,
+        bar: "Bar",
+    ) -> dict[str, Floats]:
+        """Encode in batches as they come (photos are decoded meanwhile); write now and then."""
+        new: dict[str, Floats] = {}
+        unwritten: dict[str, Floats] = {}
+        try:
+            for batch in batches(items, BATCH):
+                vectors = encode([item for _, item in batch])
+                unwritten.update(zip((key for key, _ in batch), vectors, strict=True))
+                bar.update(len(batch))
+                if len(unwritten) >= WRITE_EVERY:
+                    self.remember(unwritten, space)
+                    new |= unwritten
+                    unwritten = {}
+        finally:  # what was done before Ctrl-C is kept
+            self.remember(unwritten, space)
+        return new | unwritten
+
+    def bar(self, what: str, total: int, initial: int) -> "Bar":
+        """Show a bar only where there is work to watch."""
+        hidden = None if self.progress and initial < total else True
+        return tqdm(total=total, initial=initial, desc=f"Embedding {what}", disable=hidden)
+
+
+def as_view(keys: Sequence[str | None], vectors: Mapping[str, Floats], dim: int) -> View:
+    """Lay vectors out in rows; one without a key or a vector is missing."""
+    features = np.zeros((len(keys), dim), dtype=np.float32)
+    present = np.zeros(len(keys), dtype=bool)
+    for row, key in enumerate(keys):
+        if key is not None and key in vectors:
+            features[row], present[row] = vectors[key], True
+    return View(features, present)
