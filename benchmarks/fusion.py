@@ -23,7 +23,7 @@ from rich.table import Table
 from shelfsure.arrays import Bools, Floats, Ints
 from shelfsure.cache import EmbeddingCache
 from shelfsure.config import PROFILES
-from shelfsure.embedding import Embedded, load_embedder, set_problems_aside
+from shelfsure.embedding.embedder import Embedded, load_embedder, set_problems_aside
 from shelfsure.evaluation.intervals import wilson_interval
 from shelfsure.evaluation.metrics import expected_calibration_error, log_loss
 from shelfsure.fusion.alternatives import Concatenation, Stacking

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from shelfsure.arrays import Floats, Ints
 from shelfsure.cache import EmbeddingCache
-from shelfsure.embedding import Embedded, Embedder
+from shelfsure.embedding.embedder import Embedded, Embedder
 from shelfsure.fusion.views import View, Views, take
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.listings.listing import Listing, category_prefix

@@ -22,7 +22,7 @@ from shelfsure.arrays import narrowed
 from shelfsure.bundle import open_bundle, writing_bundle
 from shelfsure.cache import EmbeddingCache
 from shelfsure.config import Config, RetrievalConfig, TextConfig
-from shelfsure.embedding import Embedder, load_embedder
+from shelfsure.embedding.embedder import Embedder, load_embedder
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
 from shelfsure.listings.catalog import Catalog, read_catalog

@@ -21,7 +21,7 @@ import timm
 import torch
 from PIL import Image, ImageOps
 from shelfsure import Listing, ListingPipeline
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.runtimes.errors import RuntimeUnusableError
 from shelfsure.runtimes.machine import machine, versions
 from shelfsure.sample import write_sample

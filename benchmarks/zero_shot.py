@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from shelfsure.cache import EmbeddingCache
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.listings.listing import SEPARATOR, category_levels, category_prefix
 from shelfsure.retrieval.conse import ConSE

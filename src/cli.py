@@ -77,7 +77,7 @@ def train(
     """Train on a labelled catalogue and save a bundle."""
     from .bundle import check_destination
     from .config import image_encoder_section, load_config, parse_config
-    from .embedding import load_embedder
+    from .embedding.embedder import load_embedder
     from .training import resolve
     from .training import train as fit
 

@@ -23,7 +23,7 @@ def split(
 ) -> None:
     """Split a catalogue so that no duplicate of a training listing is in the test part."""
     from .config import PROFILES
-    from .embedding import load_embedder, set_problems_aside
+    from .embedding.embedder import load_embedder, set_problems_aside
     from .listings.export import write_listings
     from .listings.listing import category_prefix
     from .listings.splits import duplicate_groups, split_indices

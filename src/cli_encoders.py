@@ -9,7 +9,7 @@ from .errors import ConfigError
 from .options import Reading
 
 if TYPE_CHECKING:
-    from .embedding import Embedder
+    from .embedding.embedder import Embedder
     from .fusion.views import View
 
 ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a YAML file.")]
@@ -17,7 +17,7 @@ ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a
 
 def embedder_of(reading: Reading, config: str) -> "Embedder":
     from .config import load_config
-    from .embedding import load_embedder
+    from .embedding.embedder import load_embedder
     from .training import resolve
 
     return load_embedder(

@@ -115,7 +115,7 @@ def index_search(
 def _write(
     catalogue: Path, folder: Path, reading: Reading, config: str, *, kind: str, build: bool
 ) -> None:
-    from .embedding import set_problems_aside
+    from .embedding.embedder import set_problems_aside
     from .retrieval.index.records import records_of
     from .retrieval.store import ListingIndex
 

@@ -34,7 +34,7 @@ def duplicates(
     config: ConfigOption = "starter",
 ) -> None:
     """Find listings that are the same thing twice, and variants that only look like it."""
-    from .embedding import set_problems_aside
+    from .embedding.embedder import set_problems_aside
     from .retrieval.duplicates.find import find_duplicates
     from .retrieval.duplicates.fit import fit_pair_model
     from .retrieval.duplicates.report import write_duplicates
@@ -85,7 +85,7 @@ def classify(
     from rich.text import Text
 
     from .config import load_config
-    from .embedding import Embedder
+    from .embedding.embedder import Embedder
     from .retrieval.labels import read_labels
     from .retrieval.spaces import joint_space
     from .retrieval.zero_shot import ZeroShot

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.special import logsumexp
 
 from .arrays import Floats
-from .embedding import Embedded
+from .embedding.embedder import Embedded
 from .errors import PhotoError
 from .fusion.views import DESCRIPTION, PHOTO, TITLE, View
 from .judging import TOP_K

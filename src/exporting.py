@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from .embedding import Embedded, Embedder
+from .embedding.embedder import Embedded, Embedder
 from .errors import ConfigError, ShelfsureError
 from .listings.listing import Listing
 from .pipeline import ListingPipeline

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from .cache import EmbeddingCache
 from .config import Config
-from .embedding import Embedded, Embedder
+from .embedding.embedder import Embedded, Embedder
 from .errors import ConfigError
 from .fusion.classifier import FusionClassifier
 from .fusion.decision import Rules

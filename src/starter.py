@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from .cache import EmbeddingCache, default_cache_dir
-from .embedding import Embedder
+from .embedding.embedder import Embedder
 from .errors import CacheError
 from .listings.catalog import read_catalog
 from .pipeline import ListingPipeline

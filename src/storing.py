@@ -9,7 +9,7 @@ from .bundle import Bundle, open_bundle, writing_bundle
 from .cache import EmbeddingCache
 from .card import model_card
 from .config import Config
-from .embedding import load_embedder
+from .embedding.embedder import load_embedder
 from .errors import BundleChangedError
 from .fusion.decision import Rules
 from .fusion.storage import load_classifier, save_classifier

@@ -11,7 +11,7 @@ from .accepting import evidence, fit_rules, unseen_answers
 from .arrays import Ints
 from .config import Config
 from .device import pick_device, pick_precision
-from .embedding import Embedded, Embedder, set_problems_aside
+from .embedding.embedder import Embedded, Embedder, set_problems_aside
 from .errors import TrainingError
 from .fusion.classifier import HeldOut
 from .fusion.storage import METHODS
@@ -66,7 +66,7 @@ def train(
     catalog
         Read with ``need_category=True``.
     embedder
-        The encoders that `config` names (see `embedding.load_embedder`).
+        The encoders that `config` names (see `embedding.embedder.load_embedder`).
     config
         Resolved (see `resolve`).
     outside

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from .embedding import Embedded
+from .embedding.embedder import Embedded
 from .fusion.views import DESCRIPTION, PHOTO, TITLE, View
 from .text.tfidf import Tfidf
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from shelfsure.arrays import Floats
 from shelfsure.cache import EmbeddingCache
 from shelfsure.config import AcceptConfig, Config
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.training import TrainingResult, train

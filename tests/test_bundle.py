@@ -22,7 +22,7 @@ from shelfsure.bundle import (
     open_bundle,
     writing_bundle,
 )
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.errors import (
     BundleChangedError,
     BundleError,

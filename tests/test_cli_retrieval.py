@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 import shelfsure.cli as cli
 from PIL import Image
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.retrieval.duplicates import fit
 from shelfsure.retrieval.store import ListingIndex
 
@@ -59,7 +59,7 @@ def run(
     def load(config: object, *, cache: object, limits: object, **options: object) -> Embedder:
         return naming_embedder(cache, limits)
 
-    monkeypatch.setattr("shelfsure.embedding.load_embedder", load)
+    monkeypatch.setattr("shelfsure.embedding.embedder.load_embedder", load)
     monkeypatch.setattr("shelfsure.storing.load_embedder", load)
 
     def command(*arguments: object) -> Outcome:
@@ -214,7 +214,7 @@ def test_index_refuses_other_encoders(
 ) -> None:
     other = naming_embedder()
     other.texts.fingerprint = "0" * 64
-    monkeypatch.setattr("shelfsure.embedding.load_embedder", lambda *_, **__: other)
+    monkeypatch.setattr("shelfsure.embedding.embedder.load_embedder", lambda *_, **__: other)
     assert "title" in error_line(run("index", "search", index, "--title", "lamp"))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import log_softmax
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.errors import PhotoError
 from shelfsure.explaining import FUSED, explain_listing, log_odds
 from shelfsure.listings.listing import Listing

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shelfsure.exporting as exporting
 from shelfsure.config import Config, RetrievalConfig
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.errors import ConfigError
 from shelfsure.exporting import ExportReport, ParityError, export_encoders
 from shelfsure.listings.catalog import read_catalog

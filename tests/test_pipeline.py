@@ -9,7 +9,7 @@ import pytest
 import shelfsure.training as training
 from shelfsure import storing
 from shelfsure.arrays import Floats
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.fusion.decision import AcceptRule, Rules
 from shelfsure.fusion.views import Views, n_rows
 from shelfsure.listings.catalog import Catalog

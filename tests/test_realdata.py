@@ -8,7 +8,7 @@ import pytest
 import shelfsure.training as training
 from shelfsure.cache import EmbeddingCache
 from shelfsure.config import AcceptConfig, Config
-from shelfsure.embedding import load_embedder, set_problems_aside
+from shelfsure.embedding.embedder import load_embedder, set_problems_aside
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
 from shelfsure.listings.catalog import Catalog, read_catalog

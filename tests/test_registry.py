@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shelfsure import cli
 from shelfsure.bundle import copy_bundle, open_bundle
 from shelfsure.config import Config
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.errors import (
     BundleChangedError,
     BundleError,

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from shelfsure.arrays import narrowed, widened
 from shelfsure.bundle import open_bundle
 from shelfsure.config import Config, RetrievalConfig
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.errors import CacheError
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.listings.listing import Listing, category_prefix

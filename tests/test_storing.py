@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import timm
 from shelfsure.config import Config, ImageConfig, image_encoder_section
-from shelfsure.embedding import load_embedder
+from shelfsure.embedding.embedder import load_embedder
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.pipeline import ListingPipeline
 from shelfsure.training import train

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shelfsure.training as training
 from shelfsure.config import Config, ImageConfig, TextConfig
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.errors import TrainingError
 from shelfsure.listings.catalog import Catalog, read_catalog
 from shelfsure.listings.listing import Listing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Bools, Ints
-from ..embedding import Embedded
+from ..embedding.embedder import Embedded
 from ..errors import TrainingError
 from ..listings.catalog import Catalog
 from ..listings.listing import Listing, category_prefix

@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays import Floats
 from ..cache import EmbeddingCache
 from ..device import Precision
-from ..embedding import Embedded, Embedder
+from ..embedding.embedder import Embedded, Embedder
 from ..errors import TrainingError
 from ..finetuning.config import FinetuneConfig
 from ..finetuning.features import judge_features

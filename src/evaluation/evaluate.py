@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ..embedding import set_problems_aside
+from ..embedding.embedder import set_problems_aside
 from ..errors import CatalogError, PhotoError
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
 from ..listings.catalog import Catalog

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import softmax
 
 from ..arrays import Floats
-from ..embedding import Embedded
+from ..embedding.embedder import Embedded
 from ..listings.listing import Listing, category_prefix
 from ..retrieval.memory import CatalogueMemory
 from ..retrieval.store import Neighbour

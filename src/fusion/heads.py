@@ -23,6 +23,7 @@ FLOOR = 1e-3
 """Share of every head's probability that is spread evenly, so that no single view has a veto."""
 
 INVERSE_REGULARISATION = (3.0, 30.0, 300.0)
+MIN_JUDGED = 300
 
 TOLERANCE, RELATIVE_TOLERANCE = 1e-3, 0.03
 """Fitting ends where the gradient is below the first, and below this share of what it was at the
@@ -133,19 +134,33 @@ def choose_c(
     candidates: Sequence[float] = INVERSE_REGULARISATION,
     calibrates: Bools | None = None,
 ) -> float:
-    """Pick the regularisation with the lowest log loss on one held-out fold, after calibration."""
-    held_out = folds == np.unique(folds)[0]
-    asked = held_out if calibrates is None else held_out & calibrates
-    if not asked.any():
-        asked = held_out
+    """Pick the regularisation with the lowest log loss on held-out rows, after calibration.
 
-    def loss(c: float) -> float:
-        head = fit_head(features[~held_out], labels[~held_out], n_categories, c)
-        logits = head.logits(features[asked])
-        temperature = fit_temperature(logits, labels[asked])
-        return log_loss(tempered(logits, temperature), labels[asked])
+    One fold is held out where it has `MIN_JUDGED` rows, else each in turn: the choice between a
+    close fit and a loose one is too important to be left to a few dozen rows.
+    """
+    asked = np.ones(len(labels), dtype=bool) if calibrates is None else calibrates
+    tried = np.unique(folds)
+    if (asked & (folds == tried[0])).sum() >= MIN_JUDGED or not asked.any():
+        tried = tried[:1]
+    rows = [np.flatnonzero(asked & (folds == fold)) for fold in tried]
+    if not any(map(len, rows)):
+        rows = [np.flatnonzero(folds == fold) for fold in tried]
 
-    return candidates[int(np.argmin(_in_parallel(loss, candidates)))]
+    def answer(trial: tuple[float, int]) -> Floats:
+        c, place = trial
+        known = folds != tried[place]
+        head = fit_head(features[known], labels[known], n_categories, c)
+        return head.logits(features[rows[place]])
+
+    places = range(len(tried))
+    answers = _in_parallel(answer, [(c, place) for c in candidates for place in places])
+    truth = labels[np.concatenate(rows)]
+    losses = []
+    for start in range(0, len(answers), len(tried)):
+        logits = np.concatenate(answers[start : start + len(tried)])
+        losses.append(log_loss(tempered(logits, fit_temperature(logits, truth)), truth))
+    return candidates[int(np.argmin(losses))]
 
 
 def _in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Floats
 from ..device import Precision, autocast
-from ..encoders import Square
+from ..embedding.encoders import Square
 from ..vision.encoder import PhotoLimits, Preprocessing
 from ..vision.load import DecodedPhoto
 from ..vision.preprocess import CropMode

@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from ..arrays import Floats
 from ..cache import EmbeddingCache
-from ..encoders import Square, TextEncoder
+from ..embedding.encoders import Square, TextEncoder
 from ..errors import ConfigError
 from ..text.clean import clean_text
 from ..weights import state_fingerprint

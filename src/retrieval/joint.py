@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ..arrays import Floats
-from ..encoders import ImageEncoder, Square, TextEncoder
+from ..embedding.encoders import ImageEncoder, Square, TextEncoder
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from ..arrays import Floats, Ints, widened
-from ..embedding import Embedded, Embedder
+from ..embedding.embedder import Embedded, Embedder
 from ..errors import BundleFingerprintError, ConfigError
 from ..fusion.views import View, Views
 from ..listings.listing import SEPARATOR, Listing, category_levels

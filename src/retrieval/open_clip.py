@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Floats
 from ..device import Precision, pick_device
-from ..encoders import Square
+from ..embedding.encoders import Square
 from ..errors import WeightsError
 from ..text.clean import clean_text
 from ..weights import WAYS_OUT, require_hub_files

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Ints
 from ..config import RetrievalConfig
-from ..embedding import Embedded, Embedder
+from ..embedding.embedder import Embedded, Embedder
 from ..errors import CalibrationError
 from ..fusion.views import PHOTO, View, Views
 from ..listings.listing import Listing, category_levels, category_prefix

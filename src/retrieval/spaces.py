@@ -1,7 +1,7 @@
 """Which joint image-text space a bundle uses, and the names of its encoders."""
 
 from ..arrays import Floats
-from ..embedding import Embedder
+from ..embedding.embedder import Embedder
 from ..errors import ConfigError
 from .conse import ConSE
 from .joint import JointSpace

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cache import EmbeddingCache
-from ..embedding import set_problems_aside
+from ..embedding.embedder import set_problems_aside
 from ..errors import CatalogError, ConfigError
 from ..listings.catalog import Catalog
 from ..retrieval.duplicates.find import DuplicateResult, find_duplicates

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import timm
 from sentence_transformers import SentenceTransformer
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder, Preprocessing
 from timm.models import save_for_hf

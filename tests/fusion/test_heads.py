@@ -132,6 +132,27 @@ def test_choose_c_fits_closely_where_that_pays(
     assert choose_c(features, labels, 3, folds, candidates) == 10.0
 
 
+@pytest.mark.parametrize(("n", "chosen"), [(200, 10.0), (2000, 1e-6)])
+def test_choose_c_asks_every_fold_where_one_is_small(
+    rng: np.random.Generator, n: int, chosen: float
+) -> None:
+    features, labels = blobs(rng, n, 3, noise=0.2)
+    folds = np.arange(n) % 4
+    labels[folds == 0] = (labels[folds == 0] + 1) % 3  # the first fold is wrong
+    assert choose_c(features, labels, 3, folds, (1e-6, 10.0)) == chosen
+
+
+def test_choose_c_asks_only_rows_that_calibrate(rng: np.random.Generator) -> None:
+    features, labels = blobs(rng, 400, 3, noise=0.2)
+    folds, calibrates = np.arange(400) % 4, np.arange(400) % 7 == 0
+    wrong = labels.copy()
+    wrong[~calibrates] = (labels[~calibrates] + 1) % 3
+    calibrates_all = np.ones(400, dtype=bool)
+    # what most rows teach is wrong for those that calibrate: the looser the better
+    assert choose_c(features, wrong, 3, folds, (1e-6, 10.0), calibrates) == 1e-6
+    assert choose_c(features, wrong, 3, folds, (1e-6, 10.0), calibrates_all) == 10.0
+
+
 def test_fit_calibrated_needs_no_further_temperature(rng: np.random.Generator) -> None:
     features, labels = blobs(rng, 600, 4, noise=0.7)
     folds = np.arange(600) % 5

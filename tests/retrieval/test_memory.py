@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from shelfsure.config import Config, RetrievalConfig
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.errors import BundleFingerprintError, ConfigError
 from shelfsure.listings.catalog import Catalog, read_catalog
 from shelfsure.listings.listing import Listing, category_prefix

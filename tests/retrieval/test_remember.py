@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.config import RetrievalConfig
-from shelfsure.embedding import Embedder
+from shelfsure.embedding.embedder import Embedder
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.listings.listing import Listing, category_levels, category_prefix
 from shelfsure.listings.photos import photos_in

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
 
-from ...encoders import ImageEncoder
+from ...embedding.encoders import ImageEncoder
 from ...vision.encoder import PhotoLimits
 from .candidates import near_pairs
 from .groups import DuplicateGroup, group_duplicates, keeper_order

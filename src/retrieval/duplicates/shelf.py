@@ -10,8 +10,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from ...arrays import Floats
-from ...embedding import Embedded
-from ...encoders import ImageEncoder
+from ...embedding.embedder import Embedded
+from ...embedding.encoders import ImageEncoder
 from ...errors import PhotoError
 from ...fusion.views import Features, View
 from ...listings.listing import Listing

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
+from ..fusion.views import View
 from .encoders import TextEncoder
 from .encoding import Encoding, as_view
-from .fusion.views import View
 
 
 def embed_texts(texts: Sequence[str], encoder: TextEncoder, encoding: Encoding, what: str) -> View:

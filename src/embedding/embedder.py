@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .cache import EmbeddingCache
-from .config import Config
-from .device import pick_device, pick_precision
-from .embedding_photos import embed_photos
-from .embedding_texts import embed_texts
+from ..cache import EmbeddingCache
+from ..config import Config
+from ..device import pick_device, pick_precision
+from ..fusion.views import View
+from ..listings.catalog import Catalog
+from ..listings.listing import Listing
+from ..runtimes.names import Runtime
+from ..text.clean import clean_text
+from ..text.encoder import SentenceEncoder
+from ..vision.encoder import PhotoEncoder, PhotoLimits
+from ..vision.quality import PhotoFlag, PhotoQuality
 from .encoders import ImageEncoder, TextEncoder
 from .encoding import Encoding
-from .fusion.views import View
-from .listings.catalog import Catalog
-from .listings.listing import Listing
-from .runtimes.names import Runtime
-from .text.clean import clean_text
-from .text.encoder import SentenceEncoder
-from .vision.encoder import PhotoEncoder, PhotoLimits
-from .vision.quality import PhotoFlag, PhotoQuality
+from .photos import embed_photos
+from .texts import embed_texts
 
 T = TypeVar("T")
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import shelfsure.encoding as encoding
-import shelfsure.reading_ahead as reading_ahead
+import shelfsure.embedding.encoding as encoding
+import shelfsure.embedding.reading_ahead as reading_ahead
 import timm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from shelfsure.cache import EmbeddingCache
 from shelfsure.config import Config, ImageConfig
-from shelfsure.embedding import Embedded, Embedder, load_embedder, set_problems_aside
+from shelfsure.embedding.embedder import Embedded, Embedder, load_embedder, set_problems_aside
 from shelfsure.errors import ConfigError, UnreadablePhotoError, WeightsError
 from shelfsure.listings.catalog import Catalog
 from shelfsure.listings.listing import Listing

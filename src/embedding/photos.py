@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Floats
+from ..arrays import Floats
+from ..errors import PhotoError
+from ..fusion.views import View
+from ..vision.encoder import PhotoLimits
+from ..vision.load import DecodedPhoto, decode_photo, photo_bytes
+from ..vision.quality import SIDE_PX, PhotoQuality, assess_photo, is_measurable
 from .encoders import ImageEncoder, Square
 from .encoding import Encoding, as_view
-from .errors import PhotoError
-from .fusion.views import View
 from .reading_ahead import ahead, threads
-from .vision.encoder import PhotoLimits
-from .vision.load import DecodedPhoto, decode_photo, photo_bytes
-from .vision.quality import SIDE_PX, PhotoQuality, assess_photo, is_measurable
 
 QUALITY = "quality-1"
 """Names the measures in the cache; to be changed with what is measured."""
@@ -24,7 +24,7 @@ QUALITY = "quality-1"
 
 @dataclass(frozen=True)
 class EmbeddedPhotos:
-    """Photos as arrays; see `embedding.Embedded`."""
+    """Photos as arrays; see `embedder.Embedded`."""
 
     view: View
     hashes: list[str | None]

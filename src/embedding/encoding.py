@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from .arrays import Floats
-from .cache import EmbeddingCache
-from .fusion.views import View
+from ..arrays import Floats
+from ..cache import EmbeddingCache
+from ..fusion.views import View
 from .reading_ahead import batches
 
 if TYPE_CHECKING:

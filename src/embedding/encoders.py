@@ -6,9 +6,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import Floats
-from .vision.encoder import PhotoLimits
-from .vision.load import DecodedPhoto
+from ..arrays import Floats
+from ..vision.encoder import PhotoLimits
+from ..vision.load import DecodedPhoto
 
 Square: TypeAlias = npt.NDArray[np.uint8]
 """A photo as a model takes it, shape ``(side_px, side_px, 3)``."""

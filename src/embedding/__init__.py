@@ -1,0 +1,1 @@
+"""Listings to embeddings: each photo and text is read once, encoded once, and remembered."""
