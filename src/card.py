@@ -39,7 +39,7 @@ def model_card(
                 f"`{config['text']['weights']}`, fusion `{config['fusion']}`, "
                 f"seed {config['seed']}."
             ),
-            *_familiar(facts.get("n_familiar", 0)),
+            *_familiar(facts.get("n_familiar", 0), facts.get("n_siblings", 0)),
             "",
             "## Metrics",
             (
@@ -90,7 +90,15 @@ def _plain(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" and c != ">" else c for c in text)
 
 
-def _familiar(n: int) -> list[str]:
+def _familiar(n: int, n_siblings: int) -> list[str]:
+    if n_siblings:
+        return [
+            (
+                f"- The photo encoder is the average of {n_siblings}, each fine-tuned without a "
+                "part of these photos. Each calibrates with its own part: the figures below that "
+                "involve photos are of these encoders, not of their average."
+            )
+        ]
     if not n:
         return []
     return [

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from .arrays import Ints
 from .config import Config
 from .device import pick_device, pick_precision
 from .embedding.embedder import Embedded, Embedder, set_problems_aside
+from .embedding.siblings import with_siblings
 from .errors import TrainingError
 from .fusion.classifier import HeldOut
 from .fusion.storage import METHODS
@@ -27,6 +28,8 @@ from .views import build_views
 MIN_TEXTS = 30
 """Fewer texts than this can't say which words tell categories apart."""
 CALIBRATION_SHARE = 0.2
+NEW_SHARE = 0.5
+"""With at least so many of the photos new to a fine-tuned encoder, those calibrate well enough."""
 MIN_OF_KIND = 5
 """A category of so many listings is a kind of its own to the out-of-catalogue gate."""
 
@@ -81,6 +84,8 @@ def train(
     """
     embedded = embedder.embed(catalog.listings, description=config.description)
     catalog, embedded = set_problems_aside(catalog, embedded)
+    if embedded.photo.calibrates.sum() < NEW_SHARE * embedded.photo.present.sum():
+        embedded = with_siblings(embedded, catalog.listings, embedder)
     categories = [category_prefix(item.category or "", config.levels) for item in catalog.listings]
     counts = Counter(categories)
     class_names = tuple(sorted(name for name, n in counts.items() if n >= config.min_examples))
@@ -126,6 +131,7 @@ def train(
         "n_left_out": len(catalog.listings) - len(kept),
         "n_rejected": len(catalog.rejected),
         "n_photos": int(views["photo"].present.sum()),
+        "n_siblings": len(views["photo"].siblings),
         "n_familiar": int((views["photo"].present & ~views["photo"].calibrates).sum()),
         "n_titles": int(views["title_embedding"].present.sum()),
         "n_descriptions": int(views["description_embedding"].present.sum()),
@@ -170,7 +176,8 @@ def _fit_split(
     n_categories: int,
     config: Config,
 ) -> tuple[Any, dict[Modalities, HeldOut]]:
-    """Calibrate on a fifth of the listings, which train nothing."""
+    """Calibrate on a fifth of the listings, which train nothing, the photo encoder included."""
+    views = {name: replace(view, siblings=()) for name, view in views.items()}
     shares = {"train": 1 - CALIBRATION_SHARE, "calibration": CALIBRATION_SHARE}
     parts = split_indices(names, groups, shares, config.seed)
     train, calibration = parts["train"], parts["calibration"]
@@ -181,8 +188,8 @@ def _fit_split(
     )
     held_out = {}
     for pattern in patterns:
-        present = [v.present for name, v in views.items() if modality(name) in pattern]
-        rows = calibration[np.all(present, axis=0)[calibration]]
+        there = [v.calibrates for name, v in views.items() if modality(name) in pattern]
+        rows = calibration[np.all(there, axis=0)[calibration]]
         if len(rows):
             seen = take(restrict(views, pattern), rows)
             held_out[pattern] = HeldOut(rows, classifier.log_probabilities(seen))

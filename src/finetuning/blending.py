@@ -55,30 +55,61 @@ def choose_share(shares: Sequence[float], measure: Callable[[float], Measured]) 
     return Blend(min(shares, key=loss.__getitem__), measured)
 
 
-def blend_model(
-    model: "nn.Module",
-    before: "State",
-    after: "State",
-    prepared: Prepared,
-    shares: Sequence[float],
-    state: RunState,
-    runs: Runs,
+@dataclass(frozen=True)
+class Tuned:
+    """One encoder's weights before and after fine-tuning, and its photos."""
+
+    before: "State"
+    after: "State"
+    prepared: Prepared
+
+
+def choose_blend(
+    model: "nn.Module", tuned: Sequence[Tuned], shares: Sequence[float], state: RunState, runs: Runs
 ) -> Blend:
-    """Give a model the weights between before and after that do best on held-out photos."""
+    """Choose the share that does best on what each encoder didn't learn from, on average."""
+
+    def measure(share: float) -> Measured:
+        return mean_measured([_judged(model, each, share, state, runs) for each in tuned])
+
+    return choose_share(shares, measure)
+
+
+def mean_measured(of_each: Sequence[Measured]) -> Measured:
+    """Average what was measured of several encoders, level by level."""
+    return [
+        {name: float(np.mean([level[name] for level in levels])) for name in levels[0]}
+        for levels in zip(*of_each, strict=True)
+    ]
+
+
+def average(states: Sequence["State"]) -> "dict[str, torch.Tensor]":
+    """Average weights that started from the same (model soups, Wortsman et al. 2022).
+
+    What isn't a floating-point number comes from the first.
+    """
+    import torch
+
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in states[0].items()
+    }
+
+
+def _judged(
+    model: "nn.Module", tuned: Tuned, share: float, state: RunState, runs: Runs
+) -> Measured:
+    prepared = tuned.prepared
     outside = [leaf == OUTSIDE for leaf in prepared.taxonomy.leaves]
     inside = prepared.training[~np.array(outside)[prepared.labels[prepared.training]]]
     rows = np.concatenate([inside[:MAX_JUDGED], prepared.held_out])
     training, held_out = np.split(np.arange(len(rows)), [len(rows) - len(prepared.held_out)])
     labels = prepared.labels[rows]
     levels = [group[labels] for group in prepared.taxonomy.groups]
-
-    def measure(share: float) -> Measured:
-        features = frozen_rows(prepared, rows, state) if share == 0.0 else None
-        if features is None:
-            model.load_state_dict(blend(before, after, share))
-            features = pooled_features(model, prepared.squares, rows, runs)
-        return judge_features(features, training, held_out, levels)
-
-    chosen = choose_share(shares, measure)
-    model.cpu().load_state_dict(blend(before, after, chosen.share))
-    return chosen
+    features = frozen_rows(prepared, rows, state) if share == 0.0 else None
+    if features is None:
+        model.load_state_dict(blend(tuned.before, tuned.after, share))
+        features = pooled_features(model, prepared.squares, rows, runs)
+    return judge_features(features, training, held_out, levels)

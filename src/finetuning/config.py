@@ -82,9 +82,13 @@ class FinetuneConfig(_Section):
         Levels of the category path that are learned, all at once.
     min_examples
         A category with fewer photos is learned as its parent.
+    n_parts, single_from
+        So many encoders are trained, each without one part of the photos, and their weights are
+        averaged; what each says of its own part calibrates the pipeline later. From `single_from`
+        photos on, with 1 part, and without pretrained weights it is one encoder.
     held_out
-        Share of the photos that the encoder doesn't learn from; they choose the best weights here,
-        and calibrate the pipeline later.
+        Share of the photos that a single encoder doesn't learn from; they choose the best weights
+        here, and calibrate the pipeline later.
     learning_rate, layer_decay
         Of the last layer; every layer before it has `layer_decay` times the next one's.
     batch_size, accumulate
@@ -120,6 +124,8 @@ class FinetuneConfig(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     levels: Annotated[int, Field(ge=1, le=10)] = 3
     min_examples: Annotated[int, Field(ge=2)] = 5
+    n_parts: Annotated[int, Field(ge=1, le=10)] = 3
+    single_from: Annotated[int, Field(ge=0)] = 5_000
     held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
     epochs: Annotated[float, Field(gt=0.0)] = 15.0
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (

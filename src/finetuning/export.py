@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from ..vision.tuned import TUNED_FILE
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from ..listings.catalog import Catalog
@@ -46,6 +47,7 @@ def export_encoder(
     *,
     mean: tuple[float, ...],
     std: tuple[float, ...],
+    siblings: "Mapping[str, Mapping[str, torch.Tensor]]",
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``finetuned.json`` and ``rejected.csv``.
 
@@ -55,8 +57,11 @@ def export_encoder(
     ----------
     facts
         What ``finetuned.json`` says; see `run.finetune`.
+    siblings
+        File name -> weights of encoders that lie beside this one.
     """
     import torch
+    from safetensors.torch import save_file
     from timm.models import save_for_hf
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -76,6 +81,8 @@ def export_encoder(
                 "crop_mode": facts["crop_mode"],
             },
         )
+        for name, weights in siblings.items():
+            save_file({n: value.contiguous() for n, value in weights.items()}, staging / name)
         (staging / TUNED_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
         catalog.write_rejected(staging / "rejected.csv")
         staging.chmod(0o755)

@@ -97,10 +97,16 @@ def fit(
     plan: Plan,
     config: FinetuneConfig,
     state: RunState,
+    place: RunState,
     runs: Runs,
     machine: Machine,
 ) -> list[dict[str, float]]:
     """Train, and give the backbone its best weights.
+
+    Parameters
+    ----------
+    state, place
+        Of the whole run, and of this encoder: its checkpoints.
 
     Returns
     -------
@@ -117,7 +123,7 @@ def fit(
     trainer: Any = make_trainer(
         config,
         plan,
-        state.folder,
+        place.folder,
         history,
         device=runs.device,
         precision=runs.precision,
@@ -143,10 +149,10 @@ def fit(
         trainer.fit(
             module.to(memory_format=torch.channels_last),
             datamodule=data,
-            ckpt_path=state.checkpoint,
+            ckpt_path=place.checkpoint,
             weights_only=True,
         )
-    best = state.folder / BEST
+    best = place.folder / BEST
     if best.is_file() and trainer.is_global_zero:
         kept = torch.load(best, map_location="cpu", weights_only=True)
         module.cpu().load_state_dict(kept["state_dict"])

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..atomic import atomic_path
 from ..errors import TrainingError
 from ..listings.catalog import Catalog
 from ..listings.listing import Listing
-from ..listings.splits import duplicate_groups, split_indices
+from ..listings.splits import duplicate_groups, group_folds, split_indices
 from ..vision.load import photo_bytes
 from .backbones import Backbone, build_backbone
 from .config import FinetuneConfig
@@ -25,12 +25,12 @@ from .taxonomy import OUTSIDE, Taxonomy, find_leaves
 from .titles import load_titles, save_titles
 
 FEATURES, HEAD = "frozen.safetensors", "head.safetensors"
-PHOTOS, TRAINING, HELD_OUT = "photos", "train", "held_out"
+PHOTOS, TRAINING, HELD_OUT, PARTS = "photos", "train", "held_out", "parts"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that is known of the photos.
+    """Everything that is known of the photos, and which of them one encoder learns from.
 
     Parameters
     ----------
@@ -72,8 +72,15 @@ def prepare(
     runs: Runs,
     *,
     first: bool,
-) -> tuple[Prepared, Backbone]:
+) -> tuple[list[Prepared], Backbone]:
     """Decode, split and look at the photos; only the first process works, others read along.
+
+    Returns
+    -------
+    list of Prepared
+        One for each encoder to train; together their held-out photos are all, if there are several.
+    Backbone
+        As it is before training.
 
     Raises
     ------
@@ -126,27 +133,45 @@ def prepare(
             has_photo=None,
         )
         names = [taxonomy.leaves[label] for label in labels[usable]]
-        shares = {TRAINING: 1 - config.held_out, HELD_OUT: config.held_out}
-        parts = split_indices(names, groups, shares, config.seed)
+        n_parts = min(_n_parts(backbone, len(good), config), len(np.unique(groups)))
         said = {"problems": problems, "hashes": hashes}
-        said |= {name: usable[rows].tolist() for name, rows in parts.items()}
-    prepared = Prepared(
-        squares,
-        taxonomy,
-        labels,
-        np.array(said[TRAINING], dtype=int),
-        np.array(
-            [row for row in said[HELD_OUT] if taxonomy.leaves[labels[row]] != OUTSIDE], dtype=int
-        ),
-        load_titles(state),
-        said["hashes"],
-        _set_aside(catalog, own, problems),
-    )
+        said[PARTS] = [
+            {name: usable[rows].tolist() for name, rows in part.items()}
+            for part in _parts(names, groups, n_parts, config)
+        ]
+    nothing = np.zeros(0, dtype=int)
+    aside, hashes = _set_aside(catalog, own, problems), said["hashes"]
+    whole = Prepared(squares, taxonomy, labels, nothing, nothing, load_titles(state), hashes, aside)
+    inside = np.array([leaf != OUTSIDE for leaf in taxonomy.leaves])
+    prepared = []
+    for part in said[PARTS]:
+        training, held_out = (np.array(part[name], dtype=int) for name in (TRAINING, HELD_OUT))
+        held_out = held_out[inside[labels[held_out]]]
+        prepared.append(replace(whole, training=training, held_out=held_out))
     if fresh:
-        if backbone.pretrained:
-            _save_head(prepared, backbone, config, state)
+        for number, part in enumerate(prepared if backbone.pretrained else ()):
+            _save_head(part, backbone, config, state, state.part(number))
         state.remember(PHOTOS, said)
     return prepared, backbone
+
+
+def _n_parts(backbone: Backbone, n_photos: int, config: FinetuneConfig) -> int:
+    """Count the encoders to train; weights that started at random can't be averaged."""
+    return config.n_parts if backbone.pretrained and n_photos < config.single_from else 1
+
+
+def _parts(
+    names: Sequence[str], groups: Ints, n_parts: int, config: FinetuneConfig
+) -> list[dict[str, Ints]]:
+    """Say for each encoder which rows it learns from, and which it doesn't."""
+    if n_parts == 1:
+        shares = {TRAINING: 1 - config.held_out, HELD_OUT: config.held_out}
+        return [split_indices(names, groups, shares, config.seed)]
+    folds = group_folds(names, groups, n_parts, config.seed)
+    return [
+        {TRAINING: np.flatnonzero(folds != part), HELD_OUT: np.flatnonzero(folds == part)}
+        for part in range(n_parts)
+    ]
 
 
 def frozen_features(state: RunState) -> Floats | None:
@@ -163,11 +188,11 @@ def frozen_rows(prepared: Prepared, rows: Ints, state: RunState) -> Floats | Non
     return found[np.searchsorted(np.flatnonzero(prepared.labels >= 0), rows)]
 
 
-def load_head(backbone: Backbone, state: RunState) -> None:
-    """Let the classifier start from the logistic regression, where there is one."""
+def load_head(backbone: Backbone, part: RunState) -> None:
+    """Let the classifier start from the part's logistic regression, where there is one."""
     import torch
 
-    path = state.folder / HEAD
+    path = part.folder / HEAD
     if path.is_file():
         classifier = backbone.model.get_classifier()  # type: ignore[operator]
         stored = {name: torch.from_numpy(array) for name, array in load_file(path).items()}
@@ -188,7 +213,7 @@ def _features(
 
 
 def _save_head(
-    prepared: Prepared, backbone: Backbone, config: FinetuneConfig, state: RunState
+    prepared: Prepared, backbone: Backbone, config: FinetuneConfig, state: RunState, part: RunState
 ) -> None:
     features = frozen_rows(prepared, prepared.training, state)
     if features is None:
@@ -197,7 +222,7 @@ def _save_head(
     start_head(backbone.model, features, prepared.labels[prepared.training], added)
     classifier: Any = backbone.model.get_classifier()  # type: ignore[operator]
     arrays = {name: t.detach().cpu().numpy() for name, t in classifier.state_dict().items()}
-    with atomic_path(state.folder / HEAD) as partial:
+    with atomic_path(part.folder / HEAD) as partial:
         save_file(arrays, partial)
 
 

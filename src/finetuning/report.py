@@ -16,9 +16,11 @@ def result_table(facts: Mapping[str, Any]) -> Table:
     """
     chosen = str(facts["blend"])
     levels = range(1, len(facts["measured"][chosen]) + 1)
-    table = Table(
-        title=f"{facts['n_held_out']:,} held-out photos; {facts['n_seen']:,} learned from"
-    )
+    n_held_out, n_seen = facts["n_held_out"], facts["n_seen"]
+    title = f"{n_held_out:,} held-out photos; {n_seen:,} learned from"
+    if "siblings" in facts:
+        title = f"{n_held_out:,} photos, each by an encoder that hasn't learned it"
+    table = Table(title=title)
     table.add_column("fine-tuned share of the weights")
     for level in levels:
         table.add_column(f"level {level}: top-1", justify="right")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..device import pick_device, pick_precision
 from ..errors import ConfigError, TrainingError
 from ..listings.catalog import Catalog
@@ -13,13 +15,14 @@ from ..listings.listing import Listing
 from ..tracking import git_commit
 from ..vision.encoder import PhotoLimits
 from .backbones import depthwise_in_float32, normalisation
-from .blending import blend_model
+from .blending import average, blend, choose_blend
 from .config import FinetuneConfig
 from .export import check_out, export_encoder
 from .features import Runs
-from .fitting import Machine, decide_epochs, fit, make_plan
+from .fitting import Machine, decide_epochs, make_plan
 from .kept_memory import keep_memory
-from .preparing import load_head, prepare, settings_of
+from .parts import tune_parts
+from .preparing import Prepared, prepare, settings_of
 from .squares import Framing
 from .state import RunState, is_first_process
 
@@ -103,10 +106,10 @@ def finetune(
     if device == "cpu":
         keep_memory()
     framing = Framing(config.side_px, config.crop_mode, limits or PhotoLimits())
-    parts = config.accumulate * machine.devices * machine.nodes
-    if config.batch_size % parts:
+    pieces = config.accumulate * machine.devices * machine.nodes
+    if config.batch_size % pieces:
         raise ConfigError(
-            f"batch_size must be a multiple of {parts}, the processes times accumulate, but is "
+            f"batch_size must be a multiple of {pieces}, the processes times accumulate, but is "
             f"{config.batch_size}."
         )
     if first:
@@ -116,34 +119,34 @@ def finetune(
         state.begin(settings_of(catalog, outside, config, framing), resume=resume)
     runs = Runs(device, precision, mean, std, progress=machine.progress and first)
     try:
-        prepared, backbone = prepare(catalog, outside, config, framing, state, runs, first=first)
+        parts, backbone = prepare(catalog, outside, config, framing, state, runs, first=first)
     except TrainingError:
         if first and not resume:
             state.remove()  # nothing to go on from
         raise
-    load_head(backbone, state)
     if device == "cpu" and precision == "bfloat16":
         depthwise_in_float32(backbone.model)
-    before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
-    left = None if machine.max_minutes is None else machine.max_minutes * 60 - _since(started)
-    epochs = decide_epochs(prepared, backbone, config, state, runs, left, first=first)
-    plan = make_plan(prepared, config, epochs)
-    history = fit(backbone, prepared, plan, config, state, runs, machine)
+    left = None
+    if machine.max_minutes is not None:
+        left = (machine.max_minutes * 60 - _since(started)) / len(parts)
+    epochs = decide_epochs(parts[0], backbone, config, state, runs, left, first=first)
+    tuned, history = tune_parts(backbone, parts, config, epochs, state, runs, machine, first=first)
     if not first:
         return None
-    model = backbone.model
-    after = {name: value.cpu().clone() for name, value in model.state_dict().items()}
     shares = config.blend if backbone.pretrained else (1.0,)
-    chosen = blend_model(model, before, after, prepared, shares, state, runs)
-    facts = {
+    chosen = choose_blend(backbone.model, tuned, shares, state, runs)
+    blended = [blend(each.before, each.after, chosen.share) for each in tuned]
+    prepared = parts[0]
+    seen, held_out = (_hashes(parts, name) for name in ("training", "held_out"))
+    facts: dict[str, Any] = {
         "side_px": config.side_px,
         "crop_mode": config.crop_mode,
         "classes": prepared.taxonomy.leaves,
-        "seen": sorted({prepared.hashes[row] for row in prepared.training}),
-        "held_out": sorted({prepared.hashes[row] for row in prepared.held_out}),
-        "n_seen": len(prepared.training),
-        "n_held_out": len(prepared.held_out),
-        "n_steps": plan.n_steps,
+        "seen": seen,
+        "held_out": sorted(set(held_out) - set(seen)),
+        "n_seen": len(np.unique(np.concatenate([part.training for part in parts]))),
+        "n_held_out": sum(len(part.held_out) for part in parts),
+        "n_steps": sum(make_plan(part, config, epochs).n_steps for part in parts),
         "history": history,
         "minutes": round(_since(started) / 60, 2),
         "blend": chosen.share,
@@ -155,9 +158,22 @@ def finetune(
         "seed": config.seed,
         "git_commit": git_commit(),
     }
-    export_encoder(out, model, facts, prepared.catalog, mean=mean, std=std)
+    siblings = {}
+    if len(parts) > 1:
+        siblings = {f"sibling-{number}.safetensors": each for number, each in enumerate(blended)}
+        facts["siblings"] = [
+            {"weights": name, "held_out": _hashes([part], "held_out")}
+            for name, part in zip(siblings, parts, strict=True)
+        ]
+    model = backbone.model.cpu()
+    model.load_state_dict(average(blended))
+    export_encoder(out, model, facts, prepared.catalog, mean=mean, std=std, siblings=siblings)
     state.remove()
     return FinetuneResult(out, facts, prepared.catalog)
+
+
+def _hashes(parts: Sequence[Prepared], rows: str) -> list[str]:
+    return sorted({part.hashes[row] for part in parts for row in getattr(part, rows)})
 
 
 def _since(started: float) -> float:

@@ -33,6 +33,12 @@ class RunState:
     def beside(cls, out: Path) -> "RunState":
         return cls(out.with_name(f".{out.name}.finetuning"))
 
+    def part(self, number: int) -> "RunState":
+        """Give the place of one of the encoders that a run trains."""
+        folder = self.folder / f"part-{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return RunState(folder)
+
     @property
     def checkpoint(self) -> Path | None:
         """The last checkpoint, None where there is none yet."""

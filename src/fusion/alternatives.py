@@ -1,17 +1,17 @@
 """Other ways of fusing, behind the same interface, for comparison with the default."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, hstack, vstack
 
-from ..arrays import Floats, Ints
+from ..arrays import Bools, Floats, Ints
 from ..errors import TrainingError
 from .classifier import MIN_ROWS, FusionClassifier, HeldOut, all_patterns, log_shares, trainable
 from .heads import LinearHead, fit_calibrated
-from .views import Modalities, View, Views, modality, n_rows, restrict, take
+from .views import Features, Modalities, View, Views, modality, n_rows, restrict, rounds, take
 
 DROPOUT = 0.3
 """Chance that a modality of a training copy is blanked."""
@@ -51,7 +51,7 @@ class Concatenation:
         widths = {name: int(view.features.shape[1]) for name, view in views.items()}
         both = vstack([_side_by_side(views, widths), _side_by_side(drop_modalities(views), widths)])
         head, _ = fit_calibrated(
-            csr_matrix(both), np.tile(labels, 2), n_categories, np.tile(folds, 2)
+            _whole(csr_matrix(both)), np.tile(labels, 2), n_categories, np.tile(folds, 2)
         )
         return cls({JOINT: head}, widths, log_shares(labels, n_categories))
 
@@ -94,16 +94,12 @@ class Stacking:
         for name, view in _trainable(views, labels, folds).items():
             there = view.present
             heads[name], answered = fit_calibrated(
-                view.features[there],
-                labels[there],
-                n_categories,
-                folds[there],
-                view.calibrates[there],
+                view.take(there), labels[there], n_categories, folds[there]
             )
             whole = np.tile(log_prior, (len(labels), 1))
             whole[there] = answered
             answers.append(whole)
-        heads[JOINT], _ = fit_calibrated(np.hstack(answers), labels, n_categories, folds)
+        heads[JOINT], _ = fit_calibrated(_whole(np.hstack(answers)), labels, n_categories, folds)
         return cls(heads, log_prior)
 
     def log_probabilities(self, views: Views) -> Floats:
@@ -136,23 +132,35 @@ def cross_fit(
     n_categories: int,
     folds: Ints,
 ) -> dict[Modalities, HeldOut]:
-    """Answer each fold by a classifier fitted on the others, for each pattern of modalities."""
+    """Answer each row by a classifier that hasn't seen it, for each pattern of modalities."""
     shape = (len(labels), n_categories)
     names = all_patterns(_trainable(views, labels, folds))
     answers: dict[Modalities, Floats] = {name: np.zeros(shape, np.float32) for name in names}
-    for fold in np.unique(folds):
-        out = folds == fold
-        classifier = fit(take(views, ~out), labels[~out], n_categories, folds[~out])
+    answered = {name: np.zeros(len(labels), dtype=bool) for name in names}
+    for each in rounds(views, folds):
+        known = np.flatnonzero(each.learned)
+        seen = {name: replace(view, siblings=()) for name, view in take(each.views, known).items()}
+        classifier = fit(seen, labels[known], n_categories, folds[known])
         for pattern in names:
-            seen = restrict(take(views, out), pattern)
-            answers[pattern][out] = classifier.log_probabilities(seen)
-    held_out = {}
-    for pattern in names:
-        own = [view.calibrates for name, view in views.items() if modality(name) in pattern]
-        rows = np.flatnonzero(np.all(own, axis=0))
-        if len(rows) >= MIN_ROWS:
-            held_out[pattern] = HeldOut(rows, answers[pattern][rows])
-    return held_out
+            rows = np.flatnonzero(each.asked & _calibrates(each.views, pattern))
+            asked = restrict(take(each.views, rows), pattern)
+            answers[pattern][rows] = classifier.log_probabilities(asked)
+            answered[pattern][rows] = True
+    return {
+        pattern: HeldOut(np.flatnonzero(answered[pattern]), answers[pattern][answered[pattern]])
+        for pattern in names
+        if answered[pattern].sum() >= MIN_ROWS
+    }
+
+
+def _calibrates(views: Views, pattern: Modalities) -> Bools:
+    own = [view.calibrates for name, view in views.items() if modality(name) in pattern]
+    return np.asarray(np.all(own, axis=0))
+
+
+def _whole(features: Features) -> View:
+    """Make a view that every row has."""
+    return View(features, np.ones(features.shape[0], dtype=bool))
 
 
 def _trainable(views: Views, labels: Ints, folds: Ints) -> dict[str, View]:

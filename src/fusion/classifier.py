@@ -110,11 +110,7 @@ class LateFusion:
                 continue
             there = np.flatnonzero(view.present)
             heads[name], answered = fit_calibrated(
-                view.features[there],
-                labels[there],
-                n_categories,
-                folds[there],
-                view.calibrates[there],
+                view.take(there), labels[there], n_categories, folds[there]
             )
             answers[name] = np.full((len(labels), n_categories), np.nan, dtype=np.float32)
             answers[name][there] = answered

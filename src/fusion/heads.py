@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from ..arrays import Bools, Floats, Ints
 from ..errors import TrainingError
 from .calibration import fit_temperature, log_loss
-from .views import Features
+from .views import Features, Round, View, rounds
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,7 +23,9 @@ FLOOR = 1e-3
 """Share of every head's probability that is spread evenly, so that no single view has a veto."""
 
 INVERSE_REGULARISATION = (3.0, 30.0, 300.0)
+VIEW = "view"
 MIN_JUDGED = 300
+"""Held-out rows that suffice to choose between them."""
 
 TOLERANCE, RELATIVE_TOLERANCE = 1e-3, 0.03
 """Fitting ends where the gradient is below the first, and below this share of what it was at the
@@ -105,10 +107,8 @@ def _first_gradient(features: Features, labels: Ints, seen: Ints) -> float:
     return max(float(slope), 1e-12)
 
 
-def out_of_fold_logits(
-    features: Features, labels: Ints, n_categories: int, folds: Ints, c: float
-) -> Floats:
-    """Predict every row by a head that has seen neither it nor its fold.
+def held_out_logits(view: View, labels: Ints, n_categories: int, folds: Ints, c: float) -> Floats:
+    """Predict every row by a head that has seen neither it nor its duplicates; see `views.rounds`.
 
     Returns
     -------
@@ -117,50 +117,48 @@ def out_of_fold_logits(
     """
     logits = np.zeros((len(labels), n_categories), dtype=np.float32)
 
-    def answer(fold: int) -> None:
-        held_out = folds == fold
-        head = fit_head(features[~held_out], labels[~held_out], n_categories, c)
-        logits[held_out] = head.logits(features[held_out])
+    def answer(each: Round) -> None:
+        logits[each.asked] = _answers(each, each.asked, labels, n_categories, c)
 
-    _in_parallel(answer, np.unique(folds).tolist())
+    _in_parallel(answer, rounds({VIEW: view}, folds))
     return logits
 
 
 def choose_c(
-    features: Features,
+    view: View,
     labels: Ints,
     n_categories: int,
     folds: Ints,
     candidates: Sequence[float] = INVERSE_REGULARISATION,
-    calibrates: Bools | None = None,
 ) -> float:
     """Pick the regularisation with the lowest log loss on held-out rows, after calibration.
 
-    One fold is held out where it has `MIN_JUDGED` rows, else each in turn: the choice between a
-    close fit and a loose one is too important to be left to a few dozen rows.
+    The first round is enough where it asks `MIN_JUDGED` rows that calibrate: the choice between a
+    close fit and a loose one is too important to be left to a few dozen.
     """
-    asked = np.ones(len(labels), dtype=bool) if calibrates is None else calibrates
-    tried = np.unique(folds)
-    if (asked & (folds == tried[0])).sum() >= MIN_JUDGED or not asked.any():
-        tried = tried[:1]
-    rows = [np.flatnonzero(asked & (folds == fold)) for fold in tried]
-    if not any(map(len, rows)):
-        rows = [np.flatnonzero(folds == fold) for fold in tried]
-
-    def answer(trial: tuple[float, int]) -> Floats:
-        c, place = trial
-        known = folds != tried[place]
-        head = fit_head(features[known], labels[known], n_categories, c)
-        return head.logits(features[rows[place]])
-
-    places = range(len(tried))
-    answers = _in_parallel(answer, [(c, place) for c in candidates for place in places])
-    truth = labels[np.concatenate(rows)]
+    trials: list[tuple[Round, Bools]] = []
+    for each in rounds({VIEW: view}, folds):
+        trials.append((each, each.asked & each.views[VIEW].calibrates))
+        if sum(asked.sum() for _, asked in trials) >= MIN_JUDGED:
+            break
+    trials = [(each, asked) for each, asked in trials if asked.any()]
+    attempts = [(c, trial) for c in candidates for trial in trials]
+    answers = _in_parallel(
+        lambda attempt: _answers(*attempt[1], labels, n_categories, attempt[0]), attempts
+    )
+    truth = np.concatenate([labels[asked] for _, asked in trials])
     losses = []
-    for start in range(0, len(answers), len(tried)):
-        logits = np.concatenate(answers[start : start + len(tried)])
+    for start in range(0, len(answers), len(trials)):
+        logits = np.concatenate(answers[start : start + len(trials)])
         losses.append(log_loss(tempered(logits, fit_temperature(logits, truth)), truth))
     return candidates[int(np.argmin(losses))]
+
+
+def _answers(each: Round, asked: Bools, labels: Ints, n_categories: int, c: float) -> Floats:
+    features = each.views[VIEW].features
+    return fit_head(features[each.learned], labels[each.learned], n_categories, c).logits(
+        features[asked]
+    )
 
 
 def _in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -174,33 +172,27 @@ def _in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 
 def fit_calibrated(
-    features: Features,
-    labels: Ints,
-    n_categories: int,
-    folds: Ints,
-    calibrates: Bools | None = None,
+    view: View, labels: Ints, n_categories: int, folds: Ints
 ) -> tuple[LinearHead, Floats]:
-    """Fit a head on all rows, calibrated on its out-of-fold answers.
+    """Fit a head on all rows, calibrated on held-out answers to those that calibrate.
 
     Parameters
     ----------
-    calibrates
-        Shape ``(n,)``, the rows whose answers may calibrate (see `View.familiar`); None means all,
-        and so does an array without any.
+    view
+        Every row is there. Where none calibrates, all do.
 
     Returns
     -------
     LinearHead
         Fitted on every row.
     Floats
-        Out-of-fold log-probabilities, shape ``(n, n_categories)``.
+        Held-out log-probabilities, shape ``(n, n_categories)``.
     """
-    asked = np.ones(len(labels), dtype=bool) if calibrates is None else calibrates
-    if not asked.any():
-        asked = ~asked
-    c = choose_c(features, labels, n_categories, folds, calibrates=asked)
-    logits = out_of_fold_logits(features, labels, n_categories, folds, c)
+    if not view.calibrates.any():
+        view = View(view.features, view.present)
+    c = choose_c(view, labels, n_categories, folds)
+    logits, asked = held_out_logits(view, labels, n_categories, folds, c), view.calibrates
     temperature = fit_temperature(logits[asked], labels[asked])
-    (head,) = _in_parallel(lambda c: fit_head(features, labels, n_categories, c), [c])
+    (head,) = _in_parallel(lambda c: fit_head(view.features, labels, n_categories, c), [c])
     calibrated = LinearHead(head.coefficients, head.intercepts, temperature)
     return calibrated, tempered(logits, temperature)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from ..arrays import Bools, Floats
+from ..arrays import Bools, Floats, Ints
 
 Features: TypeAlias = Floats | csr_matrix
 Modalities: TypeAlias = frozenset[str]
@@ -29,11 +29,15 @@ class View:
         Shape ``(n,)``; True where the features come from an encoder that was fine-tuned on this
         very row. It looks more certain there than on new rows, so such a row may teach but never
         calibrate. None if there is none.
+    siblings
+        The same rows by encoders that were fine-tuned like this one, but each without a part of the
+        rows: those that aren't `familiar` to it. There it stands in for this one.
     """
 
     features: Features
     present: Bools
     familiar: Bools | None = None
+    siblings: "tuple[View, ...]" = ()
 
     def __post_init__(self) -> None:
         if self.features.shape[0] != self.present.shape[0]:
@@ -45,7 +49,16 @@ class View:
     @property
     def calibrates(self) -> Bools:
         """Which rows say how this view does on new listings; shape ``(n,)``."""
+        if self.siblings:
+            return np.asarray(np.any([view.calibrates for view in self.siblings], axis=0))
         return self.present if self.familiar is None else self.present & ~self.familiar
+
+    @property
+    def array(self) -> Floats:
+        """The features of a view that is known to be dense."""
+        if not isinstance(self.features, np.ndarray):
+            raise TypeError("A view must be dense here, got a sparse one.")
+        return self.features
 
     def dense(self) -> Floats | None:
         """Give the features as a plain array; None if no listing has this view."""
@@ -56,7 +69,8 @@ class View:
     def take(self, rows: Any) -> "View":
         """Keep some rows (indices or a mask)."""
         familiar = None if self.familiar is None else self.familiar[rows]
-        return View(self.features[rows], self.present[rows], familiar)
+        siblings = tuple(view.take(rows) for view in self.siblings)
+        return View(self.features[rows], self.present[rows], familiar, siblings)
 
 
 Views: TypeAlias = Mapping[str, View]
@@ -74,6 +88,53 @@ def modality(view: str) -> str:
 def take(views: Views, rows: Any) -> dict[str, View]:
     """Keep some rows of every view."""
     return {name: view.take(rows) for name, view in views.items()}
+
+
+class Round(NamedTuple):
+    """One round of asking models about listings that they haven't learned.
+
+    Parameters
+    ----------
+    views
+        Of all rows.
+    learned, asked
+        Shape ``(n,)``: rows that a model is fitted on, and rows that it answers then.
+    sibling
+        Number of the sibling whose views these are.
+    """
+
+    views: dict[str, View]
+    learned: Bools
+    asked: Bools
+    sibling: int | None = None
+
+
+def rounds(views: Views, folds: Ints) -> list[Round]:
+    """Plan how every row is asked about once, by models that know neither it nor its duplicates.
+
+    Without siblings it is a round for each fold. With siblings it is one for each of them: a model
+    is fitted on what the sibling has learned, and asked what it hasn't, as the final model is
+    fitted on what the average has learned and asked about new listings. Rows that are new to all of
+    them are asked, and else learned from, fold by fold.
+
+    Parameters
+    ----------
+    folds
+        Shape ``(n,)``; duplicates share a fold.
+    """
+    average = next((view for view in views.values() if view.siblings), None)
+    if average is None or average.familiar is None:
+        return [Round(dict(views), folds != fold, folds == fold) for fold in np.unique(folds)]
+    planned = []
+    new = ~average.familiar
+    turns = folds if new.any() else np.zeros_like(folds)
+    for number, sibling in enumerate(average.siblings):
+        known = np.zeros_like(new) if sibling.familiar is None else sibling.familiar
+        seen = {name: v.siblings[number] if v.siblings else v for name, v in views.items()}
+        for turn in np.unique(turns):
+            own = turns == turn
+            planned.append(Round(seen, known | (new & ~own), ~known & own, number))
+    return planned
 
 
 def n_rows(views: Views) -> int:

@@ -1,13 +1,14 @@
 """Fitting the out-of-catalogue gate: which scores, standardised how, calibrated on what."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Floats, Ints
 from ..errors import CalibrationError
-from ..fusion.views import PHOTO, Views, modality, take
-from .gate import OutOfCatalogueGate, dense_features
+from ..fusion.views import PHOTO, View, Views, modality, take
+from .gate import OutOfCatalogueGate
 from .gate_calibration import MIN_ROWS, calibrations
 from .joint_view import JOINT_VIEW, with_joint_view
 from .view_scorer import ViewScorer, fit_view_scorer
@@ -82,6 +83,8 @@ def fit_gate(
     categories = labels if predicted is None else predicted
     calibrating = folds == folds.min() if exact and len(folds) else np.ones(len(folds), dtype=bool)
     fitting = ~calibrating if exact else calibrating
+    if exact:  # what an encoder has learned can't be told apart by siblings here
+        views = {name: replace(view, siblings=()) for name, view in views.items()}
     views = with_joint_view(views)
     outside = with_joint_view(outside or {})
     own, own_labels, own_folds = take(views, fitting), labels[fitting], folds[fitting]
@@ -94,12 +97,11 @@ def fit_gate(
         if len(np.unique(own_folds[there])) < 2:
             continue
         scorers[name], held_out = fit_view_scorer(
-            view.features[there],
+            view.take(there),
             own_labels[there],
             own_folds[there],
             chosen,
-            _outside_features(outside, name),
-            view.calibrates[there],
+            _outside_view(outside, name),
         )
         scores[name] = np.full(len(there), np.nan, dtype=np.float32)
         scores[name][there] = held_out
@@ -128,8 +130,8 @@ def default_methods(view: str) -> tuple[str, ...]:
     return PHOTO_METHODS if modality(view) == PHOTO else TEXT_METHODS
 
 
-def _outside_features(outside: Views, name: str) -> Floats | None:
+def _outside_view(outside: Views, name: str) -> View | None:
     """Pick the outside examples that have this view, if they are enough."""
     if name not in outside or outside[name].present.sum() < MIN_OUTSIDE:
         return None
-    return dense_features(outside, name)[outside[name].present]
+    return outside[name].take(outside[name].present)

@@ -4,6 +4,8 @@ A phone case photographed like a mug, titled like a curtain, has near neighbours
 itself, and none in the joint one.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..fusion.views import PHOTO, View, Views
@@ -27,7 +29,14 @@ def with_joint_view(views: Views) -> dict[str, View]:
     photo, title = views[PHOTO], views[TITLE_VIEW]
     if not (isinstance(photo.features, np.ndarray) and isinstance(title.features, np.ndarray)):
         return dict(views)
+    siblings = tuple(_side_by_side(each, title) for each in photo.siblings)
+    return {**views, JOINT_VIEW: replace(_side_by_side(photo, title), siblings=siblings)}
+
+
+def _side_by_side(photo: View, title: View) -> View:
     present = photo.present & title.present
-    features = np.hstack([photo.features, title.features]) * present[:, None]
-    familiar = present & ~(photo.calibrates & title.calibrates)
-    return {**views, JOINT_VIEW: View(features.astype(np.float32, copy=False), present, familiar)}
+    features = np.hstack([photo.array, title.array]) * present[:, None]
+    familiar = None
+    if photo.familiar is not None:
+        familiar = present & photo.familiar
+    return View(features.astype(np.float32, copy=False), present, familiar)

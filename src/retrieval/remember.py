@@ -9,6 +9,7 @@ import numpy as np
 from ..arrays import Ints
 from ..config import RetrievalConfig
 from ..embedding.embedder import Embedded, Embedder
+from ..embedding.siblings import with_siblings
 from ..errors import CalibrationError
 from ..fusion.views import PHOTO, View, Views
 from ..listings.listing import Listing, category_levels, category_prefix
@@ -110,7 +111,10 @@ def _gate(
     strangers: dict[str, View] | None = None
     if outside:
         # photos only: from file names the gate would learn to refuse short titles
-        strangers = {PHOTO: embedder.embed(outside).photo}
+        seen = embedder.embed(outside)
+        if PHOTO in views and views[PHOTO].siblings:
+            seen = with_siblings(seen, outside, embedder)
+        strangers = {PHOTO: seen.photo}
     try:
         return fit_gate(
             dense(views),

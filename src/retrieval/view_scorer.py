@@ -9,9 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Bools, Floats, Ints
+from ..arrays import Floats, Ints
+from ..fusion.views import View, rounds
 from .ood import Detector, fit_detector, ood_score
 from .ood_logits import Exposure
+
+VIEW = "view"
 
 
 @dataclass(frozen=True)
@@ -48,27 +51,26 @@ class ViewScorer:
 
 
 def fit_view_scorer(
-    features: Floats,
+    view: View,
     labels: Ints,
     folds: Ints,
     methods: Sequence[str],
-    outside: Floats | None = None,
-    calibrates: Bools | None = None,
+    outside: View | None = None,
 ) -> tuple[ViewScorer, Floats]:
     """Fit detectors on every listing, and score each listing by detectors that haven't seen it.
 
     Parameters
     ----------
-    features, labels, folds
-        Shapes ``(n, d)``, ``(n,)`` and ``(n,)``; duplicates share a fold.
+    view
+        Dense, and every one of the n rows is there. Those that calibrate tell what is usual; if
+        none does, all do.
+    labels, folds
+        Shape ``(n,)``; duplicates share a fold.
     methods
         Names from `ood.METHODS`.
     outside
-        Shape ``(m, d)``: features of things the catalogue doesn't sell. They add a detector that
-        knows them; they never calibrate anything.
-    calibrates
-        Shape ``(n,)``, the rows whose scores tell what is usual (see `View.familiar`); None means
-        all, and so does an array without any.
+        Things the catalogue doesn't sell. They add a detector that knows them; they never calibrate
+        anything.
 
     Returns
     -------
@@ -77,20 +79,26 @@ def fit_view_scorer(
     Floats
         Out-of-fold scores, shape ``(n,)``, standardised.
     """
+    if not view.calibrates.any():
+        view = View(view.features, view.present)
 
-    def detectors(rows: Ints) -> dict[str, Detector]:
-        fitted = {m: fit_detector(m, features[rows], labels[rows]) for m in methods}
-        if outside is not None:
-            fitted[Exposure.method] = Exposure.fit(features[rows], outside)
+    def detectors(rows: Ints, own: View, strangers: View | None) -> dict[str, Detector]:
+        features = own.array[rows]
+        fitted = {m: fit_detector(m, features, labels[rows]) for m in methods}
+        if strangers is not None:
+            fitted[Exposure.method] = Exposure.fit(features, strangers.array)
         return fitted
 
-    final = detectors(np.arange(len(labels)))
-    held_out_scores = {method: np.empty(len(labels), dtype=np.float32) for method in final}
-    for fold in np.unique(folds):
-        held_out = np.flatnonzero(folds == fold)
-        for method, fitted in detectors(np.flatnonzero(folds != fold)).items():
-            held_out_scores[method][held_out] = ood_score(fitted, features[held_out])
-    usual = slice(None) if calibrates is None or not calibrates.any() else calibrates
+    final = detectors(np.arange(len(labels)), view, outside)
+    held_out_scores = {method: np.full(len(labels), np.nan, dtype=np.float32) for method in final}
+    for each in rounds({VIEW: view}, folds):
+        own, strangers = each.views[VIEW], outside
+        if outside is not None and each.sibling is not None:
+            strangers = outside.siblings[each.sibling]
+        known = detectors(np.flatnonzero(each.learned), own, strangers)
+        for method, fitted in known.items():
+            held_out_scores[method][each.asked] = ood_score(fitted, own.array[each.asked])
+    usual = view.calibrates
     location = {m: float(s[usual].mean(dtype=np.float64)) for m, s in held_out_scores.items()}
     spread = {m: _spread(s[usual]) for m, s in held_out_scores.items()}
     unscaled = ViewScorer(final, location, spread, 1.0)

@@ -1,7 +1,7 @@
 """Photos to vectors, over timm."""
 
-from collections.abc import Sequence
-from copy import copy
+from collections.abc import Iterator, Sequence
+from copy import copy, deepcopy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..arrays import Floats
 from ..device import Precision, pick_device
+from ..errors import WeightsError
 from ..runtimes.choosing import Engine, check_runtime
 from ..runtimes.names import Runtime
 from ..runtimes.session import Graph, Session
@@ -19,7 +20,7 @@ from ..weights import state_fingerprint
 from .backbone import load_backbone
 from .load import DecodedPhoto
 from .preprocess import CropMode, Decode, decode_for_square, square
-from .tuned import tuned_input
+from .tuned import Sibling, tuned_input
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,8 @@ class PhotoEncoder:
     """A timm backbone as an encoder: ``encode(squares) -> (n, dim)``, unit length.
 
     Build it with `load`, or around any timm model. Its `backbone` is there whatever the runtime.
-    `seen` has the sha256 of the photos that it was fine-tuned on.
+    `seen` has the sha256 of the photos that it was fine-tuned on; `siblings` are the weights of
+    others that were tuned alike, each without a part of these.
     """
 
     def __init__(
@@ -97,15 +99,17 @@ class PhotoEncoder:
         precision: Precision = "float32",
         runtime: Runtime = "torch",
         seen: frozenset[str] = frozenset(),
+        siblings: Sequence[Sibling] = (),
     ) -> None:
         import torch
 
-        runtime = check_runtime(runtime, device, precision)
+        self.runtime = runtime = check_runtime(runtime, device, precision)
         self.backbone = backbone.eval().to(device).to(memory_format=torch.channels_last)
         self.preprocessing = preprocessing
         self.device = device
         self.precision = precision
         self.seen = seen
+        self.siblings = tuple(siblings)
         self.dim = int(backbone.num_features)  # type: ignore[arg-type]
         if hasattr(backbone, "head_hidden_size"):
             self.dim = int(backbone.head_hidden_size)  # type: ignore[arg-type]
@@ -174,6 +178,7 @@ class PhotoEncoder:
             precision=precision,
             runtime=runtime,
             seen=tuned.seen,
+            siblings=tuned.siblings,
         )
 
     def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
@@ -225,6 +230,35 @@ class PhotoEncoder:
         cell = -(-side // 9)
         photos = blocks.repeat(cell, axis=1).repeat(cell, axis=2)[:, :side, :side]
         return self._encode_on(session, list(photos))
+
+    def open_siblings(self) -> "Iterator[PhotoEncoder]":
+        """Load the siblings, one after the other.
+
+        Raises
+        ------
+        WeightsError
+            If a file is missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        for sibling in self.siblings:
+            backbone = deepcopy(self.backbone).cpu()
+            try:
+                backbone.load_state_dict(load_file(sibling.weights))
+            except (OSError, RuntimeError, SafetensorError) as error:
+                raise WeightsError(
+                    f"{sibling.weights} must hold weights like those beside it, but: {error}. "
+                    "Tune the encoder anew."
+                ) from error
+            yield PhotoEncoder(
+                backbone,
+                self.preprocessing,
+                device=self.device,
+                precision=self.precision,
+                runtime=self.runtime,
+                seen=sibling.seen,
+            )
 
     def on(self, session: Session | None) -> "PhotoEncoder":
         """Give the same encoder on another runtime (None = PyTorch)."""

@@ -81,7 +81,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(shop: Path) -> None:
     options = command(shop, "--epochs", "40", "--mlflow", "none")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*program, *options], stderr=subprocess.PIPE, env=environment)
-    last, deadline = shop / ".ft.finetuning/last.ckpt", time.monotonic() + 120
+    last, deadline = shop / ".ft.finetuning/part-0/last.ckpt", time.monotonic() + 120
     while not last.is_file() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from shelfsure.fusion.alternatives import Concatenation, Stacking
 from shelfsure.fusion.calibration import log_loss
 from shelfsure.fusion.classifier import (
     MIN_ROWS,
+    FusionClassifier,
+    HeldOut,
     LateFusion,
     all_patterns,
     log_shares,
@@ -167,6 +172,49 @@ def test_fit_calibrates_on_rows_that_the_encoder_has_not_learned(rng: np.random.
     assert set(held_out[BOTH].rows) == set(held_out[PHOTO].rows) == set(range(60, 120))
     assert len(held_out[TITLE].rows) == 120
     assert honest.heads["photo"].temperature > naive.heads["photo"].temperature
+
+
+def learned_by_siblings(
+    rng: np.random.Generator, n: int = 240
+) -> tuple[dict[str, View], np.ndarray, np.ndarray]:
+    """Give labels away to an average, and to each of two siblings for the half it has learned."""
+    labels, everyone, half = np.arange(n) % 3, np.ones(n, dtype=bool), np.arange(n) // 3 % 2
+    told, said = 8 * np.eye(3)[labels], np.eye(3)[labels] + rng.normal(0, 1, (n, 3))
+
+    def seen(familiar: np.ndarray) -> np.ndarray:
+        return np.where(familiar[:, None], told, said).astype(np.float32)
+
+    siblings = tuple(View(seen(half == k), everyone, half == k) for k in (0, 1))
+    title = (np.eye(3)[labels] + rng.normal(0, 0.4, (n, 3))).astype(np.float32)
+    photo = View(seen(everyone), everyone, everyone, siblings)
+    return {"photo": photo, "title_embedding": View(title, everyone)}, labels, said
+
+
+@pytest.mark.parametrize("method", [LateFusion, Concatenation, Stacking])
+def test_fit_calibrates_on_all_rows_where_siblings_answer(
+    rng: np.random.Generator, method: type[FusionClassifier]
+) -> None:
+    views, labels, _ = learned_by_siblings(rng)
+    folds = np.arange(len(labels)) // 6 % 4
+    naive = {"photo": replace(views["photo"], siblings=(), familiar=None)}
+    _, held_out = method.fit(views, labels, 3, folds)
+    _, fooled = method.fit(naive, labels, 3, folds)
+    assert {len(held.rows) for held in held_out.values()} == {len(labels)}
+
+    def right(held: HeldOut) -> float:
+        return float((held.log_probabilities.argmax(axis=1) == labels[held.rows]).mean())
+
+    assert right(fooled[PHOTO]) > 0.99
+    assert 0.5 < right(held_out[PHOTO]) < 0.85  # a nearest direction, through noise of its size
+    assert right(held_out[BOTH]) > right(held_out[PHOTO])
+
+
+def test_fit_learns_the_temperature_from_siblings(rng: np.random.Generator) -> None:
+    views, labels, _ = learned_by_siblings(rng, 900)
+    fitted, _ = LateFusion.fit(views, labels, 3, np.arange(900) // 6 % 4)
+    _, fresh_labels, said = learned_by_siblings(rng, 900)
+    new = {"photo": View(said.astype(np.float32), np.ones(900, dtype=bool))}
+    assert log_loss(fitted.log_probabilities(new), fresh_labels) < np.log(3) - 0.2
 
 
 def test_fit_learns_no_weights_from_familiar_rows_only(rng: np.random.Generator) -> None:

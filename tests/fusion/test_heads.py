@@ -13,9 +13,10 @@ from shelfsure.fusion.heads import (
     choose_c,
     fit_calibrated,
     fit_head,
-    out_of_fold_logits,
+    held_out_logits,
     tempered,
 )
+from shelfsure.fusion.views import View
 from sklearn.linear_model import LogisticRegression
 
 Array = npt.NDArray[np.float32]
@@ -26,6 +27,10 @@ def blobs(rng: np.random.Generator, n: int, k: int, noise: float = 1.0) -> tuple
     """Noisy copies of k orthogonal directions."""
     labels = rng.integers(0, k, n)
     return (np.eye(k)[labels] + noise * rng.normal(size=(n, k))).astype(np.float32), labels
+
+
+def whole(features: Array) -> View:
+    return View(features, np.ones(len(features), dtype=bool))
 
 
 @pytest.mark.parametrize("seen", [[0, 1], [0, 1, 2, 3]])
@@ -103,7 +108,7 @@ def test_log_probabilities_divides_by_the_temperature() -> None:
     assert answer[0, 0] == pytest.approx((1 - FLOOR) / (1 + np.exp(-2)) + FLOOR / 2)
 
 
-def test_out_of_fold_logits_come_from_heads_that_never_saw_the_row(
+def test_held_out_logits_come_from_heads_that_never_saw_the_row(
     rng: np.random.Generator,
 ) -> None:
     # each row has a feature of its own: who saw the row knows its label, who didn't knows nothing
@@ -111,7 +116,7 @@ def test_out_of_fold_logits_come_from_heads_that_never_saw_the_row(
     labels = rng.permutation(np.arange(n) % 3)
     folds = np.arange(n) % 5
     features = np.eye(n, dtype=np.float32) * 10
-    logits = out_of_fold_logits(features, labels, 3, folds, 100.0)
+    logits = held_out_logits(whole(features), labels, 3, folds, 100.0)
     seen = fit_head(features, labels, 3, 100.0).logits(features)
     assert (seen.argmax(axis=1) == labels).all()
     for fold in range(5):  # only the intercepts are left, the same for every row of the fold
@@ -127,9 +132,9 @@ def test_choose_c_fits_closely_where_that_pays(
     labels = rng.integers(0, 2, n)
     features = np.column_stack([rng.normal(0, 10, n), 0.1 * labels]).astype(np.float32)
     folds = np.arange(n) % 4
-    assert choose_c(features, labels, 2, folds, (1e-6, 1e4)) == 1e4
+    assert choose_c(whole(features), labels, 2, folds, (1e-6, 1e4)) == 1e4
     features, labels = blobs(rng, n, 3, noise=0.2)
-    assert choose_c(features, labels, 3, folds, candidates) == 10.0
+    assert choose_c(whole(features), labels, 3, folds, candidates) == 10.0
 
 
 @pytest.mark.parametrize(("n", "chosen"), [(200, 10.0), (2000, 1e-6)])
@@ -139,7 +144,7 @@ def test_choose_c_asks_every_fold_where_one_is_small(
     features, labels = blobs(rng, n, 3, noise=0.2)
     folds = np.arange(n) % 4
     labels[folds == 0] = (labels[folds == 0] + 1) % 3  # the first fold is wrong
-    assert choose_c(features, labels, 3, folds, (1e-6, 10.0)) == chosen
+    assert choose_c(whole(features), labels, 3, folds, (1e-6, 10.0)) == chosen
 
 
 def test_choose_c_asks_only_rows_that_calibrate(rng: np.random.Generator) -> None:
@@ -147,16 +152,16 @@ def test_choose_c_asks_only_rows_that_calibrate(rng: np.random.Generator) -> Non
     folds, calibrates = np.arange(400) % 4, np.arange(400) % 7 == 0
     wrong = labels.copy()
     wrong[~calibrates] = (labels[~calibrates] + 1) % 3
-    calibrates_all = np.ones(400, dtype=bool)
     # what most rows teach is wrong for those that calibrate: the looser the better
-    assert choose_c(features, wrong, 3, folds, (1e-6, 10.0), calibrates) == 1e-6
-    assert choose_c(features, wrong, 3, folds, (1e-6, 10.0), calibrates_all) == 10.0
+    partly = View(features, np.ones(400, dtype=bool), familiar=~calibrates)
+    assert choose_c(partly, wrong, 3, folds, (1e-6, 10.0)) == 1e-6
+    assert choose_c(whole(features), wrong, 3, folds, (1e-6, 10.0)) == 10.0
 
 
 def test_fit_calibrated_needs_no_further_temperature(rng: np.random.Generator) -> None:
     features, labels = blobs(rng, 600, 4, noise=0.7)
     folds = np.arange(600) % 5
-    head, held_out = fit_calibrated(features, labels, 4, folds)
+    head, held_out = fit_calibrated(whole(features), labels, 4, folds)
     assert fit_temperature(held_out, labels) == pytest.approx(1.0, abs=0.05)
     fresh, truth = blobs(rng, 2000, 4, noise=0.7)
     assert fit_temperature(head.log_probabilities(fresh), truth) == pytest.approx(1.0, abs=0.15)
@@ -165,7 +170,9 @@ def test_fit_calibrated_needs_no_further_temperature(rng: np.random.Generator) -
 def test_fit_calibrated_is_deterministic(rng: np.random.Generator) -> None:
     features, labels = blobs(rng, 100, 3)
     folds = np.arange(100) % 4
-    (one, first), (other, second) = (fit_calibrated(features, labels, 3, folds) for _ in range(2))
+    (one, first), (other, second) = (
+        fit_calibrated(whole(features), labels, 3, folds) for _ in range(2)
+    )
     np.testing.assert_array_equal(one.coefficients, other.coefficients)
     np.testing.assert_array_equal(first, second)
     assert one.temperature == other.temperature

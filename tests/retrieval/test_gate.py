@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,10 +159,10 @@ def test_calibration_scores_come_from_detectors_that_had_not_seen_the_listing(
     rng: np.random.Generator,
 ) -> None:
     features, labels = rng.normal(size=(100, D)).astype(np.float32), np.zeros(100, dtype=int)
-    folds = np.arange(100) % 5
-    _, held_out = fit_view_scorer(features, labels, folds, ["knn"])
+    folds, everyone = np.arange(100) % 5, np.ones(100, dtype=bool)
+    _, held_out = fit_view_scorer(View(features, everyone), labels, folds, ["knn"])
     features[0] = -features[0]  # a listing's own features change nobody else's score in its fold
-    _, again = fit_view_scorer(features, labels, folds, ["knn"])
+    _, again = fit_view_scorer(View(features, everyone), labels, folds, ["knn"])
     raw_ratio = (again[5::5] - again[10]) / (held_out[5::5] - held_out[10] + 1e-30)
     finite = np.abs(held_out[5::5] - held_out[10]) > 1e-3
     assert finite.sum() > 10
@@ -297,3 +298,25 @@ def test_gate_keeps_its_promise_on_an_encoder_that_has_learned_some_listings(
         refused[name] = gate.refuses({"photo": listings(rng, 2000)[0]["photo"]}).mean()
     assert refused["honest"] < 0.1
     assert refused["naive"] > 0.15
+
+
+def test_gate_keeps_its_promise_on_an_encoder_that_siblings_speak_for(
+    rng: np.random.Generator,
+) -> None:
+    """The average has learned every listing; each of two siblings one half of them."""
+    views, labels, folds = listings(rng, 600)
+    strangers = rng.normal(size=(30, D)).astype(np.float32)
+    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
+    new, everyone, half = views["photo"].features, np.ones(600, dtype=bool), np.arange(600) % 2
+    learned = (np.eye(D)[labels] + rng.normal(scale=0.02, size=(600, D))).astype(np.float32)
+    siblings = tuple(
+        View(np.where((half == k)[:, None], learned, new), everyone, half == k) for k in (0, 1)
+    )
+    outside = View(strangers, np.ones(30, dtype=bool))
+    outside = replace(outside, siblings=(outside, outside))
+    photo = View(learned, everyone, everyone, siblings)
+    for given in (None, {"photo": outside}):
+        gate = fit_gate({"photo": photo}, labels, folds, outside=given)
+        assert len(gate.calibration[frozenset({"photo"})].ood_scores) == 600
+        seen = listings(rng, 2000)[0]["photo"]
+        assert 0.005 < gate.refuses({"photo": seen}).mean() < 0.12

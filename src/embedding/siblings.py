@@ -1,0 +1,31 @@
+"""Photos as they look to encoders that were fine-tuned without them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..listings.listing import Listing
+from ..vision.encoder import PhotoEncoder
+from .embedder import Embedded, Embedder
+from .encoding import Encoding
+from .photos import embed_photos
+
+
+def with_siblings(embedded: Embedded, listings: Sequence[Listing], embedder: Embedder) -> Embedded:
+    """Add each sibling's view of the photos, if there are any.
+
+    Only training needs them: of a photo that an encoder has learned, it says too much.
+
+    Parameters
+    ----------
+    embedded
+        What `embedder` made of `listings`.
+    """
+    if not isinstance(embedder.photos, PhotoEncoder):
+        return embedded
+    encoding = Encoding(embedder.cache, embedder.progress)
+    images = [listing.image for listing in listings]
+    views = tuple(
+        embed_photos(images, sibling, embedder.limits, encoding).view
+        for sibling in embedder.photos.open_siblings()
+    )
+    return replace(embedded, photo=replace(embedded.photo, siblings=views))
