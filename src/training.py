@@ -176,8 +176,19 @@ def _fit_split(
     n_categories: int,
     config: Config,
 ) -> tuple[Any, dict[Modalities, HeldOut]]:
-    """Calibrate on a fifth of the listings, which train nothing, the photo encoder included."""
+    """Calibrate on a fifth of the listings, which train nothing, the photo encoder included.
+
+    Raises
+    ------
+    TrainingError
+        If the photo encoder knows every photo.
+    """
     views = {name: replace(view, siblings=()) for name, view in views.items()}
+    if views["photo"].present.any() and not views["photo"].calibrates.any():
+        raise TrainingError(
+            "`calibration: split` needs photos that the encoder wasn't fine-tuned on, but it has "
+            "learned all of them. Use `calibration: cross`, or fine-tune with `n_parts: 1`."
+        )
     shares = {"train": 1 - CALIBRATION_SHARE, "calibration": CALIBRATION_SHARE}
     parts = split_indices(names, groups, shares, config.seed)
     train, calibration = parts["train"], parts["calibration"]

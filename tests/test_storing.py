@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from shelfsure.config import Config, ImageConfig, image_encoder_section
 from shelfsure.embedding.embedder import load_embedder
+from shelfsure.errors import TrainingError
 from shelfsure.listings.catalog import read_catalog
 from shelfsure.listings.listing import Listing
 from shelfsure.pipeline import ListingPipeline
@@ -123,6 +124,17 @@ def test_train_calibrates_on_all_photos_where_siblings_know_each_half(
     assert "the average of 2" in (tmp_path / "bundle/README.md").read_text(encoding="utf-8")
     kept = sorted(path.name for path in (tmp_path / "bundle/photo_encoder").iterdir())
     assert kept == ["config.json", "finetuned.json", "model.safetensors"]
+
+
+def test_train_needs_new_photos_for_a_strict_split(
+    with_siblings: Path, tuned: Path, tiny_folder: Path, tiny_config: Config
+) -> None:
+    split = tiny_config.model_copy(update={"calibration": "split"})
+    with pytest.raises(TrainingError, match=r"has learned all of them\. Use `calibration: cross`"):
+        trained_on(with_siblings, tiny_folder, split)
+    counts = trained_on(tuned, tiny_folder, split).facts["evidence"]
+    n = {tuple(each["modalities"]): each["n"] for each in counts}
+    assert n["photo",] < n["title",]  # 20 photos that it has learned calibrate nothing
 
 
 def test_train_leaves_siblings_alone_where_most_photos_are_new(

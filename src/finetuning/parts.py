@@ -1,7 +1,10 @@
 """The encoders of a run, trained one after the other: each without one part of the photos."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from ..atomic import atomic_path
 from .backbones import Backbone
@@ -47,6 +50,8 @@ def tune_parts(
         before = _copied(backbone)
         points = place.recall(HISTORY, wait=False)
         if points is None:
+            if machine.progress and first and len(parts) > 1:
+                tqdm.write(f"Encoder {number + 1} of {len(parts)}", file=sys.stderr)
             points = fit(backbone, prepared, plan, config, state, place, runs, machine)
             if first:
                 _keep(backbone, place)

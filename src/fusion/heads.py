@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from ..arrays import Bools, Floats, Ints
 from ..errors import TrainingError
 from .calibration import fit_temperature, log_loss
-from .views import Features, Round, View, rounds
+from .views import ALONE, Features, Round, View, rounds
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,7 +23,6 @@ FLOOR = 1e-3
 """Share of every head's probability that is spread evenly, so that no single view has a veto."""
 
 INVERSE_REGULARISATION = (3.0, 30.0, 300.0)
-VIEW = "view"
 MIN_JUDGED = 300
 """Held-out rows that suffice to choose between them."""
 
@@ -120,7 +119,7 @@ def held_out_logits(view: View, labels: Ints, n_categories: int, folds: Ints, c:
     def answer(each: Round) -> None:
         logits[each.asked] = _answers(each, each.asked, labels, n_categories, c)
 
-    _in_parallel(answer, rounds({VIEW: view}, folds))
+    _in_parallel(answer, rounds({ALONE: view}, folds))
     return logits
 
 
@@ -137,8 +136,8 @@ def choose_c(
     close fit and a loose one is too important to be left to a few dozen.
     """
     trials: list[tuple[Round, Bools]] = []
-    for each in rounds({VIEW: view}, folds):
-        trials.append((each, each.asked & each.views[VIEW].calibrates))
+    for each in rounds({ALONE: view}, folds):
+        trials.append((each, each.asked & each.views[ALONE].calibrates))
         if sum(asked.sum() for _, asked in trials) >= MIN_JUDGED:
             break
     trials = [(each, asked) for each, asked in trials if asked.any()]
@@ -155,7 +154,7 @@ def choose_c(
 
 
 def _answers(each: Round, asked: Bools, labels: Ints, n_categories: int, c: float) -> Floats:
-    features = each.views[VIEW].features
+    features = each.views[ALONE].features
     return fit_head(features[each.learned], labels[each.learned], n_categories, c).logits(
         features[asked]
     )

@@ -13,6 +13,8 @@ Features: TypeAlias = Floats | csr_matrix
 Modalities: TypeAlias = frozenset[str]
 
 PHOTO, TITLE, DESCRIPTION = "photo", "title", "description"
+ALONE = "view"
+"""What a view is called where there is only one."""
 
 
 @dataclass(frozen=True)

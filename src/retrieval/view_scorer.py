@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Floats, Ints
-from ..fusion.views import View, rounds
+from ..fusion.views import ALONE, View, rounds
 from .ood import Detector, fit_detector, ood_score
 from .ood_logits import Exposure
-
-VIEW = "view"
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,8 @@ def fit_view_scorer(
 
     final = detectors(np.arange(len(labels)), view, outside)
     held_out_scores = {method: np.full(len(labels), np.nan, dtype=np.float32) for method in final}
-    for each in rounds({VIEW: view}, folds):
-        own, strangers = each.views[VIEW], outside
+    for each in rounds({ALONE: view}, folds):
+        own, strangers = each.views[ALONE], outside
         if outside is not None and each.sibling is not None:
             strangers = outside.siblings[each.sibling]
         known = detectors(np.flatnonzero(each.learned), own, strangers)

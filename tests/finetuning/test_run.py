@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import timm
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
 from shelfsure.errors import ConfigError, TrainingError, WeightsError
@@ -277,6 +278,7 @@ def _stop(*_: object, **__: object) -> None:
 def in_parts(quick: FinetuneConfig, tmp_path: Path) -> FinetuneConfig:
     """Begin with weights that lie in a folder, as pretrained ones do, and train three encoders."""
     folder = tmp_path / "weights"
+    torch.manual_seed(0)
     model = timm.create_model("test_resnet", pretrained=False, num_classes=4)
     save_for_hf(model, folder, safe_serialization=True)
     changes = {"backbone": f"local-dir:{folder}", "n_parts": 3, "precision": "float32"}
