@@ -242,7 +242,7 @@ def test_compare_backbones_leaves_what_is_done_and_goes_on(
     rows = json.loads((tmp_path / "backbones.json").read_text())["rows"]
     assert [row["n_seeds"] for row in rows] == [1, 0]
     assert rows[1]["notes"] == ["not run yet"]
-    assert len(list(tmp_path.glob("encoders/.*.finetuning/last.ckpt"))) == 1
+    assert len(list(tmp_path.glob("encoders/.*.finetuning/part-0/last.ckpt"))) == 1
     check_folder(tmp_path)
     comparison = compare_backbones([resnet], material, tmp_path, settings, PLACE)
     assert [row.n_seeds for row in comparison.rows()] == [1, 1]

@@ -51,7 +51,7 @@ def _fake_weights(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_embedder: Callable[..., Embedder]
 ) -> None:
     monkeypatch.chdir(tmp_path)  # MLflow lays models down in the current folder
-    for module in ("storing", "embedding"):
+    for module in ("storing", "embedding.embedder"):
         monkeypatch.setattr(f"shelfsure.{module}.load_embedder", lambda *_, **__: fake_embedder())
 
 
