@@ -25,6 +25,7 @@ from shelfsure.training import TrainingResult, train
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
 from shelfsure.vision.load import DecodedPhoto
 from shelfsure.vision.preprocess import decode_for_square, square
+from torch.cuda import is_available
 
 # a busy machine is no failure; and CI repeats the same examples, while people try new ones
 settings.register_profile("here", deadline=None)
@@ -153,6 +154,17 @@ def naming_embedder(fake_embedder: Callable[..., Embedder]) -> Callable[..., Emb
         return embedder
 
     return make
+
+
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param("cuda", marks=pytest.mark.skipif(not is_available(), reason="needs a GPU")),
+    ]
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """Name each device that this machine has."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

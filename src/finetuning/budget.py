@@ -1,7 +1,7 @@
 """How many epochs fit into a time that is given."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..device import autocast
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 TRIAL = 8
-"""Photos that are timed; a first batch of them warms up."""
+"""Photos that are augmented, and on a CPU learned, to see how long it takes."""
 MARGIN = 0.9
 """Share of the time that is planned; machines are busier at times."""
 
@@ -53,21 +53,27 @@ def epochs_within(
 
 
 def time_stages(
-    model: "nn.Module", photos: Photos, config: FinetuneConfig, runs: Runs
+    model: "nn.Module", photos: Photos, config: FinetuneConfig, runs: Runs, workers: int
 ) -> tuple[list[float], float]:
-    """Time learning from a photo in each stage, and answering one; the model stays as it was."""
+    """Time learning from a photo in each stage, and answering one; the model stays as it was.
+
+    On a GPU, `workers` augment photos while it learns; on a CPU they share its cores.
+    """
     import torch
 
     from .backbones import train_layers
 
     data = TrainingPhotos(photos, config)
+    on_cpu = runs.device == "cpu"
+    n = TRIAL if on_cpu else config.batch_size
     model.eval().to(runs.device).to(memory_format=torch.channels_last)
 
-    def step(stage: Stage, learn: bool) -> None:
+    def augment(stage: Stage) -> torch.Tensor:
         rows = [row % len(photos.labels) for row in range(TRIAL)]
-        samples = [data[Draw(row, row, stage.side_px, stage.strength)] for row in rows]
-        pixels = collate(samples)[0].to(runs.device) / 255.0
-        inputs = pixels.contiguous(memory_format=torch.channels_last)
+        return collate([data[Draw(row, row, stage.side_px, stage.strength)] for row in rows])[0]
+
+    def step(pixels: torch.Tensor, learn: bool) -> None:
+        inputs = (pixels.to(runs.device) / 255.0).contiguous(memory_format=torch.channels_last)
         with autocast(runs.device, runs.precision), torch.set_grad_enabled(learn):
             logits = model(inputs)
         if learn:
@@ -75,13 +81,20 @@ def time_stages(
             model.zero_grad()
         logits.float().sum().item()  # waits for the device
 
-    def timed(stage: Stage, learn: bool) -> float:
+    def learn_s(stage: Stage) -> float:
         train_layers(model, stage.trained_fraction)
-        step(stage, learn)
-        started = time.perf_counter()
-        step(stage, learn)
-        return (time.perf_counter() - started) / TRIAL
+        augment_s = _seconds(lambda: augment(stage)) / TRIAL
+        pixels = augment(stage)[torch.arange(n) % TRIAL]
+        step_s = _seconds(lambda: step(pixels, learn=True)) / n
+        return augment_s + step_s if on_cpu or not workers else max(augment_s / workers, step_s)
 
-    learning = [timed(stage, learn=True) for stage in config.stages]
-    largest = max(config.stages, key=lambda stage: stage.side_px)
-    return learning, timed(largest, learn=False)
+    learning = [learn_s(stage) for stage in config.stages]
+    largest = torch.zeros((n, 3, config.side_px, config.side_px), dtype=torch.uint8)
+    return learning, _seconds(lambda: step(largest, learn=False)) / n
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    work()  # warms up
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

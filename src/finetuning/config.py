@@ -161,6 +161,10 @@ class FinetuneConfig(_Section):
             raise ValueError(f"batch_size must be a multiple of accumulate ({self.accumulate})")
         return self
 
+    def keeps_statistics(self, *, pretrained: bool) -> bool:
+        """Tell whether batch statistics stand still."""
+        return {"frozen": True, "batch": False, "auto": pretrained}[self.batch_norm]
+
     @property
     def side_px(self) -> int:
         """The largest side, which the encoder is used with later."""

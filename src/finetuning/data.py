@@ -124,12 +124,9 @@ class PhotoData(pl.LightningDataModule):  # type: ignore[misc]
 
     def train_dataloader(self) -> DataLoader[Sample]:
         trainer: Any = self.trainer
-        first = trainer.global_step  # right in a resumed run too
-        last = min(first + self.plan.round_steps, self.plan.n_steps)
         steps = Steps(
             self.plan,
-            first,
-            max(last, first + 1),
+            lambda: trainer.global_step,  # right in a resumed run too
             part=trainer.global_rank,
             n_parts=trainer.world_size,
             accumulate=self.config.accumulate,
@@ -139,7 +136,8 @@ class PhotoData(pl.LightningDataModule):  # type: ignore[misc]
             batch_sampler=steps,
             collate_fn=collate,
             num_workers=self.workers,
-            pin_memory=trainer.strategy.root_device.type == "cuda",
+            persistent_workers=self.workers > 0,
+            pin_memory=self._on_gpu,
         )
 
     def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, int]]:
@@ -148,5 +146,12 @@ class PhotoData(pl.LightningDataModule):  # type: ignore[misc]
             PlainPhotos(self.held_out),
             sampler=range(trainer.global_rank, len(self.held_out.labels), trainer.world_size),
             batch_size=max(1, self.config.batch_size // trainer.world_size),
-            num_workers=0,
+            num_workers=(workers := self.workers if self._on_gpu else 0),
+            persistent_workers=workers > 0,
+            pin_memory=self._on_gpu,
         )
+
+    @property
+    def _on_gpu(self) -> bool:
+        trainer: Any = self.trainer
+        return bool(trainer.strategy.root_device.type == "cuda")

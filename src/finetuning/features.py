@@ -11,14 +11,17 @@ from tqdm import tqdm
 
 from ..arrays import Floats, Ints
 from ..device import Precision, autocast
+from ..embedding.reading_ahead import ahead, batches, threads
+from ..errors import PhotoError
 from ..fusion.calibration import fit_temperature, log_loss
 from ..fusion.heads import fit_head, tempered
-from .squares import Squares
+from .squares import Square, Squares
 
 if TYPE_CHECKING:
     from torch import nn
 
 BATCH = 32
+GPU_BATCH = 256
 C = 30.0
 """Inverse regularisation of heads on unit features; see `fusion.heads`."""
 
@@ -54,15 +57,25 @@ def pooled_features(model: "nn.Module", squares: Squares, rows: Ints, runs: Runs
     mean = torch.tensor(runs.mean, device=runs.device).view(1, 3, 1, 1) * 255
     std = torch.tensor(runs.std, device=runs.device).view(1, 3, 1, 1) * 255
     out = []
+    size = BATCH if runs.device == "cpu" else GPU_BATCH
     hidden = None if runs.progress else True
-    for start in tqdm(range(0, len(rows), BATCH), desc="Looking at photos", disable=hidden):
-        pixels = np.stack([squares[int(row)] for row in rows[start : start + BATCH]])
-        batch = torch.from_numpy(pixels).to(runs.device).permute(0, 3, 1, 2)
-        with torch.inference_mode(), autocast(runs.device, runs.precision):
-            features = model.forward_features((batch - mean) / std)  # type: ignore[operator]
-            pooled = model.forward_head(features, pre_logits=True)  # type: ignore[operator]
-        out.append(pooled.float().cpu().numpy())
+    bar = tqdm(total=len(rows), desc="Looking at photos", disable=hidden)
+    with bar, threads() as pool:
+        for photos in batches(ahead(pool, squares.__getitem__, rows.tolist()), size):
+            batch = torch.from_numpy(np.stack(list(map(_readable, photos)))).to(runs.device)
+            with torch.inference_mode(), autocast(runs.device, runs.precision):
+                pixels = (batch.permute(0, 3, 1, 2) - mean) / std
+                features = model.forward_features(pixels)  # type: ignore[operator]
+                pooled = model.forward_head(features, pre_logits=True)  # type: ignore[operator]
+            out.append(pooled.float().cpu().numpy())
+            bar.update(len(photos))
     return np.concatenate(out)
+
+
+def _readable(photo: Square | PhotoError) -> Square:
+    if isinstance(photo, PhotoError):  # it could be decoded when the run began
+        raise photo
+    return photo
 
 
 def start_head(model: "nn.Module", features: Floats, labels: Ints, added: Floats) -> None:

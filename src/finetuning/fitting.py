@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .titles import TitleTeacher
 
 EPOCHS = "epochs"
-MAX_WORKERS = 12
+MAX_WORKERS = 16
 MIN_TITLES = 20
 """With fewer, nothing is learned from titles."""
 
@@ -48,6 +48,7 @@ def decide_epochs(
     config: FinetuneConfig,
     state: RunState,
     runs: Runs,
+    machine: Machine,
     seconds: float | None,
     *,
     first: bool,
@@ -61,7 +62,8 @@ def decide_epochs(
     epochs = config.epochs
     if seconds is not None:
         rows = prepared.training
-        stage_s, look_s = time_stages(backbone.model, _part(prepared, rows), config, runs)
+        photos, workers = _part(prepared, rows), _n_workers(config, machine)
+        stage_s, look_s = time_stages(backbone.model, photos, config, runs, workers)
         fitting = epochs_within(
             seconds,
             config.stages,
@@ -111,7 +113,8 @@ def fit(
     Returns
     -------
     list of dict
-        ``step``, ``loss`` and, where photos were validated, ``macro_f1`` of each round.
+        ``step``, ``loss``, ``photos_per_s`` and, where photos were validated, ``macro_f1`` of each
+        round.
     """
     import torch
 
@@ -119,7 +122,7 @@ def fit(
     from .module import Finetuning
     from .trainer import History, known_warnings, make_trainer
 
-    history = History()
+    history = History(config.batch_size)
     trainer: Any = make_trainer(
         config,
         plan,

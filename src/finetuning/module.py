@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassF1Score
 
 from ..arrays import Ints
 from .backbones import Backbone, train_layers
-from .config import FinetuneConfig
+from .config import FinetuneConfig, Stage
 from .loss import Labels, balance, level_loss
 from .plan import Plan, learning_rate_factor
 from .taxonomy import Taxonomy
@@ -45,8 +45,8 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
         super().__init__()
         self.model, self.teacher = backbone.model, teacher
         self.config, self.plan, self.taxonomy = config, plan, taxonomy
-        frozen = {"frozen": True, "batch": False, "auto": backbone.pretrained}
-        self.frozen_statistics = frozen[config.batch_norm]
+        self.stage: Stage | None = None
+        self.frozen_statistics = config.keeps_statistics(pretrained=backbone.pretrained)
         added, weights = balance(counts, config.imbalance)
         self._keep("added", torch.from_numpy(added))
         self._keep("weights", torch.from_numpy(weights))
@@ -89,7 +89,9 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
         """Set what depends on the step alone, so that a resumed run repeats it."""
         step = self.trainer.global_step
         stage = self.plan.stage(step)
-        train_layers(self.model, stage.trained_fraction)
+        if stage is not self.stage:
+            self.stage = stage
+            train_layers(self.model, stage.trained_fraction)
         self.model.drop_rate = stage.strength * self.config.dropout  # type: ignore[assignment]
         piece = step * self.config.accumulate + batch_idx % self.config.accumulate
         torch.manual_seed((self.config.seed + 1) * 2**32 + piece * 1024 + self.global_rank)

@@ -4,12 +4,13 @@ Nothing about a step depends on the steps before it. So a resumed run needs no s
 any number of processes sees the same steps as one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from torch.utils.data import Sampler
 
 from ..arrays import Floats, Ints
 from .config import Stage
@@ -82,7 +83,11 @@ class Plan:
 
     def _row(self, number: int) -> int:
         turn, place = divmod(number, len(self.weights))
-        return int(_turn(self.weights.tobytes(), self.seed, turn)[place])
+        return int(_turn(self._weights, self.seed, turn)[place])
+
+    @cached_property
+    def _weights(self) -> bytes:
+        return self.weights.tobytes()
 
 
 @lru_cache(maxsize=2)
@@ -131,13 +136,13 @@ def learning_rate_factor(step: int, n_steps: int, warmup: float) -> float:
     return float(0.5 + 0.5 * np.cos(np.pi * (step - rising) / max(1.0, n_steps - rising)))
 
 
-class Steps(Sequence[list[Draw]]):
-    """The part of a plan's photos that one process sees, as a batch sampler.
+class Steps(Sampler[list[Draw]]):
+    """One round of a plan after the other, as a batch sampler: the photos that a process sees.
 
     Parameters
     ----------
-    first, last
-        Steps, `last` not included.
+    step
+        Tells the step that the next round begins with.
     part, n_parts
         Which process of how many.
     accumulate
@@ -145,18 +150,17 @@ class Steps(Sequence[list[Draw]]):
     """
 
     def __init__(
-        self, plan: Plan, first: int, last: int, *, part: int, n_parts: int, accumulate: int
+        self, plan: Plan, step: Callable[[], int], *, part: int, n_parts: int, accumulate: int
     ) -> None:
-        self.plan, self.steps = plan, range(first, last)
+        self.plan, self.step = plan, step
         self.part, self.n_parts, self.accumulate = part, n_parts, accumulate
 
     def __len__(self) -> int:
-        return len(self.steps) * self.accumulate
-
-    def __getitem__(self, place: int) -> list[Draw]:  # type: ignore[override]
-        step, piece = divmod(place, self.accumulate)
-        own = self.plan.batch(self.steps[step])[self.part :: self.n_parts]
-        return own[piece :: self.accumulate]
+        return self.plan.round_steps * self.accumulate
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        return (self[place] for place in range(len(self)))
+        first = self.step()
+        for step in range(first, first + self.plan.round_steps):
+            own = self.plan.batch(step)[self.part :: self.n_parts]
+            for piece in range(self.accumulate):
+                yield own[piece :: self.accumulate]

@@ -20,6 +20,7 @@ from .config import FinetuneConfig
 from .export import check_out, export_encoder
 from .features import Runs
 from .fitting import Machine, decide_epochs, make_plan
+from .folding import fold_norms
 from .kept_memory import keep_memory
 from .parts import tune_parts
 from .preparing import Prepared, prepare, settings_of
@@ -27,6 +28,10 @@ from .squares import Framing
 from .state import RunState, is_first_process
 
 __all__ = ["FinetuneResult", "Machine", "finetune"]
+
+GPU_FOLDS_FROM = 256
+"""Photos at once from which a GPU folds norms: smaller steps wait for kernels to be started, and
+folding starts more and shorter ones (benchmarks/finetune-h200.md)."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class FinetuneResult:
 
     @property
     def curves(self) -> dict[str, dict[int, float]]:
-        """Held-out macro-F1 and losses by step."""
-        names = ("loss", "title_loss", "macro_f1")
+        """Held-out macro-F1, losses and speed by step."""
+        names = ("loss", "title_loss", "macro_f1", "photos_per_s")
         points = self.facts["history"]
         curves = {n: {int(p["step"]): p[n] for p in points if n in p} for n in names}
         return {name: curve for name, curve in curves.items() if curve}
@@ -98,7 +103,10 @@ def finetune(
     WeightsError
         If the backbone can't be had.
     """
+    from timm.layers import convert_sync_batchnorm
+
     machine = machine or Machine()
+
     started, first = time.monotonic(), is_first_process()
     state = RunState.beside(out)
     device = pick_device(machine.device)
@@ -124,12 +132,17 @@ def finetune(
         if first and not resume:
             state.remove()  # nothing to go on from
         raise
+    if config.keeps_statistics(pretrained=backbone.pretrained):
+        if not device.startswith("cuda") or config.batch_size // pieces >= GPU_FOLDS_FROM:
+            fold_norms(backbone.model)
+    elif device.startswith("cuda") and machine.devices * machine.nodes > 1:
+        convert_sync_batchnorm(backbone.model)  # in place
     if device == "cpu" and precision == "bfloat16":
         depthwise_in_float32(backbone.model)
     left = None
     if machine.max_minutes is not None:
         left = (machine.max_minutes * 60 - _since(started)) / len(parts)
-    epochs = decide_epochs(parts[0], backbone, config, state, runs, left, first=first)
+    epochs = decide_epochs(parts[0], backbone, config, state, runs, machine, left, first=first)
     tuned, history = tune_parts(backbone, parts, config, epochs, state, runs, machine, first=first)
     if not first:
         return None

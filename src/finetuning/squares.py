@@ -1,8 +1,6 @@
 """Photos decoded once: training reads squares of pixels, not JPEGs, in every later epoch."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -13,14 +11,12 @@ from tqdm import tqdm
 
 from ..arrays import Ints
 from ..atomic import atomic_path
+from ..embedding.reading_ahead import ahead, threads
 from ..errors import PhotoError
 from ..vision.encoder import PhotoLimits
 from ..vision.preprocess import CropMode, load_square
 
 Square: TypeAlias = npt.NDArray[np.uint8]
-Load: TypeAlias = Callable[[Any], Square]
-THREADS = 4
-AHEAD = 64
 WAITING, GOOD = 0, 1
 
 
@@ -111,13 +107,15 @@ def prepare_squares(
     pixels = _map(folder, shape, "r+") if kept else None
     problems = {}
     waiting = np.flatnonzero(done != GOOD).tolist()
-    with tqdm(
+    bar = tqdm(
         total=len(sources),
         initial=len(sources) - len(waiting),
         desc="Decoding photos",
         disable=None if progress and waiting else True,
-    ) as bar:
-        for row, outcome in _decoded(sources, framing.load, waiting):
+    )
+    with bar, threads() as pool:
+        outcomes = ahead(pool, lambda row: framing.load(sources[row]), waiting)
+        for row, outcome in zip(waiting, outcomes, strict=True):
             if isinstance(outcome, PhotoError):
                 problems[row] = str(outcome)
             else:
@@ -140,28 +138,3 @@ def open_squares(sources: Sequence[Any], framing: Framing, folder: Path) -> Squa
 
 def _map(folder: Path, shape: tuple[int, ...], mode: Any) -> "np.memmap[Any, np.dtype[np.uint8]]":
     return np.memmap(folder / "squares.u8", dtype=np.uint8, mode=mode, shape=shape)
-
-
-def _decoded(
-    sources: Sequence[Any], load: Load, rows: Iterable[int]
-) -> Iterator[tuple[int, Square | PhotoError]]:
-    """Decode in threads, a bounded number of photos ahead."""
-
-    def attempt(row: int) -> Square | PhotoError:
-        try:
-            return load(sources[row])
-        except PhotoError as error:
-            return error
-
-    pool = ThreadPoolExecutor(THREADS)
-    waiting: deque[tuple[int, Future[Square | PhotoError]]] = deque()
-    try:
-        for row in rows:
-            waiting.append((row, pool.submit(attempt, row)))
-            if len(waiting) > AHEAD:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ def make_trainer(
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     kind = device.split(":")[0]
     distributed = devices * nodes > 1
+    if kind == "cuda":  # nothing reads memory before it is written
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     strategy: Any = "auto"
     if distributed:
         # buffers are frozen statistics; layers that stand still have no gradients
@@ -95,14 +98,12 @@ def make_trainer(
         callbacks=[history, *callbacks(config, plan, state, progress=progress)],
         max_epochs=plan.n_rounds,
         check_val_every_n_epoch=max(1, plan.epoch_steps // plan.round_steps),
-        reload_dataloaders_every_n_epochs=1,
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=1.0,
         num_sanity_val_steps=0,
         logger=False,
         log_every_n_steps=1,
         use_distributed_sampler=False,
-        sync_batchnorm=distributed and kind == "cuda" and config.batch_norm != "frozen",
         deterministic="warn" if kind == "cuda" else None,
         enable_model_summary=False,
         enable_progress_bar=progress,
@@ -111,10 +112,21 @@ def make_trainer(
 
 
 class History(Callback):  # type: ignore[misc]
-    """Losses and held-out macro-F1 by step, kept with the checkpoints."""
+    """Losses, held-out macro-F1 and speed by step, kept with the checkpoints."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
         self.points: list[dict[str, float]] = []
+        self._begun = self._ended = 0.0
+        self._from_step = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._begin(trainer)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Note when the round's last step ended; validation may follow."""
+        self._ended = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: ARG002
         """Note the round's last values."""
@@ -123,7 +135,13 @@ class History(Callback):  # type: ignore[misc]
             for name in ("loss", "title_loss", SCORE)
             if name in trainer.callback_metrics
         }
+        photos = (trainer.global_step - self._from_step) * self.batch_size
+        known["photos_per_s"] = photos / (self._ended - self._begun)
         self.points.append({"step": trainer.global_step, **known})
+        self._begin(trainer)
+
+    def _begin(self, trainer: pl.Trainer) -> None:
+        self._begun, self._from_step = time.perf_counter(), trainer.global_step
 
     def state_dict(self) -> dict[str, Any]:
         return {"points": self.points}

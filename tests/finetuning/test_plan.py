@@ -46,12 +46,14 @@ def test_stage_changes_at_its_share_of_the_steps() -> None:
 
 @pytest.mark.parametrize(("n_parts", "accumulate"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 def test_parts_of_steps_add_up_to_the_whole(n_parts: int, accumulate: int) -> None:
-    for step in range(3, 6):
-        pieces = []
-        for part in range(n_parts):
-            own = Steps(plan(), 3, 6, part=part, n_parts=n_parts, accumulate=accumulate)
-            assert len(own) == 3 * accumulate == len(list(own))
-            pieces += [own[(step - 3) * accumulate + piece] for piece in range(accumulate)]
+    given = {"n_parts": n_parts, "accumulate": accumulate}
+    samplers = [Steps(plan(), lambda: 3, part=part, **given) for part in range(n_parts)]
+    rounds = [list(sampler) for sampler in samplers]
+    assert {len(sampler) for sampler in samplers} == {len(own) for own in rounds}
+    assert len(rounds[0]) == plan().round_steps * accumulate
+    for step in range(3, 3 + plan().round_steps):
+        first = (step - 3) * accumulate
+        pieces = [piece for own in rounds for piece in own[first : first + accumulate]]
         assert {len(piece) for piece in pieces} == {4 // n_parts // accumulate}
         assert sorted(chain.from_iterable(pieces)) == sorted(plan().batch(step))
 

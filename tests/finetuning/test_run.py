@@ -39,8 +39,10 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> list[Listing]:
     return [Listing(path.name, image=path) for path in sorted(folder.iterdir())]
 
 
-def run(catalog: Catalog, out: Path, config: FinetuneConfig, **given: Any) -> FinetuneResult:
-    result = finetune(catalog, out, config, machine=CPU, **given)
+def run(
+    catalog: Catalog, out: Path, config: FinetuneConfig, device: str = "cpu", **given: Any
+) -> FinetuneResult:
+    result = finetune(catalog, out, config, machine=Machine(device), **given)
     assert result is not None
     return result
 
@@ -73,8 +75,8 @@ here = Path(__file__).parent
 rows = json.loads((here / "rows.json").read_text())
 catalog = Catalog.from_listings([Listing(i, t, p, category=c) for i, t, p, c in rows])
 config = FinetuneConfig.model_validate_json((here / "config.json").read_text())
-finetune(catalog, here / "out", config, machine=Machine("cpu", devices={given.get("devices", 1)}),
-         resume="--resume" in sys.argv)
+machine = Machine({given.get("device", "cpu")!r}, devices={given.get("devices", 1)})
+finetune(catalog, here / "out", config, machine=machine, resume="--resume" in sys.argv)
 """
     )
     return [sys.executable, str(folder / "go.py")]
@@ -85,10 +87,10 @@ def environment() -> dict[str, str]:
 
 
 def test_finetune_makes_an_encoder_that_knows_the_categories(
-    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path, device: str
 ) -> None:
     config = quick.model_copy(update={"epochs": 12.0})
-    result = run(patterns, tmp_path / "ft", config)
+    result = run(patterns, tmp_path / "ft", config, device)
     assert result.levels["level2"]["top1"] >= 0.8
     assert [bad.listing_id for bad in result.catalog.rejected] == ["bad"]
     assert sorted(p.name for p in (tmp_path / "ft").iterdir()) == [
@@ -104,6 +106,7 @@ def test_finetune_makes_an_encoder_that_knows_the_categories(
     assert not set(facts["seen"]) & set(facts["held_out"])
     assert len(facts["held_out"]) == pytest.approx(0.2 * 72, abs=2)
     assert facts["history"][-1]["step"] == facts["n_steps"]
+    assert min(point["photos_per_s"] for point in facts["history"]) > 0
 
     encoder = PhotoEncoder.load(f"local-dir:{tmp_path / 'ft'}", device="cpu")
     assert (encoder.preprocessing.side_px, encoder.preprocessing.crop_mode) == (48, "border")
@@ -181,20 +184,20 @@ def test_finetune_stops_early_and_keeps_the_best(
 
 
 def test_finetune_plans_as_many_epochs_as_fit_into_the_time(
-    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path, device: str
 ) -> None:
     config = quick.model_copy(update={"epochs": 500.0})
     started = time.monotonic()
-    finetune(patterns, tmp_path / "ft", config, machine=Machine("cpu", max_minutes=0.05))
+    finetune(patterns, tmp_path / "ft", config, machine=Machine(device, max_minutes=0.05))
     assert time.monotonic() - started < 60
 
 
 def test_finetune_goes_on_after_being_killed(
-    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path
+    patterns: Catalog, quick: FinetuneConfig, tmp_path: Path, device: str
 ) -> None:
     """Three kills at any moment, and the same weights in the end."""
-    run(patterns, tmp_path / "whole", quick.model_copy(update={"epochs": 6.0}))
-    command = script(tmp_path, patterns, quick.model_copy(update={"epochs": 6.0}))
+    run(patterns, tmp_path / "whole", quick.model_copy(update={"epochs": 6.0}), device)
+    command = script(tmp_path, patterns, quick.model_copy(update={"epochs": 6.0}), device=device)
     last = RunState.beside(tmp_path / "out").folder / "part-0/last.ckpt"
     resume: list[str] = []
     for _ in range(3):
@@ -290,9 +293,9 @@ def siblings_of(folder: Path) -> list[Path]:
 
 
 def test_finetune_averages_encoders_that_each_missed_a_part(
-    patterns: Catalog, in_parts: FinetuneConfig, tmp_path: Path
+    patterns: Catalog, in_parts: FinetuneConfig, tmp_path: Path, device: str
 ) -> None:
-    result = run(patterns, tmp_path / "ft", in_parts)
+    result = run(patterns, tmp_path / "ft", in_parts, device)
     facts = result.facts
     assert (facts["n_seen"], facts["n_held_out"], facts["held_out"]) == (72, 72, [])
     missed = [set(each["held_out"]) for each in facts["siblings"]]

@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from shelfsure.device import Precision
 from shelfsure.errors import ConfigError, PhotoError, WeightsError
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
 from shelfsure.vision.preprocess import Decode
@@ -72,6 +73,19 @@ def test_encode_equals_the_plain_way_through_the_model(
         features = starter_photos.backbone.forward_features(pixels).mean(dim=(2, 3))[0].numpy()
     expected = features / np.linalg.norm(features)
     np.testing.assert_allclose(starter_photos.encode([square])[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float32", 0.9999), ("bfloat16", 0.99)])
+def test_encode_gives_much_the_same_on_every_device_and_in_both_formats(
+    starter_photos: PhotoEncoder, device: str, precision: Precision, least: float
+) -> None:
+    other = PhotoEncoder.load(
+        side_px=64, crop_mode="border", device=device, precision=precision, runtime="torch"
+    )
+    squares = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    photos = list(squares.repeat(8, axis=1).repeat(8, axis=2))
+    cosines = (other.encode(photos) * starter_photos.encode(photos)).sum(axis=1)
+    assert cosines.min() >= least
 
 
 def test_encode_leaves_the_model_in_evaluation_mode(starter_photos: PhotoEncoder) -> None:
