@@ -39,9 +39,8 @@ def sharpness(grey: Pixels) -> float:
     return float(np.max(bends[edges].std(axis=1) / (slope[edges] + 1)))
 
 
-def clipped_fraction(pixels: Pixels) -> float:
+def clipped_fraction(red: Pixels, green: Pixels, blue: Pixels) -> float:
     """Give the share of pixels with a channel at its end, the white background left aside."""
-    red, green, blue = cv2.split(pixels)
     brightest = cv2.max(cv2.max(red, green), blue)
     coloured = brightest[cv2.min(cv2.min(red, green), blue) < 250]
     return float((coloured >= 254).mean()) if len(coloured) else 0.0
@@ -78,10 +77,11 @@ def _frame_depth(rows: Pixels) -> int:
     return depth if other[depth : depth + 4].max() > 0.5 else 0
 
 
-def level(values: Pixels, share: float) -> float:
-    """Give the brightness that this share of the pixels doesn't exceed."""
+def levels(values: Pixels, *shares: float) -> list[int]:
+    """Give the brightnesses that these shares of the pixels don't exceed."""
     counts = cv2.calcHist([values], [0], None, [256], [0, 256]).cumsum()
-    return float(np.searchsorted(counts, share * counts[-1]))
+    found: list[int] = np.searchsorted(counts, np.multiply(shares, counts[-1])).tolist()
+    return found
 
 
 def _tiles(values: npt.NDArray[Any]) -> Floats:

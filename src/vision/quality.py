@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..arrays import Floats
 from .load import DecodedPhoto
-from .photo_measures import clipped_fraction, frame_fraction, level, sharpness
+from .photo_measures import clipped_fraction, frame_fraction, levels, sharpness
 from .preprocess import resized
 from .text_overlay import text_fraction
 
@@ -193,15 +193,16 @@ def assess_photo(photo: DecodedPhoto) -> PhotoQuality:
     """
     scale = min(1.0, SIDE_PX / max(photo.width_px, photo.height_px))
     width, height = (max(1, round(side * scale)) for side in (photo.width_px, photo.height_px))
-    small = resized(photo, width, height, bilinear=True)
+    small = np.ascontiguousarray(resized(photo, width, height, bilinear=True))  # or OpenCV copies
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    spreads = [level(channel, 0.99) - level(channel, 0.01) for channel in cv2.split(small)]
+    red, green, blue = cv2.split(small)
+    ends = [levels(channel, 0.01, 0.99) for channel in (red, green, blue)]
     return PhotoQuality(
         longer_side_px=max(photo.width_px, photo.height_px),
         sharpness=sharpness(grey),
-        highlight=level(grey, 0.95),
-        clipped_fraction=clipped_fraction(small),
-        contrast=max(spreads),
+        highlight=levels(grey, 0.95)[0],
+        clipped_fraction=clipped_fraction(red, green, blue),
+        contrast=max(highest - lowest for lowest, highest in ends),
         frame_fraction=frame_fraction(small),
         text_fraction=text_fraction(grey),
     )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 from shelfsure.vision.load import decode_photo
-from shelfsure.vision.photo_measures import clipped_fraction, frame_fraction, level, sharpness
+from shelfsure.vision.photo_measures import clipped_fraction, frame_fraction, levels, sharpness
 from shelfsure.vision.quality import (
     LIMITS,
     SIDE_PX,
@@ -166,11 +166,11 @@ def test_sharpness_falls_with_blur_and_not_with_contrast_or_background() -> None
 
 def test_clipped_fraction_leaves_out_the_white_background() -> None:
     pixels = np.full((10, 10, 3), 255, np.uint8)
-    assert clipped_fraction(pixels) == 0
+    assert clipped_fraction(*cv2.split(pixels)) == 0
     pixels[:4] = (100, 50, 20)
-    assert clipped_fraction(pixels) == 0
+    assert clipped_fraction(*cv2.split(pixels)) == 0
     pixels[:1] = (255, 220, 20)
-    assert clipped_fraction(pixels) == 0.25
+    assert clipped_fraction(*cv2.split(pixels)) == 0.25
 
 
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
@@ -188,8 +188,7 @@ def test_frame_fraction_is_the_share_that_was_framed(
 
 def test_level_is_the_brightness_that_a_share_stays_below() -> None:
     values = np.arange(100, dtype=np.uint8)[None]
-    assert level(values, 0.95) == 94
-    assert level(values, 1.0) == 99
+    assert levels(values, 0.95, 1.0) == [94, 99]
 
 
 def test_text_fraction_sees_lines_of_letters_only() -> None:
