@@ -164,15 +164,15 @@ def resized(
     left, top, right, bottom = photo.box
     # PyTorch takes a box that starts at 0, so what lies at the other end is turned round
     turned = tuple(axis for axis, offset in ((0, top), (1, left)) if offset > 0)
-    pixels = np.flip(photo.pixels, turned).copy() if turned else photo.pixels
+    pixels = photo.pixels.flip(turned) if turned else photo.pixels
     drawn = draw(
-        torch.from_numpy(pixels).permute(2, 0, 1)[None],
+        pixels.permute(2, 0, 1)[None],
         [height, width],
         False,  # corners aren't aligned
         height / (bottom - top),
         width / (right - left),
     )
-    return np.flip(drawn[0].permute(1, 2, 0).numpy(), turned)
+    return np.flip(drawn[0, :3].permute(1, 2, 0).numpy(), turned)
 
 
 def _part(photo: DecodedPhoto, width: int, height: int, side: int) -> npt.NDArray[np.uint8]:
