@@ -1,8 +1,9 @@
 """Accept or review: the cut-off that keeps a promised precision.
 
 Learn then test (Angelopoulos et al. 2021): thresholds are tested from strict to loose, each by an
-exact binomial test, until one fails. Several starting points share the allowed error, so one wrong
-label among the surest answers doesn't end the search.
+exact binomial test. Several starting points share the allowed error; a threshold that passes hands
+its share on to the next (the fallback procedure, Wiens 2003), so one wrong label among the surest
+answers doesn't end the search, and what was shown before helps to show more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,9 @@ from ..arrays import Bools, Floats
 from ..errors import CalibrationError
 from .views import Modalities
 
-STARTS = (0.1, 0.3, 0.6, 0.8, 0.9)
-"""Shares of the listings that are accepted where a search begins."""
-STEP = 0.01
+STARTS = (0.1, 0.3, 0.5, 0.7)
+"""Shares of the listings whose test has an allowed error of its own."""
+N_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,16 @@ def fit_accept_rule(
     order = np.argsort(-probability, kind="stable")
     sorted_probability, n_right = probability[order], np.cumsum(right[order])
     starts = _promising(n, target_precision, confidence)
-    each = 1.0 - (1.0 - confidence) / max(1, len(starts))
-    best = 0
-    for start in starts:
-        for share in np.arange(start, 1.0 + STEP / 2, STEP):
-            k = _with_ties(sorted_probability, max(1, round(share * n)))
-            if precision_lower_bound(int(n_right[k - 1]), k, each) < target_precision:
-                break
-            best = max(best, k)
+    own = {round(start * N_STEPS): (1.0 - confidence) / len(starts) for start in starts}
+    allowed, best = 0.0, 0
+    for step in range(1, N_STEPS + 1):
+        allowed += own.get(step, 0.0)
+        k = _with_ties(sorted_probability, max(1, round(step / N_STEPS * n)))
+        shown = precision_lower_bound(int(n_right[k - 1]), k, 1.0 - allowed)
+        if allowed and shown >= target_precision:
+            best = k
+        else:
+            allowed = 0.0
     return AcceptRule(
         threshold=float(sorted_probability[best - 1]) if best else NEVER,
         target_precision=target_precision,
