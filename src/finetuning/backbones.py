@@ -104,7 +104,7 @@ def depthwise_in_float32(model: "nn.Module") -> None:
     """Leave depthwise convolutions out of mixed precision, for CPUs.
 
     PyTorch's backward of them takes four times as long in bfloat16 there as in float32, and they
-    hold few of the multiplications.
+    hold few of the multiplications. Without gradients they stay in it.
     """
     from torch import nn
 
@@ -120,6 +120,9 @@ def _in_float32(kind: Any) -> Any:
 
     class InFloat32(kind):  # type: ignore[misc]
         def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if not torch.is_grad_enabled():
+                plain: torch.Tensor = super().forward(x)
+                return plain
             with torch.autocast(x.device.type, enabled=False):
                 answer: torch.Tensor = super().forward(x.float())
             return answer

@@ -125,7 +125,7 @@ class FinetuneConfig(_Section):
     levels: Annotated[int, Field(ge=1, le=10)] = 3
     min_examples: Annotated[int, Field(ge=2)] = 5
     n_parts: Annotated[int, Field(ge=1, le=10)] = 3
-    single_from: Annotated[int, Field(ge=0)] = 5_000
+    single_from: Annotated[int, Field(ge=0)] = 2_500
     held_out: Annotated[float, Field(gt=0.0, le=0.5)] = 0.2
     epochs: Annotated[float, Field(gt=0.0)] = 15.0
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (
