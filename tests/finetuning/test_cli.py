@@ -78,7 +78,7 @@ def test_finetune_command_logs_its_curves(
 
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(shop: Path) -> None:
     program = [sys.executable, "-c", "from shelfsure.cli import main; main()"]
-    options = command(shop, "--epochs", "12", "--mlflow", "none")
+    options = command(shop, "--epochs", "40", "--mlflow", "none")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*program, *options], stderr=subprocess.PIPE, env=environment)
     last, deadline = shop / ".ft.finetuning/part-0/last.ckpt", time.monotonic() + 120
