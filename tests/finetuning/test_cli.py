@@ -78,9 +78,15 @@ def test_finetune_command_logs_its_curves(
 
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(shop: Path) -> None:
     program = [sys.executable, "-c", "from shelfsure.cli import main; main()"]
-    options = command(shop, "--epochs", "40", "--mlflow", "none")
+    options = command(shop, "--epochs", "20", "--mlflow", "none")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*program, *options], stderr=subprocess.PIPE, env=environment)
+    process = subprocess.Popen(
+        [*program, *options],
+        stderr=subprocess.PIPE,
+        env=environment,
+        # a shell's background job, as the tests may be, is deaf to Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     last, deadline = shop / ".ft.finetuning/part-0/last.ckpt", time.monotonic() + 120
     while not last.is_file() and process.poll() is None:
         assert time.monotonic() < deadline
