@@ -53,11 +53,18 @@ def epochs_within(
 
 
 def time_stages(
-    model: "nn.Module", photos: Photos, config: FinetuneConfig, runs: Runs, workers: int
+    model: "nn.Module",
+    photos: Photos,
+    config: FinetuneConfig,
+    runs: Runs,
+    *,
+    at_once: int,
+    workers: int,
 ) -> tuple[list[float], float]:
     """Time learning from a photo in each stage, and answering one; the model stays as it was.
 
-    On a GPU, `workers` augment photos while it learns; on a CPU they share its cores.
+    On a GPU, which learns from `at_once` photos, `workers` augment others meanwhile; on a CPU they
+    share its cores.
     """
     import torch
 
@@ -65,7 +72,7 @@ def time_stages(
 
     data = TrainingPhotos(photos, config)
     on_cpu = runs.device == "cpu"
-    n = TRIAL if on_cpu else config.batch_size
+    n = TRIAL if on_cpu else at_once
     model.eval().to(runs.device).to(memory_format=torch.channels_last)
 
     def augment(stage: Stage) -> torch.Tensor:

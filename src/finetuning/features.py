@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BATCH = 32
-GPU_BATCH = 256
+GPU_BATCH = 64
 C = 30.0
 """Inverse regularisation of heads on unit features; see `fusion.heads`."""
 

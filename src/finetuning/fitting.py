@@ -62,8 +62,14 @@ def decide_epochs(
     epochs = config.epochs
     if seconds is not None:
         rows = prepared.training
-        photos, workers = _part(prepared, rows), _n_workers(config, machine)
-        stage_s, look_s = time_stages(backbone.model, photos, config, runs, workers)
+        stage_s, look_s = time_stages(
+            backbone.model,
+            _part(prepared, rows),
+            config,
+            runs,
+            at_once=config.batch_size // (config.accumulate * machine.devices * machine.nodes),
+            workers=_n_workers(config, machine),
+        )
         fitting = epochs_within(
             seconds,
             config.stages,

@@ -83,6 +83,14 @@ def test_photo_bytes_refuses_one_byte_too_many(tmp_path: Path) -> None:
 # --- formats and modes ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [(1, 1), (40, 30), (2600, 2300)], ids=str)
+def test_pixels_are_the_images(size: tuple[int, int], rng: np.random.Generator) -> None:
+    """Also of an image that Pillow keeps in several pieces."""
+    colours = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    photo = DecodedPhoto(Image.fromarray(colours), *size, (0, 0, *size))
+    np.testing.assert_array_equal(photo.pixels[..., :3].numpy(), colours)
+
+
 def test_photos_fixture_covers_every_kind(photos: dict[str, bytes]) -> None:
     assert sorted(photos) == sorted(KINDS)
 
