@@ -25,8 +25,8 @@ def main(
     api_key: Annotated[str | None, typer.Option(envvar="SHELFSURE_API_KEY")] = None,
 ) -> None:
     """Serve the demo, and REST below /v1, until Ctrl-C."""
-    from shelfsure.cli_serve import serve
-    from shelfsure.errors import ShelfsureError
+    from shelfsure.cli.serve import serve
+    from shelfsure.core.errors import ShelfsureError
 
     here = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (compared, not listened on)
     typer.echo(f"Open http://{here}:{port}/ in a browser. The model loads meanwhile; Ctrl-C ends.")

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from shelfsure.errors import PhotoError
-from shelfsure.listings.catalog import read_catalog
-from shelfsure.listings.listing import category_prefix
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.catalog.listing import category_prefix
+from shelfsure.core.errors import PhotoError
 from shelfsure.vision.preprocess import load_square
 
 SIDE, WIDTH, HEIGHT = 400, 360, 480

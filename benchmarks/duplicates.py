@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from shelfsure.errors import PhotoError
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.errors import PhotoError
 from shelfsure.fusion.views import View
-from shelfsure.listings.listing import Listing
 from shelfsure.retrieval.duplicates.edits import EDITS, encode_jpeg
 from shelfsure.retrieval.duplicates.find import find_duplicates
 from shelfsure.retrieval.duplicates.fit import fit_pair_model

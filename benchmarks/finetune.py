@@ -25,17 +25,17 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from shelfsure.device import Precision, autocast, pick_device, pick_precision
+from shelfsure.catalog.catalog import Catalog
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.device import Precision, autocast, pick_device, pick_precision
+from shelfsure.finetuning.allocator import keep_memory
 from shelfsure.finetuning.backbones import build_backbone, depthwise_in_float32, train_layers
+from shelfsure.finetuning.batchnorm_folding import fold_norms
 from shelfsure.finetuning.config import FinetuneConfig, Stage
 from shelfsure.finetuning.data import Photos, TrainingPhotos
 from shelfsure.finetuning.fitting import Machine
-from shelfsure.finetuning.folding import fold_norms
-from shelfsure.finetuning.kept_memory import keep_memory
-from shelfsure.finetuning.plan import Draw
 from shelfsure.finetuning.run import finetune
-from shelfsure.listings.catalog import Catalog
-from shelfsure.listings.listing import Listing
+from shelfsure.finetuning.schedule import Draw
 from torch.utils.flop_counter import FlopCounterMode
 
 CATEGORIES = 150

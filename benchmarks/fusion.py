@@ -20,21 +20,21 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from shelfsure.arrays import Bools, Floats, Ints
-from shelfsure.cache import EmbeddingCache
-from shelfsure.config import PROFILES
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.catalog.listing import category_prefix
+from shelfsure.catalog.splits import duplicate_groups, group_folds
+from shelfsure.core.arrays import Bools, Floats, Ints
+from shelfsure.core.cache import EmbeddingCache
+from shelfsure.core.config import PROFILES
 from shelfsure.embedding.embedder import Embedded, load_embedder, set_problems_aside
 from shelfsure.evaluation.intervals import wilson_interval
 from shelfsure.evaluation.metrics import expected_calibration_error, log_loss
 from shelfsure.fusion.alternatives import Concatenation, Stacking
 from shelfsure.fusion.classifier import FusionClassifier, LateFusion, all_patterns
 from shelfsure.fusion.views import DESCRIPTION, PHOTO, TITLE, Views, modality, restrict, take
-from shelfsure.listings.catalog import read_catalog
-from shelfsure.listings.listing import category_prefix
-from shelfsure.listings.splits import duplicate_groups, group_folds
+from shelfsure.pipeline.features import build_views
+from shelfsure.pipeline.training import MIN_TEXTS
 from shelfsure.text.tfidf import Tfidf
-from shelfsure.training import MIN_TEXTS
-from shelfsure.views import build_views
 from shelfsure.vision.encoder import PhotoLimits
 
 INPUTS = {

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from shelfsure.fusion.views import View
 from shelfsure.retrieval.index.records import Record
-from shelfsure.retrieval.store import ListingIndex
+from shelfsure.retrieval.index.store import ListingIndex
 
 Array = npt.NDArray[np.float32]
 VECTORS_PER_CLUSTER = 50

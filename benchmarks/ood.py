@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from shelfsure.arrays import Floats, Ints
-from shelfsure.cache import EmbeddingCache
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.catalog.listing import Listing, category_prefix
+from shelfsure.catalog.splits import duplicate_groups, group_folds, split_indices
+from shelfsure.core.arrays import Floats, Ints
+from shelfsure.core.cache import EmbeddingCache
 from shelfsure.embedding.embedder import Embedded, Embedder
 from shelfsure.fusion.views import View, Views, take
-from shelfsure.listings.catalog import read_catalog
-from shelfsure.listings.listing import Listing, category_prefix
-from shelfsure.listings.splits import duplicate_groups, group_folds, split_indices
-from shelfsure.retrieval.gate_training import default_methods, fit_gate
-from shelfsure.retrieval.ood import METHODS, fit_detector, ood_score
+from shelfsure.retrieval.ood.detectors import METHODS, fit_detector, ood_score
+from shelfsure.retrieval.ood.fit import default_methods, fit_gate
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 from sklearn.metrics import roc_auc_score

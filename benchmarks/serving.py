@@ -18,8 +18,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from shelfsure.listings.listing import Listing
-from shelfsure.pipeline import ListingPipeline
+from shelfsure.catalog.listing import Listing
+from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.server import Server, server_config
 from shelfsure.serving.service import Service, ServiceSettings

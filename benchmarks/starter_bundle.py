@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import load_file, save_file
-from shelfsure.arrays import narrowed
-from shelfsure.bundle import open_bundle, writing_bundle
-from shelfsure.cache import EmbeddingCache
-from shelfsure.config import Config, RetrievalConfig, TextConfig
+from shelfsure.catalog.catalog import Catalog, read_catalog
+from shelfsure.catalog.listing import Listing, category_prefix
+from shelfsure.catalog.photos import photos_in
+from shelfsure.catalog.splits import duplicate_groups, split_indices
+from shelfsure.core.arrays import narrowed
+from shelfsure.core.cache import EmbeddingCache
+from shelfsure.core.config import Config, RetrievalConfig, TextConfig
 from shelfsure.embedding.embedder import Embedder, load_embedder
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
-from shelfsure.listings.catalog import Catalog, read_catalog
-from shelfsure.listings.listing import Listing, category_prefix
-from shelfsure.listings.photos import photos_in
-from shelfsure.listings.splits import duplicate_groups, split_indices
-from shelfsure.pipeline import ListingPipeline
-from shelfsure.training import train
+from shelfsure.pipeline.bundle import open_bundle, writing_bundle
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.training import train
 from shelfsure.vision.encoder import PhotoLimits
 
 MIN_LISTINGS = 5
@@ -39,7 +39,7 @@ CONFIG = Config(
     text=TextConfig(min_listings=MIN_LISTINGS),
     retrieval=RetrievalConfig(index=False, gate="statistics"),
 )
-STARTER = Path(__file__).parents[1] / "src" / "starter_bundle"
+STARTER = Path(__file__).parents[1] / "src" / "pipeline" / "starter_bundle"
 
 CARD = """
 ## Source and licence

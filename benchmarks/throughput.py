@@ -21,9 +21,9 @@ import timm
 import torch
 from PIL import Image, ImageOps
 from shelfsure import Listing, ListingPipeline
+from shelfsure.core.runtimes.errors import RuntimeUnusableError
+from shelfsure.core.runtimes.machine import machine, versions
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.runtimes.errors import RuntimeUnusableError
-from shelfsure.runtimes.machine import machine, versions
 from shelfsure.sample import write_sample
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder

@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from shelfsure.cache import EmbeddingCache
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.catalog.listing import SEPARATOR, category_levels, category_prefix
+from shelfsure.core.cache import EmbeddingCache
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.listings.catalog import read_catalog
-from shelfsure.listings.listing import SEPARATOR, category_levels, category_prefix
-from shelfsure.retrieval.conse import ConSE
-from shelfsure.retrieval.joint import JointSpace
-from shelfsure.retrieval.open_clip import OpenClip
-from shelfsure.retrieval.prototypes import Prototypes, embed_categories, embed_paths
-from shelfsure.retrieval.zero_shot import ZeroShot
+from shelfsure.retrieval.zero_shot.classifier import ZeroShot
+from shelfsure.retrieval.zero_shot.conse import ConSE
+from shelfsure.retrieval.zero_shot.image_text_space import JointSpace
+from shelfsure.retrieval.zero_shot.open_clip import OpenClip
+from shelfsure.retrieval.zero_shot.prototypes import Prototypes, embed_categories, embed_paths
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .errors import ShelfsureError
-    from .listings.catalog import Catalog, read_catalog
-    from .listings.listing import Listing
-    from .pipeline import ListingPipeline
-    from .verdict import Guess, Verdict
+    from .catalog.catalog import Catalog, read_catalog
+    from .catalog.listing import Listing
+    from .core.errors import ShelfsureError
+    from .pipeline.pipeline import ListingPipeline
+    from .pipeline.verdict import Guess, Verdict
 
 __all__ = [
     "Catalog",
@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 _HOME = {
-    "Catalog": ".listings.catalog",
-    "Guess": ".verdict",
-    "Listing": ".listings.listing",
-    "ListingPipeline": ".pipeline",
-    "ShelfsureError": ".errors",
-    "Verdict": ".verdict",
-    "read_catalog": ".listings.catalog",
+    "Catalog": ".catalog.catalog",
+    "Guess": ".pipeline.verdict",
+    "Listing": ".catalog.listing",
+    "ListingPipeline": ".pipeline.pipeline",
+    "ShelfsureError": ".core.errors",
+    "Verdict": ".pipeline.verdict",
+    "read_catalog": ".catalog.catalog",
 }
 
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
-from shelfsure.arrays import Floats
-from shelfsure.cache import EmbeddingCache
-from shelfsure.config import AcceptConfig, Config
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.core.arrays import Floats
+from shelfsure.core.cache import EmbeddingCache
+from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.listings.catalog import read_catalog
+from shelfsure.pipeline.training import TrainingResult, train
 from shelfsure.text.encoder import SentenceEncoder
-from shelfsure.training import TrainingResult, train
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
 from shelfsure.vision.load import DecodedPhoto
 from shelfsure.vision.preprocess import decode_for_square, square

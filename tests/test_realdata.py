@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shelfsure.training as training
-from shelfsure.cache import EmbeddingCache
-from shelfsure.config import AcceptConfig, Config
+import shelfsure.pipeline.training as training
+from shelfsure.catalog.catalog import Catalog, read_catalog
+from shelfsure.catalog.listing import category_prefix
+from shelfsure.catalog.splits import duplicate_groups, split_indices
+from shelfsure.core.cache import EmbeddingCache
+from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.embedding.embedder import load_embedder, set_problems_aside
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
-from shelfsure.listings.catalog import Catalog, read_catalog
-from shelfsure.listings.listing import category_prefix
-from shelfsure.listings.splits import duplicate_groups, split_indices
-from shelfsure.training import train
+from shelfsure.pipeline.training import train
 from shelfsure.vision.encoder import PhotoLimits
 
 N_LISTINGS = 400  # half of them, because embedding takes a tenth of a second each

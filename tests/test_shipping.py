@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shelfsure.cli.main as cli
 import typer
 import yaml
-from shelfsure import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [ROOT / "docs" / "deploy.md", ROOT / "docs" / "mlflow.md", ROOT / "compose.yaml"]

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..cache import EmbeddingCache
-from ..config import Config
-from ..device import pick_device, pick_precision
+from ..catalog.catalog import Catalog
+from ..catalog.listing import Listing
+from ..core.cache import EmbeddingCache
+from ..core.config import Config
+from ..core.device import pick_device, pick_precision
+from ..core.runtimes.names import Runtime
 from ..fusion.views import View
-from ..listings.catalog import Catalog
-from ..listings.listing import Listing
-from ..runtimes.names import Runtime
 from ..text.clean import clean_text
 from ..text.encoder import SentenceEncoder
 from ..vision.encoder import PhotoEncoder, PhotoLimits

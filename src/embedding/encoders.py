@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 from ..vision.encoder import PhotoLimits
 from ..vision.load import DecodedPhoto
 

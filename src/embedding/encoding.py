@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from ..arrays import Floats
-from ..cache import EmbeddingCache
+from ..core.arrays import Floats
+from ..core.cache import EmbeddingCache
 from ..fusion.views import View
 from .reading_ahead import batches
 

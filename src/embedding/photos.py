@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Floats
-from ..errors import PhotoError
+from ..core.arrays import Floats
+from ..core.errors import PhotoError
 from ..fusion.views import View
 from ..vision.encoder import PhotoLimits
 from ..vision.load import DecodedPhoto, decode_photo, photo_bytes

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-from ..errors import PhotoError
+from ..core.errors import PhotoError
 
 T = TypeVar("T")
 R = TypeVar("R")

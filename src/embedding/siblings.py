@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..listings.listing import Listing
+from ..catalog.listing import Listing
 from ..vision.encoder import PhotoEncoder
 from .embedder import Embedded, Embedder
 from .encoding import Encoding

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..arrays import Ints
-from .arms import FUSION, SINGLE_VIEWS, arm_colour, arm_label
+from ..core.arrays import Ints
+from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .figures import Figure, figure, label, name_axis
 
 # steep at the start, where the mistakes are; see-through, to fit a light and a dark page

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Bools, Floats, Ints
-from ..fusion.decision import precision_lower_bound
-from .arms import FUSION
+from ..core.arrays import Bools, Floats, Ints
+from ..fusion.accept_rule import precision_lower_bound
+from .baselines import FUSION
 from .intervals import mcnemar_p, paired_bootstrap, wilson_interval
 from .metrics import expected_calibration_error, log_loss, macro_f1, top_k_accuracy, weighted_f1
 

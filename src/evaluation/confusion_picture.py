@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..arrays import Ints
-from ..atomic import atomic_path
-from .arms import FUSION
+from ..core.arrays import Ints
+from ..core.files import atomic_path
+from .baselines import FUSION
 from .category_plots import categories_to_show, short_names
 from .compare import EvaluationInput
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arms import FUSION, SINGLE_VIEWS
+from .baselines import FUSION, SINGLE_VIEWS
 from .compare import EvaluationInput
 from .metrics import CoveragePrecisionCurve, coverage_precision_curve
 

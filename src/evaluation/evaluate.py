@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ..catalog.catalog import Catalog
+from ..catalog.listing import Listing, category_prefix
+from ..core.errors import CatalogError, PhotoError
 from ..embedding.embedder import set_problems_aside
-from ..errors import CatalogError, PhotoError
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
-from ..listings.catalog import Catalog
-from ..listings.listing import Listing, category_prefix
 from ..vision.load import decode_photo, photo_bytes
 from .compare import ArmPredictions, EvaluationInput
-from .memory_arms import memory_arms
 from .ood import measure_ood
+from .retrieval_baselines import memory_arms
 
 if TYPE_CHECKING:
-    from ..pipeline import ListingPipeline
+    from ..pipeline.pipeline import ListingPipeline
 
 ARMS = {
     "fusion": {PHOTO, TITLE, DESCRIPTION},

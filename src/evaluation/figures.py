@@ -7,7 +7,7 @@ light or dark theme. Plotly reads HTML in labels, and names come from catalogues
 from html import escape
 from typing import Any, TypeAlias
 
-from .arms import NEUTRAL
+from .baselines import NEUTRAL
 
 Figure: TypeAlias = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from ..arrays import Bools
+from ..core.arrays import Bools
 
 
 class PairedDifference(NamedTuple):

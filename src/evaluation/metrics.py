@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import f1_score
 
-from ..arrays import Bools, Floats, Ints
+from ..core.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)

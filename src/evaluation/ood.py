@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ..arrays import Floats, Ints
+from ..core.arrays import Floats, Ints
 from ..fusion.views import PHOTO, Views, n_rows, restrict
-from ..retrieval.gate import OutOfCatalogueGate
-from ..retrieval.memory import dense
+from ..retrieval.model import dense
+from ..retrieval.ood.detector import OutOfCatalogueGate
 
 
 def measure_ood(

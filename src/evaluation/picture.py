@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from .arms import FUSION, NEUTRAL, arm_colour, arm_label
+from .baselines import FUSION, NEUTRAL, arm_colour, arm_label
 from .compare import EvaluationInput
 from .curves import acceptance_curves, spread
 

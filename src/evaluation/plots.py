@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .arms import FUSION, arm_colour, arm_label
+from .baselines import FUSION, arm_colour, arm_label
 from .compare import EvaluationInput
 from .curves import acceptance_curves, spread
 from .figures import Figure, dotted_line, figure, label, name_axis, note

@@ -14,13 +14,13 @@ from markupsafe import Markup
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from ..atomic import atomic_path
+from ..core.files import atomic_path
 from . import category_plots, plots
-from .arms import FUSION, SINGLE_VIEWS, arm_colour, arm_label
+from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput, compare
+from .messages import headlines
 from .picture import save_comparison
 from .tables import category_table, confusion_counts, difference_text, fusion_effect, row_table
-from .wording import headlines
 
 MAX_CATEGORIES = 40
 MAX_MISTAKES = 12

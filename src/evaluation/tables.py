@@ -7,8 +7,8 @@ import pandas as pd
 from rich.table import Table
 from sklearn.metrics import precision_recall_fscore_support
 
-from ..arrays import Bools, Ints
-from .arms import FUSION, SINGLE_VIEWS, arm_label
+from ..core.arrays import Bools, Ints
+from .baselines import FUSION, SINGLE_VIEWS, arm_label
 from .compare import EvaluationInput
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WeightsError
+from ..core.errors import WeightsError
+from ..core.weights import state_fingerprint
 from ..vision.backbone import STARTER_BACKBONE, load_backbone
-from ..weights import state_fingerprint
 
 if TYPE_CHECKING:
     from torch import nn

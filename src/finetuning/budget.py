@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..device import autocast
+from ..core.device import autocast
 from .config import FinetuneConfig, Stage
 from .data import Photos, TrainingPhotos, collate
 from .features import Runs
-from .plan import Draw
+from .schedule import Draw
 
 if TYPE_CHECKING:
     from torch import nn

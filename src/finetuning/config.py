@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..errors import ConfigError
+from ..core.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 SidePx = Annotated[int, Field(ge=32, le=1024)]

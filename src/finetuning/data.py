@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..arrays import Floats, Ints
+from ..core.arrays import Floats, Ints
 from .augment import augment, mix
 from .config import FinetuneConfig
+from .image_store import Squares
 from .loss import Labels
-from .plan import Draw, Plan, Steps
-from .squares import Squares
+from .schedule import Draw, Plan, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

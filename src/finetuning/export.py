@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..core.errors import ConfigError
 from ..vision.tuned import TUNED_FILE
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ..listings.catalog import Catalog
+    from ..catalog.catalog import Catalog
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:

@@ -9,13 +9,13 @@ from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ..arrays import Floats, Ints
-from ..device import Precision, autocast
+from ..core.arrays import Floats, Ints
+from ..core.device import Precision, autocast
+from ..core.errors import PhotoError
 from ..embedding.reading_ahead import ahead, batches, threads
-from ..errors import PhotoError
 from ..fusion.calibration import fit_temperature, log_loss
 from ..fusion.heads import fit_head, tempered
-from .squares import Square, Squares
+from .image_store import Square, Squares
 
 if TYPE_CHECKING:
     from torch import nn

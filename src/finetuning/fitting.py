@@ -4,18 +4,18 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..arrays import Ints
+from ..core.arrays import Ints
 from .backbones import Backbone
 from .config import FinetuneConfig
+from .dataset import Prepared, frozen_rows
 from .features import Runs
-from .plan import Plan, draw_weights
-from .preparing import Prepared, frozen_rows
-from .squares import Part
+from .image_store import Part
+from .schedule import Plan, draw_weights
 from .state import BEST, RunState
 
 if TYPE_CHECKING:
     from .data import Photos
-    from .titles import TitleTeacher
+    from .title_distillation import TitleTeacher
 
 EPOCHS = "epochs"
 MAX_WORKERS = 16
@@ -178,7 +178,7 @@ def _part(prepared: Prepared, rows: Ints) -> "Photos":
 def _teacher(
     backbone: Backbone, prepared: Prepared, config: FinetuneConfig, state: RunState
 ) -> "TitleTeacher | None":
-    from .titles import TitleTeacher
+    from .title_distillation import TitleTeacher
 
     if prepared.titles is None:
         return None

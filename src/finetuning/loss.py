@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from ..arrays import Floats, Ints
+from ..core.arrays import Floats, Ints
 
 if TYPE_CHECKING:
     import torch

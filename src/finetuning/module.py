@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torchmetrics.classification import MulticlassF1Score
 
-from ..arrays import Ints
+from ..core.arrays import Ints
 from .backbones import Backbone, train_layers
 from .config import FinetuneConfig, Stage
 from .loss import Labels, balance, level_loss
-from .plan import Plan, learning_rate_factor
+from .schedule import Plan, learning_rate_factor
 from .taxonomy import Taxonomy
-from .titles import TitleTeacher
+from .title_distillation import TitleTeacher
 
 
 class Finetuning(pl.LightningModule):  # type: ignore[misc]

@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from ..device import pick_device, pick_precision
-from ..errors import ConfigError, TrainingError
-from ..listings.catalog import Catalog
-from ..listings.listing import Listing
-from ..tracking import git_commit
+from ..catalog.catalog import Catalog
+from ..catalog.listing import Listing
+from ..core.device import pick_device, pick_precision
+from ..core.errors import ConfigError, TrainingError
+from ..core.tracking import git_commit
 from ..vision.encoder import PhotoLimits
+from .allocator import keep_memory
 from .backbones import depthwise_in_float32, normalisation
-from .blending import average, blend, choose_blend
+from .batchnorm_folding import fold_norms
 from .config import FinetuneConfig
+from .dataset import Prepared, prepare, settings_of
 from .export import check_out, export_encoder
 from .features import Runs
 from .fitting import Machine, decide_epochs, make_plan
-from .folding import fold_norms
-from .kept_memory import keep_memory
-from .parts import tune_parts
-from .preparing import Prepared, prepare, settings_of
-from .squares import Framing
+from .folds import tune_parts
+from .image_store import Framing
 from .state import RunState, is_first_process
+from .weight_interpolation import average, blend, choose_blend
 
 __all__ = ["FinetuneResult", "Machine", "finetune"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_path
-from ..errors import ConfigError
-from ..tracking import flatten
+from ..core.errors import ConfigError
+from ..core.files import atomic_path
+from ..core.tracking import flatten
 
 SETTINGS = "settings.json"
 LAST, BEST = "last.ckpt", "best.ckpt"

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import Floats, Ints
-from ..errors import TrainingError
-from ..listings.listing import category_levels, category_prefix
+from ..catalog.listing import category_levels, category_prefix
+from ..core.arrays import Floats, Ints
+from ..core.errors import TrainingError
 
 OUTSIDE = "(outside)"
 

@@ -21,10 +21,10 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.strategies import DDPStrategy
 
-from ..atomic import atomic_path
-from ..device import Precision
+from ..core.device import Precision
+from ..core.files import atomic_path
 from .config import FinetuneConfig
-from .plan import Plan
+from .schedule import Plan
 from .state import BEST, LAST
 
 SCORE = "macro_f1"

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.sparse import csr_matrix, diags, hstack, vstack
 
-from ..arrays import Bools, Floats, Ints
-from ..errors import TrainingError
+from ..core.arrays import Bools, Floats, Ints
+from ..core.errors import TrainingError
 from .classifier import MIN_ROWS, FusionClassifier, HeldOut, all_patterns, log_shares, trainable
 from .heads import LinearHead, fit_calibrated
 from .views import Features, Modalities, View, Views, modality, n_rows, restrict, rounds, take

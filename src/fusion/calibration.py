@@ -4,8 +4,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from ..arrays import Floats, Ints
-from ..errors import CalibrationError
+from ..core.arrays import Floats, Ints
+from ..core.errors import CalibrationError
 
 
 def log_loss(log_probabilities: Floats, labels: Ints) -> float:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from ..arrays import Bools, Floats, Ints
-from ..errors import TrainingError
+from ..core.arrays import Bools, Floats, Ints
+from ..core.errors import TrainingError
 from .heads import LinearHead, fit_calibrated
 from .pool import cross_fitted_pool, fit_weights, pool
 from .views import Modalities, Views, modality, n_rows, patterns, restrict, rows_by_pattern

@@ -11,8 +11,8 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from ..arrays import Bools, Floats, Ints
-from ..errors import TrainingError
+from ..core.arrays import Bools, Floats, Ints
+from ..core.errors import TrainingError
 from .calibration import fit_temperature, log_loss
 from .views import ALONE, Features, Round, View, rounds
 

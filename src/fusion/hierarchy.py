@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 
 SEPARATOR = " > "
 

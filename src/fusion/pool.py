@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from ..arrays import Floats, Ints
-from ..errors import CalibrationError
+from ..core.arrays import Floats, Ints
+from ..core.errors import CalibrationError
 
 PRIOR_STRENGTH = 5.0
 """How many listings the pull towards equal weights is worth; it fades as the catalogue grows."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ..arrays import widened
+from ..core.arrays import widened
 from .alternatives import Concatenation, Stacking
 from .classifier import FusionClassifier, LateFusion
 from .heads import LinearHead

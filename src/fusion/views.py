@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from ..arrays import Bools, Floats, Ints
+from ..core.arrays import Bools, Floats, Ints
 
 Features: TypeAlias = Floats | csr_matrix
 Modalities: TypeAlias = frozenset[str]

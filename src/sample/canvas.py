@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 
 SIDE = 640
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..listings.listing import Listing
+from ..catalog.listing import Listing
 from .categories import CATEGORIES, Category
 from .looks import draw_look
 from .photos import Photo

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..listings.listing import Listing
+from ..catalog.listing import Listing
 from .categories import CATEGORIES
 from .looks import PALETTE, draw_look
 from .outsiders import OUTSIDERS

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ..atomic import atomic_path
-from ..errors import CatalogError
+from ..core.errors import CatalogError
+from ..core.files import atomic_path
 
 _WIDTH_PX, _LABEL_PX, _GAP_PX = 1440, 132, 4
 

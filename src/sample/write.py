@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import ConfigError
+from ..core.errors import ConfigError
 from .photos import develop
 from .plan import N_OUTSIDERS, plan_catalogue, plan_uploads
 from .planted import Row, outsider

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 
-from ..verdict import Verdict
+from ..pipeline.verdict import Verdict
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

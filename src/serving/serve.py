@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bundle import MANIFEST
-from ..errors import ConfigError, ShelfsureError
-from .demo_gate import DemoGate
+from ..core.errors import ConfigError, ShelfsureError
+from ..pipeline.bundle import MANIFEST
+from .demo.firewall import DemoGate
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
 from .rest.limits import Limits
@@ -26,7 +26,7 @@ from .service import Service, ServiceSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from ..pipeline import ListingPipeline
+    from ..pipeline.pipeline import ListingPipeline
 
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
@@ -95,8 +95,8 @@ def demo_site(service: Service, reviews: Path | None, *, local: bool) -> "FastAP
     from fastapi import FastAPI
     from starlette.middleware.cors import CORSMiddleware
 
-    from .reviewing.reviews import ReviewStore
-    from .ui import mount_ui
+    from .demo.ui import mount_ui
+    from .review.store import ReviewStore
 
     site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     site.add_middleware(CORSMiddleware)  # no origin is let in; Gradio alone would let in any

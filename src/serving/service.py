@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ..listings.listing import Listing
-from ..verdict import Verdict
-from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
+from ..catalog.listing import Listing
+from ..pipeline.verdict import Verdict
+from .demo.job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
 
 if TYPE_CHECKING:
-    from ..cache import EmbeddingCache
-    from ..pipeline import ListingPipeline
+    from ..core.cache import EmbeddingCache
+    from ..pipeline.pipeline import ListingPipeline
     from ..vision.encoder import PhotoLimits
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError", "ServiceSettings"]
@@ -97,7 +97,7 @@ class Service:
         """Serve a bundle; the options are those of `ListingPipeline.load`."""
 
         def open_pipeline() -> "ListingPipeline":
-            from ..pipeline import ListingPipeline
+            from ..pipeline.pipeline import ListingPipeline
 
             return ListingPipeline.load(folder, device=device, cache=cache, limits=limits)
 

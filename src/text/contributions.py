@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 from .clean import clean_text
 
 MAX_PIECES = 32

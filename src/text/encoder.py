@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from ..arrays import Floats
-from ..device import Precision, autocast, pick_device
-from ..errors import WeightsError
-from ..runtimes.choosing import Engine, check_runtime
-from ..runtimes.names import Runtime
-from ..runtimes.session import Graph, Session
-from ..runtimes.trials import Bench
-from ..weights import (
+from ..core.arrays import Floats
+from ..core.device import Precision, autocast, pick_device
+from ..core.errors import WeightsError
+from ..core.runtimes.benchmark import Bench
+from ..core.runtimes.engine import Engine, check_runtime
+from ..core.runtimes.names import Runtime
+from ..core.runtimes.session import Graph, Session
+from ..core.weights import (
     WAYS_OUT,
     package_folder,
     require_hub_files,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ..arrays import Ints
-from ..runtimes.session import Batch, Graph
+from ..core.arrays import Ints
+from ..core.runtimes.session import Batch, Graph
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

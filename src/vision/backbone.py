@@ -3,8 +3,8 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import WeightsError
-from ..weights import WAYS_OUT, package_folder, require_hub_files, verify_sha256
+from ..core.errors import WeightsError
+from ..core.weights import WAYS_OUT, package_folder, require_hub_files, verify_sha256
 
 if TYPE_CHECKING:
     import torch

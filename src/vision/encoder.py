@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Floats
-from ..device import Precision, pick_device
-from ..errors import WeightsError
-from ..runtimes.choosing import Engine, check_runtime
-from ..runtimes.names import Runtime
-from ..runtimes.session import Graph, Session
-from ..runtimes.torch_session import TorchSession
-from ..runtimes.trials import Bench
-from ..weights import state_fingerprint
+from ..core.arrays import Floats
+from ..core.device import Precision, pick_device
+from ..core.errors import WeightsError
+from ..core.runtimes.benchmark import Bench
+from ..core.runtimes.engine import Engine, check_runtime
+from ..core.runtimes.names import Runtime
+from ..core.runtimes.session import Graph, Session
+from ..core.runtimes.torch_session import TorchSession
+from ..core.weights import state_fingerprint
 from .backbone import load_backbone
 from .load import DecodedPhoto
 from .preprocess import CropMode, Decode, decode_for_square, square

@@ -24,7 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from ..errors import UnreadablePhotoError
+from ..core.errors import UnreadablePhotoError
 
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF"
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 from .encoder import Preprocessing
 from .preprocess import resize_side_px, resized_size
 

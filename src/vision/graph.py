@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..runtimes.session import Graph
+from ..core.runtimes.session import Graph
 
 if TYPE_CHECKING:
     from .encoder import Preprocessing

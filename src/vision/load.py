@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from ..errors import OversizedPhotoError, PhotoError, TruncatedPhotoError, UnreadablePhotoError
+from ..core.errors import OversizedPhotoError, PhotoError, TruncatedPhotoError, UnreadablePhotoError
 from . import formats
 
 if TYPE_CHECKING:

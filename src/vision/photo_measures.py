@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 N_TILES = 8

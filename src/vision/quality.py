@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 from .load import DecodedPhoto
 from .photo_measures import clipped_fraction, frame_fraction, levels, sharpness
 from .preprocess import resized

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Floats
+from ..core.arrays import Floats
 
 STROKE_PX = 9
 """Strokes up to this width are seen; whatever is wider is product or background."""

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import WeightsError
+from ..core.errors import WeightsError
 from .preprocess import CropMode
 
 TUNED_FILE = "finetuned.json"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.sparse import csr_matrix
-from shelfsure.errors import TrainingError
+from shelfsure.core.errors import TrainingError
 from shelfsure.fusion.classifier import FusionClassifier, HeldOut
 from shelfsure.fusion.storage import METHODS, load_classifier, save_classifier
 from shelfsure.fusion.views import Modalities, View, restrict, take

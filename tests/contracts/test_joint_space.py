@@ -13,10 +13,10 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from shelfsure.errors import PhotoError
-from shelfsure.retrieval.conse import ConSE
-from shelfsure.retrieval.joint import JointSpace
-from shelfsure.retrieval.open_clip import OpenClip
+from shelfsure.core.errors import PhotoError
+from shelfsure.retrieval.zero_shot.conse import ConSE
+from shelfsure.retrieval.zero_shot.image_text_space import JointSpace
+from shelfsure.retrieval.zero_shot.open_clip import OpenClip
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits, Preprocessing
 
 TINY_CLIP = {

@@ -13,12 +13,12 @@ import timm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from shelfsure.cache import EmbeddingCache
-from shelfsure.config import Config, ImageConfig
+from shelfsure.catalog.catalog import Catalog
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.cache import EmbeddingCache
+from shelfsure.core.config import Config, ImageConfig
+from shelfsure.core.errors import ConfigError, UnreadablePhotoError, WeightsError
 from shelfsure.embedding.embedder import Embedded, Embedder, load_embedder, set_problems_aside
-from shelfsure.errors import ConfigError, UnreadablePhotoError, WeightsError
-from shelfsure.listings.catalog import Catalog
-from shelfsure.listings.listing import Listing
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
 from shelfsure.vision.load import decode_photo
 from shelfsure.vision.quality import SIDE_PX, assess_photo, is_measurable

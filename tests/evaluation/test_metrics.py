@@ -4,7 +4,7 @@ import sklearn.metrics as reference
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.arrays import Floats, Ints
+from shelfsure.core.arrays import Floats, Ints
 from shelfsure.evaluation.metrics import (
     coverage_precision_curve,
     expected_calibration_error,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.arrays import Bools, Floats, Ints
+from shelfsure.core.arrays import Bools, Floats, Ints
 from shelfsure.evaluation.ood import fpr_at, measure_ood
 from shelfsure.fusion.views import View, Views
-from shelfsure.retrieval.gate_training import fit_gate
+from shelfsure.retrieval.ood.fit import fit_gate
 from sklearn.metrics import roc_auc_score
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.evaluation import category_plots, plots
-from shelfsure.evaluation.arms import SINGLE_VIEWS, arm_colour, arm_label
+from shelfsure.evaluation.baselines import SINGLE_VIEWS, arm_colour, arm_label
 from shelfsure.evaluation.compare import EvaluationInput, compare
 from shelfsure.evaluation.curves import acceptance_curves, spread
 from shelfsure.evaluation.figures import Figure

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from shelfsure.catalog.catalog import Catalog
+from shelfsure.catalog.listing import Listing
 from shelfsure.finetuning.config import Augmentation, FinetuneConfig, Stage
-from shelfsure.listings.catalog import Catalog
-from shelfsure.listings.listing import Listing
 
 CATEGORIES = ("Home > Lamps", "Home > Rugs", "Toys > Kites")
 

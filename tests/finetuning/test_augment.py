@@ -7,7 +7,7 @@ from shelfsure.finetuning.augment import augment, compressed, mix
 from shelfsure.finetuning.backdrops import on_backdrop, white_background
 from shelfsure.finetuning.config import Augmentation
 from shelfsure.finetuning.data import Photos, TrainingPhotos, collate
-from shelfsure.finetuning.plan import Draw
+from shelfsure.finetuning.schedule import Draw
 
 
 def product_on_white(side: int = 48) -> np.ndarray:

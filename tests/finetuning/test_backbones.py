@@ -2,7 +2,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from shelfsure.errors import WeightsError
+from shelfsure.core.errors import WeightsError
 from shelfsure.finetuning.backbones import (
     build_backbone,
     depthwise_in_float32,

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-import shelfsure.cli as cli
+import shelfsure.cli.main as cli
+from shelfsure.catalog.catalog import Catalog
 from shelfsure.finetuning.config import FinetuneConfig
-from shelfsure.listings.catalog import Catalog
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_finetune_command_logs_its_curves(
 
 
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(shop: Path) -> None:
-    program = [sys.executable, "-c", "from shelfsure.cli import main; main()"]
+    program = [sys.executable, "-c", "from shelfsure.cli.main import main; main()"]
     options = command(shop, "--epochs", "20", "--mlflow", "none")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from shelfsure.errors import ConfigError
+from shelfsure.core.errors import ConfigError
 from shelfsure.finetuning.config import PROFILES, load_finetune_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"

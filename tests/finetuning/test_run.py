@@ -16,13 +16,13 @@ import timm
 import torch
 from PIL import Image
 from safetensors.numpy import load_file
-from shelfsure.errors import ConfigError, TrainingError, WeightsError
+from shelfsure.catalog.catalog import Catalog
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.errors import ConfigError, TrainingError, WeightsError
 from shelfsure.finetuning.config import FinetuneConfig
 from shelfsure.finetuning.fitting import Machine
 from shelfsure.finetuning.run import FinetuneResult, finetune
 from shelfsure.finetuning.state import RunState
-from shelfsure.listings.catalog import Catalog
-from shelfsure.listings.listing import Listing
 from shelfsure.vision.encoder import PhotoEncoder
 from timm.models import save_for_hf
 
@@ -69,8 +69,8 @@ from pathlib import Path
 from shelfsure.finetuning.config import FinetuneConfig
 from shelfsure.finetuning.fitting import Machine
 from shelfsure.finetuning.run import finetune
-from shelfsure.listings.catalog import Catalog
-from shelfsure.listings.listing import Listing
+from shelfsure.catalog.catalog import Catalog
+from shelfsure.catalog.listing import Listing
 here = Path(__file__).parent
 rows = json.loads((here / "rows.json").read_text())
 catalog = Catalog.from_listings([Listing(i, t, p, category=c) for i, t, p, c in rows])

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from shelfsure.errors import TrainingError
+from shelfsure.core.errors import TrainingError
 from shelfsure.finetuning.taxonomy import OUTSIDE, find_leaves
 
 PATHS = ["A > x > 1"] * 3 + ["A > x > 2"] * 1 + ["A > y"] * 3 + ["B"] * 4 + ["C > z"] * 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
-from shelfsure.errors import CalibrationError
+from shelfsure.core.errors import CalibrationError
 from shelfsure.fusion.calibration import fit_temperature, log_loss
 from sklearn.metrics import log_loss as reference_log_loss
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.sparse import csr_matrix
-from shelfsure.errors import TrainingError
+from shelfsure.core.errors import TrainingError
 from shelfsure.fusion.calibration import fit_temperature
 from shelfsure.fusion.heads import (
     FLOOR,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
-from shelfsure.errors import CalibrationError
+from shelfsure.core.errors import CalibrationError
 from shelfsure.fusion.calibration import log_loss
 from shelfsure.fusion.pool import PRIOR_STRENGTH, cross_fitted_pool, fit_weights, pool
 

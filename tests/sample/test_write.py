@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shelfsure.sample.write as write
 from PIL import Image
-from shelfsure.errors import CatalogError, ConfigError
+from shelfsure.core.errors import CatalogError, ConfigError
 from shelfsure.sample import SampleSummary, contact_sheet, write_sample
 
 Records = list[dict[str, str]]

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from shelfsure.errors import ConfigError
+from shelfsure.core.errors import ConfigError
 from shelfsure.serving.rest.guard import Guard, host_name
 from shelfsure.serving.rest.problems import ProblemError
 from shelfsure.serving.serve import check_free
@@ -23,10 +23,10 @@ from shelfsure.serving.serve import check_free
 PROCESS = """
 import sys, time
 from pathlib import Path
-from shelfsure.errors import BundleError
+from shelfsure.core.errors import BundleError
 from shelfsure.serving import serve as module
 from shelfsure.serving.rest.limits import Limits
-from shelfsure.verdict import Verdict
+from shelfsure.pipeline.verdict import Verdict
 
 module._WATCH_S = module._RETRY_S = 0.1
 bundle = Path(sys.argv[1])

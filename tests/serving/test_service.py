@@ -7,17 +7,17 @@ from concurrent.futures import CancelledError, wait
 from dataclasses import dataclass, field
 
 import pytest
-from shelfsure.errors import BundleError
-from shelfsure.listings.listing import Listing
-from shelfsure.pipeline import ListingPipeline
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.errors import BundleError
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.training import TrainingResult
+from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.service import (
     QueueFullError,
     Service,
     ServiceClosedError,
     ServiceSettings,
 )
-from shelfsure.training import TrainingResult
-from shelfsure.verdict import Verdict
 
 
 @dataclass

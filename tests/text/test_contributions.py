@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.arrays import Floats
+from shelfsure.core.arrays import Floats
 from shelfsure.text.contributions import Word, without, word_contributions, word_spans
 
 WORTH = {"towel": 2.0, "red": 0.5, "car": -1.0}

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shelfsure.errors import WeightsError
+from shelfsure.core.errors import WeightsError
 from shelfsure.text.encoder import SentenceEncoder
 
 

@@ -8,8 +8,8 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from shelfsure.device import Precision
-from shelfsure.errors import ConfigError, PhotoError, WeightsError
+from shelfsure.core.device import Precision
+from shelfsure.core.errors import ConfigError, PhotoError, WeightsError
 from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
 from shelfsure.vision.preprocess import Decode
 from timm.data import ImageNetInfo

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
-from shelfsure.errors import (
+from shelfsure.core.errors import (
     OversizedPhotoError,
     PhotoError,
     TruncatedPhotoError,

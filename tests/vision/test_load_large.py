@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from shelfsure.errors import OversizedPhotoError
+from shelfsure.core.errors import OversizedPhotoError
 from shelfsure.vision import load
 from shelfsure.vision.load import decode_photo
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from shelfsure.errors import OversizedPhotoError, UnreadablePhotoError
+from shelfsure.core.errors import OversizedPhotoError, UnreadablePhotoError
 from shelfsure.vision.load import DecodedPhoto, decode_photo
 from shelfsure.vision.preprocess import (
     OVERSAMPLING,

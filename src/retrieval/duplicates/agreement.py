@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from ...arrays import Bools, Floats
+from ...core.arrays import Bools, Floats
 
 BLOCK_PX = 9
 MIN_TEXTURED_PX = 60  # fewer say nothing

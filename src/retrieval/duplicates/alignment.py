@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...arrays import Ints
+from ...core.arrays import Ints
 from .photo_detail import DETAIL_PX, Bytes, PhotoDetail, mirrored_descriptors
 
 Transform: TypeAlias = npt.NDArray[np.float64]

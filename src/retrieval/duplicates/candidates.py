@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays import Floats, Ints
+from ...core.arrays import Floats, Ints
 
 EXACT_LIMIT = 50_000  # beyond, the self-join would take hours
 BLOCK_ROWS = 4096

@@ -5,8 +5,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.model_selection import GroupKFold
 
-from ...arrays import Bools, Floats
-from ...errors import CalibrationError
+from ...core.arrays import Bools, Floats
+from ...core.errors import CalibrationError
 from ...vision.encoder import PhotoLimits
 from .pair_model import SIGNS, PairModel, evidence
 from .sampling import PairSample, sample_pairs

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...listings.listing import Listing
+from ...catalog.listing import Listing
 from .verdict import DuplicatePair
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from ...errors import PhotoError
-from ...listings.listing import Listing
+from ...catalog.listing import Listing
+from ...core.errors import PhotoError
 from ...vision.load import decode_photo, photo_bytes
 from .alignment import Transform
 from .find import DuplicateResult

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-from ...arrays import Floats
-from ...atomic import atomic_path
-from ...errors import CalibrationError
+from ...core.arrays import Floats
+from ...core.errors import CalibrationError
+from ...core.files import atomic_path
 from .photo_match import FEATURES
 
 DEFAULT_MODEL = Path(__file__).parent / "pair_model.json"

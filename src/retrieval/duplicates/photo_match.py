@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ...arrays import Bools, Floats
+from ...core.arrays import Bools, Floats
 from .agreement import BLOCK_PX, LUMA, block_agreement, colour_residual, correlation
 from .alignment import Alignment, likely_alignments
 from .photo_detail import Bytes, PhotoDetail

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...atomic import atomic_path
-from ...listings.delimited import write_csv
-from ...listings.listing import Listing
+from ...catalog.delimited import write_csv
+from ...catalog.listing import Listing
+from ...core.files import atomic_path
 from .find import DuplicateResult
 from .page import render_page
 from .verdict import DuplicatePair

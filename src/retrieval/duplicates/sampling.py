@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ...arrays import Bools, Floats, Ints
-from ...errors import CalibrationError, PhotoError
+from ...core.arrays import Bools, Floats, Ints
+from ...core.errors import CalibrationError, PhotoError
 from ...vision.encoder import PhotoLimits
 from ...vision.load import decode_photo, photo_bytes
 from .candidates import near_pairs

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from ...arrays import Floats
+from ...catalog.listing import Listing
+from ...core.arrays import Floats
+from ...core.errors import PhotoError
 from ...embedding.embedder import Embedded
 from ...embedding.encoders import ImageEncoder
-from ...errors import PhotoError
 from ...fusion.views import Features, View
-from ...listings.listing import Listing
 from ...vision.encoder import PhotoLimits
 
 PhotoView: TypeAlias = Literal["cropped", "mirrored"]

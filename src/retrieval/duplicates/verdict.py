@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ...listings.listing import Listing
+from ...catalog.listing import Listing
 from .alignment import IDENTITY, Alignment
 from .title_match import Difference
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from tqdm import tqdm
 
-from ...errors import PhotoError
+from ...core.errors import PhotoError
 from ...vision.encoder import PhotoLimits
 from .candidates import Candidates
 from .pair_model import PairModel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arrays import Floats
+from ...core.arrays import Floats
 from ...fusion.views import View, Views
 from .records import Record
 

@@ -4,10 +4,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ...arrays import Floats
+from ...core.arrays import Floats
+from ...core.index_errors import IndexRecallError
 from ...fusion.views import View
 from .batch import dense
-from .errors import IndexRecallError
 from .manifest import Kind, WantedKind
 from .vector_index import faiss, fill, prefer_blas
 

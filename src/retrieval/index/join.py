@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arrays import Floats, Ints
+from ...core.arrays import Floats, Ints
 from .snapshot import Snapshot, require_neighbours
 
 _JOIN_BLOCK = 1024

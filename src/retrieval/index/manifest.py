@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...atomic import atomic_path
-from .errors import (
+from ...core.files import atomic_path
+from ...core.index_errors import (
     IndexChangedError,
     IndexFingerprintError,
     IndexFormatError,

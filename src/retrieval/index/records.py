@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...listings.listing import Listing
+from ...catalog.listing import Listing
 from .manifest import FileEntry, verify
 
 _KEYS_PER_QUERY = 500  # below SQLite's oldest limit on variables

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...arrays import Bools
+from ...core.arrays import Bools
 from .batch import Batch
 from .faiss_build import build_index, choose_kind
 from .manifest import SegmentEntry, SpaceEntry, WantedKind, file_entry

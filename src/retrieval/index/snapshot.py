@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...arrays import Bools, Floats, Ints
+from ...core.arrays import Bools, Floats, Ints
+from ...core.index_errors import IndexIncompleteError
 from ...fusion.views import View, Views, n_rows
 from .batch import dense
-from .errors import IndexIncompleteError
 from .manifest import Manifest, read_manifest
 from .records import Record
 from .segment import Segment, open_segment

@@ -6,7 +6,7 @@ from typing import Any
 import faiss as faiss_module
 import numpy as np
 
-from ...arrays import Bools, Floats, Ints
+from ...core.arrays import Bools, Floats, Ints
 from ...fusion.views import View
 from .batch import dense
 from .manifest import FileEntry, verify

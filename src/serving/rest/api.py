@@ -8,11 +8,12 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ...pipeline.verdict import Duplicate, Verdict
 from ...retrieval.duplicates.verdict import DuplicatePair
-from ...verdict import Duplicate, Verdict
 from ..metrics import CONTENT_TYPE
 from ..service import Service
-from .asking import OneAtATime, require_ready, verdicts_of, verdicts_or_problems
+from .dispatch import OneAtATime, require_ready, verdicts_of, verdicts_or_problems
+from .duplicates import Twins, find_twins
 from .guard import Guard, is_rest
 from .limits import BodyLimits, Limits
 from .openapi import batch_body, describe, documented, listing_body
@@ -29,7 +30,6 @@ from .schemas import (
     VerdictBatch,
     VerdictItem,
 )
-from .within import Twins, find_twins
 
 _BODY_PROBLEMS = ("malformed", "key-needed", "cross-site", "too-slow", "too-large", "media-type")
 _ANSWER_PROBLEMS = ("invalid", "busy", "not-ready", "shutting-down", "out-of-time")

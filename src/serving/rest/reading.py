@@ -9,7 +9,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from ...listings.listing import Listing
+from ...catalog.listing import Listing
 from .limits import Limits
 from .problems import ProblemError, busy, invalid
 from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, ListingIn

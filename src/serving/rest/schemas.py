@@ -1,4 +1,4 @@
-"""What REST takes and gives; the verdict itself is `shelfsure.verdict.Verdict`."""
+"""What REST takes and gives; the verdict itself is `shelfsure.pipeline.verdict.Verdict`."""
 
 import base64
 import binascii
@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from ...listings.listing import Listing
-from ...verdict import Duplicate, Verdict
+from ...catalog.listing import Listing
+from ...pipeline.verdict import Duplicate, Verdict
 from .problems import Problem
 
 MAX_ID_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 200, 2_000, 20_000

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from shelfsure.errors import CalibrationError
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.errors import CalibrationError
 from shelfsure.fusion.views import View
-from shelfsure.listings.listing import Listing
 from shelfsure.retrieval.duplicates import page
 from shelfsure.retrieval.duplicates.edits import EDITS, encode_jpeg
 from shelfsure.retrieval.duplicates.find import find_duplicates

@@ -1,6 +1,6 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelfsure.listings.listing import Listing
+from shelfsure.catalog.listing import Listing
 from shelfsure.retrieval.duplicates.groups import group_duplicates, keeper_order
 from shelfsure.retrieval.duplicates.verdict import DuplicatePair, PhotoFinding, Verdict
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from shelfsure.errors import CalibrationError
+from shelfsure.core.errors import CalibrationError
 from shelfsure.retrieval.duplicates.fit import fit_weights, precision_threshold
 from shelfsure.retrieval.duplicates.pair_model import SIGNS, PairModel, evidence
 from shelfsure.retrieval.duplicates.photo_match import FEATURES

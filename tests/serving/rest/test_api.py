@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from shelfsure.listings.listing import Listing
-from shelfsure.pipeline import ListingPipeline
+from shelfsure.catalog.listing import Listing
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.training import TrainingResult
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import Limits
 from shelfsure.serving.rest.schemas import EXAMPLE
 from shelfsure.serving.service import Service, ServiceSettings
-from shelfsure.training import TrainingResult
 
 KEY = "correct-horse-battery"
 

@@ -12,10 +12,10 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from shelfsure.pipeline.training import TrainingResult
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import BodyLimits
 from shelfsure.serving.service import Service
-from shelfsure.training import TrainingResult
 
 
 @pytest.fixture(scope="module")

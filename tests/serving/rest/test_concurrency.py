@@ -18,15 +18,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from shelfsure.cache import EmbeddingCache
-from shelfsure.listings.listing import Listing
-from shelfsure.pipeline import ListingPipeline
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.cache import EmbeddingCache
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.training import TrainingResult
 from shelfsure.serving.rest import server as server_module
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import Limits
 from shelfsure.serving.rest.server import Server, server_config
 from shelfsure.serving.service import Service
-from shelfsure.training import TrainingResult
 
 N_CLIENTS, N_REQUESTS = 32, 500
 
@@ -258,7 +258,7 @@ def close_to(found: object, expected: object) -> bool:
 def test_shared_batches_answer_as_the_pipeline_does_on_real_photos(
     real_data: Path,
 ) -> None:
-    from shelfsure.starter import starter_pipeline
+    from shelfsure.pipeline.starter import starter_pipeline
 
     paths = sorted((real_data / "flipkart").rglob("*.jpg"))[:8]
     assert len(paths) == 8

@@ -7,10 +7,10 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
 from schemathesis import GenerationMode
-from shelfsure.pipeline import ListingPipeline
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.training import TrainingResult
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.service import Service
-from shelfsure.training import TrainingResult
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Files to listings: read, validated, set aside where bad, split, grouped."""

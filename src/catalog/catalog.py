@@ -1,0 +1,221 @@
+"""A catalogue: the listings that can be used, and the rows that were set aside, each with why."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import CatalogError
+from .columns import match_columns
+from .delimited import write_csv
+from .listing import Listing
+from .rows import FIELDS, RowError, listing_from_fields
+from .tables import Row, read_table
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that was set aside.
+
+    Parameters
+    ----------
+    row
+        The data row, from 1; the header and blank lines don't count.
+    listing_id
+        As far as it could be read; unprintable characters are escaped.
+    reason
+        The kind of defect, then, after a colon, its details.
+    """
+
+    row: int
+    listing_id: str
+    reason: str
+
+    @property
+    def kind(self) -> str:
+        """What `Catalog.summary` counts."""
+        return self.reason.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Good listings in file order, and rejected rows; together they are all rows of the source.
+
+    Parameters
+    ----------
+    listings
+        What can be used; each id is there once.
+    rows
+        The data row (from 1) of each listing.
+    rejected
+        What can't, by row.
+    source
+        The file; ``None`` for a catalogue made in memory.
+    """
+
+    listings: tuple[Listing, ...]
+    rows: tuple[int, ...]
+    rejected: tuple[RejectedRow, ...] = ()
+    source: Path | None = None
+
+    @classmethod
+    def from_listings(
+        cls,
+        listings: Sequence[Listing],
+        *,
+        image_root: str | Path | None = None,
+        need_category: bool = False,
+    ) -> "Catalog":
+        """Check listings made in memory as a file's rows are; photos may be bytes.
+
+        Without `image_root` any path is taken, as written by the caller's own code.
+        """
+        rows = (Row({name: getattr(listing, name) for name in FIELDS}) for listing in listings)
+        root = None if image_root is None else Path(image_root).resolve()
+        return _check_rows(rows, root, need_category, None)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the source, kept or rejected."""
+        return len(self.listings) + len(self.rejected)
+
+    def reject(self, reasons: Mapping[int, str]) -> "Catalog":
+        """Set more rows aside, such as those whose photo can't be decoded.
+
+        Parameters
+        ----------
+        reasons
+            Data row -> reason (its kind before a colon); each row must be a kept one.
+        """
+        unknown = reasons.keys() - set(self.rows)
+        if unknown:
+            raise ValueError(
+                f"rows to reject must be among the kept ones, but {sorted(unknown)[:10]} aren't. "
+                "Pass numbers from Catalog.rows."
+            )
+        pairs = list(zip(self.rows, self.listings, strict=True))
+        more = [
+            RejectedRow(row, listing.listing_id, reasons[row])
+            for row, listing in pairs
+            if row in reasons
+        ]
+        return Catalog(
+            listings=tuple(listing for row, listing in pairs if row not in reasons),
+            rows=tuple(row for row in self.rows if row not in reasons),
+            rejected=tuple(sorted([*self.rejected, *more], key=lambda rejected: rejected.row)),
+            source=self.source,
+        )
+
+    def summary(self) -> str:
+        """Count rows in one line: ``"1,047 rows: 1,040 kept, 7 rejected (3 duplicate id, …)"``."""
+        text = f"{self.n_rows:,} rows: {len(self.listings):,} kept, {len(self.rejected):,} rejected"
+        kinds = Counter(rejected.kind for rejected in self.rejected).most_common()
+        named = [f"{count:,} {kind}" for kind, count in kinds[:6]] + ["…"] * (len(kinds) > 6)
+        return f"{text} ({', '.join(named)})" if named else text
+
+    def first_reasons(self, n: int = 3) -> str:
+        """Quote the first rejected rows, for an error after which no file is written."""
+        return " ".join(f"Row {bad.row}: {bad.reason}" for bad in self.rejected[:n])
+
+    def write_rejected(self, path: str | Path) -> None:
+        """Write ``row,listing_id,reason`` as CSV; only the header where nothing was rejected."""
+        write_csv(
+            path,
+            ("row", "listing_id", "reason"),
+            ((rejected.row, rejected.listing_id, rejected.reason) for rejected in self.rejected),
+        )
+
+
+def read_catalog(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    image_root: str | Path | None = None,
+    need_category: bool = False,
+    locate: Callable[[str], str] | None = None,
+) -> Catalog:
+    """Read a catalogue file, and set rows aside that can't be used.
+
+    Parameters
+    ----------
+    path
+        CSV, TSV, JSON Lines or Parquet, by suffix; text in UTF-8.
+    columns
+        Our field name -> the file's column name, where they differ: ``{"image": "photo"}``.
+    image_root
+        The folder that photos lie in; default: the folder of the file. A path that leads out of it
+        is rejected, so that a seller's upload can't read other files.
+    need_category
+        Whether every listing must have a category (for training and evaluation).
+    locate
+        Turns what the image column says into a path below `image_root`; may raise RowError.
+
+    Raises
+    ------
+    CatalogError
+        If the file can't be used as a whole; the message holds every problem found.
+    """
+    path = Path(path)
+    columns = columns or {}
+    if not columns.keys() <= set(FIELDS):
+        raise ValueError(
+            f"columns must map from {', '.join(FIELDS)}, "
+            f"but has {', '.join(sorted(columns.keys() - set(FIELDS)))}. Correct the name."
+        )
+    root = path.parent if image_root is None else Path(image_root)
+    problems = [] if root.is_dir() or image_root is None else [_no_root(path, root)]
+    try:
+        table = read_table(path, {columns.get(field, field) for field in FIELDS})
+    except CatalogError as error:
+        raise CatalogError("\n".join([*problems, str(error)])) from error
+    matched, found = match_columns(table.columns, columns, need_category=need_category)
+    problems += [f"{path}: {problem}" for problem in found]
+    if not table.rows:
+        problems.append(f"{path}: must have rows, but has only a header. Export it again.")
+    if problems:
+        raise CatalogError("\n".join(problems))
+    rows = (
+        row._replace(fields={field: row.fields.get(name) for field, name in matched.items()})
+        for row in table.rows
+    )
+    return _check_rows(rows, root.resolve(), need_category, path, locate)
+
+
+def _check_rows(
+    rows: Iterable[Row],
+    root: Path | None,
+    need_category: bool,
+    source: Path | None,
+    locate: Callable[[str], str] | None = None,
+) -> Catalog:
+    """Sort rows into kept and rejected; of listings with the same id the first good one stays."""
+    kept: dict[str, tuple[int, Listing]] = {}
+    rejected = []
+    for number, (fields, defect) in enumerate(rows, start=1):
+        try:
+            if defect:
+                raise RowError(defect)
+            if locate and isinstance(image := fields.get("image"), str) and image.strip():
+                fields = {**fields, "image": locate(image)}
+            listing = listing_from_fields(fields, image_root=root, need_category=need_category)
+            if listing.listing_id in kept:
+                raise RowError(f"duplicate id: row {kept[listing.listing_id][0]} has it too")
+        except RowError as error:
+            rejected.append(RejectedRow(number, _printable(fields.get("listing_id")), str(error)))
+        else:
+            kept[listing.listing_id] = (number, listing)
+    return Catalog(
+        listings=tuple(listing for _, listing in kept.values()),
+        rows=tuple(number for number, _ in kept.values()),
+        rejected=tuple(rejected),
+        source=source,
+    )
+
+
+def _printable(listing_id: object) -> str:
+    text = "" if listing_id is None else str(listing_id)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _no_root(path: Path, root: Path) -> str:
+    return f"{path}: the image folder {root} must be a folder, but isn't. Check --image-root."

@@ -1,0 +1,165 @@
+"""Groups of listings that are the same thing twice, so that a split can keep them together."""
+
+import logging
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.preprocessing import normalize
+
+from ..core.arrays import Bools, Floats, Ints
+
+Links = npt.NDArray[np.intp]  # shape (2, n_links): a pair of listings each
+
+_BLOCK_SIMILARITIES = 2**24  # 64 MiB of float32 at a time
+_LOG = logging.getLogger(__name__)
+
+
+def duplicate_groups(
+    photo_hashes: Sequence[str | None],
+    titles: Sequence[str | None],
+    photo_embeddings: Floats | None,
+    *,
+    has_photo: Bools | None,
+    min_similarity: float = 0.97,
+) -> Ints:
+    """Group listings that share the photo's bytes, the title, or a photo that looks the same.
+
+    A model that saw one of them in training would have seen the other's answer. Two guards keep a
+    catalogue from collapsing into one group; both report what they do to the log. A title or photo
+    that more than a twentieth of the listings (and more than 10) carry, such as "gift" or "no photo
+    yet", tells nothing about the product and links nobody. And where look-alikes chain more than a
+    twentieth (and more than 50) into one group, as products photographed on one template do, that
+    group keeps only its links by bytes and title.
+
+    Parameters
+    ----------
+    photo_hashes
+        A digest of each photo's bytes; ``None`` where there is no photo.
+    titles
+        As written; compared without regard to case, white space and Unicode form.
+    photo_embeddings
+        Shape ``(n_listings, n_dimensions)``; ``None`` compares bytes and titles only.
+    has_photo
+        Shape ``(n_listings,)``: rows of `photo_embeddings` that mean something; ``None``: all.
+    min_similarity
+        Cosine, above 0 and up to 1, from which on two photos look the same.
+
+    Returns
+    -------
+    Ints
+        Shape ``(n_listings,)``: group numbers from 0, in the order of each group's first listing.
+    """
+    n_listings = len(titles)
+    _check_input(n_listings, photo_hashes, photo_embeddings, has_photo, min_similarity)
+    max_carriers, max_group = max(10, n_listings // 20), max(50, n_listings // 20)
+    exact = np.hstack(
+        [
+            same_key_links(photo_hashes, "photo", max_carriers),
+            same_key_links([title_key(title) for title in titles], "title", max_carriers),
+        ]
+    )
+    if photo_embeddings is None:
+        return components(n_listings, exact)
+    usable = np.ones(n_listings, dtype=bool) if has_photo is None else has_photo.astype(bool)
+    # One look at each distinct photo: a placeholder on many listings would swamp the search.
+    seen: set[str] = set()
+    for place in np.flatnonzero(usable).tolist():
+        digest = photo_hashes[place]
+        usable[place] = digest is None or digest not in seen
+        seen.update([] if digest is None else [digest])
+    places = np.flatnonzero(usable)
+    similar = places[similar_links(photo_embeddings[places], min_similarity)]
+    groups = components(n_listings, np.hstack([exact, similar]))
+    crowded = np.bincount(groups)[groups] > max_group
+    if crowded[similar[0]].any():
+        _LOG.warning(
+            "%d listings form %d groups of more than %d through look-alike photos; "
+            "those groups keep only links by the same photo bytes or title",
+            crowded.sum(),
+            len(np.unique(groups[crowded])),
+            max_group,
+        )
+        similar = similar[:, ~crowded[similar[0]]]
+    return components(n_listings, np.hstack([exact, similar]))
+
+
+def title_key(title: str | None) -> str | None:
+    """Reduce a title to what two spellings of it share; ``None`` where nothing is left."""
+    return " ".join(unicodedata.normalize("NFKC", title or "").casefold().split()) or None
+
+
+def same_key_links(keys: Sequence[str | None], what: str, max_carriers: int) -> Links:
+    """Link each listing to the first one with the same key, unless too many carry that key."""
+    carriers: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        if key is not None:
+            carriers.setdefault(key, []).append(place)
+    pairs: list[tuple[int, int]] = []
+    for key, places in carriers.items():
+        if len(places) <= max_carriers:
+            pairs += [(places[0], place) for place in places[1:]]
+        else:
+            _LOG.warning(
+                "%d listings carry the same %s (%.60r): too common to tell duplicates by",
+                len(places),
+                what,
+                key,
+            )
+    return np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+
+
+def similar_links(embeddings: Floats, min_similarity: float) -> Links:
+    """Link rows of cosine `min_similarity` or more, directly or through a chain of such rows.
+
+    Works through the similarities block by block, and boils the links found so far down to one a
+    row where they are more, so memory stays bounded however alike the rows are.
+    """
+    links = np.empty((2, 0), dtype=np.intp)
+    if not len(embeddings):
+        return links
+    rows = normalize(np.asarray(embeddings, dtype=np.float32))
+    height = max(1, _BLOCK_SIMILARITIES // len(rows))
+    for start in range(0, len(rows), height):
+        # Only pairs i < j: the others were met the other way round.
+        near, far = np.nonzero(rows[start : start + height] @ rows[start:].T >= min_similarity)
+        pairs = start + np.stack([near, far])[:, near < far]
+        links = np.hstack([links, pairs])
+        if links.shape[1] > len(rows):
+            links = _forest(components(len(rows), links))
+    return links
+
+
+def components(n_listings: int, links: Links) -> Ints:
+    """Number the connected components, in the order of each one's first listing."""
+    graph = coo_array((np.ones(links.shape[1], dtype=bool), tuple(links)), (n_listings, n_listings))
+    _, labels = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def _forest(groups: Ints) -> Links:
+    """Link every listing to the first one of its group, itself left out."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    links = np.stack([first[inverse], np.arange(len(groups))])
+    return links[:, links[0] != links[1]]
+
+
+def _check_input(
+    n_listings: int,
+    photo_hashes: Sequence[str | None],
+    photo_embeddings: Floats | None,
+    has_photo: Bools | None,
+    min_similarity: float,
+) -> None:
+    lengths = [n_listings, len(photo_hashes)]
+    lengths += [len(rows) for rows in (photo_embeddings, has_photo) if rows is not None]
+    if len(set(lengths)) > 1:
+        raise ValueError(
+            f"titles, hashes, embeddings and has_photo must be of one length, but are of {lengths}."
+        )
+    if not 0 < min_similarity <= 1:
+        raise ValueError(f"min_similarity must be above 0 and at most 1, but is {min_similarity}.")

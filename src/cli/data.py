@@ -1,0 +1,97 @@
+"""Commands around the data: split a catalogue, draw a sample, look after the cache."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Reading, reads_listings
+
+cache_app = typer.Typer(no_args_is_help=True, help="The cache of embeddings.")
+
+CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
+
+
+@reads_listings
+def split(
+    catalogue: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder for train.csv and test.csv.")],
+    reading: Reading,
+    test_fraction: Annotated[float, typer.Option(min=0.01, max=0.99)] = 0.25,
+    levels: Annotated[int, typer.Option(help="Category levels to keep in proportion.")] = 2,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Split a catalogue so that no duplicate of a training listing is in the test part."""
+    from ..catalog.export import write_listings
+    from ..catalog.listing import category_prefix
+    from ..catalog.splits import duplicate_groups, split_indices
+    from ..core.config import PROFILES
+    from ..embedding.embedder import load_embedder, set_problems_aside
+
+    catalog = reading.catalog(catalogue, need_category=True)
+    embedder = load_embedder(
+        PROFILES["starter"],
+        device=reading.device,
+        cache=reading.cache(),
+        limits=reading.limits(),
+        progress=True,
+        runtime=reading.runtime,
+    )
+    embedded = embedder.embed(catalog.listings, description=False)
+    catalog, embedded = set_problems_aside(catalog, embedded)
+    groups = duplicate_groups(
+        embedded.photo_hashes,
+        [title or None for title in embedded.titles],
+        embedded.photo.dense(),
+        has_photo=embedded.photo.present,
+    )
+    names = [category_prefix(item.category or "", levels) for item in catalog.listings]
+    shares = {"train": 1 - test_fraction, "test": test_fraction}
+    root = reading.image_root or catalogue.parent
+    for name, rows in split_indices(names, groups, shares, seed).items():
+        path = out / f"{name}.csv"
+        write_listings(path, [catalog.listings[row] for row in rows], root)
+        elsewhere = "" if out.resolve() == root.resolve() else f"; read it with --image-root {root}"
+        typer.echo(f"{path}: {len(rows):,} listings{elsewhere}")
+    catalog.write_rejected(out / "rejected.csv")
+    typer.echo(catalog.summary())
+
+
+def sample(
+    directory: Annotated[Path, typer.Argument(help="A new folder.")],
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    sheet: Annotated[Path | None, typer.Option(help="Also draw a contact sheet (PNG).")] = None,
+) -> None:
+    """Draw a small synthetic catalogue to try everything on."""
+    from ..sample import contact_sheet, write_sample
+
+    summary = write_sample(directory, seed=seed)
+    typer.echo(
+        f"{summary.n_listings} listings, {summary.n_uploads} new uploads and "
+        f"{summary.n_outside} outside photos are in {summary.directory}; truth.csv says what is "
+        f"what ({summary.n_near_duplicates} near-duplicates, {summary.n_variants} variants, "
+        f"{summary.n_outsiders} outsiders, {summary.n_missing_titles} without a title, "
+        f"{summary.n_missing_photos} without a photo)."
+    )
+    if sheet:
+        typer.echo(f"Contact sheet: {contact_sheet(directory, sheet)}")
+
+
+@cache_app.command("info")
+def cache_info() -> None:
+    """Say where the cache is and what it holds."""
+    from ..core.cache import EmbeddingCache
+
+    info = EmbeddingCache().info()
+    typer.echo(
+        f"{info.path}: {info.n_vectors:,} vectors of {info.n_encoders} encoder settings, "
+        f"{info.n_bytes / 1e6:,.1f} of at most {info.max_bytes / 1e6:,.0f} MB"
+    )
+
+
+@cache_app.command("clear")
+def cache_clear() -> None:
+    """Remove every cached embedding; they are computed again when needed."""
+    from ..core.cache import EmbeddingCache
+
+    typer.echo(f"{EmbeddingCache().clear():,} vectors removed.")

@@ -1,0 +1,153 @@
+"""`shelfsure index`: build, change and search indexes of listings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import ConfigError
+from .encoders import ConfigOption, embed_one, embedder_of, fingerprints_of
+from .options import Reading, reads_listings
+
+if TYPE_CHECKING:
+    from ..retrieval.index.store import ListingIndex
+
+index_app = typer.Typer(no_args_is_help=True, help="Indexes of listings, to search in.")
+
+IndexFolder = Annotated[Path, typer.Argument(help="Folder of the index, index/NAME.")]
+CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
+Kind = Annotated[str, typer.Option(help="auto, exact, hnsw or ivf.")]
+KINDS = ("auto", "exact", "hnsw", "ivf")
+
+
+@index_app.command("build")
+@reads_listings
+def index_build(
+    catalogue: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder of the index, index/NAME.")],
+    reading: Reading,
+    kind: Kind = "auto",
+    config: ConfigOption = "starter",
+) -> None:
+    """Build an index of a catalogue, or replace the one that is there."""
+    _write(catalogue, out, reading, config, kind=kind, build=True)
+
+
+@index_app.command("add")
+@reads_listings
+def index_add(
+    index: IndexFolder, catalogue: CatalogueFile, reading: Reading, config: ConfigOption = "starter"
+) -> None:
+    """Add listings; those whose id is there already are replaced."""
+    _write(catalogue, index, reading, config, kind="auto", build=False)
+
+
+@index_app.command("remove")
+def index_remove(
+    index: IndexFolder, listing_ids: Annotated[list[str], typer.Argument(help="Ids.")]
+) -> None:
+    """Remove listings by id."""
+    from ..retrieval.index.store import ListingIndex
+
+    removed = ListingIndex.open(index).remove(listing_ids)
+    typer.echo(f"{removed:,} of {len(listing_ids):,} listings removed.")
+
+
+@index_app.command("merge")
+def index_merge(
+    index: IndexFolder, other: Annotated[Path, typer.Argument(help="Its listings are added.")]
+) -> None:
+    """Add all listings of another index; its own win over equal ids."""
+    from ..retrieval.index.store import ListingIndex
+
+    mine = ListingIndex.open(index)
+    mine.merge(ListingIndex.open(other))
+    _describe(mine)
+
+
+@index_app.command("rebuild")
+def index_rebuild(index: IndexFolder, kind: Kind = "auto") -> None:
+    """Write an index anew in one piece, of another kind if wished."""
+    from ..retrieval.index.store import ListingIndex
+
+    mine = ListingIndex.open(index)
+    mine.rebuild(_kind(kind))  # type: ignore[arg-type]
+    _describe(mine)
+
+
+@index_app.command("info")
+def index_info(index: IndexFolder) -> None:
+    """Say what an index holds."""
+    from ..retrieval.index.store import ListingIndex
+
+    _describe(ListingIndex.open(index))
+
+
+@index_app.command("search")
+@reads_listings
+def index_search(
+    index: IndexFolder,
+    reading: Reading,
+    photo: Annotated[Path | None, typer.Option(help="Search by this photo.")] = None,
+    title: Annotated[str | None, typer.Option(help="Search by this title.")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 10,
+    config: ConfigOption = "starter",
+) -> None:
+    """Find the listings most like a photo, a title, or both."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..retrieval.index.store import ListingIndex
+
+    embedder = embedder_of(reading, config)
+    photos, titles = embed_one(photo, title, embedder)
+    opened = ListingIndex.open(index, fingerprints_of(embedder))
+    spaces = opened.info().spaces
+    views = {n: v for n, v in {"photo": photos, "title": titles}.items() if n in spaces}
+    table = Table("similarity", "listing", "category", "title")
+    for near in opened.search(views, k)[0]:
+        cells = (near.listing_id, near.category or "", near.title or "")
+        table.add_row(f"{near.similarity:.3f}", *[Text(cell) for cell in cells])
+    Console().print(table)
+
+
+def _write(
+    catalogue: Path, folder: Path, reading: Reading, config: str, *, kind: str, build: bool
+) -> None:
+    from ..embedding.embedder import set_problems_aside
+    from ..retrieval.index.records import records_of
+    from ..retrieval.index.store import ListingIndex
+
+    wanted = _kind(kind)
+    catalog = reading.catalog(catalogue, need_category=False)
+    embedder = embedder_of(reading, config)
+    embedded = embedder.embed(catalog.listings, description=False)
+    catalog, embedded = set_problems_aside(catalog, embedded)
+    records = records_of(catalog.listings, embedded.photo_hashes)
+    views = {"photo": embedded.photo, "title": embedded.title}
+    if build:
+        index = ListingIndex.build(folder, records, views, fingerprints_of(embedder), wanted)  # type: ignore[arg-type]
+    else:
+        index = ListingIndex.open(folder, fingerprints_of(embedder))
+        index.add(records, views)
+    rejected = folder.with_name(f"{folder.name}-rejected.csv")
+    catalog.write_rejected(rejected)
+    typer.echo(catalog.summary() + (f"; reasons in {rejected}" if catalog.rejected else ""))
+    _describe(index)
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ConfigError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}.")
+    return kind
+
+
+def _describe(index: "ListingIndex") -> None:
+    info = index.info()
+    typer.echo(f"{info.folder}: {info.n_listings:,} listings, {info.n_bytes / 1e6:,.1f} MB")
+    for name, space in info.spaces.items():
+        typer.echo(
+            f"  {name}: {space.n_vectors:,} vectors of {space.dim} dimensions, "
+            f"{' and '.join(space.kinds) or 'empty'}, recall@10 {space.recall_at_10:.3f}"
+        )

@@ -1,0 +1,291 @@
+"""The command line: one thin function a command; what is heavy is imported inside."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import ConfigError, ShelfsureError, TrackingError
+from ..core.tracking import LOCAL_STORE, OFF, log_run
+from .backbones import backbones
+from .catalogue import classify, duplicates, taxonomy_app
+from .data import cache_app, sample, split
+from .export import export
+from .finetune import finetune
+from .index import index_app
+from .options import Reading, reads_listings
+from .registry import promote_and_say, registry_app
+from .review import review_app
+from .serve import serve
+
+if TYPE_CHECKING:
+    from ..catalog.listing import Listing
+    from ..pipeline.pipeline import ListingPipeline
+
+app = typer.Typer(
+    name="shelfsure",
+    help="Be sure what goes on the shelf: photo and title in, a calibrated verdict out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
+BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]
+Outside = Annotated[
+    Path | None, typer.Option(help="Folder of photos that the catalogue doesn't sell.")
+]
+Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
+Promote = Annotated[
+    Path | None,
+    typer.Option(
+        help="Listings neither in this catalogue nor in the champion's: register the bundle, and "
+        "make it champion unless it may be worse on them (then: exit 4)."
+    ),
+]
+ModelName = Annotated[
+    str | None, typer.Option(help="With --promote: name in the registry (default: --out's).")
+]
+
+
+@app.command()
+@reads_listings
+def train(
+    catalogue: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    reading: Reading,
+    config: Annotated[str, typer.Option(help="starter, full, or a YAML file.")] = "starter",
+    levels: Annotated[int | None, typer.Option(help="Category levels to predict.", min=1)] = None,
+    min_examples: Annotated[
+        int | None, typer.Option(help="Leave out categories with fewer listings.", min=2)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    image_encoder: Annotated[
+        str | None,
+        typer.Option(help="Folder that `shelfsure finetune` wrote, or a timm model's name."),
+    ] = None,
+    outside: Outside = None,
+    overwrite: Overwrite = False,
+    mlflow: Mlflow = LOCAL_STORE,
+    promote: Promote = None,
+    model_name: ModelName = None,
+) -> None:
+    """Train on a labelled catalogue and save a bundle."""
+    from ..core.config import image_encoder_section, load_config, parse_config
+    from ..embedding.embedder import load_embedder
+    from ..pipeline.bundle import check_destination
+    from ..pipeline.training import resolve
+    from ..pipeline.training import train as fit
+
+    out = out.resolve()
+    check_destination(out, overwrite=overwrite)
+    if promote is not None and mlflow == OFF:
+        raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
+    unseen = reading.catalog(promote, need_category=True) if promote else None
+    given = {"levels": levels, "min_examples": min_examples, "seed": seed}
+    chosen = load_config(config).model_dump() | {k: v for k, v in given.items() if v is not None}
+    if image_encoder is not None:
+        chosen["image"] = image_encoder_section(image_encoder)
+    settings = resolve(parse_config(chosen, "The configuration"), reading.device)
+    catalog = reading.catalog(catalogue, need_category=True)
+    embedder = load_embedder(
+        settings,
+        device=reading.device,
+        cache=reading.cache(),
+        limits=reading.limits(),
+        progress=True,
+        runtime=reading.runtime,
+    )
+    strangers = _outside(outside)
+    result = fit(catalog, embedder, settings, outside=strangers, device=reading.device)
+    pipeline = result.pipeline.save(out, overwrite=overwrite)
+    result.catalog.write_rejected(out / "rejected.csv")
+    _say(result.catalog.summary(), rejected=out / "rejected.csv")
+    _say_training(pipeline)
+    _say(f"Bundle {pipeline.version} is in {out}; its README.md says more.")
+    evidence = {"_".join(e["modalities"]): e for e in pipeline.facts["evidence"]}
+    run_id = log_run(
+        mlflow,
+        experiment="shelfsure-train",
+        name=out.name,
+        parameters=settings.model_dump() | {"catalogue": str(catalogue)},
+        metrics={"n_listings": pipeline.facts["n_listings"], "unseen": evidence},
+        files=out / "README.md",
+        data=catalogue,
+    )
+    if unseen is not None:
+        promote_and_say(mlflow, model_name or out.name, out, pipeline, unseen, run_id)
+    elif run_id:
+        from ..evaluation.registry import log_model
+
+        log_model(mlflow, run_id, out)
+
+
+@app.command()
+@reads_listings
+def predict(
+    bundle: BundleFolder,
+    listings: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Verdicts: .csv, .jsonl or .parquet.")],
+    reading: Reading,
+    no_duplicates: Annotated[
+        bool, typer.Option("--no-duplicates", help="Don't look for duplicates: twice as fast.")
+    ] = False,
+    no_quality: Annotated[
+        bool, typer.Option("--no-quality", help="Don't look for flaws of the photos.")
+    ] = False,
+) -> None:
+    """Judge listings; every row of the file gets its line, rejected ones with the reason."""
+    from collections import Counter
+
+    from ..pipeline.batch import check_suffix, judge, write_verdicts
+
+    check_suffix(out)
+    catalog = reading.catalog(listings, need_category=False)
+    rows = judge(
+        _load(bundle, reading), catalog, duplicates=not no_duplicates, quality=not no_quality
+    )
+    write_verdicts(out, rows)
+    counts = Counter(verdict.decision for _, verdict in rows)
+    _say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
+
+
+@app.command()
+@reads_listings
+def evaluate(
+    bundle: BundleFolder,
+    listings: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")],
+    reading: Reading,
+    outside: Outside = None,
+    mlflow: Mlflow = LOCAL_STORE,
+) -> None:
+    """Compare fusion with photo and text alone on labelled listings; write a report."""
+    from rich.console import Console
+
+    from ..evaluation.compare import compare
+    from ..evaluation.confusion_picture import save_confusion
+    from ..evaluation.curves import precision_by_coverage
+    from ..evaluation.evaluate import evaluate as answer
+    from ..evaluation.evaluate import thumbnails
+    from ..evaluation.report import write_report
+    from ..evaluation.tables import comparison_table
+
+    catalog = reading.catalog(listings, need_category=True)
+    pipeline = _load(bundle, reading)
+    evaluation, catalog = answer(pipeline, catalog, outside=_outside(outside))
+    header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
+    page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
+    save_confusion(evaluation, out)
+    catalog.write_rejected(out / "rejected.csv")
+    metrics = compare(evaluation)
+    _say(catalog.summary(), rejected=out / "rejected.csv")
+    Console().print(comparison_table(metrics))
+    _say(_accepted(metrics["accepted"]))
+    if ood := metrics.get("ood"):
+        _say(
+            f"Out of catalogue: {ood['refused_outside']:.1%} of {ood['n_outside']} outside photos "
+            f"refused, and {ood['refused_inside']:.1%} of the catalogue's listings; "
+            f"AUROC {ood['auroc']:.3f}, FPR95 {ood['fpr95']:.3f} (photos alone)."
+        )
+    _say(f"The report is {page}.")
+    log_run(
+        mlflow,
+        experiment="shelfsure-evaluate",
+        name=f"{bundle.name}-{listings.stem}",
+        parameters={"bundle": str(bundle), "version": pipeline.version, "listings": str(listings)},
+        metrics=metrics,
+        files=out,
+        curves={"precision_at_coverage_percent": precision_by_coverage(evaluation)},
+        data=listings,
+    )
+
+
+app.command()(finetune)
+app.command()(backbones)
+app.command()(split)
+app.command()(sample)
+app.command()(duplicates)
+app.command()(classify)
+app.command()(serve)
+app.command()(export)
+app.add_typer(index_app, name="index")
+app.add_typer(taxonomy_app, name="taxonomy")
+app.add_typer(registry_app, name="registry")
+app.add_typer(review_app, name="review")
+app.add_typer(cache_app, name="cache")
+
+
+def _load(bundle: Path, reading: Reading) -> "ListingPipeline":
+    from ..pipeline.pipeline import ListingPipeline
+
+    return ListingPipeline.load(
+        bundle,
+        device=reading.device,
+        cache=reading.cache(),
+        limits=reading.limits(),
+        progress=True,
+        runtime=reading.runtime,
+    )
+
+
+def _outside(folder: Path | None) -> "Sequence[Listing]":
+    from ..catalog.photos import photos_in
+
+    return photos_in(folder) if folder else ()
+
+
+def _say_training(pipeline: "ListingPipeline") -> None:
+    facts, promise = pipeline.facts, pipeline.config.accept
+    if facts["left_out"]:
+        named = ", ".join(f"{name} ({n})" for name, n in facts["left_out"].items())
+        _say(
+            f"Warning: {len(facts['left_out'])} categories have fewer than "
+            f"{pipeline.config.min_examples} listings and were left out: {named}"
+        )
+    full = max(facts["evidence"], key=lambda e: len(e["modalities"]))
+    _say(
+        f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings; of unseen ones "
+        f"with {' and '.join(full['modalities'])}, {full['top1']:.1%} came out right."
+    )
+    rule: Mapping[str, Any] = full["accept"]
+    if rule["threshold"] > 1:
+        _say(
+            f"Warning: no cut-off reaches {promise.target_precision:.1%} precision with "
+            f"{promise.confidence:.1%} confidence, so everything goes to review. Add listings, or "
+            "lower accept.target_precision in the configuration."
+        )
+    else:
+        _say(
+            f"Expected: {rule['coverage']:.0%} accepted without a look, at least "
+            f"{promise.target_precision:.1%} of them right ({promise.confidence:.1%} confidence)."
+        )
+
+
+def _accepted(accepted: Mapping[str, Any]) -> str:
+    if not accepted["n"]:
+        return "Nothing was accepted: no answer reached its cut-off."
+    return (
+        f"Accepted {accepted['coverage']:.1%} of the listings; {accepted['precision']:.1%} of them "
+        f"were right (promised: {accepted['target_precision']:.1%})."
+    )
+
+
+def _say(text: str, rejected: Path | None = None) -> None:
+    typer.echo(f"{text}; reasons in {rejected}" if rejected and " 0 rejected" not in text else text)
+
+
+def main() -> None:
+    """Run a command; an expected error is one clear message, not a stack trace."""
+    try:
+        app()
+    except TrackingError as error:
+        typer.echo(f"Warning: {error}", err=True)
+        sys.exit(3)
+    except ShelfsureError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,118 @@
+"""`shelfsure registry`: which bundle is the champion, and who may take its place."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.tracking import LOCAL_STORE
+from .options import Reading, reads_listings
+
+if TYPE_CHECKING:
+    from ..catalog.catalog import Catalog
+    from ..evaluation.registry import Promotion
+    from ..pipeline.pipeline import ListingPipeline
+
+registry_app = typer.Typer(
+    no_args_is_help=True, help="Bundles in the MLflow model registry: champion and challengers."
+)
+
+Store = Annotated[str, typer.Option(help="MLflow tracking URI.", envvar="MLFLOW_TRACKING_URI")]
+NOT_PROMOTED = 4
+"""Exit code of a challenger that stays one."""
+
+
+@registry_app.command("promote")
+@reads_listings
+def registry_promote(
+    bundle: Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")],
+    reading: Reading,
+    name: Annotated[
+        str | None, typer.Option(help="Name in the registry (default: the folder's).")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Labelled listings that neither champion nor challenger has seen."),
+    ] = None,
+    mlflow: Store = LOCAL_STORE,
+) -> None:
+    """Register a bundle; it becomes champion unless it may be worse than the champion (exit 4)."""
+    from ..pipeline.pipeline import ListingPipeline
+
+    bundle = bundle.resolve()
+    catalog = reading.catalog(against, need_category=True) if against else None
+    pipeline = ListingPipeline.load(
+        bundle,
+        device=reading.device,
+        cache=reading.cache(),
+        limits=reading.limits(),
+        progress=True,
+    )
+    promote_and_say(mlflow, name or bundle.name, bundle, pipeline, catalog)
+
+
+@registry_app.command("list")
+def registry_list(mlflow: Store = LOCAL_STORE) -> None:
+    """List registered bundles, and which of them is champion or challenger."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..evaluation.registry import registered
+
+    versions = registered(mlflow)
+    if not versions:
+        typer.echo("No bundle is registered yet. Register one with `shelfsure registry promote`.")
+        return
+    table = Table("name", "version", "is", "bundle", "compared with the champion of its day")
+    for one in versions:
+        cells = (one.name, one.version, ", ".join(one.aliases), one.bundle_version, one.compared)
+        table.add_row(*map(Text, cells))
+    Console().print(table)
+
+
+@registry_app.command("pull")
+def registry_pull(
+    name: Annotated[str, typer.Argument(help="Name in the registry.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    alias: Annotated[str, typer.Option(help="champion, challenger or your own.")] = "champion",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the bundle in --out.")
+    ] = False,
+    mlflow: Store = LOCAL_STORE,
+) -> None:
+    """Fetch a registered bundle and verify it."""
+    from ..evaluation.registry import pull
+
+    bundle = pull(mlflow, name, out.resolve(), alias=alias, overwrite=overwrite)
+    typer.echo(f"Bundle {bundle.version}, the {alias} of {name}, is in {out}.")
+
+
+def promote_and_say(
+    uri: str,
+    name: str,
+    bundle: Path,
+    pipeline: "ListingPipeline",
+    against: "Catalog | None",
+    run_id: str = "",
+) -> None:
+    """Promote, say what became of it, and end with `NOT_PROMOTED` if nothing did."""
+    from ..evaluation.registry import promote
+
+    result = promote(uri, name, bundle, challenger=pipeline, against=against, run_id=run_id)
+    typer.echo(said(name, result))
+    if not result.promoted:
+        raise typer.Exit(NOT_PROMOTED)
+
+
+def said(name: str, result: "Promotion") -> str:
+    """Put a promotion into words."""
+    version = f"Version {result.version} of {name}"
+    if result.comparison is None:
+        return f"{version} is the champion: it is the first."
+    if result.promoted:
+        return f"{version} is the champion now: {result.comparison}."
+    return (
+        f"{version} stays challenger, because it may be worse: {result.comparison}. "
+        "Compare on more listings, or train better."
+    )

@@ -1,0 +1,62 @@
+"""`shelfsure review`: look into the queue of listings to check, and take the answers out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+review_app = typer.Typer(no_args_is_help=True, help="Listings to check, and what was said of them.")
+
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        help="The queue's SQLite file (default: in the user's data folder).",
+        envvar="SHELFSURE_REVIEWS",
+    ),
+]
+
+
+@review_app.command("list")
+def review_list(
+    store: Store = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 20,
+) -> None:
+    """List what waits, the most useful to answer first."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..serving.review.store import ReviewStore
+
+    reviews = ReviewStore(store)
+    counts = reviews.counts()
+    if counts.n_pending:
+        table = Table("item", "listing", "decision", "category", "probability", "title")
+        for item in reviews.pending(limit):
+            said = item.verdict
+            cells = (item.listing.listing_id, said.decision, said.category, said.probability)
+            shown = ["" if cell is None else str(cell) for cell in (*cells, item.listing.title)]
+            table.add_row(str(item.item_id), *[Text(cell) for cell in shown])
+        Console().print(table)
+    typer.echo(
+        f"{reviews.path}: {counts.n_pending:,} pending, {counts.n_answered:,} answered, "
+        f"{counts.n_today:,} of them today."
+    )
+
+
+@review_app.command("export")
+def review_export(
+    out: Annotated[Path, typer.Argument(help="A new folder.")], store: Store = None
+) -> None:
+    """Write the answers as a catalogue for the next `shelfsure train`."""
+    from ..serving.review.store import ReviewStore
+
+    export = ReviewStore(store).export(out)
+    missing = f"; {export.n_photos_missing:,} photos were gone" if export.n_photos_missing else ""
+    outside = f"; --outside {out / 'outside'} has photos of what isn't sold" * bool(
+        export.n_outside
+    )
+    typer.echo(
+        f"{export.n_labelled:,} labelled listings and {export.n_outside:,} outside photos are in "
+        f"{out}{missing}.\nTrain on {out / 'catalogue.csv'}{outside}."
+    )

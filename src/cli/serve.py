@@ -1,0 +1,125 @@
+"""The command that serves the demo and REST."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.runtimes.names import Runtime
+
+if TYPE_CHECKING:
+    from ..pipeline.pipeline import ListingPipeline
+
+_WHO, _HOW = "Who may ask", "How much"
+
+
+def serve(
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(help="Folder that `shelfsure train` wrote (default: the starter's)."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="0 chooses a free one.", min=0, max=65535)] = 8000,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="REST alone, without the demo.")] = False,
+    reviews: Annotated[
+        Path | None, typer.Option(help="File or folder of the demo's review queue.")
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SHELFSURE_API_KEY",
+            show_envvar=True,
+            help="Ask everybody for it; browsers as a password.",
+            rich_help_panel=_WHO,
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name under which a proxy reaches this server.", rich_help_panel=_WHO),
+    ] = None,
+    max_mb: Annotated[
+        int, typer.Option(help="Of one REST request.", min=1, rich_help_panel=_HOW)
+    ] = 32,
+    max_items: Annotated[
+        int, typer.Option(help="Listings in one REST request.", min=1, rich_help_panel=_HOW)
+    ] = 64,
+    max_queue: Annotated[
+        int, typer.Option(help="Listings that may wait.", min=1, rich_help_panel=_HOW)
+    ] = 256,
+    max_pixels: Annotated[
+        int, typer.Option(help="Refuse photos with more pixels.", min=1, rich_help_panel=_HOW)
+    ] = 100_000_000,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    runtime: Annotated[
+        Runtime, typer.Option(help="auto, torch, onnxruntime or openvino.")
+    ] = "auto",
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Embed everything anew.")] = False,
+) -> None:
+    """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
+    from ..core.errors import ConfigError
+    from ..core.serving_cache import ServingCache
+    from ..serving.rest.guard import LOOPBACK_NAMES
+    from ..serving.rest.limits import MEGABYTE, Limits
+    from ..serving.serve import serve as run
+    from ..serving.service import ServiceSettings
+    from ..vision.encoder import PhotoLimits
+
+    if api_key is not None and (not api_key.isascii() or len(api_key) < 16):
+        raise ConfigError(
+            "An API key must have at least 16 ASCII characters. Make one with: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    if host not in LOOPBACK_NAMES and api_key is None:
+        typer.echo(
+            f"Warning: whoever reaches {host}:{port} may use this server. Set an --api-key.",
+            err=True,
+        )
+    cache = None if no_cache else ServingCache()
+    photo_limits = PhotoLimits(max_pixels)
+    trials: list[threading.Thread] = []
+
+    def open_pipeline() -> "ListingPipeline":
+        if bundle is None:
+            from ..pipeline.starter import starter_pipeline
+
+            pipeline = starter_pipeline(
+                device=device, cache=cache, limits=photo_limits, runtime=runtime
+            )
+        else:
+            from ..pipeline.pipeline import ListingPipeline
+
+            pipeline = ListingPipeline.load(
+                bundle, device=device, cache=cache, limits=photo_limits, runtime=runtime
+            )
+        # finding the fastest runtime takes seconds, and meanwhile PyTorch answers the same
+        trial = threading.Thread(target=pipeline.embedder.settle, name="settle", daemon=True)
+        trials.append(trial)
+        trial.start()
+        return pipeline
+
+    run(
+        open_pipeline,
+        bundle=bundle,
+        host=host,
+        port=port,
+        api_key=api_key,
+        public_hosts=allow_host or (),
+        demo=not no_ui,
+        reviews=reviews,
+        limits=Limits(
+            max_body_bytes=max_mb * MEGABYTE,
+            max_held_bytes=8 * max_mb * MEGABYTE,
+            max_items=max_items,
+        ),
+        settings=ServiceSettings(max_queue=max_queue),
+    )
+    if any(trial.is_alive() for trial in trials):
+        # everything is answered; a runtime's own threads abort a Python that ends under them
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

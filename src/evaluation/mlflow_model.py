@@ -1,0 +1,140 @@
+"""A bundle as an MLflow pyfunc model: a table of listings in, a table of verdicts out.
+
+To load a model, MLflow runs `MODEL_CODE` ("models from code"), so nothing is pickled.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..catalog.listing import Listing
+from ..core.errors import BundleFormatError
+from ..pipeline.pipeline import ListingPipeline
+
+BUNDLE = "bundle"
+MODEL_CODE = f'''\
+import mlflow.pyfunc
+import pandas as pd
+from mlflow.models import set_model
+
+from shelfsure import ListingPipeline
+from shelfsure.evaluation.mlflow_model import judge_table
+
+
+class BundleModel(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.pipeline = ListingPipeline.load(context.artifacts["{BUNDLE}"])
+
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        return judge_table(self.pipeline, model_input)
+
+
+set_model(BundleModel())
+'''
+INPUTS = ("listing_id", "title", "description", "image", "image_path")
+OUTPUTS = ("listing_id", "decision", "category", "probability", "ood_p_value", "reasons", "verdict")
+_NUMBERS = ("probability", "ood_p_value")
+
+
+def judge_table(pipeline: ListingPipeline, table: pd.DataFrame) -> pd.DataFrame:
+    """Judge each row; one that can't be read gets the decision ``rejected``.
+
+    Parameters
+    ----------
+    table
+        Columns ``title``, ``description``, ``image`` (the file's bytes) or ``image_path``, and
+        ``listing_id``; each may be missing, as may any of their values.
+
+    Returns
+    -------
+    DataFrame
+        The columns `OUTPUTS`; ``verdict`` is the whole verdict as JSON.
+    """
+    verdicts = pipeline.predict([listing_of(row) for row in table.to_dict("records")])
+    rows = [
+        {
+            **{name: getattr(verdict, name) for name in OUTPUTS[:5]},
+            "reasons": " ".join(verdict.reasons),
+            "verdict": verdict.model_dump_json(),
+        }
+        for verdict in verdicts
+    ]
+    return pd.DataFrame(rows, columns=list(OUTPUTS)).astype(dict.fromkeys(_NUMBERS, float))
+
+
+def listing_of(row: Mapping[Any, Any]) -> Listing:
+    """Take a listing from a table's row; None, NaN and empty text are missing."""
+    given = {name: _given(row.get(name)) for name in INPUTS}
+    photo = given["image"]
+    return Listing(
+        listing_id=str(given["listing_id"] or ""),
+        title=given["title"],
+        description=given["description"],
+        image=given["image_path"] if photo is None else bytes(photo),
+    )
+
+
+def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
+    """Log a bundle as a model to the active MLflow run.
+
+    Parameters
+    ----------
+    registered_name
+        Also make it the next version of this registered model.
+
+    Returns
+    -------
+    ModelInfo
+        MLflow's own.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    kinds = {"image": "binary"} | dict.fromkeys(_NUMBERS, "double")
+    with tempfile.TemporaryDirectory() as scratch:
+        code = Path(scratch) / "shelfsure_model.py"
+        code.write_text(MODEL_CODE, encoding="utf-8")
+        return mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(code),
+            artifacts={BUNDLE: str(bundle)},
+            signature=ModelSignature(
+                Schema([ColSpec(kinds.get(n, "string"), n, required=False) for n in INPUTS]),
+                Schema([ColSpec(kinds.get(n, "string"), n) for n in OUTPUTS]),
+            ),
+            input_example=pd.DataFrame({"title": ["Analog watch for men, steel strap"]}),
+            pip_requirements=[f"shelfsure=={version('shelfsure')}"],
+            registered_model_name=registered_name,
+        )
+
+
+def bundle_in(model: Path) -> Path:
+    """Find the bundle inside a downloaded model; nothing of the model is run.
+
+    Raises
+    ------
+    BundleFormatError
+        If the model holds no bundle.
+    """
+    from mlflow.models import Model
+
+    artifacts = Model.load(str(model)).flavors.get("python_function", {}).get("artifacts", {})
+    place: Path = (model / artifacts.get(BUNDLE, {}).get("path", "")).resolve()
+    if BUNDLE not in artifacts or not place.is_relative_to(model.resolve()):
+        raise BundleFormatError(
+            f"The model must be one that Shelfsure logged, with a bundle inside, but holds "
+            f"{', '.join(artifacts) or 'no artifacts'}. Name another model."
+        )
+    return place
+
+
+def _given(value: Any) -> Any:
+    """Give None for every way in which a table says that there is nothing."""
+    if isinstance(value, bytes | bytearray | str):
+        return value or None
+    return None if value is None or pd.isna(value) else value

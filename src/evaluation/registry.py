@@ -1,0 +1,278 @@
+"""The model registry: which bundle is the champion, and when a challenger may take its place.
+
+Bundles are versions of a registered MLflow model; the aliases ``champion`` and ``challenger`` say
+which is which.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..catalog.catalog import Catalog
+from ..core.errors import CatalogError, ConfigError
+from ..core.tracking import reaching
+from ..pipeline.bundle import Bundle, copy_bundle
+from ..pipeline.pipeline import ListingPipeline
+from .baselines import FUSION
+from .evaluate import evaluate
+from .intervals import PairedDifference, paired_bootstrap
+from .mlflow_model import bundle_in, log_bundle
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+EXPERIMENT = "shelfsure-registry"
+MIN_LISTINGS = 30
+"""Fewer listings than this may show no difference where there is one."""
+_REMEDY = "Check --mlflow, and that the store answers."
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A challenger's share of right answers minus the champion's, on the same listings."""
+
+    difference: PairedDifference
+    n_listings: int
+
+    @property
+    def excludes_loss(self) -> bool:
+        """The challenger may take over: the interval holds no value below 0."""
+        return self.difference.low >= 0
+
+    def __str__(self) -> str:
+        d = self.difference
+        return (
+            f"{d.difference:+.1%} right answers against the champion "
+            f"(95% interval {d.low:+.1%} to {d.high:+.1%}, {self.n_listings:,} listings)"
+        )
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a challenger; `comparison` is None for the first version of a model."""
+
+    version: str
+    promoted: bool
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A line of `registered`."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    bundle_version: str
+    compared: str
+
+
+def compare_pipelines(
+    challenger: ListingPipeline, champion: ListingPipeline, catalog: Catalog
+) -> Comparison:
+    """Let both answer the same labelled listings.
+
+    A category that a pipeline doesn't know counts as its mistake.
+
+    Parameters
+    ----------
+    catalog
+        Listings that neither has seen, read with ``need_category=True``.
+
+    Raises
+    ------
+    ConfigError
+        If the two predict different levels of the category path.
+    CatalogError
+        If they can't both answer `MIN_LISTINGS` of the listings.
+    """
+    levels = {pipeline.config.levels for pipeline in (challenger, champion)}
+    if len(levels) > 1:
+        raise ConfigError(
+            "Champion and challenger must predict the same number of category levels, but one "
+            f"predicts {min(levels)} and the other {max(levels)}. Register it under another name."
+        )
+    right: list[dict[str, bool]] = []
+    for pipeline in (challenger, champion):
+        answered, _ = evaluate(pipeline, catalog)
+        correct = answered.correct(FUSION).tolist()
+        right.append(dict(zip(answered.listing_ids, correct, strict=True)))
+    both = [key for key in right[0] if key in right[1]]
+    if len(both) < MIN_LISTINGS:
+        raise CatalogError(
+            f"A comparison needs {MIN_LISTINGS} listings or more that both can read, got "
+            f"{len(both)} from {catalog.source}. Add listings."
+        )
+    mine, theirs = (np.array([answers[key] for key in both]) for answers in right)
+    return Comparison(paired_bootstrap(mine, theirs), len(both))
+
+
+def promote(
+    uri: str,
+    name: str,
+    bundle: Path,
+    *,
+    challenger: ListingPipeline,
+    against: Catalog | None,
+    run_id: str = "",
+) -> Promotion:
+    """Register a bundle; make it champion if the comparison with the champion excludes a loss.
+
+    The first version of a model becomes champion without a comparison.
+
+    Parameters
+    ----------
+    uri
+        An MLflow tracking URI.
+    challenger
+        `bundle`, loaded; its embedding cache and limits serve the champion, too.
+    against
+        Listings that neither has seen; None if there is no champion yet.
+    run_id
+        The training's run; a new one if empty.
+
+    Raises
+    ------
+    ConfigError
+        If there is a champion, but nothing to compare on.
+    TrackingError
+        If the store can't be reached.
+    """
+    with reaching(uri, _REMEDY):
+        client = _client(uri)
+        champion = _version_by_alias(client, name, CHAMPION)
+        comparison = None
+        if champion is not None:
+            if against is None:
+                raise ConfigError(
+                    f"{name} has a champion, version {champion.version}, so a challenger needs "
+                    "listings that neither has seen. Pass --against TEST.csv."
+                )
+            with _downloaded(uri, name, CHAMPION) as place:
+                old = ListingPipeline.load(
+                    place,
+                    device=getattr(challenger.embedder.photos, "device", "auto"),
+                    cache=challenger.embedder.cache,
+                    limits=challenger.embedder.limits,
+                    progress=challenger.embedder.progress,
+                )
+                comparison = compare_pipelines(challenger, old, against)
+        version = _register(uri, client, name, bundle, run_id)
+        client.set_model_version_tag(name, version, "bundle_version", challenger.version)
+        if comparison is not None:
+            client.set_model_version_tag(name, version, "compared", str(comparison))
+        promoted = comparison is None or comparison.excludes_loss
+        client.set_registered_model_alias(name, CHAMPION if promoted else CHALLENGER, version)
+    return Promotion(version, promoted, comparison)
+
+
+def pull(
+    uri: str, name: str, out: Path, *, alias: str = CHAMPION, overwrite: bool = False
+) -> Bundle:
+    """Fetch a registered bundle and verify it; none of the model's code is run.
+
+    Raises
+    ------
+    ConfigError
+        If no version of `name` has that alias.
+    BundleError
+        If what comes isn't a whole bundle, or `out` is taken.
+    """
+    with reaching(uri, _REMEDY):
+        if _version_by_alias(_client(uri), name, alias) is None:
+            raise ConfigError(
+                f"No version of {name} is the {alias}. See `shelfsure registry list`, or name "
+                "another --alias."
+            )
+        with _downloaded(uri, name, alias) as place:
+            return copy_bundle(place, out, overwrite=overwrite)
+
+
+def registered(uri: str) -> list[RegisteredVersion]:
+    """List every version of every registered bundle, the newest of each name first."""
+    with reaching(uri, _REMEDY):
+        client = _client(uri)
+        found = [
+            _line(model, version)
+            for model in client.search_registered_models()
+            for version in client.search_model_versions(f"name = '{model.name}'")
+        ]
+    return sorted(found, key=lambda v: (v.name, -int(v.version)))
+
+
+def _line(model: Any, version: Any) -> RegisteredVersion:
+    own = str(version.version)
+    aliases = (alias for alias, holder in model.aliases.items() if str(holder) == own)
+    return RegisteredVersion(
+        name=model.name,
+        version=own,
+        aliases=tuple(sorted(aliases)),
+        bundle_version=version.tags.get("bundle_version", ""),
+        compared=version.tags.get("compared", ""),
+    )
+
+
+def log_model(uri: str, run_id: str, bundle: Path, *, registered_name: str | None = None) -> Any:
+    """Log a bundle as a pyfunc model to a run; see `mlflow_model.log_bundle`."""
+    with reaching(uri, _REMEDY), _using(uri):
+        import mlflow
+
+        with mlflow.start_run(run_id=run_id):
+            return log_bundle(bundle, registered_name=registered_name)
+
+
+@contextmanager
+def _using(uri: str) -> Iterator[None]:
+    """Make a store MLflow's own for a while: its functions around models know no other way."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def _client(uri: str) -> "MlflowClient":
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def _register(uri: str, client: "MlflowClient", name: str, bundle: Path, run_id: str) -> str:
+    if not run_id:
+        found = client.get_experiment_by_name(EXPERIMENT)
+        experiment_id = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+        run_id = client.create_run(experiment_id, run_name=name).info.run_id
+    info = log_model(uri, run_id, bundle, registered_name=name)
+    return str(info.registered_model_version)
+
+
+def _version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:
+    """Find a version, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise
+
+
+@contextmanager
+def _downloaded(uri: str, name: str, alias: str) -> Iterator[Path]:
+    """Fetch a version's files for a while; yields its bundle's folder."""
+    from mlflow.artifacts import download_artifacts
+
+    with tempfile.TemporaryDirectory(prefix="shelfsure-") as scratch:
+        with _using(uri):
+            model = download_artifacts(artifact_uri=f"models:/{name}@{alias}", dst_path=scratch)
+        yield bundle_in(Path(model))

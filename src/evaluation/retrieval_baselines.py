@@ -1,0 +1,66 @@
+"""The arms that need no training: the nearest neighbours' categories, and names alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import softmax
+
+from ..catalog.listing import Listing, category_prefix
+from ..core.arrays import Floats
+from ..embedding.embedder import Embedded
+from ..retrieval.index.store import Neighbour
+from ..retrieval.model import CatalogueMemory
+from .compare import ArmPredictions
+
+SHARPNESS = 20.0
+"""Logits per unit of cosine: a neighbour 0.1 nearer counts seven times as much."""
+UNSURE = 0.05
+"""Share of the vote that goes to all categories alike, so that none is impossible."""
+
+
+def memory_arms(
+    memory: CatalogueMemory,
+    embedded: Embedded,
+    listings: Sequence[Listing],
+    class_names: Sequence[str],
+    levels: int,
+) -> dict[str, ArmPredictions]:
+    """Answer by neighbours in the index and by zero-shot, where the bundle has them."""
+    arms = {}
+    if memory.index is not None:
+        near = memory.neighbours(embedded, listings)
+        votes = neighbour_votes(near, class_names, levels)
+        arms["knn"] = ArmPredictions(votes, np.array([len(row) > 0 for row in near]))
+    if memory.zero_shot is not None:
+        zero_shot = memory.zero_shot.take(class_names)
+        said = zero_shot.classify(*memory.in_text_space(embedded, listings))
+        answered = embedded.photo.present | embedded.title.present
+        arms["zero_shot"] = ArmPredictions(said.astype(np.float64), answered)
+    return arms
+
+
+def neighbour_votes(
+    neighbours: Sequence[Sequence[Neighbour]], class_names: Sequence[str], levels: int
+) -> Floats:
+    """Let neighbours vote for their categories, nearer ones more.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n, n_categories)``, rows sum to 1.
+    """
+    column = {name: i for i, name in enumerate(class_names)}
+    votes = np.full((len(neighbours), len(column)), UNSURE / len(column))
+    for row, near in enumerate(neighbours):
+        known = [
+            (column[name], each.similarity)
+            for each in near
+            if (name := category_prefix(each.category or "", levels)) in column
+        ]
+        if not known:
+            votes[row] = 1.0 / len(column)
+            continue
+        columns, similarities = zip(*known, strict=True)
+        weights = softmax(SHARPNESS * np.array(similarities))
+        np.add.at(votes[row], list(columns), (1.0 - UNSURE) * weights)
+    return votes

@@ -1,0 +1,127 @@
+"""Every backbone, arm and seed in turn; what is done already isn't done again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ...core.errors import ConfigError
+from .candidates import Candidate
+from .dataset import Material
+from .measure import Place
+from .records import Comparison, Trial
+from .report import RESULTS, write_report
+from .trials import Settings, run_trial, time_candidate
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds something else, before any work.
+
+    Raises
+    ------
+    ConfigError
+        If `out` is neither new, nor empty, nor an earlier comparison.
+    """
+    if (
+        out.exists()
+        and not (out / RESULTS).is_file()
+        and not (out.is_dir() and not any(out.iterdir()))
+    ):
+        raise ConfigError(
+            f"A comparison is written to a new or empty folder, or goes on with an earlier one, "
+            f"but {out} holds something else. Choose another --out."
+        )
+
+
+def compare_backbones(
+    candidates: Sequence[Candidate],
+    material: Material,
+    out: Path,
+    settings: Settings,
+    place: Place,
+    *,
+    skipped: Mapping[str, str] | None = None,
+    names: Sequence[str] = (),
+) -> Comparison:
+    """Measure every candidate; one that fails doesn't end the rest.
+
+    Results are on disk after every trial, so a stopped comparison goes on where it was when it is
+    started again with the same settings.
+
+    Parameters
+    ----------
+    skipped
+        What `find_candidates` couldn't find: it keeps its rows.
+    names
+        The order of the rows; default: that of the candidates.
+    """
+    comparison = Comparison(
+        names=tuple(dict.fromkeys(names)) or tuple(c.name for c in candidates),
+        arms=settings.arms,
+        candidates=candidates,
+        skipped=skipped or {},
+        facts=facts_of(material, settings, place),
+    )
+    by_name = {candidate.name: candidate for candidate in candidates}
+    trials = planned(candidates, settings)
+    write_report(comparison, out)
+    hidden = None if place.progress else True
+    with tqdm(total=len(candidates) + len(trials), desc="Backbones", disable=hidden) as bar:
+        for candidate in candidates:
+            bar.set_description(f"{candidate.name}, speed")
+            with _failing(comparison.untimed, candidate.name):
+                comparison.speeds[candidate.name] = time_candidate(candidate, out, settings, place)
+            bar.update()
+        for trial in trials:
+            bar.set_description(str(trial))
+            with _failing(comparison.failed, trial):
+                candidate = by_name[trial.backbone]
+                result = run_trial(trial, candidate, material, out, settings, place)
+                comparison.results.append(result)
+            write_report(comparison, out)
+            bar.update()
+    return comparison
+
+
+def planned(candidates: Sequence[Candidate], settings: Settings) -> list[Trial]:
+    """Order the trials: frozen ones, then seed by seed: so a stop leaves a fair table."""
+    trials: list[Trial] = []
+    seeds = tuple(dict.fromkeys(settings.seeds))
+    if "frozen" in settings.arms:
+        trials += [
+            Trial(candidate.name, "frozen", seed)
+            for candidate in candidates
+            for seed in ((None,) if candidate.pretrained else seeds)
+        ]
+    if "finetuned" in settings.arms:
+        trials += [Trial(c.name, "finetuned", seed) for seed in seeds for c in candidates]
+    return trials
+
+
+@contextmanager
+def _failing(reasons: dict[Any, str], what: Any) -> Iterator[None]:
+    """Note why something failed, and go on."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 (whatever a network raises concerns that one alone)
+        reasons[what] = f"{type(error).__name__}: {error}"
+
+
+def facts_of(material: Material, settings: Settings, place: Place) -> dict[str, Any]:
+    """Say what all trials have in common: for the report and for MLflow."""
+    return {
+        "n_train": len(material.train),
+        "n_test": len(material.test),
+        "n_left_out": material.n_left_out,
+        "n_categories": len(material.class_names),
+        "largest_fraction": material.largest_fraction,
+        "data_digest": material.digest,
+        "seeds": list(settings.seeds),
+        "max_minutes": settings.max_minutes,
+        "device": place.device,
+        "precision": place.precision,
+        "runtime": place.runtime,
+        "recipe": settings.config.model_dump(mode="json", exclude={"backbone", "seed"}),
+    }

@@ -1,0 +1,100 @@
+"""Fit the accept rules: on answers to listings that the models hadn't seen."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..catalog.listing import category_prefix
+from ..core.arrays import Floats, Ints
+from ..core.config import Config
+from ..fusion.accept_rule import AcceptRule, Rules, fit_accept_rule
+from ..fusion.classifier import FusionClassifier, HeldOut
+from ..fusion.hierarchy import ancestors, depth, sum_by_parent
+from ..fusion.views import Modalities, Views, n_rows, patterns, restrict, take
+
+
+def unseen_answers(
+    classifier: FusionClassifier, views: Views, wanted: Iterable[Modalities]
+) -> dict[Modalities, HeldOut]:
+    """Answer listings of categories that the classifier doesn't know, for each pattern.
+
+    Such listings come in production too, and accepting one is always an error. They weren't in
+    training, so their answers are held out by themselves.
+    """
+    there = patterns(views) if n_rows(views) else []
+    answers = {}
+    for pattern in wanted:
+        rows = np.array([row for row, own in enumerate(there) if own >= pattern], dtype=int)
+        if len(rows):
+            seen = take(restrict(views, pattern), rows)
+            answers[pattern] = HeldOut(rows, classifier.log_probabilities(seen))
+    return answers
+
+
+def fit_rules(
+    held_out: Mapping[Modalities, HeldOut],
+    categories: Sequence[str],
+    unseen: Mapping[Modalities, HeldOut],
+    unseen_categories: Sequence[str],
+    class_names: Sequence[str],
+    config: Config,
+) -> Rules:
+    """Fit one rule for each pattern of modalities and each level.
+
+    Parameters
+    ----------
+    held_out, unseen
+        Answers to listings of known and of unknown categories.
+    categories, unseen_categories
+        The true category path of each of those listings.
+    """
+    by_pattern = {}
+    for pattern, held in held_out.items():
+        answers, true = held.log_probabilities, [categories[row] for row in held.rows]
+        if pattern in unseen:
+            answers = np.vstack([answers, unseen[pattern].log_probabilities])
+            true += [unseen_categories[row] for row in unseen[pattern].rows]
+        by_pattern[pattern] = _levels(np.exp(answers), true, class_names, config)
+    return Rules(by_pattern)
+
+
+def _levels(
+    probabilities: Floats, true: Sequence[str], class_names: Sequence[str], config: Config
+) -> tuple[AcceptRule, ...]:
+    """Fit one rule a level, from the first to the deepest."""
+    rules = []
+    for level in range(1, min(config.levels, depth(class_names)) + 1):
+        parents, places = ancestors(class_names, level)
+        summed = sum_by_parent(probabilities, places, len(parents))
+        right = np.array(
+            [
+                parents[best] == category_prefix(category, level)
+                for best, category in zip(summed.argmax(axis=1), true, strict=True)
+            ]
+        )
+        rules.append(
+            fit_accept_rule(
+                summed.max(axis=1), right, config.accept.target_precision, config.accept.confidence
+            )
+        )
+    return tuple(rules)
+
+
+def evidence(
+    held_out: Mapping[Modalities, HeldOut], labels: Ints, rules: Rules
+) -> list[dict[str, Any]]:
+    """Say for each pattern of modalities how often unseen listings came out right, as JSON values.
+
+    ``top1`` is over the known categories, ``accept`` over all listings.
+    """
+    return [
+        {
+            "modalities": sorted(pattern),
+            "n": len(held.rows),
+            "top1": float((held.log_probabilities.argmax(axis=1) == labels[held.rows]).mean()),
+            "accept": asdict(rules.for_pattern(pattern)[-1]),
+        }
+        for pattern, held in sorted(held_out.items(), key=lambda item: (len(item[0]), *item[0]))
+    ]

@@ -1,0 +1,76 @@
+"""A file of listings in, a file of verdicts out: every input row has its line."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..catalog.catalog import Catalog
+from ..core.errors import ConfigError
+from ..core.files import atomic_path
+from .pipeline import ListingPipeline
+from .verdict import Verdict
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+
+def check_suffix(path: Path) -> None:
+    """Complain before the work starts, not after it."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(
+            f"Verdicts are written as {', '.join(SUFFIXES)}, but --out is {path}. Rename it."
+        )
+
+
+def judge(
+    pipeline: ListingPipeline, catalog: Catalog, *, duplicates: bool = True, quality: bool = True
+) -> list[tuple[int, Verdict]]:
+    """Judge a catalogue; rejected rows come back as verdicts too.
+
+    `duplicates` and `quality` are as for `ListingPipeline.predict`.
+
+    Returns
+    -------
+    list of tuple
+        The data row (from 1) and its verdict, in the file's order.
+    """
+    rejected = [
+        (bad.row, Verdict.rejected(bad.listing_id, bad.reason, pipeline.version))
+        for bad in catalog.rejected
+    ]
+    judged = pipeline.predict(catalog.listings, duplicates=duplicates, quality=quality)
+    return sorted([*rejected, *zip(catalog.rows, judged, strict=True)], key=lambda pair: pair[0])
+
+
+def write_verdicts(path: Path, rows: Sequence[tuple[int, Verdict]]) -> None:
+    """Write verdicts as CSV, JSON Lines or Parquet, by suffix; whole or not at all.
+
+    In CSV and Parquet nested fields, such as top_k and reasons, are JSON.
+    """
+    check_suffix(path)
+    records = [{**verdict.model_dump(mode="json"), "row": row} for row, verdict in rows]
+    with atomic_path(path) as partial:
+        if path.suffix.lower() == ".jsonl":
+            lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            _write_lines(partial, lines)
+            return
+        columns = [*Verdict.model_fields, "row"]
+        table = pd.DataFrame([_flat(record) for record in records], columns=columns)
+        if path.suffix.lower() == ".csv":
+            table.to_csv(partial, index=False, encoding="utf-8")
+        else:
+            table.to_parquet(partial, index=False)
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        for key, value in record.items()
+    }

@@ -1,0 +1,195 @@
+"""From arrays to verdicts: one listing's evidence, weighed and put into words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.arrays import Floats
+from ..fusion.accept_rule import AcceptRule, Rules
+from ..fusion.hierarchy import ancestors, depth, sum_by_parent
+from ..fusion.views import PHOTO, TITLE, Modalities
+from ..retrieval.duplicates.verdict import DuplicatePair
+from ..retrieval.index.store import Neighbour
+from .verdict import (
+    Decision,
+    Duplicate,
+    Guess,
+    NearListing,
+    Route,
+    Verdict,
+    explain,
+)
+
+TOP_K = 5
+N_NEIGHBOURS = 5
+SURE_ALONE = 0.9
+"""How sure photo and title must each be to contradict each other, where no rule was fitted."""
+ZERO_SHOT_SHARE = 0.5
+"""From this probability on, a category without a trained expert takes the answer."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The arrays behind the verdicts of n listings.
+
+    Parameters
+    ----------
+    probabilities
+        Shape ``(n, n_categories)``.
+    by_modality
+        Modality -> shape ``(n, n_categories)``, what it alone says.
+    present
+        The modalities of each listing.
+    """
+
+    probabilities: Floats
+    by_modality: Mapping[str, Floats]
+    present: Sequence[Modalities]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the catalogue's memory says of one listing.
+
+    Parameters
+    ----------
+    p_value
+        How ordinary it is, 0 (strange) to 1; NaN if unknown.
+    refused
+        Whether the gate holds it for a stranger.
+    unseen
+        The likeliest category without a trained expert, and its probability among all categories.
+    """
+
+    p_value: float = float("nan")
+    refused: bool = False
+    unseen: Guess | None = None
+    neighbours: Sequence[Neighbour] = ()
+    duplicates: Sequence[DuplicatePair] = ()
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Decides; knows the categories, the accept rules and the name of the bundle they are from."""
+
+    class_names: tuple[str, ...]
+    rules: Rules
+    version: str = ""
+
+    def accepts(self, predictions: Predictions, row: int) -> bool:
+        """Tell whether the fused answer is sure enough, and photo and title don't contradict."""
+        return self._sure(predictions, row) and not self.mismatch(predictions, row)
+
+    def mismatch(self, predictions: Predictions, row: int) -> bool:
+        """Tell whether photo and title are each sure of another category."""
+        if not predictions.present[row] >= {PHOTO, TITLE}:
+            return False
+        answers = [predictions.by_modality[part][row] for part in (PHOTO, TITLE)]
+        if answers[0].argmax() == answers[1].argmax():
+            return False
+        return all(
+            answer.max() >= self._sure_alone(part)
+            for part, answer in zip((PHOTO, TITLE), answers, strict=True)
+        )
+
+    def verdict(
+        self, listing_id: str, predictions: Predictions, row: int, around: Surroundings
+    ) -> Verdict:
+        """Weigh one listing's evidence."""
+        present, probabilities = predictions.present[row], predictions.probabilities[row]
+        rules = self.rules.for_pattern(present)
+        top = self.guesses(probabilities, TOP_K)
+        mismatch = self.mismatch(predictions, row)
+        accepted = self.accepts(predictions, row)
+        best, route, decision = top[0], _route(present), _decision(accepted, around.refused)
+        unseen = around.unseen
+        takes_over = around.refused or (not accepted and best.probability < ZERO_SHOT_SHARE)
+        if unseen and takes_over and unseen.probability >= ZERO_SHOT_SHARE:
+            best, route, decision = unseen, "zero_shot", "review"
+        views = {
+            part: self.guesses(alone[row], 1)[0]
+            for part, alone in predictions.by_modality.items()
+            if part in present
+        }
+        sure_of = self._sure_parent(probabilities, rules) if decision == "review" else None
+        sure_of = sure_of if route != "zero_shot" else None
+        return Verdict(
+            listing_id=listing_id,
+            category=best.category,
+            probability=best.probability,
+            decision=decision,
+            route=route,
+            top_k=top,
+            sure_of=sure_of,
+            views=views,
+            ood_p_value=None if np.isnan(around.p_value) else round(around.p_value, 6),
+            mismatch=mismatch,
+            neighbours=tuple(
+                NearListing(
+                    listing_id=near.listing_id,
+                    similarity=round(near.similarity, 4),
+                    title=near.title,
+                    category=near.category,
+                )
+                for near in around.neighbours[:N_NEIGHBOURS]
+            ),
+            duplicates=tuple(
+                Duplicate(
+                    listing_id=pair.b.listing_id,
+                    verdict=pair.verdict,
+                    probability=round(pair.photo.probability, 4),
+                    evidence=pair.evidence,
+                )
+                for pair in around.duplicates
+            ),
+            reasons=explain(
+                best,
+                top[0],
+                views,
+                rules,
+                sure=self._sure(predictions, row),
+                mismatch=mismatch,
+                strange=around.p_value if around.refused else None,
+                sure_of=sure_of,
+            ),
+            model_version=self.version,
+        )
+
+    def guesses(self, probabilities: Floats, k: int) -> tuple[Guess, ...]:
+        """Name the `k` likeliest categories, most probable first."""
+        best = np.argsort(-probabilities, kind="stable")[:k]
+        return tuple(
+            Guess(category=self.class_names[i], probability=round(float(probabilities[i]), 6))
+            for i in best
+        )
+
+    def _sure(self, predictions: Predictions, row: int) -> bool:
+        rules = self.rules.for_pattern(predictions.present[row])
+        return bool(rules and rules[-1].accepts(predictions.probabilities[row].max()))
+
+    def _sure_alone(self, part: str) -> float:
+        rules = self.rules.for_pattern(frozenset({part}))
+        return rules[-1].threshold if rules and rules[-1].threshold <= 1 else SURE_ALONE
+
+    def _sure_parent(self, probabilities: Floats, rules: Sequence[AcceptRule]) -> Guess | None:
+        """Back off to the deepest parent whose summed probability passes its own rule."""
+        for level in range(min(len(rules), depth(self.class_names)) - 1, 0, -1):
+            parents, places = ancestors(self.class_names, level)
+            summed = sum_by_parent(probabilities[None], places, len(parents))[0]
+            best = int(summed.argmax())
+            if rules[level - 1].accepts(summed[best]):
+                return Guess(category=parents[best], probability=round(float(summed[best]), 6))
+        return None
+
+
+def _route(present: Modalities) -> Route:
+    if PHOTO not in present:
+        return "text_only"
+    return "image_only" if present == {PHOTO} else "fusion"
+
+
+def _decision(accepted: bool, refused: bool) -> Decision:
+    if refused:
+        return "out_of_catalogue"
+    return "accept" if accepted else "review"

@@ -1,0 +1,143 @@
+"""The starter pipeline: the bundle inside the package, over a catalogue that is drawn on the spot.
+
+The bundle was trained on real listings and holds none of them (see its README.md). What it finds
+neighbours and duplicates in is the sample catalogue, drawn and embedded once, then kept.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock
+
+from ..catalog.catalog import read_catalog
+from ..core.cache import EmbeddingCache, default_cache_dir
+from ..core.errors import CacheError
+from ..core.index_errors import ListingIndexError
+from ..core.runtimes.names import Runtime
+from ..embedding.embedder import Embedder
+from ..retrieval.index.records import records_of
+from ..retrieval.index.store import ListingIndex
+from ..retrieval.zero_shot.load_space import fingerprints
+from ..sample import write_sample
+from ..vision.encoder import PhotoLimits
+from .pipeline import ListingPipeline
+
+STARTER_BUNDLE = Path(__file__).parent / "starter_bundle"
+"""A bundle like any other: every command that takes a bundle's folder takes this one."""
+N_PER_CATEGORY = 10
+"""Listings drawn in each of 12 categories: enough to find something, few enough to wait for."""
+
+
+def starter_pipeline(
+    *,
+    device: str = "auto",
+    cache: EmbeddingCache | None = None,
+    limits: PhotoLimits | None = None,
+    progress: bool = True,
+    runtime: Runtime = "auto",
+) -> ListingPipeline:
+    """Load the pipeline that classifies real photos at once, without any training.
+
+    The first call draws and embeds the sample catalogue, which takes some 15 s; later ones find it.
+
+    Parameters
+    ----------
+    device, cache, limits, runtime
+        As for `ListingPipeline.load`.
+    progress
+        Show progress bars on standard error, if that is a terminal.
+
+    Raises
+    ------
+    CacheError
+        If the sample catalogue can't be kept.
+    """
+    pipeline = ListingPipeline.load(
+        STARTER_BUNDLE,
+        device=device,
+        cache=cache,
+        limits=limits,
+        progress=progress,
+        runtime=runtime,
+    )
+    if pipeline.memory is None:
+        return pipeline
+    index = _shop_index(pipeline.embedder, progress)
+    return replace(pipeline, memory=replace(pipeline.memory, index=index))
+
+
+def starter_shop(*, progress: bool = True) -> Path:
+    """Give the folder of the sample catalogue; draw it if it isn't there.
+
+    Returns
+    -------
+    Path
+        Holds ``catalogue.csv``, ``uploads.csv``, ``photos/`` and ``outside/``; see its README.md.
+
+    Raises
+    ------
+    CacheError
+        If it can't be written.
+    """
+    with _home() as home:
+        return _drawn(home, progress)
+
+
+def _shop_index(embedder: Embedder, progress: bool) -> ListingIndex:
+    """Open the sample catalogue's index; make anew whatever is missing, damaged or outdated."""
+    with _home() as home:
+        shop = _drawn(home, progress)
+        folder = home / "index" / _key(fingerprints(embedder))
+        try:
+            index = ListingIndex.open(folder, fingerprints(embedder))
+            if _photos_there(index):
+                return index
+            shutil.rmtree(shop)  # somebody tidied the cache up, or moved it
+            shop = _drawn(home, progress)
+        except ListingIndexError:
+            shutil.rmtree(folder, ignore_errors=True)
+        listings = read_catalog(shop / "catalogue.csv").listings
+        embedded = embedder.embed(listings, description=False)
+        return ListingIndex.build(
+            folder,
+            records_of(listings, embedded.photo_hashes),
+            {"photo": embedded.photo, "title": embedded.title},
+            fingerprints(embedder),
+        )
+
+
+def _key(names: dict[str, str]) -> str:
+    """Name a folder by the encoders whose vectors it holds."""
+    return "-".join(names[space][:8] for space in sorted(names))
+
+
+def _photos_there(index: ListingIndex) -> bool:
+    records = index.records(index.ids()).values()
+    return all(Path(record.image).is_file() for record in records if record.image)
+
+
+def _drawn(home: Path, progress: bool) -> Path:
+    shop = home / "shop"
+    if not (shop / "catalogue.csv").is_file():
+        shutil.rmtree(shop, ignore_errors=True)
+        write_sample(shop, n_per_category=N_PER_CATEGORY, progress=progress)
+    return shop
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """Hold this version's folder in the cache: several servers may start at once."""
+    home = default_cache_dir() / f"starter-{version('shelfsure')}"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / ".lock"):
+            yield home
+    except OSError as error:
+        raise CacheError(
+            f"The sample catalogue must be kept in {home}, but: {error}. Make that folder "
+            "writable, or set SHELFSURE_CACHE_DIR to another one."
+        ) from error

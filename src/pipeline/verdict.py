@@ -1,0 +1,202 @@
+"""The verdict: what Shelfsure says of one listing, the same object everywhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ..fusion.accept_rule import AcceptRule
+from ..vision.quality import PhotoFlag
+
+Decision = Literal["accept", "review", "out_of_catalogue", "rejected"]
+Route = Literal["fusion", "image_only", "text_only", "zero_shot"]
+MISMATCH = "Photo and title don't match: each is sure of another category."
+"""The reason that a verdict gives where its `mismatch` is set."""
+
+
+class Guess(BaseModel):
+    """A category and its calibrated probability, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    category: str
+    probability: float
+
+
+class NearListing(BaseModel):
+    """A catalogue listing near this one; `similarity` is a cosine, 1 = the same."""
+
+    model_config = ConfigDict(frozen=True)
+
+    listing_id: str
+    similarity: float
+    title: str | None = None
+    category: str | None = None
+
+
+class Duplicate(BaseModel):
+    """A catalogue listing that is this one again, or a variant of it, and what shows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    listing_id: str
+    verdict: Literal["same_photo", "same_product", "variant", "different"]
+    probability: float
+    evidence: str
+
+
+class Verdict(BaseModel):
+    """What is known of one listing, and why.
+
+    Parameters
+    ----------
+    listing_id
+        As uploaded.
+    category, probability
+        The best category's path and its calibrated probability; None for a rejected listing.
+    decision
+        ``accept`` (sure enough to go on the shelf), ``review`` (please check),
+        ``out_of_catalogue``, or ``rejected`` (couldn't be read; `reasons` say why).
+    route
+        Which evidence decided; ``zero_shot`` (a category known by name only) is never accepted.
+    top_k
+        The best categories, most probable first.
+    sure_of
+        For ``review``: the deepest parent of the category that is sure enough by itself.
+    views
+        What each modality alone says; it shows which one decided, and where they disagree.
+    ood_p_value
+        How ordinary the listing is for this catalogue: of the catalogue's own, this share is at
+        least as strange. None if the bundle has no gate.
+    mismatch
+        Photo and title are each sure, of different categories.
+    neighbours
+        The nearest catalogue listings, nearest first.
+    duplicates
+        Catalogue listings that are this one again, or a variant of it.
+    quality
+        What the seller could improve about the photo; it doesn't change the decision.
+    reasons
+        Why, in plain words.
+    model_version
+        The bundle that answered.
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    listing_id: str
+    category: str | None = None
+    probability: float | None = None
+    decision: Decision
+    route: Route | None = None
+    top_k: tuple[Guess, ...] = ()
+    sure_of: Guess | None = None
+    views: dict[str, Guess] = {}
+    ood_p_value: float | None = None
+    mismatch: bool = False
+    neighbours: tuple[NearListing, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    quality: tuple[PhotoFlag, ...] = ()
+    reasons: tuple[str, ...] = ()
+    model_version: str = ""
+
+    @classmethod
+    def rejected(cls, listing_id: str, reason: str, model_version: str) -> "Verdict":
+        """Say that a listing couldn't be judged, and why."""
+        return cls(
+            listing_id=listing_id,
+            decision="rejected",
+            reasons=(reason,),
+            model_version=model_version,
+        )
+
+
+def explain(
+    best: Guess,
+    likeliest: Guess,
+    views: Mapping[str, Guess],
+    rules: Sequence[AcceptRule],
+    *,
+    sure: bool,
+    mismatch: bool = False,
+    strange: float | None = None,
+    sure_of: Guess | None = None,
+) -> tuple[str, ...]:
+    """Say in plain words why this decision was made, the weightiest reason first.
+
+    Parameters
+    ----------
+    best, likeliest
+        The answer, and the best of the trained categories; they differ where a category known by
+        name only took the answer over.
+    sure
+        The likeliest category's probability reaches the cut-off.
+    strange
+        The p-value of a listing that the gate refuses; None for one that belongs.
+    """
+    reasons = []
+    if strange is not None:
+        share = "fewer than 0.1%" if strange < 0.001 else f"only {strange:.1%}"
+        reasons.append(
+            f"It looks unlike the catalogue: of its own listings {share} are as strange."
+        )
+    if best != likeliest:
+        reasons.append(
+            f"No trained category fits; by its name alone, {best.category} does "
+            f"({percent(best.probability)}). Such an answer always needs a look."
+        )
+        return tuple(reasons)
+    if strange is not None:
+        reasons.append(
+            f"If it belongs here after all, it is most likely {best.category} "
+            f"({percent(best.probability)})."
+        )
+        return tuple(reasons)
+    if mismatch:
+        reasons.append(MISMATCH)
+    reasons.append(_cut_off(best.probability, rules, sure=sure, held_back=mismatch))
+    if sure_of:
+        reasons.append(f"Sure of {sure_of.category} ({percent(sure_of.probability)}).")
+    differing = [
+        f"the {part} alone says {guess.category} ({percent(guess.probability)})"
+        for part, guess in views.items()
+        if guess.category != best.category
+    ]
+    if differing:
+        said = "; ".join(differing)
+        reasons.append(said[0].upper() + said[1:] + ".")
+    return tuple(reasons)
+
+
+def _cut_off(
+    probability: float, rules: Sequence[AcceptRule], *, sure: bool, held_back: bool
+) -> str:
+    """Compare a probability with the cut-off for going on the shelf."""
+    if not rules or rules[-1].threshold > 1:
+        return "Nothing is accepted on this evidence: no cut-off keeps the precision."
+    cut_off = rules[-1].threshold
+    if not sure:
+        return (
+            f"Its probability {percent(probability)} is below {cut_off:.1%}, the cut-off for "
+            "accepting without a look."
+        )
+    if held_back:
+        return (
+            f"That is why it isn't accepted, although its probability {percent(probability)} "
+            f"reaches the cut-off of {cut_off:.1%}."
+        )
+    return (
+        f"Its probability {percent(probability)} reaches the cut-off of {cut_off:.1%}, above which "
+        f"at least {rules[-1].target_precision * 100:g}% of answers are right."
+    )
+
+
+def percent(probability: float) -> str:
+    """Write a probability; one that isn't quite 0 or 1 never looks as if it were.
+
+    >>> percent(0.9847), percent(0.0002), percent(0.99996)
+    ('98.5%', '<0.1%', '>99.9%')
+    """
+    if 0 < probability < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"

@@ -1,0 +1,252 @@
+"""The listing index: find the listings most like a photo, a title, or both, in a folder on disk."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from ...core.index_errors import IndexChangedError, IndexIncompleteError
+from ...fusion.views import Views
+from .batch import Batch, check_spaces, check_views, complete, concatenate
+from .change import sweep, write_change
+from .info import IndexInfo, describe
+from .join import JoinBlock, self_join
+from .lock import writer_lock
+from .manifest import Manifest, WantedKind, check_fingerprints, read_manifest
+from .records import Record
+from .snapshot import Snapshot, open_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A listing in the index that resembles a query; `similarity` is a cosine, 1 = the same."""
+
+    listing_id: str
+    similarity: float
+    title: str | None
+    image: str | None
+    category: str | None
+
+
+class ListingIndex:
+    """Listings by photo and title vectors, in one folder that survives any crash.
+
+    Reading needs no lock and sees one state until `refresh`, or a change through this object.
+    Each change is in the folder wholly or not at all. Get one from `build` or `open`.
+    """
+
+    def __init__(self, folder: Path, snapshot: Snapshot) -> None:
+        self.folder = folder
+        self._snapshot = snapshot
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | Path,
+        records: Sequence[Record],
+        views: Views,
+        fingerprints: Mapping[str, str],
+        kind: WantedKind = "auto",
+    ) -> Self:
+        """Make an index, or replace the one that is there.
+
+        Parameters
+        ----------
+        records
+            The listings; each needs an id of its own.
+        views
+            Space (``"photo"``, ``"title"``) -> unit vectors, one row a record; either may be
+            missing. The spaces and their widths stay the index's for good.
+        fingerprints
+            Space -> its encoder's fingerprint.
+        kind
+            ``exact``, ``hnsw``, ``ivf``, or ``auto``: exact below 50,000 vectors. An approximate
+            one searches as wide as it takes to find .95 of the true ten nearest; `info` tells.
+
+        Raises
+        ------
+        ValueError
+            If records and vectors don't match, or a vector isn't of unit length.
+        IndexLockedError
+            If another writer is at work.
+        """
+        folder, batch = Path(folder), Batch(records, views)
+        with writer_lock(folder):
+            try:
+                old = read_manifest(folder)
+            except (IndexIncompleteError, IndexChangedError):
+                old = None
+            empty = Manifest(
+                generation=old.generation if old else 0,
+                kind=kind,
+                dims={space: int(view.features.shape[1]) for space, view in views.items()},
+                fingerprints=dict(fingerprints),
+                segments=(),
+            )
+            return cls(folder, write_change(folder, Snapshot(empty, ()), new=batch))
+
+    @classmethod
+    def open(cls, folder: str | Path, fingerprints: Mapping[str, str] | None = None) -> Self:
+        """Open an index after checking every file's hash.
+
+        Parameters
+        ----------
+        fingerprints
+            Space -> fingerprint of the encoder in use; None if none is.
+
+        Raises
+        ------
+        IndexIncompleteError, IndexChangedError, IndexFormatError, IndexFingerprintError
+            If it can't be used.
+        """
+        folder = Path(folder)
+        snapshot = open_snapshot(folder)
+        check_fingerprints(folder, snapshot.manifest.fingerprints, fingerprints or {})
+        return cls(folder, snapshot)
+
+    def refresh(self) -> None:
+        """See what other writers have changed since; what is unchanged isn't read again.
+
+        Raises
+        ------
+        IndexFingerprintError
+            If somebody has built it anew with other encoders; then this object stays as it was.
+        """
+        newer = open_snapshot(self.folder, self._snapshot)
+        built_with, known = newer.manifest.fingerprints, self._snapshot.manifest.fingerprints
+        check_fingerprints(self.folder, built_with, known)
+        self._snapshot = newer
+
+    def add(self, records: Sequence[Record], views: Views) -> None:
+        """Add listings; one whose id is there already is replaced, record and vectors.
+
+        Parameters
+        ----------
+        views
+            As for `build`; a space left out means that none of these listings has a vector there.
+
+        Raises
+        ------
+        ValueError
+            If something doesn't fit the index, or a vector isn't of unit length.
+        IndexLockedError
+            If another writer is at work.
+        """
+        given = Batch(records, views)
+        ids = [record.listing_id for record in records]
+        with self._writing() as snapshot:
+            batch = complete(given, snapshot.manifest.dims)
+            self._snapshot = write_change(self.folder, snapshot, ids, batch)
+
+    def remove(self, ids: Iterable[str]) -> int:
+        """Remove listings; returns how many of them were there."""
+        with self._writing() as snapshot:
+            found = list(snapshot.locate(ids))
+            if found:
+                self._snapshot = write_change(self.folder, snapshot, found)
+            return len(found)
+
+    def merge(self, other: "ListingIndex") -> None:
+        """Add all listings of another index with the same encoders; its own win over equal ids.
+
+        Raises
+        ------
+        IndexFingerprintError
+            If the other was built with other encoders.
+        """
+        theirs = other._snapshot.manifest.fingerprints
+        check_fingerprints(self.folder, self._snapshot.manifest.fingerprints, theirs)
+        batch = other.contents()
+        if batch.records:
+            self.add(batch.records, batch.views)
+
+    def contents(self) -> Batch:
+        """Read every listing with its vectors into memory."""
+        batches = [segment.batch() for segment in self._snapshot.segments]
+        return concatenate(batches) if batches else Batch([], {})
+
+    def rebuild(self, kind: WantedKind | None = None) -> None:
+        """Write the index anew as one segment, of another kind if wished."""
+        with self._writing() as snapshot:
+            wished = kind or snapshot.manifest.kind
+            manifest = snapshot.manifest.model_copy(update={"kind": wished})
+            wished_snapshot = Snapshot(manifest, snapshot.segments)
+            self._snapshot = write_change(self.folder, wished_snapshot, fold_all=True)
+
+    def take(self, ids: Iterable[str]) -> Batch:
+        """Read some listings with their vectors; an id that isn't here is left out."""
+        rows = np.array(list(self._snapshot.locate(ids).values()), dtype=np.int64)
+        records = self._snapshot.records(rows.tolist())
+        return Batch(
+            [records[row] for row in rows.tolist()],
+            {space: self._snapshot.vectors(space, rows) for space in self._snapshot.manifest.dims},
+        )
+
+    def search(self, queries: Views, k: int = 10) -> list[list[Neighbour]]:
+        """Find the `k` nearest listings of each query.
+
+        Parameters
+        ----------
+        queries
+            Space -> unit vectors, one row a query. With both photo and title, nearness is the mean
+            of the cosines that query and listing have in common.
+
+        Returns
+        -------
+        list of list of Neighbour
+            For each query nearest first; shorter where the index holds fewer, and empty where the
+            query has no vector.
+
+        Raises
+        ------
+        ValueError
+            If a space is unknown, a vector has another width or isn't of unit length.
+        """
+        snapshot = self._snapshot
+        check_views(queries)
+        check_spaces(snapshot.manifest.dims, queries)
+        similarities, rows = snapshot.nearest(queries, k)
+        records = snapshot.records(rows[rows >= 0].tolist())
+        return [
+            [
+                _neighbour(records[row], similarity)
+                for row, similarity in zip(query_rows, query_similarities, strict=True)
+                if row >= 0
+            ]
+            for query_rows, query_similarities in zip(
+                rows.tolist(), similarities.tolist(), strict=True
+            )
+        ]
+
+    def self_join(self, space: str, k: int) -> Iterator[JoinBlock]:
+        """Find every listing's `k` nearest others, in blocks of bounded memory; see `JoinBlock`."""
+        return self_join(self._snapshot, space, k)
+
+    def ids(self) -> list[str]:
+        """Every listing's id; `self_join` counts in this order."""
+        return self._snapshot.ids()
+
+    def records(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Look listings up; an id that isn't here isn't in the answer."""
+        rows = self._snapshot.locate(ids)
+        records = self._snapshot.records(rows.values())
+        return {key: records[row] for key, row in rows.items()}
+
+    def info(self) -> IndexInfo:
+        """Tell what the index holds."""
+        return describe(self.folder, self._snapshot)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Snapshot]:
+        """Hold the lock, on the newest state, with what a killed writer left cleared away."""
+        with writer_lock(self.folder):
+            self.refresh()
+            sweep(self.folder, self._snapshot.manifest.file_names)
+            yield self._snapshot
+
+
+def _neighbour(record: Record, similarity: float) -> Neighbour:
+    return Neighbour(record.listing_id, similarity, record.title, record.image, record.category)

@@ -1,0 +1,1 @@
+"""Who doesn't belong: the out-of-catalogue detector, its scores and its calibration."""

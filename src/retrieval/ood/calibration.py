@@ -1,0 +1,53 @@
+"""What the gate compares with: the catalogue's own scores, for every set of views."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TypeAlias
+
+import numpy as np
+
+from ...core.arrays import Floats, Ints
+from .photo_title_view import JOINT_PARTS, JOINT_VIEW
+
+Names: TypeAlias = frozenset[str]
+
+MIN_ROWS = 30
+"""Fewer listings than this can't fit a view's detectors or calibrate a set of views."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of the catalogue's own listings, by detectors that hadn't seen them.
+
+    Parameters
+    ----------
+    ood_scores, categories
+        Shape ``(n,)``; larger = stranger; the category each listing is (taken for).
+    """
+
+    ood_scores: Floats
+    categories: Ints
+
+
+def calibrations(scores: Mapping[str, Floats], categories: Ints) -> dict[Names, Calibration]:
+    """Score calibration listings as if they had only these views, for every set of views."""
+    known: dict[Names, Calibration] = {}
+    single = sorted(scores.keys() - {JOINT_VIEW})
+    for size in range(1, len(single) + 1):
+        for chosen in combinations(single, size):
+            joint = {JOINT_VIEW} & scores.keys() if set(chosen) >= JOINT_PARTS else set()
+            names = frozenset(chosen) | joint
+            rows = np.flatnonzero(~np.isnan([scores[name] for name in names]).any(axis=0))
+            if len(rows) >= MIN_ROWS or size == 1:
+                own = {name: scores[name][rows] for name in names}
+                known[names] = Calibration(combined(own, len(rows)), categories[rows])
+    return known
+
+
+def combined(scores: Mapping[str, Floats], n: int) -> Floats:
+    """Add up standardised scores of the views there are; as spread out for one view as for two."""
+    stacked = np.array([scores[name] for name in sorted(scores)]).reshape(len(scores), n)
+    n_there = (~np.isnan(stacked)).sum(axis=0)
+    total = np.where(n_there > 0, np.nansum(stacked, axis=0), np.nan)
+    return np.asarray(total / np.sqrt(np.maximum(n_there, 1)), dtype=np.float32)

@@ -1,0 +1,170 @@
+"""How far a listing lies from the catalogue's: Mahalanobis, nearest neighbours, and both in one.
+
+Features are brought to unit length first: on raw ones, brightness and busyness of a photo drown
+what it shows. Every score: larger = stranger.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular
+from sklearn.covariance import ledoit_wolf
+
+from ...core.arrays import Floats, Ints
+
+K = 10
+"""Neighbours averaged; one alone is a duplicate or an accident."""
+_ROWS_AT_A_TIME = 2048
+_VARIANCE_FLOOR = 1e-6  # unit vectors' variance is about 1/d; this only keeps constants invertible
+
+
+def unit_length(features: Floats) -> Floats:
+    """Scale each row to length 1, in float32; a zero row stays zero."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def category_means(features: Floats, labels: Ints) -> tuple[Floats, Ints]:
+    """Average each category.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n_categories, d)``, one row for each category that occurs, in ascending order.
+    Ints
+        Shape ``(n,)``, each listing's row among them.
+    """
+    _, own = np.unique(labels, return_inverse=True)
+    sums = np.zeros((own.max() + 1, features.shape[1]))
+    np.add.at(sums, own, features)
+    return sums / np.bincount(own)[:, None], own
+
+
+def whitening(centred: Floats) -> Floats:
+    """Find the map after which deviations have unit variance in every direction.
+
+    The covariance is shrunk towards a sphere by as much as Ledoit & Wolf (2004) find best, so it
+    can be inverted with fewer listings than dimensions.
+
+    Parameters
+    ----------
+    centred
+        Shape ``(n, d)``, deviations from a mean.
+
+    Returns
+    -------
+    Floats
+        Shape ``(d, d)``: squared length of ``x @ whitening`` is x's squared Mahalanobis distance.
+    """
+    covariance, _ = ledoit_wolf(centred, assume_centered=True)
+    covariance[np.diag_indices_from(covariance)] += _VARIANCE_FLOOR
+    lower = cholesky(covariance, lower=True)
+    return np.asarray(solve_triangular(lower, np.eye(len(lower)), lower=True).T)
+
+
+def neighbour_distance(features: Floats, reference: Floats, k: int) -> Floats:
+    """Average the cosine distance to the `k` nearest reference rows; both of unit length.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n,)``, 0 (the same) to 2.
+    """
+    k = min(k, len(reference))
+    distances = np.empty(len(features), dtype=np.float32)
+    for start in range(0, len(features), _ROWS_AT_A_TIME):
+        similarity = features[start : start + _ROWS_AT_A_TIME] @ reference.T
+        nearest = np.partition(similarity, similarity.shape[1] - k, axis=1)[:, -k:]
+        distances[start : start + len(nearest)] = 1.0 - nearest.mean(axis=1)
+    return distances
+
+
+@dataclass(frozen=True)
+class Mahalanobis:
+    """Squared distance to the nearest category, in units of the spread within categories.
+
+    Lee et al. (2018). With one category for all, it is the distance to a single Gaussian.
+
+    Parameters
+    ----------
+    means
+        Shape ``(n_categories, d)``, whitened.
+    whitener
+        Shape ``(d, d)``.
+    """
+
+    method: ClassVar[str] = "mahalanobis"
+    means: Floats
+    whitener: Floats
+
+    @classmethod
+    def fit(cls, features: Floats, labels: Ints) -> "Mahalanobis":
+        x = unit_length(features)
+        means, own = category_means(x, labels)
+        whitener = whitening(x - means[own])
+        return cls((means @ whitener).astype(np.float32), whitener.astype(np.float32))
+
+    def ood_score(self, features: Floats) -> Floats:
+        """Shape ``(n,)``, 0 or more; about d for a listing that belongs."""
+        white = (unit_length(features) @ self.whitener).astype(np.float64)
+        means = self.means.astype(np.float64)
+        squares = (white**2).sum(axis=1)[:, None] + (means**2).sum(axis=1)
+        return np.asarray(np.maximum((squares - 2 * white @ means.T).min(axis=1), 0.0))
+
+
+@dataclass(frozen=True)
+class Knn:
+    """Mean cosine distance to the nearest listings (Sun et al. 2022).
+
+    Parameters
+    ----------
+    reference
+        Shape ``(n_reference, d)``, unit length.
+    """
+
+    method: ClassVar[str] = "knn"
+    reference: Floats
+
+    @classmethod
+    def fit(cls, features: Floats, labels: Ints) -> "Knn":  # noqa: ARG003 - one signature for all
+        return cls(unit_length(features))
+
+    def ood_score(self, features: Floats) -> Floats:
+        """Shape ``(n,)``, 0 to 2."""
+        return neighbour_distance(unit_length(features), self.reference, K)
+
+
+@dataclass(frozen=True)
+class WhitenedKnn:
+    """Neighbours after whitening by the spread within categories.
+
+    What differs inside every category (a brand, a pack size, a background) counts less; what tells
+    categories apart counts more.
+
+    Parameters
+    ----------
+    mean
+        Shape ``(d,)``.
+    whitener
+        Shape ``(d, d)``.
+    reference
+        Shape ``(n_reference, d)``, whitened, unit length.
+    """
+
+    method: ClassVar[str] = "whitened_knn"
+    mean: Floats
+    whitener: Floats
+    reference: Floats
+
+    @classmethod
+    def fit(cls, features: Floats, labels: Ints) -> "WhitenedKnn":
+        x = unit_length(features)
+        means, own = category_means(x, labels)
+        mean, whitener = x.mean(axis=0), whitening(x - means[own]).astype(np.float32)
+        return cls(mean, whitener, unit_length((x - mean) @ whitener))
+
+    def ood_score(self, features: Floats) -> Floats:
+        """Shape ``(n,)``, 0 to 2."""
+        white = unit_length((unit_length(features) - self.mean) @ self.whitener)
+        return neighbour_distance(white, self.reference, K)

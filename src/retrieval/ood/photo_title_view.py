@@ -1,0 +1,42 @@
+"""The joint view: photo and title as one vector, so that a neighbour must be alike in both at once.
+
+A phone case photographed like a mug, titled like a curtain, has near neighbours in each view by
+itself, and none in the joint one.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...fusion.views import PHOTO, View, Views
+
+TITLE_VIEW = "title_embedding"
+JOINT_VIEW = f"{PHOTO}+{TITLE_VIEW}"
+JOINT_PARTS = frozenset({PHOTO, TITLE_VIEW})
+
+
+def with_joint_view(views: Views) -> dict[str, View]:
+    """Add the joint view where there are photos and titles.
+
+    Returns
+    -------
+    dict
+        `views`, and under `JOINT_VIEW` the two unit vectors side by side, shape
+        ``(n, d_photo + d_title)``; zero and absent for a listing that lacks one of them.
+    """
+    if not views.keys() >= JOINT_PARTS:
+        return dict(views)
+    photo, title = views[PHOTO], views[TITLE_VIEW]
+    if not (isinstance(photo.features, np.ndarray) and isinstance(title.features, np.ndarray)):
+        return dict(views)
+    siblings = tuple(_side_by_side(each, title) for each in photo.siblings)
+    return {**views, JOINT_VIEW: replace(_side_by_side(photo, title), siblings=siblings)}
+
+
+def _side_by_side(photo: View, title: View) -> View:
+    present = photo.present & title.present
+    features = np.hstack([photo.array, title.array]) * present[:, None]
+    familiar = None
+    if photo.familiar is not None:
+        familiar = present & photo.familiar
+    return View(features.astype(np.float32, copy=False), present, familiar)

@@ -1,0 +1,1 @@
+"""Categories known by name alone: spaces that photos and texts share."""

@@ -1,0 +1,82 @@
+"""The joint image-text space: photos and texts as comparable unit vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ...core.arrays import Floats
+from ...embedding.encoders import ImageEncoder, Square, TextEncoder
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Logits per unit of similarity (inverse temperatures), by what a listing has.
+
+    Parameters
+    ----------
+    photo_alone, title_alone
+        For listings that have only the one.
+    photo_beside_title, title_beside_photo
+        For listings that have both; their ratio says how much each counts.
+    """
+
+    photo_alone: float
+    title_alone: float
+    photo_beside_title: float
+    title_beside_photo: float
+
+
+class JointSpace(Protocol):
+    """Photos and texts in one space; every row is of unit length and independent of its batch.
+
+    ``Embedder(joint.photos, joint.texts, cache)`` embeds listings with a cache.
+    """
+
+    @property
+    def photos(self) -> ImageEncoder:
+        """Encodes photos, in its own space of ``photos.dim`` dimensions."""
+        ...
+
+    @property
+    def texts(self) -> TextEncoder:
+        """Encodes cleaned texts; the joint space is the one that it gives."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal fingerprints mean interchangeable vectors."""
+        ...
+
+    @property
+    def vocabulary(self) -> Floats:
+        """Texts of common things, shape ``(m, texts.dim)``; m may be 0.
+
+        Labels lean on their neighbours among these, and a photo's similarity to a label is
+        measured from the average similarity of these.
+        """
+        ...
+
+    @property
+    def slopes(self) -> Slopes:
+        """Give what to assume before there are labels to fit."""
+        ...
+
+    def embed_images(self, squares: Sequence[Square]) -> Floats:
+        """Embed what ``photos.prepare`` returns; shape ``(n, photos.dim)``."""
+        ...
+
+    def to_text_space(self, image_embeddings: Floats) -> Floats:
+        """Map ``(n, photos.dim)`` to ``(n, texts.dim)``; a zero row (no photo) stays zero."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Floats:
+        """Clean and embed texts; shape ``(n, texts.dim)``."""
+        ...
+
+
+def unit_rows(vectors: Floats) -> Floats:
+    """Scale rows to unit length, float32; zero rows stay zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)

@@ -1,0 +1,165 @@
+"""What a person says of the duplicates that were found, and the merge plan that follows."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...core.files import atomic_path
+from ...catalog.delimited import write_csv
+from ...catalog.listing import Listing
+from ...retrieval.duplicates.find import DuplicateResult
+from ...retrieval.duplicates.groups import DuplicateGroup
+from ...retrieval.duplicates.report import PAIR_COLUMNS, merge_plan, pair_row
+
+ACCEPTED, REJECTED, OPEN = "accepted", "rejected", ""
+KINDS = ("same_photo", "same_product", "variant")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Listings side by side: one that stays, and those that may be it again.
+
+    Parameters
+    ----------
+    keeper
+        The listing to keep, or, where nothing is merged, the pair's first.
+    pairs
+        Each other listing with the number of its pair in the result.
+    merges
+        Whether what is accepted is merged: a group. Variants, and equal photos under unrelated
+        titles, stay apart in any case.
+    """
+
+    keeper: Listing
+    pairs: tuple[tuple[int, Listing], ...]
+    merges: bool
+
+
+@dataclass
+class DuplicateReview:
+    """A result and the answers to it.
+
+    Attributes
+    ----------
+    cases
+        Groups, then pairs that are in no group; a pair inside a group that leaves out its keeper
+        needs no answer of its own.
+    answers
+        Pair's number -> `ACCEPTED` or `REJECTED`; what is open isn't there.
+    """
+
+    result: DuplicateResult
+    answers: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cases = cases_of(self.result)
+        self._asked = [number for case in self.cases for number, _ in case.pairs]
+
+    def kind(self, number: int) -> str:
+        return self.result.pairs[number].verdict
+
+    def answer(self, numbers: Iterable[int], said: str) -> None:
+        """Accept, reject or reopen pairs; a number that isn't asked about is passed over."""
+        for number in set(numbers) & set(self._asked):
+            if said in (ACCEPTED, REJECTED):
+                self.answers[number] = said
+            else:
+                self.answers.pop(number, None)
+
+    def accept_all(self, kind: str) -> None:
+        """Accept what is open of one kind; what was rejected stays so."""
+        for number in self._asked:
+            if self.kind(number) == kind:
+                self.answers.setdefault(number, ACCEPTED)
+
+    def counts(self) -> list[tuple[str, int, int, int]]:
+        """For each kind that is there: how many pairs, how many accepted, how many rejected."""
+        all_of = Counter(self.kind(number) for number in self._asked)
+        said = Counter((self.kind(number), answer) for number, answer in self.answers.items())
+        return [
+            (kind, all_of[kind], said[kind, ACCEPTED], said[kind, REJECTED])
+            for kind in KINDS
+            if all_of[kind]
+        ]
+
+    def filtered(self, kind: str, *, only_open: bool) -> list[Case]:
+        """Give the cases with a pair of this kind (any, if empty), and one without an answer."""
+        return [
+            case
+            for case in self.cases
+            if any(
+                (not kind or self.kind(number) == kind)
+                and not (only_open and number in self.answers)
+                for number, _ in case.pairs
+            )
+        ]
+
+    def accepted(self) -> DuplicateResult:
+        """Give the result with the groups cut down to the members that were accepted."""
+        chosen = {id(self.result.pairs[n]) for n, said in self.answers.items() if said == ACCEPTED}
+        groups = []
+        for group in self.result.groups:
+            kept = [
+                (member, pair)
+                for member, pair in zip(group.members, group.pairs, strict=True)
+                if id(pair) in chosen
+            ]
+            if kept:
+                members, pairs = zip(*kept, strict=True)
+                groups.append(DuplicateGroup(group.keeper, members, pairs))
+        return replace(self.result, groups=groups)
+
+
+def cases_of(result: DuplicateResult) -> list[Case]:
+    """Arrange a result for people: groups, then the pairs that aren't within one."""
+    number_of = {id(pair): number for number, pair in enumerate(result.pairs)}
+    group_of: dict[str, int] = {}
+    cases = []
+    for place, group in enumerate(result.groups):
+        group_of |= {item.listing_id: place for item in (group.keeper, *group.members)}
+        numbers = [number_of[id(pair)] for pair in group.pairs]
+        cases.append(Case(group.keeper, tuple(zip(numbers, group.members, strict=True)), True))
+    for number, pair in enumerate(result.pairs):
+        own = group_of.get(pair.a.listing_id, -1)
+        if own < 0 or own != group_of.get(pair.b.listing_id):
+            cases.append(Case(pair.a, ((number, pair.b),), False))
+    return cases
+
+
+def write_plan(review: DuplicateReview, folder: Path, root: Path | None) -> list[str]:
+    """Write ``merge.json``, of accepted duplicates only, and ``pairs.csv``, of all with the answer.
+
+    Parameters
+    ----------
+    root
+        The upload's folder: photos in it are named relative to it, others by their file's name,
+        so that no folder of this machine is told.
+
+    Returns
+    -------
+    list of str
+        The files.
+    """
+    plan = merge_plan(review.accepted())
+    for step in plan["steps"]:
+        step["before"]["image"] = _told(step["before"]["image"], root)
+    paths = [folder / "merge.json", folder / "pairs.csv"]
+    with atomic_path(paths[0]) as partial:
+        partial.write_text(json.dumps(plan, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
+    rows: list[Sequence[Any]] = [
+        (*pair_row(pair), review.answers.get(number, OPEN))
+        for number, pair in enumerate(review.result.pairs)
+    ]
+    write_csv(paths[1], (*PAIR_COLUMNS, "answer"), rows)
+    return [str(path) for path in paths]
+
+
+def _told(image: str | None, root: Path | None) -> str | None:
+    if image is None:
+        return None
+    path = Path(image)
+    inside = root is not None and path.is_relative_to(root)
+    return path.relative_to(root).as_posix() if root and inside else path.name

@@ -1,0 +1,139 @@
+"""From an upload, an index, or both, to the duplicates in them."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...core.cache import EmbeddingCache
+from ...embedding.embedder import set_problems_aside
+from ...core.errors import CatalogError, ConfigError
+from ...catalog.catalog import Catalog
+from ...retrieval.duplicates.find import DuplicateResult, find_duplicates
+from ...retrieval.duplicates.shelf import Shelf
+from ...retrieval.model import index_shelf
+from ...retrieval.zero_shot.load_space import fingerprints
+from ...retrieval.index.store import ListingIndex
+
+if TYPE_CHECKING:
+    from ...pipeline.pipeline import ListingPipeline
+
+INDEXES = Path("index")
+"""Where `shelfsure index build` is told to put indexes: below the folder the server runs in."""
+BUNDLE, NONE = "bundle", ""
+MAX_LISTINGS = 20_000
+_BLOCK = 32
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, and in what; `catalog` is the upload's, with unusable rows set aside."""
+
+    result: DuplicateResult
+    catalog: Catalog | None
+    n_against: int
+
+
+def index_choices(pipeline: "ListingPipeline") -> list[tuple[str, str]]:
+    """List the indexes at hand: what a menu shows, and its value for `chosen_index`."""
+    choices = [("None", NONE)]
+    if pipeline.memory and pipeline.memory.index:
+        n = pipeline.memory.index.info().n_listings
+        choices.append((f"The model's own catalogue ({n:,} listings)", BUNDLE))
+    manifests = sorted(INDEXES.glob("*/manifest.json"))
+    return choices + [(path.parent.as_posix(), path.parent.as_posix()) for path in manifests]
+
+
+def chosen_index(
+    pipeline: "ListingPipeline", choice: str | None, typed: str | None, *, local: bool
+) -> ListingIndex | None:
+    """Open the index that a visitor chose; a typed folder counts only where `local` allows it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such index in the menu, or it is too large to look through here.
+    ListingIndexError
+        If it can't be used.
+    """
+    folder = (typed or "").strip() if local else ""
+    if not folder and not choice:
+        return None
+    if not folder and choice not in {value for _, value in index_choices(pipeline)}:
+        raise ConfigError("The index must be one of the menu's, but isn't there now. Choose again.")
+    if not folder and choice == BUNDLE and pipeline.memory:
+        index = pipeline.memory.index
+    else:
+        place = Path(folder).expanduser() if folder else Path(str(choice))
+        index = ListingIndex.open(place, fingerprints(pipeline.embedder))
+    if index and index.info().n_listings > MAX_LISTINGS:
+        raise ConfigError(
+            f"At most {MAX_LISTINGS:,} listings are looked through in the browser, but the index "
+            f"has {index.info().n_listings:,}. Use `shelfsure duplicates`."
+        )
+    return index
+
+
+def search_duplicates(
+    pipeline: "ListingPipeline", catalog: Catalog | None, index: ListingIndex | None, spare: Path
+) -> Iterator[str | Found]:
+    """Look for duplicates in an upload, in an index, or of an upload's listings in an index.
+
+    Parameters
+    ----------
+    spare
+        Folder for embeddings, where the pipeline keeps none itself.
+
+    Yields
+    ------
+    str or Found
+        How far it is, in words; at the end what was found.
+
+    Raises
+    ------
+    CatalogError
+        If there is nothing to look through.
+    """
+    known = index_shelf(index) if index else None
+    model = pipeline.memory.pair_model if pipeline.memory else None
+    n_known = len(known.listings) if known else 0
+    shelf, against = known, None
+    if catalog is not None:
+        if len(catalog.listings) > MAX_LISTINGS:
+            raise CatalogError(
+                f"At most {MAX_LISTINGS:,} listings are looked through in the browser, but the "
+                f"table has {len(catalog.listings):,}. Use `shelfsure duplicates`."
+            )
+        embedder = pipeline.embedder
+        # embedded a part at a time, for the progress; the second time all comes from the cache
+        embedder = replace(embedder, cache=embedder.cache or EmbeddingCache(spare))
+        for start in range(0, len(catalog.listings), _BLOCK):
+            yield f"{start:,} of {len(catalog.listings):,} listings read …"
+            embedder.embed(catalog.listings[start : start + _BLOCK], description=False)
+        embedded = embedder.embed(catalog.listings, description=False)
+        catalog, embedded = set_problems_aside(catalog, embedded)
+        shelf, against = Shelf.of(catalog.listings, embedded), known
+    if shelf is None:
+        raise CatalogError("Something must be looked through. Add a table, or choose an index.")
+    start_s = time.monotonic()
+    pool = ThreadPoolExecutor(1)
+    try:
+        job = pool.submit(
+            find_duplicates,
+            shelf,
+            pipeline.embedder.photos,
+            model,
+            against=against,
+            limits=pipeline.embedder.limits,
+        )
+        while wait([job], timeout=_POLL_S).not_done:
+            yield (
+                f"{len(shelf.listings):,} listings read; comparing their photos closely … "
+                f"{time.monotonic() - start_s:.0f} s"
+            )
+    finally:
+        pool.shutdown(wait=False)  # who gave up doesn't wait
+    yield Found(job.result(), catalog, n_known if catalog is not None else 0)

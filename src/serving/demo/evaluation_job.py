@@ -1,0 +1,201 @@
+"""An evaluation for a page: the labels checked first, then progress, then numbers and files."""
+
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.cache import EmbeddingCache
+from ...core.errors import CatalogError
+from ...evaluation import category_plots, plots
+from ...evaluation.baselines import FUSION, NEUTRAL, arm_label
+from ...evaluation.compare import EvaluationInput, compare
+from ...evaluation.evaluate import evaluate, thumbnails
+from ...evaluation.figures import Figure
+from ...evaluation.report import MAX_CATEGORIES, write_report
+from ...evaluation.tables import confusion_counts, difference_text, fusion_effect
+from ...evaluation.messages import Headline, headlines
+from ...catalog.catalog import Catalog
+from ...catalog.listing import Listing, category_prefix
+
+if TYPE_CHECKING:
+    from ...pipeline.pipeline import ListingPipeline
+
+CHUNK = 32
+_TITLE_PX = 36
+_GRID = "rgba(125,133,144,0.3)"
+HEADERS = ("Answer by", "Right", "95% interval", "In top 5", "Macro-F1", "ECE", "Fusion minus it")
+
+CHARTS = {
+    "accuracy": "Right category, with 95% interval",
+    "difference": "Fusion minus each, in percentage points",
+    "coverage": "Auto-accept: share right against share accepted",
+    "reliability": "Stated certainty against share right",
+    "confusion": "True category (row) against answer (column)",
+}
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation and its numbers, as `compare` gives them; `catalog` lacks unusable rows."""
+
+    evaluation: EvaluationInput
+    metrics: dict[str, Any]
+    catalog: Catalog
+
+    def headlines(self) -> list[Headline]:
+        """Say the main numbers in plain words."""
+        broke, rescued = fusion_effect(self.evaluation)
+        lines = headlines(self.metrics, int(broke.sum()), int(rescued.sum()))
+        if ood := self.metrics.get("ood"):
+            sentence = (
+                f"of {ood['n_outside']:,} photos from outside are refused, and "
+                f"{ood['refused_inside']:.1%} of the catalogue's own listings."
+            )
+            lines.append(Headline(f"{ood['refused_outside']:.1%}", sentence))
+        return lines
+
+
+def check_labels(catalog: Catalog, class_names: Sequence[str], levels: int) -> str:
+    """Compare a catalogue's categories with the model's.
+
+    Returns
+    -------
+    str
+        Which labels the model doesn't know, and what that means; empty if it knows all.
+
+    Raises
+    ------
+    CatalogError
+        If no row can be used, or no label is known.
+    """
+    if not catalog.listings:
+        raise CatalogError(
+            f"Evaluation needs at least one usable row with a category, but there is none "
+            f"({catalog.summary()}). {catalog.first_reasons()}"
+        )
+    labels = Counter(category_prefix(item.category or "", levels) for item in catalog.listings)
+    unknown = Counter({name: n for name, n in labels.items() if name not in set(class_names)})
+    if not unknown:
+        return ""
+    named = ", ".join(f"{name} ({n:,})" for name, n in unknown.most_common(5))
+    if len(unknown) == len(labels):
+        raise CatalogError(
+            f"At least one label must be a category of the model, but none is: {named}. The model "
+            f"knows {', '.join(class_names[:10])}{', …' * (len(class_names) > 10)}. Rename the "
+            "labels, or train a model on them."
+        )
+    return (
+        f"{unknown.total():,} listings have a label that the model doesn't know: {named}"
+        f"{', …' * (len(unknown) > 5)}. They count as mistakes where auto-accept is judged, and "
+        "are left out of the comparison."
+    )
+
+
+def evaluate_in_parts(
+    pipeline: "ListingPipeline", catalog: Catalog, outside: Sequence[Listing], spare_cache: Path
+) -> Iterator[int | Evaluated]:
+    """Embed listings a part at a time, then compare all arms.
+
+    Parameters
+    ----------
+    outside
+        Photos of what the catalogue doesn't sell; may be empty.
+    spare_cache
+        A folder for embeddings, used where the pipeline has no cache.
+
+    Yields
+    ------
+    int or Evaluated
+        After each part the listings and photos embedded so far; at last the result.
+
+    Raises
+    ------
+    CatalogError
+        If no row is left, because no photo could be used.
+    """
+    embedder = pipeline.embedder
+    embedder = replace(embedder, cache=embedder.cache or EmbeddingCache(spare_cache))
+    pipeline = replace(pipeline, embedder=embedder)
+    everything = [*catalog.listings, *outside]
+    for first in range(0, len(everything), CHUNK):
+        part = everything[first : first + CHUNK]
+        embedder.embed(part, description=pipeline.config.description)
+        yield first + len(part)
+    evaluation, kept = evaluate(pipeline, catalog, outside=outside)
+    yield Evaluated(evaluation, compare(evaluation), kept)
+
+
+def comparison_rows(metrics: dict[str, Any]) -> list[list[str]]:
+    """Lay `compare`'s numbers out under `HEADERS`, one row an arm."""
+    return [
+        [
+            arm_label(arm),
+            f"{measured['top1']:.1%}",
+            f"{measured['top1_low']:.1%} to {measured['top1_high']:.1%}",
+            f"{measured['top5']:.1%}",
+            f"{measured['macro_f1']:.3f}",
+            f"{measured['ece']:.3f}",
+            difference_text(metrics["paired"].get(f"{FUSION}_vs_{arm}")),
+        ]
+        for arm, measured in metrics["arms"].items()
+    ]
+
+
+def charts(result: Evaluated) -> dict[str, Figure | None]:
+    """Draw the charts, by name; None for one that has nothing to show."""
+    evaluation, metrics = result.evaluation, result.metrics
+    counts = confusion_counts(evaluation)
+    shown = category_plots.categories_to_show(counts, MAX_CATEGORIES)
+    confusion = category_plots.confusion_figure(counts, evaluation.class_names, shown)
+    confusion["layout"]["xaxis"]["side"] = "bottom"  # above, the names run into the title
+    drawn = {
+        "accuracy": plots.accuracy_figure(metrics),
+        "difference": plots.difference_figure(metrics) if metrics["paired"] else None,
+        "coverage": plots.coverage_figure(evaluation, metrics),
+        "reliability": plots.reliability_figure(evaluation),
+        "confusion": confusion,
+    }
+    return {name: figure and _for_page(figure, CHARTS[name]) for name, figure in drawn.items()}
+
+
+def _for_page(figure: Figure, title: str) -> Figure:
+    """Write a chart's name above it, and give it colours for a light and a dark page.
+
+    The style sheet gives text the page's own colour; what it leaves out is grey.
+    """
+    layout = figure["layout"]
+    name = {"text": title, "x": 0.02, "y": 0.99, "yanchor": "top", "font": {"size": 15}}
+    more = {
+        "template": "none",
+        "title": name | {"yref": "container", "automargin": True},
+        "font": {"color": NEUTRAL},
+        "height": layout["height"] + _TITLE_PX,
+        "margin": layout["margin"] | {"t": layout["margin"]["t"] + _TITLE_PX},
+        **{axis: {"gridcolor": _GRID} | layout[axis] for axis in ("xaxis", "yaxis")},
+    }
+    return figure | {"layout": layout | more}
+
+
+def write_results(result: Evaluated, folder: Path, *, version: str, listings: str) -> list[str]:
+    """Write the report as one page, and all of its files as a zip.
+
+    Parameters
+    ----------
+    version
+        The bundle's.
+    listings
+        Name of the table.
+    """
+    header = {"bundle": version, "listings": listings}
+    page = write_report(
+        result.evaluation, folder / "report", photos=thumbnails(result.catalog), header=header
+    )
+    result.catalog.write_rejected(page.parent / "rejected.csv")
+    everything = folder / "evaluation.zip"
+    with zipfile.ZipFile(everything, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(page.parent.iterdir()):
+            archive.write(path, path.name)
+    return [str(page), str(everything)]

@@ -1,0 +1,197 @@
+"""Explanations as plotly figures: the photo with its heatmap, and the categories side by side."""
+
+import base64
+import io
+from typing import Any
+
+import cv2
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+
+from ...evaluation.baselines import NEUTRAL
+from ...pipeline.explanation import FUSED, Explanation
+from ...fusion.views import DESCRIPTION, PHOTO, TITLE
+from ...catalog.listing import category_levels
+
+HEAT_CELLS = 96
+"""Cells along the heatmap's longer side; the browser smooths between them."""
+OPACITIES = tuple(step / 5 for step in range(6))
+STARTING_OPACITY = 0.6
+_PLOT_PX = 300
+_ROW_PX = 44
+_HEAT = (
+    (0.0, "rgba(13, 8, 135, 0)"),
+    (0.3, "rgba(126, 3, 168, 0.55)"),
+    (0.6, "rgba(224, 100, 98, 0.85)"),
+    (1.0, "rgba(240, 249, 33, 1)"),
+)
+"""Plasma, clear where it is cold; it gets steadily brighter, so it can be read without colours."""
+_MARKS = {
+    PHOTO: ("Photo alone", "circle", "#d9660a", 0.12),
+    TITLE: ("Title alone", "square", "#14936b", 0.0),
+    DESCRIPTION: ("Description alone", "diamond", "#a35bd0", -0.12),
+}
+_BAR = "#2f7fe0"
+_CLEAR = "rgba(0, 0, 0, 0)"
+
+
+def heatmap_figure(explanation: Explanation) -> go.Figure | None:
+    """Draw the photo with its heatmap, and a slider that fades it in the browser.
+
+    Returns
+    -------
+    go.Figure or None
+        None if there is no photo; a photo without a heatmap says why in its title.
+    """
+    photo, heatmap = explanation.photo, explanation.heatmap
+    if photo is None:
+        return None
+    height, width = photo.shape[:2]
+    figure = go.Figure(go.Image(source=_data_uri(photo), hoverinfo="skip"))
+    title = explanation.no_heatmap
+    if heatmap is not None:
+        title = f"Where the photo speaks for<br>{_name(explanation.category)}"
+        figure.add_trace(_heat(heatmap))
+        figure.update_layout(sliders=[_slider(trace=1)])
+    # sized for half a column, or a phone: the photo fills its width, unless that is too high
+    high = min(max(_PLOT_PX * height / width, 160), 360)
+    margin = {"t": 60, "b": 84, "l": 12, "r": 12}
+    figure.update_layout(**_layout(title, margin), height=round(high) + 60 + 84)
+    hidden = {"visible": False, "fixedrange": True}
+    figure.update_xaxes(**hidden, range=[-0.5, width - 0.5], constrain="domain")
+    figure.update_yaxes(**hidden, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")
+    return figure
+
+
+def probabilities_figure(explanation: Explanation) -> go.Figure:
+    """Draw the best categories: bars for the fused answer, a mark for each part alone."""
+    order = range(len(explanation.categories) - 1, -1, -1)  # plotly draws from below
+    names = [explanation.categories[place] for place in order]
+    fused = [explanation.probabilities[FUSED][place] for place in order]
+    said = "%{customdata}<br>%{fullData.name}: %{x:.1%}<extra></extra>"
+    bars = go.Bar(
+        x=fused,
+        y=list(range(len(names))),
+        customdata=[_escape(name) for name in names],
+        orientation="h",
+        name="All together",
+        marker_color=_BAR,
+        hovertemplate=said,
+    )
+    figure = go.Figure(bars)
+    for part, (label, symbol, colour, aside) in _MARKS.items():
+        if part in explanation.probabilities:
+            figure.add_trace(
+                go.Scatter(
+                    x=[explanation.probabilities[part][place] for place in order],
+                    y=[row + aside for row in range(len(names))],  # equal ones don't hide
+                    customdata=bars.customdata,
+                    mode="markers",
+                    name=label,
+                    marker={
+                        "symbol": symbol,
+                        "color": colour,
+                        "size": 10,
+                        "line": {"color": "white", "width": 1.5},
+                    },
+                    hovertemplate=said,
+                    cliponaxis=False,
+                )
+            )
+    figure.update_layout(
+        **_layout("What each part says", {"t": 48, "b": 96, "l": 18, "r": 26}),
+        height=144 + _ROW_PX * len(names),
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.01, "x": 0},
+        bargap=0.55,
+        annotations=[  # above its bar, a name has room on a phone, too
+            {
+                "text": label,
+                "x": 0,
+                "y": row + 0.45,
+                "xanchor": "left",
+                "showarrow": False,
+            }
+            for row, label in enumerate(_labels(names))
+        ],
+    )
+    figure.update_xaxes(
+        range=[0, 1],
+        dtick=0.25,
+        tickformat=".0%",
+        gridcolor="rgba(125, 133, 144, 0.3)",
+        zerolinecolor="rgba(125, 133, 144, 0.6)",
+        fixedrange=True,
+    )
+    figure.update_yaxes(visible=False, range=[-0.5, len(names) - 0.25], fixedrange=True)
+    return figure
+
+
+def _heat(heatmap: Any) -> go.Heatmap:
+    """Draw percents, whole numbers to keep the page small."""
+    height, width = heatmap.shape
+    scale = min(1.0, HEAT_CELLS / max(height, width))
+    cells = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(heatmap.astype(np.float32), cells, interpolation=cv2.INTER_AREA)
+    dx, dy = width / cells[0], height / cells[1]
+    return go.Heatmap(
+        z=np.rint(small * 100).astype(np.uint8),
+        x0=dx / 2 - 0.5,
+        dx=dx,
+        y0=dy / 2 - 0.5,
+        dy=dy,
+        zmin=0,
+        zmax=100,
+        zsmooth="best",
+        colorscale=_HEAT,
+        showscale=False,
+        opacity=STARTING_OPACITY,
+        hovertemplate="%{z}% of the strongest evidence<extra></extra>",
+    )
+
+
+def _slider(trace: int) -> dict[str, Any]:
+    return {
+        "active": OPACITIES.index(STARTING_OPACITY),
+        "currentvalue": {"prefix": "Heatmap opacity: ", "xanchor": "left"},
+        "pad": {"t": 8, "b": 8},
+        "len": 1,
+        "x": 0,
+        "steps": [
+            {"label": f"{o:.0%}", "method": "restyle", "args": [{"opacity": o}, [trace]]}
+            for o in OPACITIES
+        ],
+    }
+
+
+def _layout(title: str, margin: dict[str, int]) -> dict[str, Any]:
+    """Take the page's own background, so that it fits light and dark."""
+    return {
+        "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left", "pad": {"l": 12}},
+        "margin": margin,
+        "paper_bgcolor": _CLEAR,
+        "plot_bgcolor": _CLEAR,
+        "font": {"color": NEUTRAL},
+        "dragmode": False,
+    }
+
+
+def _labels(categories: list[str]) -> list[str]:
+    """Shorten paths to their last level, unless two would then be the same."""
+    short = [_name(category) for category in categories]
+    return short if len(set(short)) == len(short) else [_escape(name) for name in categories]
+
+
+def _name(category: str) -> str:
+    return _escape(category_levels(category)[-1])
+
+
+def _escape(text: str) -> str:
+    """Keep plotly from reading a category's name as markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _data_uri(photo: Any) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

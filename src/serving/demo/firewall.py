@@ -1,0 +1,254 @@
+"""What of the demo may be reached from outside, and what it may be sent.
+
+Gradio's web server has many more doors than its page uses: calls by name, a proxy, recordings, an
+editor. They are shut here, and what comes through the open ones is looked at first: a body's size
+and pace, and that each file was uploaded here, since Gradio would fetch URLs, too.
+"""
+
+import logging
+import re
+import shutil
+import time
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..rest.limits import MEGABYTE, BodyLimits, Limits
+from ..rest.problems import ProblemError, busy
+from .uploads.form_watch import FormWatch
+
+_LOG = logging.getLogger(__name__)
+NO_ROOM = "There is no room for more uploads now. Try again later."
+MAX_NAME_BYTES = 255
+UPLOAD, EVENT = "/gradio_api/upload", "/gradio_api/queue/join"
+_IGNORED = {b"x-forwarded-host", b"x-gradio-server"}
+"""Headers by which Gradio would let anybody choose the address that its page asks."""
+_WRITTEN = {UPLOAD, EVENT, "/gradio_api/cancel", "/gradio_api/reset"}
+_READ = re.compile(
+    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.+"
+    r"|/gradio_api/(app_id|queue/data|upload_progress|heartbeat/\w+|file=(?![\w+.-]+:).+)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class DemoLimits:
+    """What visitors of the demo may send.
+
+    Parameters
+    ----------
+    max_upload_bytes, upload_s
+        Of one upload, and the seconds it may take to arrive.
+    max_uploading_bytes
+        Of all uploads under way.
+    max_kept_bytes, kept_s
+        Of all uploads in the time for which they are kept.
+    spare_bytes
+        To be left free on the disk.
+    max_event_bytes
+        Of one click: what was typed, and the names of files.
+    """
+
+    max_upload_bytes: int = 500 * MEGABYTE
+    upload_s: float = 600.0
+    max_uploading_bytes: int = 2_000 * MEGABYTE
+    max_kept_bytes: int = 8_000 * MEGABYTE
+    kept_s: float = 3600.0
+    spare_bytes: int = 200 * MEGABYTE
+    max_event_bytes: int = MEGABYTE
+
+
+@dataclass
+class DemoGate:
+    """ASGI middleware before the demo.
+
+    Parameters
+    ----------
+    app
+        The demo.
+    events
+        Numbers of the page's events.
+    uploads
+        Where Gradio puts uploads.
+    """
+
+    app: ASGIApp
+    events: Collection[int]
+    uploads: Path
+    limits: DemoLimits = field(default_factory=DemoLimits)
+
+    def __post_init__(self) -> None:
+        most = self.limits
+        self._kept: deque[tuple[float, int]] = deque()
+        self._uploading = BodyLimits(
+            self.app, Limits(most.max_upload_bytes, most.max_uploading_bytes, 0, most.upload_s)
+        )
+        self._clicking = BodyLimits(
+            self._checked, Limits(most.max_event_bytes, 64 * most.max_event_bytes)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            check_door(scope["method"], scope["path"])
+            scope = {**scope, "headers": [h for h in scope["headers"] if h[0] not in _IGNORED]}
+            if scope["path"] == UPLOAD:
+                await self._upload(scope, receive, send)
+            elif scope["method"] == "POST":
+                await self._clicking(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+        except ProblemError as problem:
+            await problem.response(scope)(scope, receive, send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        declared = Headers(scope=scope).get("content-length", "")
+        known = declared.isdecimal() and len(declared) < 19
+        n_bytes = min(int(declared) if known else self.limits.max_upload_bytes, 10**18)
+        now = time.monotonic()
+        while self._kept and self._kept[0][0] < now - self.limits.kept_s:
+            self._kept.popleft()
+        clear_abandoned(self.uploads, self.limits.kept_s)
+        if n_bytes <= self.limits.max_upload_bytes:  # else it is refused for that
+            kept = sum(n for _, n in self._kept)
+            if kept + n_bytes > self.limits.max_kept_bytes or not has_room(
+                self.uploads, n_bytes + self.limits.spare_bytes
+            ):
+                raise busy(NO_ROOM, 600)
+            self._kept.append((now, n_bytes))
+        await self._received(scope, receive, send)
+
+    async def _received(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an upload on; what Gradio makes an error of its own is the form's, or the disk's."""
+        failed = False
+        watch = FormWatch(Headers(scope=scope).get("content-type", ""))
+
+        async def watched() -> Message:
+            message = await receive()
+            watch.read(message.get("body", b""))
+            return message
+
+        async def unless_failed(message: Message) -> None:
+            nonlocal failed
+            failed |= message.get("status", 0) >= 500
+            if not failed:
+                await send(message)
+
+        try:
+            await self._uploading(scope, watched, unless_failed)
+        except ProblemError:
+            raise
+        except OSError as error:
+            _LOG.warning("an upload couldn't be stored: %s", error.strerror)
+            raise busy(NO_ROOM, 600) from error
+        except Exception as error:
+            if not failed:
+                raise
+            raise ProblemError(
+                "malformed", "The form can't be read. Send its files as `files`."
+            ) from error
+
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what was looked at, written anew, so that nobody reads it in another way."""
+        body = await Request(scope, receive).body()
+        asked = read_event(body)
+        if scope["path"] == EVENT:
+            check_event(asked, self.events, self.uploads)
+        message: Message = {"type": "http.request", "body": to_json(asked), "more_body": False}
+        left = [message]
+
+        async def replayed() -> Message:
+            return left.pop() if left else await receive()
+
+        await self.app(scope, replayed, send)
+
+
+def check_door(method: str, path: str) -> None:
+    """Let through what the page asks for.
+
+    Raises
+    ------
+    ProblemError
+        ``not-found`` or ``method-not-allowed``.
+    """
+    allowed = {"POST"} if path in _WRITTEN else {"GET", "HEAD"} if _READ.fullmatch(path) else set()
+    too_long = max(len(name) for name in path.encode().split(b"/")) > MAX_NAME_BYTES
+    if not allowed or too_long:
+        raise ProblemError("not-found", "Not Found")
+    if method not in allowed:
+        headers = {"Allow": ", ".join(sorted(allowed))}
+        raise ProblemError("method-not-allowed", "Method Not Allowed", headers=headers)
+
+
+def read_event(body: bytes) -> Any:
+    """Read a click's JSON.
+
+    Raises
+    ------
+    ProblemError
+        ``malformed``, if it is no object.
+    """
+    try:
+        asked = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ProblemError("malformed", f"The body must be JSON, but: {error}.") from error
+    if not isinstance(asked, dict):
+        raise ProblemError("malformed", "The body must be a JSON object.")
+    return asked
+
+
+def check_event(asked: dict[str, Any], events: Collection[int], uploads: Path) -> None:
+    """Let a click through if it is one of the page's, and every file in it was uploaded.
+
+    Raises
+    ------
+    ProblemError
+        ``invalid`` otherwise.
+    """
+    number = asked.get("fn_index")
+    if type(number) is not int or number not in events:
+        raise ProblemError("invalid", "`fn_index` must be one of the page's events. Reload it.")
+    root = uploads.resolve()
+    inside: list[Any] = [asked]
+    while inside:
+        value = inside.pop()
+        if isinstance(value, list):
+            inside += value
+        elif isinstance(value, dict):
+            inside += value.values()
+            if value.get("path") is not None and not _lies_in(value["path"], root):
+                raise ProblemError("invalid", "A file must have been uploaded here. Upload it.")
+
+
+def _lies_in(path: Any, root: Path) -> bool:
+    try:
+        return isinstance(path, str) and Path(path).resolve().is_relative_to(root)
+    except (OSError, ValueError):  # a zero byte, a name that is too long
+        return False
+
+
+def has_room(folder: Path, n_bytes: int) -> bool:
+    """Tell whether a folder's disk has so many bytes free."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(there).free >= n_bytes
+
+
+def clear_abandoned(uploads: Path, older_s: float) -> None:
+    """Remove what uploads that broke off have left: files that never got a folder of their own."""
+    if not uploads.is_dir():
+        return
+    for path in uploads.iterdir():
+        try:
+            if path.is_file() and path.stat().st_mtime < time.time() - older_s:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # another server's broom was faster

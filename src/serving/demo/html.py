@@ -1,0 +1,163 @@
+"""Pieces of HTML that the demo's tabs share; whatever a seller wrote shows as text.
+
+Each string is whole by itself and styled by ``style.css``. A sign and a word stand beside every
+colour, so that nothing is told by colour alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ...catalog.listing import category_levels
+from ...retrieval.index.records import Record
+from ...pipeline.verdict import MISMATCH, Guess, Verdict, percent
+
+UNUSUAL = 0.2
+"""Below this p-value a listing that belongs is worth a word."""
+
+
+class Words(NamedTuple):
+    """How a value is told: a sign, a word or two, and a sentence."""
+
+    sign: str
+    name: str
+    meaning: str
+
+
+DECISIONS = {
+    "accept": Words("✓", "Accept", "Sure enough to go on the shelf without a look."),
+    "review": Words("?", "Please check", "Not sure enough: somebody should have a look."),
+    "out_of_catalogue": Words(
+        "⊘", "Not for this catalogue", "It looks like nothing that is sold here."
+    ),
+    "rejected": Words("✕", "Couldn't be read", "There is no verdict on this listing."),
+}
+ROUTES = {
+    "fusion": "photo and text together",
+    "image_only": "the photo alone",
+    "text_only": "the text alone",
+    "zero_shot": "the category's name alone",
+}
+VIEWS = {
+    "photo": Words("▣", "Photo", ""),
+    "title": Words("T", "Title", ""),
+    "description": Words("¶", "Description", ""),
+}
+COPIES = {
+    "same_photo": Words("=", "Same photo", ""),
+    "same_product": Words("≈", "Same product", ""),
+    "variant": Words("~", "Variant", ""),
+    "different": Words("≠", "Different", ""),
+}
+
+AGAIN = ("same_photo", "same_product")
+"""Kinds of duplicates that are the listing itself once more."""
+
+
+def decision_badge(decision: str) -> str:
+    """Show a decision as a small label."""
+    return render("badge.html.j2", decision=decision, words=DECISIONS[decision])
+
+
+def verdict_card(verdict: Verdict, *, note: str = "") -> str:
+    """Show a verdict: decision, category, why, the likeliest categories, what each view says.
+
+    Parameters
+    ----------
+    note
+        A sentence below the decision, such as where the listing went.
+    """
+    views = [
+        (VIEWS[part], guess, guess.category == verdict.category)
+        for part, guess in verdict.views.items()
+    ]
+    return render(
+        "verdict.html.j2",
+        verdict=verdict,
+        words=DECISIONS[verdict.decision],
+        levels=category_levels(verdict.category or ""),
+        route=ROUTES.get(verdict.route or "", ""),
+        together=together(verdict),
+        views=views,
+        ordinary=ordinariness(verdict.ood_p_value),
+        quality=verdict.quality,
+        mismatch=MISMATCH,
+        again=next((copy.listing_id for copy in verdict.duplicates if copy.verdict in AGAIN), None),
+        reasons=[reason for reason in verdict.reasons if reason != MISMATCH],
+        note=note,
+    )
+
+
+def similar_card(
+    verdict: Verdict, records: Mapping[str, Record], photos: Mapping[str, str | None]
+) -> str:
+    """Show a verdict's duplicates and neighbours with their photos.
+
+    Parameters
+    ----------
+    records
+        Listing id -> what the index knows of it; a missing one shows its id alone.
+    photos
+        Listing id -> image data URI; a missing one shows a placeholder.
+    """
+    return render("similar.html.j2", verdict=verdict, records=records, photos=photos, copies=COPIES)
+
+
+def spoken(verdict: Verdict) -> str:
+    """Say a verdict in one sentence to screen readers, as soon as it is there."""
+    return render("spoken.html.j2", verdict=verdict, words=DECISIONS[verdict.decision])
+
+
+def bars(guesses: Sequence[Guess], *, caption: str) -> str:
+    """Show categories with their probabilities as a list of bars, in the order given."""
+    return render("bars.html.j2", guesses=guesses, caption=caption)
+
+
+def notice(text: str, *, heading: str = "", kind: Literal["hint", "error"] = "hint") -> str:
+    """Show a message in a card's place."""
+    return render("notice.html.j2", text=text, heading=heading, kind=kind)
+
+
+def together(verdict: Verdict) -> Guess | None:
+    """Say what all views say together; None if nothing answered."""
+    return verdict.top_k[0] if verdict.top_k else None
+
+
+def ordinariness(p_value: float | None) -> str:
+    """Say an out-of-catalogue p-value in words; empty if there is none.
+
+    >>> ordinariness(0.004)
+    "Of the catalogue's own listings, fewer than 1% look at least as unusual."
+    """
+    if p_value is None:
+        return ""
+    share = "fewer than 1%" if p_value < 0.01 else f"{p_value:.0%}"
+    said = f"Of the catalogue's own listings, {share} look at least as unusual."
+    return said if p_value < UNUSUAL else f"Nothing unusual. {said}"
+
+
+@cache
+def stylesheet() -> str:
+    """Give the CSS of all pieces and of the page."""
+    return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["percent"] = percent
+    return made
+
+
+def render(template: str, **values: object) -> str:
+    """Fill in a template of ``templates/``; every value is escaped."""
+    return _templates().get_template(template).render(**values)

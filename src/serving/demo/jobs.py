@@ -1,0 +1,166 @@
+"""A file of listings, judged a part at a time: progress, cancelling, and nobody else starved."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...catalog.catalog import Catalog
+from ...catalog.listing import Listing
+from ...pipeline.verdict import Verdict
+from ...pipeline.batch import judge
+from ..service import QueueFullError
+from .uploads.uploads import Upload
+
+if TYPE_CHECKING:
+    from ..service import Service
+
+CHUNK = 32
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Parameters
+    ----------
+    n_done
+        Rows that have a verdict; rejected ones had theirs from the start.
+    n_rows
+        All rows.
+    n_judged
+        Rows that the model has answered.
+    elapsed_s
+        Since the start.
+    fresh
+        The listings answered since the last progress, each with its verdict.
+    """
+
+    n_done: int
+    n_rows: int
+    n_judged: int
+    elapsed_s: float
+    fresh: Sequence[tuple[Listing, Verdict]] = ()
+
+    @property
+    def rate(self) -> float:
+        """Listings a second; 0 before the first answer."""
+        return self.n_judged / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to the end at this rate; None before the first answer."""
+        return (self.n_rows - self.n_done) / self.rate if self.rate else None
+
+
+class BatchJob:
+    """Verdicts for every row of an upload.
+
+    Parameters
+    ----------
+    service
+        Who judges.
+    duplicates
+        As for `ListingPipeline.predict`.
+    chunk
+        Listings asked for at once; a cancelled job asks for no more.
+    """
+
+    def __init__(
+        self, service: "Service", upload: Upload, *, duplicates: bool = True, chunk: int = CHUNK
+    ) -> None:
+        self.service = service
+        self.upload = upload
+        self.duplicates = duplicates
+        self.chunk = chunk
+        self._judged: list[tuple[int, Verdict]] = []
+        self._cancelled = threading.Event()
+        rejected = Catalog((), (), upload.catalog.rejected)
+        self._rejected = judge(service.pipeline, rejected)
+
+    @property
+    def rows(self) -> list[tuple[int, Verdict]]:
+        """Data row (from 1) and verdict, in the file's order, as far as there is one."""
+        return sorted([*self._rejected, *self._judged], key=lambda pair: pair[0])
+
+    @property
+    def partial(self) -> bool:
+        """Whether rows lack their verdict."""
+        return len(self._judged) < len(self.upload.catalog.listings)
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Stop as soon as possible, from any thread; verdicts that are there stay."""
+        self._cancelled.set()
+
+    def all_rejected(self) -> Catalog:
+        """Give the catalogue with every row set aside that was rejected, in reading or judging."""
+        reasons = {
+            row: " ".join(verdict.reasons)
+            for row, verdict in self._judged
+            if verdict.decision == "rejected"
+        }
+        return self.upload.catalog.reject(reasons)
+
+    def run(self) -> Iterator[Progress]:
+        """Judge, and tell after each part how far it is; the end may be early if cancelled.
+
+        Raises
+        ------
+        ShelfsureError
+            If the service can't answer; what it answered before stays in `rows`.
+        """
+        start = time.monotonic()
+        catalog = self.upload.catalog
+        yield self._progress(start, ())
+        for first in range(0, len(catalog.listings), self.chunk):
+            listings = catalog.listings[first : first + self.chunk]
+            verdicts = self._judge(listings)
+            if verdicts is None:
+                return
+            verdicts = [self._presentable(verdict) for verdict in verdicts]
+            self._judged += zip(catalog.rows[first : first + self.chunk], verdicts, strict=True)
+            yield self._progress(start, tuple(zip(listings, verdicts, strict=True)))
+
+    def _judge(self, listings: Sequence[Listing]) -> list[Verdict] | None:
+        """Wait for a part's verdicts; None if the job is cancelled before they are there."""
+        future = self._submit(listings)
+        while future is not None:
+            try:
+                return future.result(timeout=_POLL_S)
+            except TimeoutError:
+                if future.done():
+                    raise
+            if self.cancelled and future.cancel():
+                return None
+        return None
+
+    def _submit(self, listings: Sequence[Listing]) -> "Future[list[Verdict]] | None":
+        while not self.cancelled:
+            try:
+                return self.service.submit(listings, duplicates=self.duplicates)
+            except QueueFullError as error:  # others are first: come back when told to
+                self._cancelled.wait(error.retry_after_s)
+        return None
+
+    def _presentable(self, verdict: Verdict) -> Verdict:
+        if verdict.decision != "rejected":
+            return verdict
+        reasons = tuple(self.upload.without_root(reason) for reason in verdict.reasons)
+        return verdict.model_copy(update={"reasons": reasons})
+
+    def _progress(self, start: float, fresh: Sequence[tuple[Listing, Verdict]]) -> Progress:
+        n_judged = len(self._judged)
+        return Progress(
+            n_done=len(self._rejected) + n_judged,
+            n_rows=self.upload.catalog.n_rows,
+            n_judged=n_judged,
+            elapsed_s=time.monotonic() - start,
+            fresh=fresh,
+        )

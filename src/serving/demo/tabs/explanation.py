@@ -1,0 +1,107 @@
+"""Why: where on the photo the evidence lies, and what each word of the text does."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+
+from ....core.arrays import Floats
+from ....core.errors import ShelfsureError
+from ....pipeline.explanation import Explanation, explain_listing
+from ....text.contributions import WordContributions
+from ..html import notice, render
+from ..figures import heatmap_figure, probabilities_figure
+
+if TYPE_CHECKING:
+    from ...service import Service
+
+WORTH_A_SIGN = 0.1
+"""A word with less than this share of the strongest word's effect gets no sign."""
+NOTHING_NATS = 0.02
+_ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
+
+
+class Part(NamedTuple):
+    """A stretch of text: a word's sign (1 for, -1 against, 0 neither) and strength, 0 to 1."""
+
+    text: str
+    sign: int
+    strength: float
+
+
+def explanation_section(service: "Service") -> tuple[Callable[[Any], list[Any]], list[Any]]:
+    """Build the section.
+
+    Returns
+    -------
+    callable
+        Explains what was checked (a `check.Checked`, or None), for an event to call.
+    list
+        The components that the callable's answer goes to.
+    """
+    with gr.Column(visible=False, elem_id="why") as section:
+        words = gr.HTML("", elem_id="why-words", apply_default_css=False)
+        with gr.Row():
+            heatmap = gr.Plot(
+                label="Heatmap on the photo", show_label=False, min_width=280, elem_id="why-heatmap"
+            )
+            parts = gr.Plot(
+                label="What each part says", show_label=False, min_width=280, elem_id="why-parts"
+            )
+
+    def explain(checked: Any) -> list[Any]:
+        if checked is None:
+            return [gr.Column(visible=False), "", gr.Plot(None, visible=False), None]
+        try:
+            found = explain_listing(service.pipeline, checked.listing)
+        except (ShelfsureError, ValueError) as error:
+            text = notice(str(error), heading="No explanation")
+            return [gr.Column(visible=True), text, gr.Plot(None, visible=False), None]
+        figure = heatmap_figure(found)
+        return [
+            gr.Column(visible=True),
+            words_card(found),
+            gr.Plot(figure, visible=figure is not None),
+            probabilities_figure(found),
+        ]
+
+    return explain, [section, words, heatmap, parts]
+
+
+def words_card(explanation: Explanation) -> str:
+    """Show title and description with each word's part in the answer, by sign and by colour."""
+    texts = {"Title": explanation.title, "Description": explanation.description}
+    return render(
+        "words.html.j2",
+        category=explanation.category,
+        texts={name: text_parts(words) for name, words in texts.items() if words.words},
+        place=None if explanation.heatmap is None else hottest_place(explanation.heatmap),
+    )
+
+
+def text_parts(words: WordContributions) -> list[Part]:
+    """Cut a text into its words and what stands between them, nothing left out."""
+    strongest = max((abs(word.nats) for word in words.words), default=0.0)
+    parts, done = [], 0
+    for word in words.words:
+        strength = abs(word.nats) / strongest if strongest > NOTHING_NATS else 0.0
+        sign = int(np.sign(word.nats)) if strength >= WORTH_A_SIGN else 0
+        parts += [Part(words.text[done : word.start], 0, 0.0), Part(word.text, sign, strength)]
+        done = word.end
+    parts.append(Part(words.text[done:], 0, 0.0))
+    return [part for part in parts if part.text]
+
+
+def hottest_place(heatmap: Floats) -> str | None:
+    """Say in words where a heatmap, shape ``(height, width)``, is hottest; None if it is all 0.
+
+    >>> hottest_place(np.eye(3) * [0, 0, 1])
+    'bottom right'
+    """
+    if not heatmap.any():
+        return None
+    row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+    height, width = heatmap.shape
+    place = f"{_ROWS[3 * int(row) // height]} {_COLUMNS[3 * int(column) // width]}".strip()
+    return place or "centre"

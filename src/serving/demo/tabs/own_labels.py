@@ -1,0 +1,81 @@
+"""Zero-shot on the page: sort the listing into categories that the user types."""
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from ....core.errors import ConfigError, ShelfsureError
+from ....catalog.listing import Listing
+from ....retrieval.zero_shot.labels import read_labels
+from ....retrieval.zero_shot.classifier import ZeroShot
+from ....pipeline.verdict import Guess
+from ..html import bars, notice
+from ..photo_input import listing_of
+
+if TYPE_CHECKING:
+    from ....pipeline.pipeline import ListingPipeline
+    from ...service import Service
+
+MAX_LABELS = 200
+
+
+def own_labels_section(service: "Service", photo: Any, title: Any) -> None:
+    """Build the section; it reads the tab's photo and title fields."""
+
+    def sort(photo: str | None, title: str | None, typed: str) -> str:
+        try:
+            guesses = sort_into(service.pipeline, listing_of(photo, title), typed)
+        except ShelfsureError as error:
+            return notice(str(error), kind="error")
+        return bars(guesses, caption="By their names alone")
+
+    with gr.Accordion("Try your own categories", open=False, elem_id="own-labels"):
+        typed = gr.Textbox(
+            label="Categories, separated by commas",
+            info="Nothing is trained: photo and title are compared with what the names mean.",
+            placeholder="tent, sleeping bag, camp stove",
+            max_length=20_000,
+            elem_id="own-labels-names",
+        )
+        button = gr.Button("Sort into these", size="sm", elem_id="own-labels-button")
+        result = gr.HTML("", elem_id="own-labels-result", apply_default_css=False)
+    gr.on(
+        [button.click, typed.submit],
+        sort,
+        [photo, title, typed],
+        result,
+        api_visibility="private",
+    )
+
+
+def sort_into(pipeline: "ListingPipeline", listing: Listing, typed: str) -> list[Guess]:
+    """Sort one listing into categories known by their names only, the likeliest first.
+
+    Parameters
+    ----------
+    typed
+        Names, separated by commas or line ends.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two names or too many, nothing to sort, or no joint space.
+    """
+    names, descriptions = read_labels(typed.replace("\n", ","), None)
+    if len(names) > MAX_LABELS:
+        raise ConfigError(f"At most {MAX_LABELS} categories fit here, got {len(names)}.")
+    memory = pipeline.memory
+    if memory is None or memory.joint is None:
+        raise ConfigError("This bundle can't compare photos with words. Load a starter bundle.")
+    embedded = pipeline.embedder.embed([listing], description=False)
+    if embedded.problems:
+        raise ConfigError(embedded.problems[0])
+    if not (embedded.photo.present[0] or embedded.title.present[0]):
+        raise ConfigError("There is nothing to sort yet. Add a photo, a title, or both.")
+    zero_shot = ZeroShot.from_names(names, descriptions, memory.joint)
+    probabilities = zero_shot.classify(*memory.in_text_space(embedded, [listing]))[0]
+    return [
+        Guess(category=names[i], probability=float(probabilities[i]))
+        for i in np.argsort(-probabilities, kind="stable")
+    ]

@@ -1,0 +1,215 @@
+"""A zip of photos from somebody unknown, unpacked so that nothing lands where it shouldn't."""
+
+import re
+import shutil
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ....core.errors import CatalogError
+
+_BLOCK = 1 << 20
+_SPARE_BYTES = 200_000_000
+_ALWAYS_ALLOWED_BYTES = 10_000_000
+_DIRECTORY_BYTES_PER_FILE = 512
+_LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
+_UTF8_NAME = 0x800
+_ENCRYPTED = 0x1
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    RuntimeError,  # encrypted, or packed by a method that zipfile does not know
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """What a zip may hold; checked as declared and again as written.
+
+    Parameters
+    ----------
+    max_files
+        Files, litter of operating systems left out.
+    max_file_bytes, max_total_bytes
+        Size of one file and of all, unpacked.
+    max_ratio
+        Unpacked over packed size of a file above 10 MB; photos hardly shrink.
+    """
+
+    max_files: int = 20_000
+    max_file_bytes: int = 100_000_000
+    max_total_bytes: int = 4_000_000_000
+    max_ratio: int = 200
+
+
+def unpack_photos(archive: Path, into: Path, limits: ArchiveLimits | None = None) -> list[str]:
+    """Unpack a zip into an empty folder, or refuse it as a whole.
+
+    Everything is looked at before anything is written. Only plain files are taken; each is opened
+    as new, so none can replace another or go through a link.
+
+    Returns
+    -------
+    list of str
+        The files' paths below `into`, with ``/``.
+
+    Raises
+    ------
+    CatalogError
+        If it is no zip, is damaged, encrypted, larger than allowed, or has a file that would land
+        outside the folder, twice in the same place, or as anything but a file.
+    """
+    limits = limits or ArchiveLimits()
+    name = archive.name
+    try:
+        _check_directory_size(archive, limits)
+        with zipfile.ZipFile(archive) as opened:
+            members = _members(opened, name, limits)
+            n_bytes = sum(member.file_size for member in members.values())
+            if shutil.disk_usage(into).free < n_bytes + _SPARE_BYTES:
+                raise CatalogError(
+                    f"{name}: its {n_bytes:,} bytes, unpacked, must fit on the server's disk, but "
+                    "there is no room for them now. Upload fewer photos, or try again later."
+                )
+            left = limits.max_total_bytes
+            for place, member in members.items():
+                left -= _write(opened, member, into / place, min(left, limits.max_file_bytes))
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        raise CatalogError(
+            f"{name}: must be a whole zip file, but can't be read as one ({error}). Zip it again."
+        ) from error
+    except OSError as error:
+        raise CatalogError(
+            f"{name}: its files must be storable each under its own name, but: {error.strerror}. "
+            "Shorten or rename them, or upload fewer at once."
+        ) from error
+    return list(members)
+
+
+def _check_directory_size(archive: Path, limits: ArchiveLimits) -> None:
+    """Refuse millions of entries before they are read into memory."""
+    with archive.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - (1 << 16) - 22 - 20))
+        tail = file.read()
+        place = tail.rfind(b"PK\x05\x06")
+        if place < 0:
+            raise zipfile.BadZipFile("there is no zip directory in it")
+        (n_bytes,) = struct.unpack_from("<I", tail, place + 12)
+        if tail[max(0, place - 20) : place].startswith(b"PK\x06\x07"):  # zip64 stands before it
+            (record,) = struct.unpack_from("<Q", tail, place - 20 + 8)
+            file.seek(min(record, end))
+            (n_bytes,) = struct.unpack_from("<Q", file.read(56), 40)
+    if n_bytes > limits.max_files * _DIRECTORY_BYTES_PER_FILE:
+        raise CatalogError(_too_many(archive.name, limits))
+
+
+def _members(
+    opened: zipfile.ZipFile, name: str, limits: ArchiveLimits
+) -> dict[str, zipfile.ZipInfo]:
+    """Choose the photos, each with its path below the folder; refuse what isn't safe."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in opened.infolist():
+        place = _safe_place(member, name)
+        if member.is_dir() or _LITTER & set(place.parts) or place.name.startswith("._"):
+            continue
+        _check_member(member, str(place), name, limits)
+        if str(place) in members:
+            raise CatalogError(
+                f"{name}: each file must be there once, but {str(place)!r} is there twice. "
+                "Zip the folder again."
+            )
+        members[str(place)] = member
+        if len(members) > limits.max_files:
+            raise CatalogError(_too_many(name, limits))
+    if not members:
+        raise CatalogError(f"{name}: must hold photos, but holds no file. Zip them again.")
+    total = sum(member.file_size for member in members.values())
+    if total > limits.max_total_bytes:
+        raise CatalogError(
+            f"{name}: may hold at most {limits.max_total_bytes:,} bytes unpacked, but declares "
+            f"{total:,}. Upload fewer photos at once, or smaller ones."
+        )
+    return members
+
+
+def _safe_place(member: zipfile.ZipInfo, name: str) -> PurePosixPath:
+    """Turn a member's name into a path that stays below the folder."""
+    written = member.filename
+    if not member.flag_bits & _UTF8_NAME:
+        try:  # macOS writes UTF-8 without saying so
+            written = written.encode("cp437").decode()
+        except UnicodeError:
+            written = member.filename
+    written = unicodedata.normalize("NFC", written).replace("\\", "/")
+    place = PurePosixPath(written)
+    if place.is_absolute() or re.match("[A-Za-z]:", written) or ".." in place.parts:
+        raise CatalogError(
+            f"{name}: every file must lie inside the zip's own folder, but {written[:80]!r} leads "
+            "out of it. Zip the folder of photos again."
+        )
+    return place
+
+
+def _check_member(member: zipfile.ZipInfo, place: str, name: str, limits: ArchiveLimits) -> None:
+    shown = repr(place[:80])
+    mode = member.external_attr >> 16
+    if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
+        raise CatalogError(
+            f"{name}: must hold plain files, but {shown} is a link or a device. "
+            "Zip the photos themselves."
+        )
+    if member.flag_bits & _ENCRYPTED:
+        raise CatalogError(
+            f"{name}: must have no password, but {shown} is encrypted. Zip it without one."
+        )
+    if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise CatalogError(
+            f"{name}: files must be stored or deflated, but {shown} is packed in another way "
+            f"(method {member.compress_type}). Zip it with the usual settings."
+        )
+    if member.file_size > limits.max_file_bytes:
+        raise CatalogError(
+            f"{name}: a file may have at most {limits.max_file_bytes:,} bytes, but {shown} "
+            f"declares {member.file_size:,}. Shrink the photo."
+        )
+    packed = max(1, member.compress_size)
+    if member.file_size > max(_ALWAYS_ALLOWED_BYTES, limits.max_ratio * packed):
+        raise CatalogError(
+            f"{name}: a large file may shrink at most {limits.max_ratio} times, but {shown} goes "
+            f"from {packed:,} to {member.file_size:,} bytes. Save the photo as JPEG or PNG."
+        )
+
+
+def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, max_bytes: int) -> int:
+    """Write one file and count its bytes, whatever was declared."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    n_bytes = 0
+    with opened.open(member) as source, path.open("xb") as target:
+        while block := source.read(_BLOCK):
+            n_bytes += len(block)
+            if n_bytes > max_bytes:
+                raise zipfile.BadZipFile(f"{member.filename[:80]!r} is larger than declared")
+            target.write(block)
+    return n_bytes
+
+
+def _too_many(name: str, limits: ArchiveLimits) -> str:
+    return (
+        f"{name}: may hold at most {limits.max_files:,} files, but holds more. "
+        "Upload fewer photos at once."
+    )

@@ -1,0 +1,213 @@
+"""A table and a zip of photos from a browser become a Catalog; neither is trusted."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ....core.errors import CatalogError
+from ....catalog.catalog import Catalog, read_catalog
+from ....catalog.listing import Listing
+from ....catalog.photos import photos_in
+from ....catalog.rows import FIELDS, RowError, shown
+from .archives import ArchiveLimits, unpack_photos
+
+_OPTION = re.compile(r", or pass --[\w-]+( [^\s.]+)?( or --[\w-]+ [^\s.]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What somebody may upload at once.
+
+    Parameters
+    ----------
+    max_rows
+        Rows of the table.
+    max_table_bytes
+        Size of the table; for Parquet also of its columns in memory.
+    archive
+        What the zip may hold.
+    """
+
+    max_rows: int = 100_000
+    max_table_bytes: int = 200_000_000
+    archive: ArchiveLimits = field(default_factory=ArchiveLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Listings whose photos lie below `root`, a resolved folder."""
+
+    catalog: Catalog
+    root: Path
+
+    def without_root(self, text: str) -> str:
+        """Cut the folder out of a message: its place on this machine is nobody's business."""
+        return text.replace(f"{self.root}/", "")
+
+
+class PhotoNames:
+    r"""Finds the photo that a table means, though the zip may have packed it another folder deep.
+
+    Upper and lower case, ``\\`` and ``/``, and the two ways to write an accent count as the same.
+
+    Parameters
+    ----------
+    names
+        The photos' paths below their folder, with ``/``.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._by_file_name: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            self._by_file_name.setdefault(_key(name)[-1], []).append(name)
+
+    def locate(self, written: str) -> str:
+        """Give the path of the one photo that fits best.
+
+        That is the one of exactly this path; else of this path below some folder; else of this
+        file name. What leads out of the folder, or fits nothing, stays as written, for
+        `read_catalog` to refuse.
+
+        Raises
+        ------
+        RowError
+            If several fit equally well.
+        """
+        key = _key(written)
+        if written in self._names or not key or _leads_out(written):
+            return written
+        same_name = self._by_file_name.get(key[-1], [])
+        below = [name for name in same_name if _key(name)[-len(key) :] == key]
+        exact = [name for name in below if len(_key(name)) == len(key)]
+        fitting = exact or below or same_name
+        if len(fitting) > 1:
+            raise RowError(
+                f"photo is not unique: {shown(written)} may be {shown(fitting[0])} or "
+                f"{shown(fitting[1])}; write its whole path in the zip"
+            )
+        return fitting[0] if fitting else written
+
+
+def read_upload(
+    table: Path,
+    photos: Path | None,
+    into: Path,
+    *,
+    need_category: bool = False,
+    limits: UploadLimits | None = None,
+) -> Upload:
+    """Read a table whose photos are in a zip, or in a folder of this machine.
+
+    Parameters
+    ----------
+    table
+        CSV, TSV, JSON Lines or Parquet.
+    photos
+        A zip file, a folder, or None where the listings have none. A folder must come from
+        somebody who may read this machine's files.
+    into
+        An empty folder for the zip's photos.
+    need_category
+        As for `read_catalog`.
+
+    Raises
+    ------
+    CatalogError
+        If the table or the zip can't be used as a whole; no message names a folder of this
+        machine, other than `photos` itself.
+    """
+    limits = limits or UploadLimits()
+    root, locate = into, PhotoNames(()).locate
+    if photos is not None and not photos.is_file():
+        if not photos.is_dir():
+            raise CatalogError(
+                f"The photos must lie in a folder of this machine, but {photos} isn't one. "
+                "Check the path, or upload a zip."
+            )
+        root = photos
+    elif photos is not None:
+        locate = PhotoNames(unpack_photos(photos, into, limits.archive)).locate
+    _check_table(table, limits)
+    try:
+        catalog = read_catalog(
+            table,
+            image_root=root,
+            need_category=need_category,
+            locate=None if root is photos else locate,
+        )
+    except CatalogError as error:
+        said = str(error).replace(f"{table.parent}/", "")
+        raise CatalogError(_OPTION.sub("", said)) from error
+    if catalog.n_rows > limits.max_rows:
+        raise CatalogError(_too_many_rows(table, catalog.n_rows, limits))
+    return Upload(catalog, root.resolve())
+
+
+def read_outside(photos: Path, into: Path, *, limits: UploadLimits | None = None) -> list[Listing]:
+    """Read photos of what the catalogue doesn't sell, from a zip or a folder of this machine.
+
+    Raises
+    ------
+    CatalogError
+        If the zip can't be used, or there is no photo.
+    """
+    if photos.is_dir():
+        return photos_in(photos)
+    unpack_photos(photos, into, (limits or UploadLimits()).archive)
+    try:
+        return photos_in(into)
+    except CatalogError as error:
+        raise CatalogError(str(error).replace(str(into), photos.name)) from error
+
+
+def _check_table(table: Path, limits: UploadLimits) -> None:
+    """Refuse a table that would fill the memory, before it is read."""
+    n_bytes = table.stat().st_size
+    if table.suffix.lower() == ".parquet" and n_bytes <= limits.max_table_bytes:
+        n_bytes = _parquet_bytes(table, limits)
+    if n_bytes > limits.max_table_bytes:
+        raise CatalogError(
+            f"{table.name}: a table may have at most {limits.max_table_bytes:,} bytes, but this "
+            "has more. Upload it in parts, and photos as a zip."
+        )
+
+
+def _parquet_bytes(table: Path, limits: UploadLimits) -> int:
+    """Measure the columns as they will lie in memory: a dictionary can repeat a long value."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    n_bytes = 0
+    try:
+        with ParquetFile(table) as file:
+            if file.metadata.num_rows > limits.max_rows:
+                raise CatalogError(_too_many_rows(table, file.metadata.num_rows, limits))
+            wanted = [name for name in file.schema_arrow.names if name in FIELDS]
+            for part in file.iter_batches(batch_size=64, columns=wanted):
+                n_bytes += part.nbytes
+                if n_bytes > limits.max_table_bytes:
+                    break
+    except (pa.ArrowException, OSError):
+        return 0  # the reader says what is wrong with it
+    return n_bytes
+
+
+def _too_many_rows(table: Path, n_rows: int, limits: UploadLimits) -> str:
+    return (
+        f"{table.name}: a table may have at most {limits.max_rows:,} rows, but has {n_rows:,}. "
+        "Upload it in parts."
+    )
+
+
+def _key(written: str) -> tuple[str, ...]:
+    plain = unicodedata.normalize("NFC", written.strip().replace("\\", "/"))
+    return PurePosixPath(plain.casefold()).parts
+
+
+def _leads_out(written: str) -> bool:
+    place = PurePosixPath(written.strip().replace("\\", "/"))
+    outside = place.is_absolute() or ".." in place.parts
+    return outside or re.match(r"[A-Za-z]:|[a-z][a-z0-9+.-]+://", written.strip(), re.I) is not None

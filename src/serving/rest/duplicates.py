@@ -1,0 +1,53 @@
+"""Which listings of one request are in the catalogue already, or are each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...catalog.listing import Listing
+from ...retrieval.duplicates.find import DuplicateResult, find_duplicates
+from ...retrieval.duplicates.shelf import Shelf
+from ...retrieval.duplicates.verdict import DuplicatePair
+
+if TYPE_CHECKING:
+    from ...pipeline.pipeline import ListingPipeline
+
+
+@dataclass(frozen=True)
+class Twins:
+    """What looking for duplicates has found; listings are named by their place.
+
+    Parameters
+    ----------
+    n_catalogue
+        Catalogue listings looked through; 0 if the bundle keeps none.
+    problems
+        Place -> why its photo can't be used.
+    known
+        Place -> the catalogue's duplicates and variants of it, the surest first.
+    within
+        The listings among each other; their ids are their places.
+    """
+
+    n_catalogue: int
+    problems: dict[int, str]
+    known: dict[int, list[DuplicatePair]]
+    within: DuplicateResult
+
+
+def find_twins(pipeline: "ListingPipeline", listings: Sequence[Listing]) -> Twins:
+    """Look for duplicates in the pipeline's catalogue and among the listings themselves."""
+    embedder, memory = pipeline.embedder, pipeline.memory
+    embedded = embedder.embed(listings, description=False)
+    usable = [row for row in range(len(listings)) if row not in embedded.problems]
+    placed = [replace(listings[row], listing_id=str(row)) for row in usable]
+    return Twins(
+        n_catalogue=memory.index.info().n_listings if memory and memory.index else 0,
+        problems=embedded.problems,
+        known=memory.duplicates(embedded, listings, embedder) if memory else {},
+        within=find_duplicates(
+            Shelf.of(placed, embedded.take(usable)),
+            model=memory.pair_model if memory else None,
+            limits=embedder.limits,
+        ),
+    )

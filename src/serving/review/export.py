@@ -1,0 +1,154 @@
+"""Answers as a catalogue folder, for `shelfsure train` to read as it is.
+
+::
+
+    catalogue.csv   items that were given a category
+    photos/         theirs
+    outside/        photos of what was said not to be sold here, for --outside
+    labels.csv      every answer ever given: who, when, on which verdict of which model
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...catalog.delimited import write_csv
+from ...catalog.export import write_listings
+from .records import Answer, ReviewError, ReviewItem
+
+LABEL_COLUMNS = (
+    "listing_id",
+    "answer",
+    "category",
+    "who",
+    "at",
+    "state",
+    "model_version",
+    "decision",
+    "predicted",
+    "probability",
+    "verdict",
+)
+_FOLDERS = {"category": "photos", "not_sold": "outside"}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What was written.
+
+    Parameters
+    ----------
+    n_labelled, n_outside
+        Listings in ``catalogue.csv``, photos in ``outside/``.
+    n_photos_missing
+        Answered items whose photo is gone from the store; they were exported by their title, or
+        not at all without one.
+    """
+
+    folder: Path
+    n_labelled: int
+    n_outside: int
+    n_photos_missing: int
+
+
+def write_export(items: Sequence[ReviewItem], history: Sequence[Answer], folder: Path) -> Export:
+    """Write answered items and all answers to a new or empty folder, whole or not at all.
+
+    Raises
+    ------
+    ReviewError
+        If there is no item, or the folder holds something already.
+    """
+    if not items:
+        raise ReviewError("Nothing was answered yet, so there is nothing to export.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ReviewError(
+            f"Answers are exported to a new or empty folder, but {folder} holds something. "
+            "Name another one."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.partial-"))
+    try:
+        export = replace(_fill(staging, items, history), folder=folder)
+        staging.chmod(0o755)
+        if folder.exists():
+            folder.rmdir()
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return export
+
+
+def unique_ids(items: Iterable[ReviewItem]) -> dict[int, str]:
+    """Give each item an id of its own: the seller's, if no earlier item took it.
+
+    Returns
+    -------
+    dict
+        Item id -> listing id.
+    """
+    ids: dict[int, str] = {}
+    taken: set[str] = set()
+    for item in items:
+        wished = item.listing.listing_id or "review"
+        name, n = wished, item.item_id
+        while name in taken or name == "review":
+            name, n = f"{wished}-{n}", n + 1
+        ids[item.item_id] = name
+        taken.add(name)
+    return ids
+
+
+def _fill(folder: Path, items: Sequence[ReviewItem], history: Sequence[Answer]) -> Export:
+    ids = unique_ids(items)
+    labelled, n_outside, n_missing = [], 0, 0
+    for name in ("photos", "outside"):
+        (folder / name).mkdir()
+    for item in items:
+        answer, image = item.answer, item.listing.image
+        if answer is None or answer.kind not in _FOLDERS:
+            continue
+        photo = None
+        if isinstance(image, Path):
+            photo = _copied(image, folder / _FOLDERS[answer.kind])
+            n_missing += photo is None
+        if answer.kind == "not_sold":
+            n_outside += photo is not None
+        elif photo or item.listing.title:
+            own = replace(item.listing, listing_id=ids[item.item_id], category=answer.category)
+            labelled.append(replace(own, image=photo))
+    write_listings(folder / "catalogue.csv", labelled, folder)
+    write_csv(folder / "labels.csv", LABEL_COLUMNS, _label_rows(items, history, ids))
+    return Export(folder, len(labelled), n_outside, n_missing)
+
+
+def _copied(photo: Path, folder: Path) -> Path | None:
+    try:
+        return shutil.copyfile(photo, folder / photo.name)
+    except FileNotFoundError:
+        return None
+
+
+def _label_rows(
+    items: Sequence[ReviewItem], history: Sequence[Answer], ids: dict[int, str]
+) -> Iterable[tuple[object, ...]]:
+    standing = {item.answer.answer_id for item in items if item.answer}
+    for answer in history:
+        verdict = answer.verdict
+        state = "counts" if answer.answer_id in standing else "replaced"
+        state = "skipped" if answer.kind == "skip" else state
+        yield (
+            ids.get(answer.item_id, f"item-{answer.item_id}"),
+            answer.kind,
+            answer.category,
+            answer.who,
+            answer.at,
+            "withdrawn" if answer.withdrawn else state,
+            verdict.model_version,
+            verdict.decision,
+            verdict.category,
+            verdict.probability,
+            verdict.model_dump_json(),
+        )

@@ -1,0 +1,105 @@
+"""What a review queue holds: items to look at, and what people answered; and its errors.
+
+ReviewError
+├── ReviewsFullError      too much waits already; nothing was dropped to make room
+└── ReviewsFormatError    the store was written by a newer Shelfsure
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ...catalog.listing import Listing
+from ...core.errors import ShelfsureError
+from ...pipeline.verdict import Verdict
+
+Kind: TypeAlias = Literal["category", "not_sold", "cant_tell", "skip"]
+"""``category`` names one, ``not_sold``: not for this catalogue, ``skip``: show it again later."""
+# what no catalogue may hold (see listings.rows), and what SQLite can't store
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class ReviewError(ShelfsureError):
+    """A review can't be kept, found or exported."""
+
+
+class ReviewsFullError(ReviewError):
+    """Too many items, or too many bytes, wait already."""
+
+
+class ReviewsFormatError(ReviewError):
+    """The store was written by a newer Shelfsure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody said of an item; answers are only ever added, a withdrawn one stays to see.
+
+    Parameters
+    ----------
+    category
+        The category's path; None for the other kinds.
+    who, at
+        The person's name, and the time in UTC (ISO 8601).
+    verdict
+        What the model had said at that moment; it names the model.
+    withdrawn
+        Whether it was undone.
+    """
+
+    answer_id: int
+    item_id: int
+    kind: Kind
+    category: str | None
+    who: str
+    at: str
+    verdict: Verdict
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """A listing that somebody should look at.
+
+    Parameters
+    ----------
+    listing
+        As uploaded; its photo is the store's own copy.
+    verdict
+        The newest one on it.
+    photo_sha256
+        Of the photo's bytes; None without a photo.
+    added_at
+        The time in UTC (ISO 8601).
+    answer
+        The one that counts now: the last that wasn't withdrawn; None while it is pending.
+    """
+
+    item_id: int
+    listing: Listing
+    verdict: Verdict
+    photo_sha256: str | None
+    added_at: str
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCounts:
+    """How far the queue is; `n_today` counts answered items since midnight, local time."""
+
+    n_pending: int
+    n_answered: int
+    n_today: int
+
+
+def printable(text: str | None, *, prose: bool = True) -> str | None:
+    """Drop control characters and halves of characters, so that a catalogue can hold the text.
+
+    Parameters
+    ----------
+    prose
+        Line breaks and tabs may stay; else they become spaces.
+    """
+    plain = _UNPRINTABLE.sub("", text or "")
+    plain = plain if prose else " ".join(plain.split())
+    return plain if plain.strip() else None

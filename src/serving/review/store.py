@@ -1,0 +1,297 @@
+"""The review queue: listings that a person should look at, and what was said of them.
+
+One SQLite file, with the photos beside it under the names of their contents. It survives restarts
+and kill -9, and any number of threads and processes may share it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...catalog.listing import SEPARATOR, Listing, category_levels
+from ...catalog.rows import RowError, as_text, shown
+from ...core.arrays import Floats
+from ...core.errors import UnreadablePhotoError
+from ...core.files import atomic_path
+from ...pipeline.verdict import Verdict
+from ...vision.formats import ACCEPTED, describe, identify
+from ...vision.load import photo_bytes
+from .active_learning import usefulness_order
+from .records import (
+    Answer,
+    Kind,
+    ReviewCounts,
+    ReviewError,
+    ReviewItem,
+    ReviewsFullError,
+    printable,
+)
+from .rows import listing_values, stacked, to_answer, to_item, verdict_values
+from .schema import connect
+
+if TYPE_CHECKING:
+    from .export import Export
+
+FILE_NAME = "reviews.sqlite"
+MAX_PENDING = 10_000
+MAX_BYTES = 5_000_000_000
+N_RANKED = 1_000
+"""Of the pending items, the least sure ones that are looked at for diversity, too."""
+N_REMEMBERED = 200
+"""Of the answered items, the last ones that new ones should differ from."""
+
+
+def default_reviews_path() -> Path:
+    """File of the queue: ``$SHELFSURE_REVIEWS``, else one in the system's place for user data."""
+    from platformdirs import user_data_path
+
+    return Path(os.environ.get("SHELFSURE_REVIEWS") or user_data_path("shelfsure") / FILE_NAME)
+
+
+class ReviewStore:
+    """Items to review, and their answers.
+
+    Parameters
+    ----------
+    path
+        The SQLite file, made if missing, or the folder that holds ``reviews.sqlite``; None:
+        `default_reviews_path`. Photos lie beside it, in ``reviews-photos/``.
+    max_pending
+        A full queue refuses new items rather than dropping old ones: nothing that somebody flagged
+        disappears unseen.
+    max_bytes
+        Bound on the size of all photos kept, those of answered items included.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        max_pending: int = MAX_PENDING,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        path = Path(path or default_reviews_path())
+        self.path = path / FILE_NAME if path.is_dir() else path
+        self.photos = self.path.with_name(f"{self.path.stem}-photos")
+        self.max_pending = max_pending
+        self.max_bytes = max_bytes
+
+    def add(self, listing: Listing, verdict: Verdict, embedding: Floats | None = None) -> int:
+        """Queue a listing; if its content is there already, only the verdict is brought up to date.
+
+        An answered listing doesn't come back.
+
+        Parameters
+        ----------
+        embedding
+            Shape ``(d,)``, tells like from unlike listings; None: by the verdict.
+
+        Returns
+        -------
+        int
+            The item's id.
+
+        Raises
+        ------
+        ReviewsFullError
+            If too much waits already.
+        PhotoError
+            If its photo is no photo, or can't be read.
+        ReviewError
+            If it has neither photo nor title, or the store can't be used.
+        """
+        data = None if listing.image is None else photo_bytes(listing.image)
+        values = listing_values(listing, data) | verdict_values(verdict, embedding)
+        if data is None and values["title"] is None:
+            raise ReviewError("A listing to review must have a photo or a title, but has none.")
+        with connect(self.path) as db:
+            known = db.execute(
+                "UPDATE items SET verdict = :verdict, unsure = :unsure, vector = :vector"
+                " WHERE content = :content RETURNING item_id",
+                values,
+            ).fetchone()
+            if known:
+                return int(known["item_id"])
+            self._check_room(db, values["n_bytes"])
+            photo_file = self._keep_photo(data, values["photo"]) if data else None
+            values |= {"photo_file": photo_file, "added_at": _now()}
+            columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+            fresh = db.execute(f"INSERT INTO items ({columns}) VALUES ({marks})", values)  # noqa: S608
+            return int(fresh.lastrowid or 0)
+
+    def pending(self, limit: int = 50) -> list[ReviewItem]:
+        """List what waits, the most useful first; what was skipped comes last.
+
+        See `usefulness_order`: unsure ones first, unlike each other and what was answered lately.
+        """
+        with connect(self.path) as db:
+            rows = db.execute(
+                "SELECT item_id, unsure, vector, skipped FROM pending"
+                " ORDER BY skipped, unsure DESC, item_id LIMIT ?",  # NULL, not skipped, is first
+                (N_RANKED,),
+            ).fetchall()
+            answered = db.execute(
+                "SELECT vector FROM final JOIN items USING (item_id)"
+                " ORDER BY answer_id DESC LIMIT ?",
+                (N_REMEMBERED,),
+            ).fetchall()
+        fresh = [row for row in rows if row["skipped"] is None]
+        vectors = stacked([row["vector"] for row in [*fresh, *answered]])
+        unsure = np.array([row["unsure"] for row in fresh])
+        order = usefulness_order(unsure, vectors[: len(fresh)], vectors[len(fresh) :], limit)
+        ids = [fresh[place]["item_id"] for place in order]
+        ids += [row["item_id"] for row in rows if row["skipped"] is not None]
+        return self._items(ids[:limit])
+
+    def item(self, item_id: int) -> ReviewItem:
+        """Look one item up.
+
+        Raises
+        ------
+        ReviewError
+            If there is none of this id.
+        """
+        items = self._items([item_id])
+        if not items:
+            raise ReviewError(_no_item(item_id))
+        return items[0]
+
+    def label(self, item_id: int, category: str, who: str) -> Answer:
+        """Say which category an item belongs to; any path will do, also one that nobody trained.
+
+        Raises
+        ------
+        ReviewError
+            If the category or the name is blank or unprintable, or there is no such item.
+        """
+        try:
+            path = SEPARATOR.join(category_levels(as_text("category", category) or ""))
+        except RowError as error:
+            raise ReviewError(f"A category must be plain text, but: {error}.") from error
+        if not path:
+            raise ReviewError(f"A category must have a name, got {shown(category)}.")
+        return self._answer(item_id, "category", path, who)
+
+    def answer(self, item_id: int, kind: Kind, who: str) -> Answer:
+        """Say ``not_sold``, ``cant_tell`` or ``skip`` of an item; raises as `label` does."""
+        if kind == "category":
+            raise ValueError("a category must be named: call label(item_id, category, who).")
+        return self._answer(item_id, kind, None, who)
+
+    def undo(self, who: str) -> ReviewItem | None:
+        """Withdraw somebody's last answer; the item as it stands then, None if there was none."""
+        with connect(self.path) as db:
+            last = db.execute(
+                "SELECT answer_id, item_id FROM standing WHERE who = ?"
+                " ORDER BY answer_id DESC LIMIT 1",
+                (_name(who),),
+            ).fetchone()
+            if last is None:
+                return None
+            db.execute("INSERT INTO withdrawals VALUES (?, ?)", (last["answer_id"], _now()))
+        return self.item(last["item_id"])
+
+    def answered(self) -> list[ReviewItem]:
+        """List the items that have an answer, in the order in which they came."""
+        with connect(self.path) as db:
+            rows = db.execute("SELECT item_id FROM final ORDER BY item_id").fetchall()
+        return self._items([row["item_id"] for row in rows])
+
+    def history(self) -> list[Answer]:
+        """List every answer ever given, oldest first, withdrawn ones and skips included."""
+        with connect(self.path) as db:
+            rows = db.execute(
+                "SELECT answers.*, answer_id IN (SELECT answer_id FROM withdrawals) AS withdrawn"
+                " FROM answers ORDER BY answer_id"
+            ).fetchall()
+        return [to_answer(row, withdrawn=bool(row["withdrawn"])) for row in rows]
+
+    def counts(self) -> ReviewCounts:
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        with connect(self.path) as db:
+            row = db.execute(
+                "SELECT (SELECT COUNT(*) FROM pending), COUNT(*), COALESCE(SUM(at >= ?), 0)"
+                " FROM final",
+                (midnight.astimezone(UTC).isoformat(timespec="milliseconds"),),
+            ).fetchone()
+        return ReviewCounts(*row)
+
+    def export(self, folder: str | Path) -> "Export":
+        """Write what was answered as a catalogue for the next training; see `review_export`.
+
+        Raises
+        ------
+        ReviewError
+            If nothing was answered, or `folder` holds something already.
+        """
+        from .export import write_export
+
+        return write_export(self.answered(), self.history(), Path(folder))
+
+    def _items(self, ids: Sequence[int]) -> list[ReviewItem]:
+        with connect(self.path) as db:
+            found = [
+                (
+                    db.execute("SELECT * FROM items WHERE item_id = ?", (item_id,)).fetchone(),
+                    db.execute("SELECT * FROM final WHERE item_id = ?", (item_id,)).fetchone(),
+                )
+                for item_id in ids
+            ]
+        return [to_item(row, answer, self.photos) for row, answer in found if row]
+
+    def _answer(self, item_id: int, kind: Kind, category: str | None, who: str) -> Answer:
+        with connect(self.path) as db:
+            row = db.execute(
+                "INSERT INTO answers (item_id, kind, category, who, at, verdict)"
+                " SELECT item_id, ?, ?, ?, ?, verdict FROM items WHERE item_id = ? RETURNING *",
+                (kind, category, _name(who), _now(), item_id),
+            ).fetchone()
+        if row is None:
+            raise ReviewError(_no_item(item_id))
+        return to_answer(row)
+
+    def _check_room(self, db: sqlite3.Connection, n_bytes: int) -> None:
+        (n_pending,) = db.execute("SELECT COUNT(*) FROM pending").fetchone()
+        if n_pending >= self.max_pending:
+            raise ReviewsFullError(
+                f"At most {self.max_pending:,} listings may wait for review, and {n_pending:,} do. "
+                "Answer some first."
+            )
+        (kept,) = db.execute("SELECT COALESCE(SUM(n_bytes), 0) FROM items").fetchone()
+        if kept + n_bytes > self.max_bytes:
+            raise ReviewsFullError(
+                f"The review store may keep {self.max_bytes:,} bytes of photos, and has {kept:,}. "
+                "Export the answers (`shelfsure review export`) and begin a new store: set "
+                "SHELFSURE_REVIEWS to another file."
+            )
+
+    def _keep_photo(self, data: bytes, digest: str) -> str:
+        kind = identify(data)
+        if kind is None:
+            raise UnreadablePhotoError(f"A photo must be {ACCEPTED}, got {describe(data)}.")
+        name = f"{digest[:2]}/{digest}.{'jpg' if kind == 'JPEG' else kind.lower()}"
+        path = self.photos / name
+        if not path.exists():
+            with atomic_path(path) as partial:
+                partial.write_bytes(data)
+        return name
+
+
+def _no_item(item_id: int) -> str:
+    return f"There must be a review item {item_id}, but there is none. Look at the list again."
+
+
+def _name(who: str) -> str:
+    name = (printable(who, prose=False) or "").strip()
+    if not name:
+        raise ReviewError("Whoever answers must give a name, so that answers can be traced back.")
+    return name[:100]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,20 @@
+import doctest
+
+import pytest
+from shelfsure.catalog import listing
+from shelfsure.catalog.listing import category_levels, category_prefix
+
+
+def test_docstring_examples_hold() -> None:
+    result = doctest.testmod(listing)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("path", ["A > B > C", "A>B>C", "A >> B >>  > C", " > A > B > C > "])
+def test_category_levels_drops_blank_levels(path: str) -> None:
+    assert category_levels(path) == ("A", "B", "C")
+
+
+def test_category_prefix_keeps_a_shorter_path() -> None:
+    assert category_prefix("A >> B", 5) == "A > B"

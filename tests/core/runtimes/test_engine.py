@@ -1,0 +1,239 @@
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shelfsure.core.runtimes.benchmark as trials
+import shelfsure.core.runtimes.engine as choosing
+from shelfsure.core.arrays import Floats
+from shelfsure.core.errors import ConfigError
+from shelfsure.core.runtimes.benchmark import Bench, Trial, read_trials
+from shelfsure.core.runtimes.engine import OTHERS, Engine, check_runtime
+from shelfsure.core.runtimes.errors import RuntimeUnusableError
+from shelfsure.core.runtimes.session import Graph, Session
+
+from .conftest import encode_on
+
+
+@pytest.fixture
+def bench(linear_graph: Graph, tmp_path: Path) -> Bench:
+    return Bench(linear_graph, "some-encoder", encode_on(linear_graph), folder=tmp_path)
+
+
+def record(bench: Bench) -> Path:
+    [path] = bench.folder.glob("*.json")
+    return path
+
+
+@pytest.mark.parametrize("wanted", ["auto", "torch", "onnxruntime", "openvino"])
+def test_check_runtime_lets_float32_on_the_cpu_choose(wanted: str) -> None:
+    assert check_runtime(wanted, "cpu", "float32") == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "precision", "settled"),
+    [
+        ("auto", "cuda", "float32", "torch"),
+        ("torch", "cuda:1", "bfloat16", "torch"),
+        ("auto", "cpu", "bfloat16", "torch"),
+        ("auto", "cpu", "openvino-bfloat16", "openvino"),
+    ],
+)
+def test_check_runtime_settles_what_only_one_can_do(
+    wanted: str, device: str, precision: str, settled: str
+) -> None:
+    assert check_runtime(wanted, device, precision) == settled
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "precision", "message"),
+    [
+        ("fastest", "cpu", "float32", "one of auto, torch.*not 'fastest'"),
+        ("openvino", "cuda", "float32", "the device cuda the runtime must be auto or torch"),
+        ("openvino", "cpu", "bfloat16", "the precision bfloat16 .* auto or torch, not openvino"),
+        ("torch", "cpu", "openvino-bfloat16", "auto or openvino, not torch"),
+        ("auto", "cuda", "openvino-bfloat16", "needs the device cpu, not cuda"),
+    ],
+)
+def test_check_runtime_refuses_what_doesnt_go_together(
+    wanted: str, device: str, precision: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_runtime(wanted, device, precision)
+
+
+def test_trials_are_made_once_and_remembered(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not bench.tried(OTHERS)
+    found = bench.trials(OTHERS)
+    assert set(found) == {"torch", *OTHERS}
+    assert "takes some seconds, once" in caplog.text
+    for name in OTHERS:
+        assert found[name].problem == ""
+        assert found[name].seconds > 0
+        assert found[name].parity.cosine_min > 0.99999
+    caplog.clear()
+    unused = replace(bench, encode=lambda _: pytest.fail("tried twice"))
+    assert unused.trials(OTHERS) == found
+    assert caplog.text == ""
+
+
+def test_trials_are_another_encoders_own(bench: Bench) -> None:
+    bench.trials(("openvino",))
+    assert bench.tried(("openvino",))
+    assert not bench.tried(("onnxruntime",))
+    assert not replace(bench, fingerprint="another").tried(("openvino",))
+
+
+@pytest.mark.parametrize("what", ["machine", "versions"])
+def test_trials_are_made_anew_on_another_machine_or_version(
+    what: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.trials(("openvino",))
+    monkeypatch.setattr(trials, what, lambda: "another")
+    assert not bench.tried(("openvino",))
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"torch": 3}', '{"openvino": {}}'])
+def test_trials_that_are_damaged_are_made_anew(damage: str, bench: Bench) -> None:
+    bench.trials(("openvino",))
+    record(bench).write_text(damage)
+    assert read_trials(record(bench)) == {}
+    assert set(bench.trials(("openvino",))) == {"torch", "openvino"}
+
+
+def test_trials_refuse_a_runtime_without_parity(bench: Bench) -> None:
+    """Whatever the reason, a converter's mistake must not reach an answer."""
+    right = bench.encode
+
+    def wrong(session: Session | None) -> Floats:
+        embeddings = right(session)
+        return embeddings if session is None else embeddings[:, ::-1]
+
+    spoilt = replace(bench, encode=wrong)
+    trial = spoilt.trials(("openvino",))["openvino"]
+    assert "must have a cosine of at least 0.9999" in trial.problem
+    with pytest.raises(RuntimeUnusableError, match="On openvino"):
+        Engine.open("openvino", spoilt)
+    engine = Engine.open("auto", spoilt)
+    engine.settle()
+    assert engine.name == "torch"
+
+
+def test_open_makes_a_damaged_conversion_anew(bench: Bench) -> None:
+    bench.open("openvino")
+    [path] = bench.folder.glob("*.onnx")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    found = np.concatenate(bench.open("openvino").run([(np.ones((2, 4), np.float32),)]))
+    np.testing.assert_allclose(found[0], found[1])
+    assert len(path.read_bytes()) == len(whole)
+
+
+def test_engine_by_name_opens_at_once_and_leaves_nothing_half_written(bench: Bench) -> None:
+    engine = Engine.open("onnxruntime", bench)
+    assert engine.name == "onnxruntime"
+    kinds = sorted("".join(path.suffixes) for path in bench.folder.iterdir())
+    assert kinds in ([".json", ".onnx"], [".json", ".json.lock", ".onnx"])
+
+
+def test_engine_by_name_refuses_what_isnt_installed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "find_spec", lambda _: None)
+    with pytest.raises(RuntimeUnusableError, match="pip install openvino"):
+        Engine.open("openvino", bench)
+
+
+def test_engine_by_name_refuses_what_cant_be_converted(
+    unconvertible_graph: Graph, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench = Bench(unconvertible_graph, "x", encode_on(unconvertible_graph), folder=tmp_path)
+    with pytest.raises(RuntimeUnusableError, match="convertible to ONNX"):
+        Engine.open("openvino", bench)
+    auto = Engine.open("auto", bench)
+    auto.settle()
+    assert auto.name == "torch"
+    assert "Not running on openvino. The encoder's model must be convertible" in caplog.text
+
+
+def remember(bench: Bench, **seconds: float) -> None:
+    """Put trials on record."""
+    bench.trials(OTHERS)
+    rows = json.loads(record(bench).read_text())
+    for name, value in seconds.items():
+        rows[name]["seconds"] = value
+    record(bench).write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [
+        ({"torch": 9.0, "openvino": 1.0, "onnxruntime": 2.0}, "openvino"),
+        ({"torch": 9.0, "openvino": 2.0, "onnxruntime": 1.0}, "onnxruntime"),
+        ({"torch": 1.0, "openvino": 0.95, "onnxruntime": 2.0}, "torch"),
+    ],
+)
+def test_engine_under_auto_takes_the_fastest_on_record(
+    seconds: dict[str, float], chosen: str, bench: Bench
+) -> None:
+    remember(bench, **seconds)
+    assert Engine.open("auto", bench).name == chosen
+
+
+def test_engine_under_auto_tries_others_only_where_there_is_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "WORTH_A_TRIAL", 10)
+    monkeypatch.setattr(choosing, "WORTH_IT", 1e9)  # whatever the linear layer takes
+    engine = Engine.open("auto", bench)
+    assert engine.session(6) is None
+    assert engine.session(4) is None
+    assert not bench.tried(OTHERS)
+    assert engine.session(1) is not None
+    assert bench.tried(OTHERS)
+    assert engine.name in OTHERS
+
+
+def test_engine_on_pytorch_tries_nothing(bench: Bench) -> None:
+    engine = Engine.open("torch", bench)
+    assert engine.session(10**6) is None
+    engine.settle()
+    assert list(bench.folder.iterdir()) == []
+
+
+def test_engine_where_nothing_can_be_kept(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    blocked = replace(bench, folder=tmp_path / "file" / "runtimes")
+    auto = Engine.open("auto", blocked)
+    auto.settle()
+    assert auto.name == "torch"
+    assert "Running on PyTorch" in caplog.text
+    with pytest.raises(RuntimeUnusableError, match="SHELFSURE_CACHE_DIR"):
+        Engine.open("openvino", blocked)
+
+
+def test_fastest_passes_over_what_stopped_working(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    remember(bench, torch=9.0, openvino=1.0, onnxruntime=2.0)
+    right = trials.open_session
+
+    def broken(name: str, *rest: object) -> Session:
+        if name == "openvino":
+            raise RuntimeUnusableError("gone")
+        return right(name, *rest)
+
+    monkeypatch.setattr(trials, "open_session", broken)
+    assert Engine.open("auto", bench).name == "onnxruntime"
+    assert "Not running on openvino any more. gone" in caplog.text
+
+
+def test_trial_of_pytorch_has_no_parity(bench: Bench) -> None:
+    assert bench.trials(("openvino",))["torch"] == Trial(pytest.approx(0, abs=60))

@@ -1,0 +1,38 @@
+import ctypes
+import subprocess
+import sys
+
+import pytest
+from shelfsure.finetuning.allocator import keep_memory
+
+FAULTS = """
+import resource, sys, torch
+from shelfsure.finetuning.allocator import keep_memory
+
+def faults(repeats):
+    was = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(repeats):
+        torch.ones(50_000_000, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - was
+
+before = faults(5)
+assert keep_memory()
+faults(30)  # until the process has enough
+print(before, faults(5))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library")
+def test_keep_memory_asks_the_system_only_once() -> None:
+    """In a process of its own: it can't be undone."""
+    answer = subprocess.run(
+        [sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True
+    )
+    before, after = map(int, answer.stdout.split())
+    assert before > 1000  # pages, even if they are huge ones
+    assert after < before / 20
+
+
+def test_keep_memory_does_nothing_where_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert not keep_memory()

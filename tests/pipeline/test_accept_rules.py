@@ -1,0 +1,70 @@
+import numpy as np
+from shelfsure.core.config import AcceptConfig, Config
+from shelfsure.fusion.classifier import HeldOut, LateFusion
+from shelfsure.fusion.views import View
+from shelfsure.pipeline.accept_rules import fit_rules, unseen_answers
+
+NAMES = ("Home > Lamps", "Home > Vases", "Toys > Kites")
+PHOTO = frozenset({"photo"})
+CONFIG = Config(levels=2, accept=AcceptConfig(target_precision=0.9, confidence=0.9))
+
+
+def answers(probabilities: np.ndarray) -> dict[frozenset[str], HeldOut]:
+    rows = np.arange(len(probabilities))
+    return {PHOTO: HeldOut(rows, np.log(probabilities.astype(np.float32)))}
+
+
+def sure_of(column: int, n: int) -> np.ndarray:
+    probabilities = np.full((n, 3), 0.005)
+    probabilities[:, column] = 0.99
+    return probabilities
+
+
+def test_fit_rules_counts_answers_to_unknown_categories_as_errors() -> None:
+    right = sure_of(0, 200)
+    known = fit_rules(answers(right), ["Home > Lamps"] * 200, {}, [], NAMES, CONFIG)
+    assert known.for_pattern(PHOTO)[-1].threshold < 1
+    hammocks = answers(sure_of(0, 100))  # as sure, and always wrong
+    both = fit_rules(
+        answers(right),
+        ["Home > Lamps"] * 200,
+        hammocks,
+        ["Garden > Hammocks"] * 100,
+        NAMES,
+        CONFIG,
+    )
+    assert both.for_pattern(PHOTO)[-1].threshold > 1
+    assert both.for_pattern(PHOTO)[-1].n_calibration == 300
+
+
+def test_fit_rules_holds_the_parent_of_an_unknown_category_for_right() -> None:
+    rugs = answers(sure_of(1, 100))
+    rules = fit_rules(
+        answers(sure_of(0, 200)), ["Home > Lamps"] * 200, rugs, ["Home > Rugs"] * 100, NAMES, CONFIG
+    )
+    first, second = rules.for_pattern(PHOTO)
+    assert first.precision == 1.0
+    assert second.threshold > 1
+
+
+def test_unseen_answers_uses_only_the_pattern_and_the_rows_that_have_it(rng) -> None:
+    labels, folds = np.tile([0, 1, 2], 20), np.arange(60) % 5
+    features = np.eye(3, dtype=np.float32)[labels] + rng.normal(0, 0.01, (60, 3)).astype("f4")
+    everywhere = np.ones(60, dtype=bool)
+    views = {"photo": View(features, everywhere), "title_embedding": View(features, everywhere)}
+    classifier, held_out = LateFusion.fit(views, labels, 3, folds)
+    asked = {
+        "photo": View(np.eye(3, dtype=np.float32), np.array([True, False, True])),
+        "title_embedding": View(np.eye(3, dtype=np.float32), np.array([True, True, False])),
+    }
+    found = unseen_answers(classifier, asked, held_out)
+    assert {tuple(sorted(k)): v.rows.tolist() for k, v in found.items()} == {
+        ("photo",): [0, 2],
+        ("title",): [0, 1],
+        ("photo", "title"): [0],
+    }
+    assert found[PHOTO].log_probabilities.argmax(axis=1).tolist() == [0, 2]
+
+
+def test_unseen_answers_of_nothing_is_nothing() -> None:
+    assert unseen_answers(LateFusion({}, {}, np.zeros(3)), {}, [PHOTO]) == {}

@@ -1,0 +1,246 @@
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shelfsure.pipeline.training as training
+from shelfsure.catalog.catalog import Catalog
+from shelfsure.catalog.listing import Listing
+from shelfsure.core.arrays import Floats
+from shelfsure.embedding.embedder import Embedder
+from shelfsure.fusion.accept_rule import AcceptRule, Rules
+from shelfsure.fusion.views import Views, n_rows
+from shelfsure.pipeline import persistence
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.training import TrainingResult, train
+from shelfsure.pipeline.verdict import Verdict
+
+
+@pytest.fixture
+def listings(tiny_trained: TrainingResult) -> list[Listing]:
+    """Ten good listings, in several states of completeness."""
+    good = tiny_trained.catalog.listings[:10]
+    poor = [
+        replace(good[0], title=None, description=None),
+        replace(good[1], image=None),
+        replace(good[2], image=None, description=None),
+        replace(good[3], description=None),
+        replace(good[4], title=None),
+    ]
+    return [*good[5:], *poor]
+
+
+class Fixed:
+    """A classifier that always answers the same."""
+
+    method = "fixed"
+    heads: Mapping[str, Any] = {}
+
+    def __init__(self, probabilities: list[float]) -> None:
+        self.log_prior = np.log(probabilities)
+
+    def log_probabilities(self, views: Views) -> Floats:
+        return np.tile(self.log_prior, (n_rows(views), 1))
+
+
+def rule(threshold: float) -> AcceptRule:
+    return AcceptRule(threshold, 0.97, 0.95, 0.5, 0.98, 100)
+
+
+def fixed_pipeline(
+    trained: TrainingResult, probabilities: list[float], *thresholds: float
+) -> ListingPipeline:
+    """A pipeline with known answers for lamps, rugs, kites; one threshold a level for titles."""
+    rules = Rules({frozenset({"title"}): tuple(map(rule, thresholds)), frozenset({"photo"}): ()})
+    answers: Any = Fixed(probabilities)
+    return replace(trained.pipeline, classifier=answers, rules=rules, memory=None)
+
+
+def test_predict_keeps_order_and_ids(tiny_trained: TrainingResult, listings: list[Listing]) -> None:
+    verdicts = tiny_trained.pipeline.predict(listings)
+    assert [v.listing_id for v in verdicts] == [x.listing_id for x in listings]
+    alone = [tiny_trained.pipeline.predict([x])[0] for x in listings]
+    for together, single in zip(verdicts, alone, strict=True):
+        assert together.category == single.category
+        assert together.probability == pytest.approx(single.probability, abs=1e-4)
+
+
+def test_predict_of_nothing_is_nothing(tiny_trained: TrainingResult) -> None:
+    assert tiny_trained.pipeline.predict([]) == []
+
+
+def test_predict_gives_probabilities_that_fit_together(
+    tiny_trained: TrainingResult, listings: list[Listing]
+) -> None:
+    for verdict in tiny_trained.pipeline.predict(listings):
+        probabilities = [guess.probability for guess in verdict.top_k]
+        assert len(probabilities) == 3
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert (verdict.category, verdict.probability) == (
+            verdict.top_k[0].category,
+            verdict.top_k[0].probability,
+        )
+
+
+def test_predict_names_the_evidence(tiny_trained: TrainingResult) -> None:
+    good = tiny_trained.catalog.listings[0]
+    cases = {
+        "fusion": good,
+        "image_only": Listing("1", image=good.image),
+        "text_only": Listing("2", title=good.title),
+    }
+    verdicts = tiny_trained.pipeline.predict(list(cases.values()))
+    assert [v.route for v in verdicts] == list(cases)
+    assert [set(v.views) for v in verdicts] == [
+        {"photo", "title", "description"},
+        {"photo"},
+        {"title"},
+    ]
+
+
+def test_predict_rejects_what_it_cant_read(tiny_trained: TrainingResult, tmp_path: Path) -> None:
+    bad = [
+        Listing("empty"),
+        Listing("words", description="only a description"),
+        Listing("blank", title=" <br> &nbsp; "),
+        Listing("broken", title="lamp", image=b"no photo"),
+        Listing("gone", title="lamp", image=tmp_path / "gone.jpg"),
+    ]
+    good = tiny_trained.catalog.listings[0]
+    verdicts = tiny_trained.pipeline.predict([*bad, good])
+    assert [v.decision for v in verdicts[:5]] == ["rejected"] * 5
+    for verdict in verdicts[:5]:
+        assert (verdict.category, verdict.probability, verdict.route) == (None, None, None)
+        assert verdict.top_k == ()
+        assert len(verdict.reasons) == 1
+    assert "needs a photo or a title" in verdicts[2].reasons[0]
+    assert "gone.jpg" in verdicts[4].reasons[0]
+    assert verdicts[5].category == good.category
+
+
+def test_predict_accepts_what_reaches_the_cut_off(tiny_trained: TrainingResult) -> None:
+    title = [Listing("1", title="a lamp")]
+    reaches = fixed_pipeline(tiny_trained, [0.75, 0.2, 0.05], 0.9, 0.75).predict(title)[0]
+    assert (reaches.decision, reaches.category) == ("accept", "Home > Lamps")
+    assert reaches.sure_of is None
+    assert "75.0%" in reaches.reasons[0]
+    assert "97%" in reaches.reasons[0]
+    below = fixed_pipeline(tiny_trained, [0.74, 0.21, 0.05], 0.99, 0.75).predict(title)[0]
+    assert (below.decision, below.sure_of) == ("review", None)
+    assert "below 75.0%" in below.reasons[0]
+
+
+def test_predict_backs_off_to_the_parent_that_it_is_sure_of(tiny_trained: TrainingResult) -> None:
+    title = [Listing("1", title="lamp or rug")]
+    verdict = fixed_pipeline(tiny_trained, [0.5, 0.45, 0.05], 0.9, 0.9).predict(title)[0]
+    assert verdict.decision == "review"
+    assert verdict.sure_of is not None
+    assert verdict.sure_of.category == "Home"
+    assert verdict.sure_of.probability == pytest.approx(0.95)
+    assert any("Sure of Home (95.0%)" in reason for reason in verdict.reasons)
+
+
+def test_predict_backs_off_to_the_likeliest_parent_not_the_best_leafs(
+    tiny_trained: TrainingResult,
+) -> None:
+    title = [Listing("1", title="kite, lamp or rug")]
+    verdict = fixed_pipeline(tiny_trained, [0.31, 0.29, 0.4], 0.6, 0.9).predict(title)[0]
+    assert verdict.category == "Toys > Kites"
+    assert verdict.sure_of is not None
+    assert verdict.sure_of.category == "Home"
+
+
+def test_predict_accepts_nothing_on_evidence_without_a_rule(tiny_trained: TrainingResult) -> None:
+    photo = [Listing("1", image=tiny_trained.catalog.listings[0].image)]
+    verdict = fixed_pipeline(tiny_trained, [1 - 2e-9, 1e-9, 1e-9], 0.5, 0.5).predict(photo)[0]
+    assert verdict.decision == "review"
+    assert "Nothing is accepted on this evidence" in verdict.reasons[0]
+
+
+def test_predict_tells_where_modalities_disagree(tiny_trained: TrainingResult) -> None:
+    lamp, kite = (
+        next(x for x in tiny_trained.catalog.listings if x.category == name)
+        for name in ("Home > Lamps", "Toys > Kites")
+    )
+    verdict = tiny_trained.pipeline.predict([replace(lamp, image=kite.image)])[0]
+    assert verdict.views["photo"].category == "Toys > Kites"
+    assert verdict.views["title"].category == "Home > Lamps"
+    assert any("alone says" in reason for reason in verdict.reasons)
+
+
+def test_predict_can_accept_although_training_had_no_photos(
+    tiny_trained: TrainingResult,
+    fake_embedder: Callable[..., Embedder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A photo that the model knows nothing about must not undo what the title is sure of."""
+    monkeypatch.setattr(training, "remember", lambda *_, **__: None)
+    texts = [replace(x, image=None) for x in tiny_trained.catalog.listings]
+    pipeline = train(
+        Catalog.from_listings(texts), fake_embedder(), tiny_trained.pipeline.config
+    ).pipeline
+    photo = tiny_trained.catalog.listings[0].image
+    without = pipeline.predict(texts)
+    with_photo = pipeline.predict([replace(x, image=photo) for x in texts])
+    assert sum(v.decision == "accept" for v in without) > 0
+    for one, other in zip(without, with_photo, strict=True):
+        assert (other.category, other.probability) == (one.category, one.probability)
+        assert other.decision == one.decision
+        assert other.route == "text_only"
+        assert "photo" not in other.views
+    only = pipeline.predict([Listing("1", image=photo)])[0]
+    assert only.decision == "rejected"
+    assert "title" in only.reasons[0]
+
+
+def test_accepted_agrees_with_the_verdicts(
+    tiny_trained: TrainingResult, listings: list[Listing]
+) -> None:
+    pipeline = tiny_trained.pipeline
+    predictions = pipeline.predict_views(pipeline.views(pipeline.embedder.embed(listings)))
+    decisions = [v.decision == "accept" for v in pipeline.predict(listings)]
+    assert pipeline.accepted(predictions) == decisions
+    assert any(decisions)
+
+
+def test_predict_says_what_could_be_better_about_a_photo(
+    tiny_trained: TrainingResult, listings: list[Listing]
+) -> None:
+    rows = [*listings, Listing("broken", title="lamp", image=b"no photo")]
+    verdicts = tiny_trained.pipeline.predict(rows)
+    small = ["low_resolution" in {f.flag for f in v.quality} for v in verdicts]  # 48 pixels
+    assert small == [x.image is not None and x.listing_id != "broken" for x in rows]
+    without = tiny_trained.pipeline.predict(rows, quality=False)
+    assert without == [v.model_copy(update={"quality": ()}) for v in verdicts]
+
+
+def test_verdict_survives_json(tiny_trained: TrainingResult, listings: list[Listing]) -> None:
+    for verdict in tiny_trained.pipeline.predict([*listings, Listing("empty")]):
+        assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+        assert Verdict.model_validate(json.loads(json.dumps(verdict.model_dump()))) == verdict
+
+
+def test_loaded_pipeline_gives_the_same_verdicts(
+    tiny_trained: TrainingResult,
+    listings: list[Listing],
+    fake_embedder: Callable[..., Embedder],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(persistence, "load_embedder", lambda *_, **__: fake_embedder())
+    saved = tiny_trained.pipeline.save(tmp_path / "shop")
+    loaded = ListingPipeline.load(tmp_path / "shop")
+    assert saved.version == loaded.version != ""
+    assert loaded.facts == tiny_trained.pipeline.facts
+    some = listings[::3]
+    before, after = saved.predict(some), loaded.predict(some)
+    for one, other in zip(before, after, strict=True):
+        assert one.model_version == other.model_version == loaded.version
+        assert one.probability == pytest.approx(other.probability, abs=1e-5)
+        assert (one.category, one.decision, one.route, set(one.views)) == (
+            other.category, other.decision, other.route, set(other.views)
+        )  # fmt: skip

@@ -1,0 +1,190 @@
+"""The bundle inside the package, and the catalogue that is drawn around it."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shelfsure.pipeline.starter as starter
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from safetensors.numpy import load_file
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.catalog.listing import Listing, category_prefix
+from shelfsure.core.arrays import narrowed, widened
+from shelfsure.core.config import Config, RetrievalConfig
+from shelfsure.core.errors import CacheError
+from shelfsure.embedding.embedder import Embedder
+from shelfsure.pipeline.bundle import open_bundle
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.starter import STARTER_BUNDLE, starter_pipeline, starter_shop
+from shelfsure.pipeline.training import train
+from shelfsure.text.tfidf import Tfidf
+
+MAX_BYTES = 3_000_000
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("starter")
+
+
+@pytest.fixture(autouse=True)
+def _small(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starter, "N_PER_CATEGORY", 4)
+    monkeypatch.setenv("SHELFSURE_CACHE_DIR", str(home))
+
+
+@pytest.fixture
+def pipeline() -> ListingPipeline:
+    return starter_pipeline(device="cpu", progress=False)
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError(f"{name} was called again")
+
+    monkeypatch.setattr(starter, name, refuse)
+
+
+def test_starter_bundle_is_small_and_holds_no_listing() -> None:
+    bundle = open_bundle(STARTER_BUNDLE)
+    files = [path for path in STARTER_BUNDLE.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json", ".md", ".safetensors"}
+    assert sum(path.stat().st_size for path in files) < MAX_BYTES
+    facts = bundle.read_json("model.json")["facts"]
+    for path in STARTER_BUNDLE.glob("*.safetensors"):
+        for name, array in load_file(path).items():
+            # one row a listing would give listings away; calibration scores are bare numbers
+            assert array.ndim < 2 or len(array) < facts["n_listings"] or len(array) in {1000, 1280}
+            assert "reference" not in name
+    for path in files:
+        if path.suffix != ".safetensors":
+            assert not re.search(
+                r'"(/|[A-Z]:\\)\w{2,}[/\\]\w{2,}', path.read_text(encoding="utf-8")
+            )
+    card = (STARTER_BUNDLE / "README.md").read_text(encoding="utf-8")
+    assert "CC BY-SA 4.0" in card
+    assert "PromptCloud" in card
+
+
+def test_starter_pipeline_draws_once_and_then_finds_it(
+    pipeline: ListingPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid(monkeypatch, "write_sample")
+    monkeypatch.setattr(Embedder, "embed", None)
+    again = starter_pipeline(device="cpu", progress=False)
+    assert again.memory is not None
+    assert pipeline.memory is not None
+    assert again.memory.index is not None
+    assert pipeline.memory.index is not None
+    assert again.memory.index.ids() == pipeline.memory.index.ids()
+    assert len(again.memory.index.ids()) == 48
+
+
+def test_starter_pipeline_judges_a_drawn_listing(pipeline: ListingPipeline) -> None:
+    shop = starter_shop(progress=False)
+    listing = next(item for item in read_catalog(shop / "catalogue.csv").listings if item.image)
+    [verdict] = pipeline.predict([replace(listing, listing_id="mine")])
+    assert verdict.category in pipeline.class_names
+    assert verdict.model_version == open_bundle(STARTER_BUNDLE).version
+    assert verdict.neighbours[0].listing_id == listing.listing_id
+    assert verdict.duplicates[0].listing_id == listing.listing_id
+
+
+def test_starter_pipeline_knows_a_watch_by_its_words(pipeline: ListingPipeline) -> None:
+    [verdict] = pipeline.predict([Listing("x", title="Sonata analog watch for men, steel strap")])
+    assert verdict.category == "Watches"
+
+
+def test_starter_pipeline_mends_what_was_tidied_away(pipeline: ListingPipeline, home: Path) -> None:
+    assert pipeline.memory is not None
+    shop = starter_shop(progress=False)
+    next(shop.glob("photos/*.jpg")).unlink()
+    mended = starter_pipeline(device="cpu", progress=False)
+    assert all(item.image for item in read_catalog(shop / "catalogue.csv").listings if item.image)
+    [manifest] = home.rglob("index/*/manifest.json")
+    manifest.write_text("{}")
+    rebuilt = starter_pipeline(device="cpu", progress=False)
+    for one in (mended, rebuilt):
+        assert one.memory is not None
+        assert one.memory.index is not None
+        assert pipeline.memory.index is not None
+        assert one.memory.index.ids() == pipeline.memory.index.ids()
+
+
+def test_starter_shop_says_where_it_cannot_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SHELFSURE_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(CacheError, match=r"file/starter-.*SHELFSURE_CACHE_DIR"):
+        starter_shop(progress=False)
+
+
+def test_train_keeps_nothing_of_a_single_listing_if_asked(
+    drawn_shop: Path, tmp_path: Path, naming_embedder: Callable[..., Embedder]
+) -> None:
+    catalog = read_catalog(drawn_shop / "catalogue.csv", need_category=True)
+    config = Config(levels=2, retrieval=RetrievalConfig(index=False, gate="statistics"))
+    pipeline = train(catalog, naming_embedder(), config).pipeline
+    saved = pipeline.save(tmp_path / "bundle")
+    assert saved.memory is not None
+    assert saved.memory.index is None
+    assert saved.memory.gate is not None
+    methods = {m for scorer in saved.memory.gate.scorers.values() for m in scorer.detectors}
+    assert methods == {"vim"}
+    stored = load_file(tmp_path / "bundle" / "memory.safetensors")
+    per_listing = {name for name, array in stored.items() if len(array) == len(catalog.listings)}
+    assert all("/ood_scores" in name or "/categories" in name for name in per_listing)
+
+
+def test_tfidf_forgets_words_of_too_few_texts() -> None:
+    texts = ["red mug", "red cup", "red zyx-991"]
+    kept = json.dumps([v.get_feature_names_out().tolist() for v in
+                       Tfidf.fit(texts, min_texts=2).vectorizers])  # fmt: skip
+    assert "red" in kept
+    assert "zyx" not in kept
+    assert "991" not in kept
+
+
+@given(
+    st.integers(1, 2).flatmap(
+        lambda ndim: arrays(
+            np.float32,
+            (3,) * ndim,
+            elements=st.floats(-1000, 1000, width=32, allow_subnormal=False),
+        )
+    )
+)
+def test_widened_gives_back_what_narrowed_stored(array: np.ndarray) -> None:
+    stored = narrowed({"a": array, "counts": np.arange(6).reshape(2, 3)})
+    assert stored["a"].dtype == (np.float16 if array.ndim > 1 else np.float32)
+    read = widened(stored)
+    assert read["a"].dtype == np.float32
+    assert read["counts"].dtype == np.arange(6).dtype
+    tolerance = {"rtol": 1e-3, "atol": 1e-6} if array.ndim > 1 else {"rtol": 0, "atol": 0}
+    np.testing.assert_allclose(read["a"], array, **tolerance)
+
+
+@pytest.mark.realdata
+def test_starter_pipeline_sorts_real_listings_and_refuses_outside_photos(
+    pipeline: ListingPipeline, real_data: Path
+) -> None:
+    folder = real_data / "flipkart"
+    listings = read_catalog(folder / "listings.csv", image_root=folder).listings[::80]
+    outside = [
+        Listing(p.stem, image=p) for p in sorted((real_data / "outside").glob("*.jpg"))[::40]
+    ]
+    assert len(listings) > 5
+    assert len(outside) > 5
+    verdicts = pipeline.predict(listings, duplicates=False)
+    right = [v.category == category_prefix(x.category or "", 1) for v, x in
+             zip(verdicts, listings, strict=True)]  # fmt: skip
+    assert np.mean(right) >= 0.8
+    strangers = pipeline.predict(outside, duplicates=False)
+    assert {verdict.decision for verdict in strangers} == {"out_of_catalogue"}

@@ -1,0 +1,307 @@
+import csv
+import json
+import re
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from shelfsure.core.errors import CatalogError
+from shelfsure.fusion.accept_rule import Rules
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.catalog.listing import Listing
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.batch import judge, write_verdicts
+from shelfsure.serving.demo.batch_session import duration, photo_source, required_table
+from shelfsure.serving.review.store import ReviewStore
+from shelfsure.serving.service import Service
+from shelfsure.serving.demo.tabs.batch import batch_tab
+from shelfsure.serving.demo.theme import appearance
+from shelfsure.pipeline.training import TrainingResult
+from shelfsure.pipeline.verdict import Verdict
+
+# Gradio uses what pandas is about to drop
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
+
+HOSTILE = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='x'</script>"
+BROKEN = "the model breaks at this title"
+SECONDS = 15_000
+
+
+class SlowPipeline(ListingPipeline):
+    """Takes its time, so that there is something to cancel."""
+
+    def predict(self, listings: Sequence[Listing], **options: bool) -> list[Verdict]:
+        time.sleep(0.4)
+        if any(listing.title == BROKEN for listing in listings):
+            raise RuntimeError("a bug")
+        return super().predict(listings, **options)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
+    """Stricter than it need be, so that something is left to review."""
+    strict = {
+        pattern: tuple(replace(rule, threshold=0.9997) for rule in rules)
+        for pattern, rules in tiny_trained.pipeline.rules.by_pattern.items()
+    }
+    return replace(tiny_trained.pipeline, rules=Rules(strict), memory=None, version="abc")
+
+
+@contextmanager
+def served(pipeline: ListingPipeline, folder: Path, *, local: bool) -> Iterator[str]:
+    with Service(lambda: pipeline) as service:
+        with gr.Blocks(analytics_enabled=False) as blocks:
+            batch_tab(service, ReviewStore(folder), local=local)
+        app = gr.mount_gradio_app(FastAPI(), blocks.queue(), "/", **appearance())
+        # pages keep a stream open, for which it would wait
+        options = {"log_level": "critical", "ws": "none", "timeout_graceful_shutdown": 1}
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, **options)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        until = time.monotonic() + 30
+        while not server.started:
+            assert thread.is_alive(), "the server ended at once"
+            assert time.monotonic() < until, "the server didn't start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+        server.should_exit = True
+        thread.join(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reviews")
+
+
+@pytest.fixture(scope="module")
+def batch_url(pipeline: ListingPipeline, reviews: Path) -> Iterator[str]:
+    with served(pipeline, reviews, local=True) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def photos(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("zips") / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for photo in sorted((tiny_folder / "photos").iterdir()):
+            archive.write(photo, f"shop/photos/{photo.name}")
+    return path
+
+
+def start(page: Any, table: Path, archive: Path | None) -> None:
+    page.locator("#batch-table input[type=file]").set_input_files(table)
+    page.locator("#batch-table a[download]").wait_for()
+    if archive:
+        page.locator("#batch-zip input[type=file]").set_input_files(archive)
+        page.locator("#batch-zip a[download]").wait_for()
+    page.locator("#batch-start").click()
+
+
+def wait_for(page: Any, text: str) -> str:
+    status = page.locator("#batch-status")
+    status.get_by_text(text).first.wait_for(timeout=SECONDS)
+    said: str = status.inner_text()
+    return said
+
+
+def downloaded(page: Any, name: str, folder: Path) -> Path:
+    with page.expect_download() as caught:
+        page.locator(f'#batch-files a[download="{name}"]').click()
+    path = folder / name
+    caught.value.save_as(path)
+    return path
+
+
+def n_shown(page: Any, text: str) -> None:
+    found = page.locator("#batch-verdicts").get_by_text(text).filter(visible=True)
+    found.first.wait_for(timeout=SECONDS)
+
+
+def test_batch_tab_gives_the_verdicts_of_predict(
+    page: Any,
+    batch_url: str,
+    pipeline: ListingPipeline,
+    tiny_folder: Path,
+    photos: Path,
+    reviews: Path,
+    tmp_path: Path,
+    screenshot: Callable[[Any, str], Path],
+) -> None:
+    page.goto(batch_url)
+    start(page, tiny_folder / "catalogue.csv", photos)
+    said = wait_for(page, "Done.")
+    assert "64 of 64 rows" in said
+    expected = judge(pipeline, read_catalog(tiny_folder / "catalogue.csv"))
+    n_review = sum(verdict.decision == "review" for _, verdict in expected)
+    assert 5 < n_review < 60
+    assert f"Please check: {n_review}" in said
+    assert "Couldn't be read: 2" in said
+    assert len(ReviewStore(reviews).pending(100)) == n_review
+
+    write_verdicts(tmp_path / "expected.jsonl", expected)
+    ours = downloaded(page, "verdicts.jsonl", tmp_path).read_text().splitlines()
+    theirs = (tmp_path / "expected.jsonl").read_text().splitlines()
+    kept = ("row", "listing_id", "decision", "category", "route")
+    assert [[json.loads(line)[key] for key in kept] for line in ours] == [
+        [json.loads(line)[key] for key in kept] for line in theirs
+    ]
+    rejected = downloaded(page, "rejected.csv", tmp_path).read_text()
+    assert [row["row"] for row in csv.DictReader(rejected.splitlines())] == ["6", "10"]
+    assert "shelfsure-" not in rejected
+
+    page.get_by_label("Couldn't be read (2)").check()
+    n_shown(page, "Verdicts: 2 rows")
+    n_shown(page, "duplicate id: row 1 has it too")
+    page.get_by_label("Couldn't be read (2)").uncheck()
+    page.locator("#batch-category input, #batch-category textarea").first.fill("kites")
+    n_kites = sum("Kites" in (verdict.category or "") for _, verdict in expected)
+    n_shown(page, f"Verdicts: {n_kites} rows")
+    page.locator("#batch-verdicts").get_by_text("t02").filter(visible=True).first.click()
+    chosen = page.locator("#batch-chosen")
+    chosen.get_by_text("Row 3: t02").wait_for()
+    assert chosen.locator("img").first.get_attribute("src").startswith("data:image/jpeg")
+    assert "Toys" in chosen.inner_text()
+    screenshot(page, "batch")
+
+
+def test_batch_tab_cancels_within_a_chunk_and_keeps_what_is_done(
+    page: Any, pipeline: ListingPipeline, tiny_folder: Path, photos: Path, tmp_path: Path
+) -> None:
+    slow = SlowPipeline(**{item.name: getattr(pipeline, item.name) for item in fields(pipeline)})
+    table = tmp_path / "many.csv"
+    with (tiny_folder / "catalogue.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    with table.open("w", encoding="utf-8", newline="") as file:
+        many = [[f"{row[0]}-{i}", *row[1:]] for i in range(20) for row in rows]
+        csv.writer(file).writerows([header, *many])
+    with served(slow, tmp_path / "reviews", local=True) as url:
+        page.goto(url)
+        start(page, table, photos)
+        wait_for(page, "listings a second")
+        page.locator("#batch-cancel").click()
+        begin = time.monotonic()
+        said = wait_for(page, "Stopped.")
+        assert time.monotonic() - begin < 5
+        found = re.search(r"([\d,]+) of 1,280 rows", said)
+        assert found
+        assert 0 < int(found[1].replace(",", "")) < 1280
+        assert "marked as partial" in said
+        kept = downloaded(page, "verdicts-partial.csv", tmp_path).read_text(encoding="utf-8")
+        assert sum(1 for _ in csv.DictReader(kept.splitlines())) > 0
+        assert page.locator('#batch-files a[download="verdicts.csv"]').count() == 0
+
+
+def test_batch_tab_keeps_what_was_judged_before_a_bug(
+    page: Any, pipeline: ListingPipeline, tmp_path: Path
+) -> None:
+    slow = SlowPipeline(**{item.name: getattr(pipeline, item.name) for item in fields(pipeline)})
+    table = tmp_path / "t.csv"
+    rows = "".join(f"{i},{BROKEN if i == 40 else 'lamp'}\n" for i in range(50))
+    table.write_text(f"listing_id,title\n{rows}", encoding="utf-8")
+    with served(slow, tmp_path / "reviews", local=False) as url:
+        page.goto(url)
+        start(page, table, None)
+        said = wait_for(page, "Stopped:")
+        assert "32 of 50 rows" in said
+        assert "the server's log says why" in said
+        assert "a bug" not in said
+        assert downloaded(page, "verdicts-partial.jsonl", tmp_path).read_text().count("\n") == 32
+
+
+def test_batch_tab_shows_hostile_text_as_text(page: Any, batch_url: str, tmp_path: Path) -> None:
+    table = tmp_path / "hostile.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["listing_id", "title", "image"])
+        writer.writerow([HOSTILE, HOSTILE, ""])
+        writer.writerow(["=cmd()", "lamp", HOSTILE])
+    page.goto(batch_url)
+    start(page, table, None)
+    wait_for(page, "Done.")
+    cell = (
+        page.locator("#batch-verdicts").get_by_text("<img src=x onerror").filter(visible=True).first
+    )
+    cell.wait_for()
+    cell.click()
+    page.locator("#batch-chosen").get_by_text("<script>").first.wait_for()
+    assert page.locator("#batch-chosen script, #batch-verdicts script").count() == 0
+    assert page.locator("img[src=x]").count() == 0
+    assert page.title() not in {"hacked", "x"}
+
+
+def test_batch_tab_says_what_is_missing(page: Any, batch_url: str, tmp_path: Path) -> None:
+    page.goto(batch_url)
+    page.locator("#batch-start").click()
+    page.get_by_role("alert").get_by_text("A table of listings is needed").wait_for()
+    (tmp_path / "t.csv").write_text("listing_id,title\n1,lamp\n")
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("../../evil.jpg", "x")
+    start(page, tmp_path / "t.csv", tmp_path / "bad.zip")
+    said = wait_for(page, "leads out of it")
+    assert "shelfsure-" not in said
+
+
+def test_batch_tab_reads_a_folder_of_this_machine_only_where_that_is_allowed(
+    new_page: Callable[..., Any],
+    batch_url: str,
+    pipeline: ListingPipeline,
+    tiny_folder: Path,
+    tmp_path: Path,
+) -> None:
+    page = new_page()
+    page.goto(batch_url)
+    page.locator("#batch-folder input, #batch-folder textarea").first.fill(str(tiny_folder))
+    start(page, tiny_folder / "catalogue.csv", None)
+    assert "Couldn't be read: 2" in wait_for(page, "Done.")
+    with served(pipeline, tmp_path / "reviews", local=False) as url:
+        page = new_page()
+        page.goto(url)
+        page.locator("#batch-start").wait_for()
+        assert page.locator("#batch-folder").count() == 0
+
+
+def test_batch_tab_example_works_on_a_phone(
+    new_page: Callable[..., Any], demo_url: str, screenshot: Callable[[Any, str], Path]
+) -> None:
+    page = new_page(390, 844, dark=True)
+    page.goto(demo_url)
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-example").click()
+    page.locator("#batch-status").get_by_text("The example is filled in").wait_for(timeout=120_000)
+    page.locator("#batch-start").click()
+    page.locator("#batch-status").get_by_text("Done.").wait_for(timeout=120_000)
+    said = page.locator("#batch-status").inner_text()
+    assert "32 of 32 rows" in said
+    assert "Couldn't be read: 2" in said
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, "the page must fit its width"
+    screenshot(page, "batch-phone")
+
+
+def test_photo_source_counts_a_folder_only_where_allowed(tmp_path: Path) -> None:
+    assert photo_source(None, "/etc", local=False) is None
+    assert photo_source("p.zip", "/etc", local=False) == Path("p.zip")
+    assert photo_source(None, f" {tmp_path} ", local=True) == tmp_path
+    assert photo_source(None, "", local=True) is None
+    with pytest.raises(CatalogError, match="but both are given"):
+        photo_source("p.zip", str(tmp_path), local=True)
+
+
+def test_required_table_asks_for_one() -> None:
+    assert required_table("t.csv") == Path("t.csv")
+    with pytest.raises(CatalogError, match="A table of listings is needed"):
+        required_table(None)
+
+
+def test_duration_is_short() -> None:
+    assert [duration(s) for s in (42, 180, 9000)] == ["42 s", "3 min", "2.5 h"]

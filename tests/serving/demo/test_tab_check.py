@@ -1,0 +1,292 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from shelfsure.core.errors import BundleError, ConfigError
+from shelfsure.catalog.listing import Listing
+from shelfsure.serving.demo.examples import draw_examples
+from shelfsure.serving.demo.photo_input import listing_of, photo_input
+from shelfsure.serving.review.records import ReviewsFullError
+from shelfsure.serving.service import QueueFullError
+from shelfsure.serving.demo.tabs.check import judge
+from shelfsure.serving.demo.tabs.explanation import hottest_place, text_parts
+from shelfsure.serving.demo.tabs.own_labels import MAX_LABELS, sort_into
+from shelfsure.text.contributions import Word, WordContributions
+from shelfsure.pipeline.verdict import Verdict
+
+HOSTILE = (
+    "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\"> mug"
+)
+NO_MEMORY = SimpleNamespace(memory=None)
+
+
+class Reviews:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.items: list[tuple[Listing, Verdict]] = []
+        self.error = error
+
+    def add(self, listing: Listing, verdict: Verdict) -> int:
+        if self.error:
+            raise self.error
+        self.items.append((listing, verdict))
+        return len(self.items)
+
+
+def service(answer: Any) -> Any:
+    def ask(listing: Listing) -> Verdict:
+        if isinstance(answer, Exception):
+            raise answer
+        return Verdict(listing_id=listing.listing_id, decision=answer, reasons=("Because.",))
+
+    return SimpleNamespace(judge=ask, pipeline=NO_MEMORY)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A drawn mug as PNG with a note inside, which a re-encoding would lose."""
+    image = Image.new("RGB", (300, 260), "white")
+    pen = ImageDraw.Draw(image)
+    pen.rounded_rectangle((80, 60, 200, 220), 14, fill=(40, 90, 160))
+    pen.ellipse((180, 90, 250, 180), outline=(40, 90, 160), width=16)
+    image.save(tmp_path / "mug.png")
+    return tmp_path / "mug.png"
+
+
+def test_listing_of_keeps_bytes_and_gives_equal_ids(photo: Path) -> None:
+    listing = listing_of(str(photo), " A mug ", "")
+    assert listing.image == photo.read_bytes()
+    assert (listing.title, listing.description) == ("A mug", None)
+    assert listing == listing_of(str(photo), " A mug ", "")
+    assert listing.listing_id != listing_of(None, " A mug ", "").listing_id
+    assert listing.listing_id != listing_of(str(photo), "A mug", "x").listing_id
+
+
+def test_photo_input_hands_on_the_uploaded_file_unopened(tmp_path: Path) -> None:
+    path = tmp_path / "no photo.png"
+    path.write_bytes(b"not a photo")
+    field = photo_input(label="Photo")
+    assert field.preprocess(SimpleNamespace(path=str(path))) == str(path)
+    assert field.preprocess(None) is None
+    assert field.get_block_name() == "image"
+
+
+def test_judge_queues_what_needs_review_and_says_so() -> None:
+    reviews = Reviews()
+    answer = judge(service("review"), reviews, Listing("a", title="mug"))
+    assert [verdict.decision for _, verdict in reviews.items] == ["review"]
+    assert answer.queued
+    assert "in the review queue now" in answer.card
+
+
+@pytest.mark.parametrize("decision", ["accept", "out_of_catalogue"])
+def test_judge_queues_nothing_else(decision: str) -> None:
+    reviews = Reviews()
+    answer = judge(service(decision), reviews, Listing("a", title="mug"))
+    assert not reviews.items
+    assert not answer.queued
+    assert answer.checked is not None  # so that it may be flagged
+
+
+def test_judge_says_when_the_queue_is_full() -> None:
+    answer = judge(service("review"), Reviews(ReviewsFullError("full")), Listing(title="mug"))
+    assert "review queue is full" in answer.card
+    assert not answer.queued
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (QueueFullError("full", 7), "Try again in 7 seconds"),
+        (BundleError("/secret/place is broken"), "at the moment"),
+    ],
+)
+def test_judge_turns_errors_into_words_without_paths(error: Exception, said: str) -> None:
+    answer = judge(service(error), Reviews(), Listing(title="mug"))
+    assert said in answer.card
+    assert "/secret" not in answer.card
+    assert answer.checked is None
+
+
+def test_judge_asks_for_a_photo_or_title_first() -> None:
+    assert "Add a photo" in judge(service(AssertionError("asked")), Reviews(), Listing()).card
+
+
+def test_examples_outlive_the_deletion_of_uploads() -> None:
+    # a process of its own, because Gradio leaves event loops open, which would be errors here
+    program = """if True:
+        from pathlib import Path
+        import gradio as gr
+        from gradio.route_utils import delete_files_created_by_app
+        from shelfsure.serving.demo.tabs.check import check_tab
+
+        with gr.Blocks(analytics_enabled=False) as page:
+            check_tab(None, None)
+        icons = [Path(b.icon["path"]) for b in page.blocks.values() if getattr(b, "icon", None)]
+        delete_files_created_by_app(page, None)
+        print([icon.is_file() for icon in icons])"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout.strip() == b"[True, True, True, True, True]"
+
+
+def test_draw_examples_draws_a_copy_of_what_the_starter_sells(tmp_path: Path) -> None:
+    examples = draw_examples(tmp_path)
+    assert len({example.name for example in examples}) == len(examples) == 6
+    photos = [example.photo.read_bytes() for example in examples if example.photo]
+    assert len(set(photos)) == 5
+    (tmp_path / "again").mkdir()
+    again = [e.photo.read_bytes() for e in draw_examples(tmp_path / "again") if e.photo]
+    assert again == photos
+
+
+def test_sort_into_refuses_what_cannot_be_sorted() -> None:
+    with pytest.raises(ConfigError, match=r"got \['tent'\]"):
+        sort_into(NO_MEMORY, Listing(title="x"), "tent")
+    many = ",".join(str(n) for n in range(MAX_LABELS + 1))
+    with pytest.raises(ConfigError, match=f"got {MAX_LABELS + 1}"):
+        sort_into(NO_MEMORY, Listing(title="x"), many)
+
+
+def check(page: Any, url: str, *, photo: Path | None = None, title: str = "") -> Any:
+    page.goto(url)
+    page.get_by_label("Title").fill(title)
+    if photo:
+        page.locator("#check-photo input[type=file]").set_input_files(photo)
+        page.locator("#check-photo img").wait_for()
+    page.get_by_role("button", name="Check this listing").click()
+    card = page.locator("#check-verdict .sf-verdict")
+    card.wait_for()
+    return card
+
+
+def test_page_gives_the_verdict_that_rest_gives(
+    page: Any, demo_url: str, photo: Path, screenshot: Any
+) -> None:
+    card = check(page, demo_url, photo=photo, title="Blue ceramic coffee mug")
+    answer = page.request.post(
+        f"{demo_url}v1/verdict",
+        multipart={
+            "title": "Blue ceramic coffee mug",
+            "photo": {"name": "mug.png", "mimeType": "image/png", "buffer": photo.read_bytes()},
+        },
+    )
+    assert answer.ok, answer.text()
+    verdict = json.loads(answer.body())
+    assert f"{verdict['probability']:.1%}" in card.inner_text()
+    assert verdict["category"].split(" > ")[-1] in card.locator("h2").inner_text()
+    page.locator("#check-similar img").first.wait_for()
+    page.locator("#why-heatmap .js-plotly-plot").wait_for()
+    assert page.locator("#why-words .sf-word").count() >= 1
+    screenshot(page, "check")
+
+
+def test_page_shows_hostile_title_as_text(page: Any, demo_url: str) -> None:
+    check(page, demo_url, title=HOSTILE + " ${document.title='pwned'} {{this}}")
+    page.locator("#why").wait_for()
+    assert page.title() == "Shelfsure"
+
+
+def test_page_says_what_is_wrong_with_a_photo(page: Any, demo_url: str, tmp_path: Path) -> None:
+    broken = tmp_path / "photo.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n" + b"junk" * 100)
+    page.goto(demo_url)
+    page.locator("#check-photo input[type=file]").set_input_files(broken)
+    page.locator("#check-photo button[aria-label='Clear'], #check-photo img").first.wait_for()
+    page.get_by_role("button", name="Check this listing").click()
+    card = page.locator("#check-verdict .sf-rejected")
+    card.wait_for()
+    words = card.inner_text()
+    assert "Couldn't be read" in words
+    assert str(tmp_path) not in words
+    assert "/gradio" not in words
+    assert "Traceback" not in words
+
+
+def test_page_finds_what_was_seen_before(page: Any, demo_url: str, screenshot: Any) -> None:
+    page.goto(demo_url)
+    page.get_by_role("button", name="Listed already").click()
+    copies = page.locator("#check-similar .sf-copies li")
+    copies.first.wait_for()
+    assert copies.first.locator("img").count() == 1
+    assert "Why: the photos" in copies.first.inner_text()
+    screenshot(page, "check-seen-before")
+
+
+def test_page_warns_when_photo_and_title_are_at_odds(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    page.get_by_role("button", name="Mismatched").click()
+    page.locator("#check-verdict .sf-alert", has_text="don't match").wait_for()
+
+
+def test_explanation_shows_and_follows_the_listing(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    page.get_by_role("button", name="A title alone").click()
+    page.locator("#why-words .sf-word").first.wait_for()
+    assert not page.locator("#why-heatmap").is_visible()
+    page.get_by_role("button", name="A mug").click()
+    page.locator("#why-heatmap .js-plotly-plot .slider-container").wait_for()
+    assert "Ceramic" in page.locator("#why-words .sf-words").first.inner_text()
+
+
+def test_text_parts_lose_nothing_and_mark_the_strong_words() -> None:
+    words = (Word("red", 0, 3, 2.0), Word("the", 5, 8, -0.01), Word("mug", 9, 12, -1.0))
+    parts = text_parts(WordContributions("red, the mug!", words))
+    assert "".join(part.text for part in parts) == "red, the mug!"
+    assert [(p.text, p.sign, p.strength) for p in parts if p.sign] == [
+        ("red", 1, 1.0),
+        ("mug", -1, 0.5),
+    ]
+
+
+def test_text_parts_mark_nothing_where_no_word_matters() -> None:
+    words = (Word("red", 0, 3, 1e-4),)
+    assert [part.sign for part in text_parts(WordContributions("red", words))] == [0]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "place"), [(0, 0, "top left"), (4, 5, "centre"), (8, 4, "bottom")]
+)
+def test_hottest_place_names_the_ninth(row: int, column: int, place: str) -> None:
+    heat = np.zeros((9, 10))
+    heat[row, column] = 1
+    assert hottest_place(heat) == place
+    assert hottest_place(heat * 0) is None
+
+
+def test_example_gives_a_verdict_with_keyboard_alone(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    button = page.get_by_role("button", name="A vase")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.locator("#check-verdict .sf-verdict").wait_for()
+    assert page.get_by_label("Title").input_value()
+    said = page.get_by_role("status").filter(has_text="%")
+    assert said.count() == 1
+
+
+def test_own_labels_sort_the_listing(page: Any, demo_url: str, photo: Path) -> None:
+    check(page, demo_url, photo=photo, title="Coffee mug")
+    page.get_by_role("button", name="Try your own categories").click()
+    page.get_by_label("Categories, separated by commas").fill("tent, coffee mug, camp stove")
+    page.get_by_role("button", name="Sort into these").click()
+    bars = page.locator("#own-labels-result li")
+    bars.first.wait_for()
+    assert bars.count() == 3
+    assert "coffee mug" in bars.first.inner_text()
+
+
+def test_flagged_listing_goes_to_the_queue(page: Any, demo_url: str, demo_folder: Path) -> None:
+    from shelfsure.serving.review.store import ReviewStore
+
+    page.goto(demo_url)
+    page.get_by_role("button", name="Not sold here").click()
+    page.locator("#check-verdict .sf-verdict").wait_for()
+    page.get_by_role("button", name="Flag for review").click()
+    page.get_by_role("button", name="Flagged: it is in the review queue").wait_for()
+    titles = {item.listing.title for item in ReviewStore(demo_folder).pending(1000)}
+    assert "Family car, five doors, diesel" in titles

@@ -1,0 +1,252 @@
+import csv
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shelfsure.serving.demo.duplicate_search as search_module
+from PIL import Image, ImageEnhance
+from shelfsure.core.errors import CatalogError, ConfigError
+from shelfsure.catalog.catalog import Catalog, read_catalog
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.core.index_errors import IndexIncompleteError
+from shelfsure.serving.demo.duplicate_review import DuplicateReview
+from shelfsure.serving.demo.duplicate_search import (
+    BUNDLE,
+    Found,
+    chosen_index,
+    index_choices,
+    search_duplicates,
+)
+from shelfsure.serving.demo.tabs.duplicates import PAGE, Session, cases_html, summary_html
+from shelfsure.serving.demo.uploads.workspace import Workspace
+from shelfsure.pipeline.training import TrainingResult
+
+HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+N_COPIED = 12
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory, drawn_shop: Path) -> Path:
+    """Folder with ``catalogue.csv`` and ``photos.zip``: 20 listings, 12 of them listed again
+    (one of those as the same file under a hostile title), one as a variant, one without a photo.
+    """
+    folder = tmp_path_factory.mktemp("twice")
+    (folder / "photos").mkdir()
+    rows = [["listing_id", "title", "image"]]
+    for number in range(20):
+        photo = Image.open(drawn_shop / f"photos/{number}.png").convert("RGB")
+        photo.save(folder / f"photos/{number}.png")
+        rows.append([f"a{number:02d}", f"thing {number} blue 300 ml", f"photos/{number}.png"])
+        if number < N_COPIED:
+            name = f"photos/copy {number}.jpg"
+            title = f"thing {number} blue 300 ml"
+            if number == 0:
+                name, title = "photos/copy.png", f"{HOSTILE} thing 0 blue 300 ml"
+                (folder / name).write_bytes((folder / "photos/0.png").read_bytes())
+            else:
+                ImageEnhance.Brightness(photo).enhance(1.05).save(folder / name, quality=75)
+            title = title.replace("300", "500") if number == 1 else title
+            rows.append([f"b{number:02d}", title, name])
+    rows.append(["gone", "thing without its photo", "photos/gone.png"])
+    with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        for path in sorted((folder / "photos").iterdir()):
+            archive.write(path, f"photos/{path.name}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tiny_trained.pipeline.save(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+def found_in(pipeline: ListingPipeline, catalog: Catalog | None, index: Any, spare: Path) -> Found:
+    *words, found = search_duplicates(pipeline, catalog, index, spare)
+    assert all(isinstance(word, str) for word in words)
+    assert isinstance(found, Found)
+    return found
+
+
+@pytest.fixture
+def session(pipeline: ListingPipeline, twice: Path, tmp_path: Path) -> Session:
+    catalog = read_catalog(twice / "catalogue.csv")
+    found = found_in(pipeline, catalog, None, tmp_path)
+    return Session(Workspace(), DuplicateReview(found.result), "heading", root=twice)
+
+
+def test_search_finds_what_is_listed_twice(
+    pipeline: ListingPipeline, twice: Path, tmp_path: Path
+) -> None:
+    found = found_in(pipeline, read_catalog(twice / "catalogue.csv"), None, tmp_path)
+    said = {frozenset((p.a.listing_id, p.b.listing_id)): p.verdict for p in found.result.pairs}
+    wanted = {frozenset((f"a{n:02d}", f"b{n:02d}")): "same_product" for n in range(N_COPIED)}
+    wanted |= {frozenset(("a00", "b00")): "same_photo", frozenset(("a01", "b01")): "variant"}
+    assert wanted.items() <= said.items()
+    assert found.result.n_listings == 20 + N_COPIED
+
+
+def test_search_of_an_upload_in_an_index_and_of_the_index_alone(
+    pipeline: ListingPipeline, tiny_folder: Path, tmp_path: Path
+) -> None:
+    index = chosen_index(pipeline, BUNDLE, "", local=False)
+    assert index is not None
+    known = index.ids()[:5]
+    uploads = [
+        replace(listing, listing_id=f"new {listing.listing_id}")
+        for listing in read_catalog(tiny_folder / "catalogue.csv").listings
+        if listing.listing_id in known
+    ]
+    found = found_in(pipeline, Catalog.from_listings(uploads), index, tmp_path)
+    assert found.n_against == len(index.ids())
+    pairs = {(p.a.listing_id, p.b.listing_id) for p in found.result.pairs}
+    assert {(f"new {name}", name) for name in known} <= pairs
+    alone = found_in(pipeline, None, index, tmp_path)
+    assert (alone.result.n_listings, alone.n_against) == (len(index.ids()), 0)
+
+
+def test_search_of_nothing_or_too_much_is_refused(
+    pipeline: ListingPipeline, twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CatalogError, match="choose an index"):
+        list(search_duplicates(pipeline, None, None, tmp_path))
+    monkeypatch.setattr(search_module, "MAX_LISTINGS", 3)
+    with pytest.raises(CatalogError, match=r"At most 3 .* has 32"):
+        list(search_duplicates(pipeline, read_catalog(twice / "catalogue.csv"), None, tmp_path))
+    with pytest.raises(ConfigError, match="At most 3"):
+        chosen_index(pipeline, BUNDLE, "", local=False)
+
+
+def test_chosen_index_opens_only_what_is_on_the_menu(
+    pipeline: ListingPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = pipeline.memory
+    assert memory is not None
+    assert memory.index is not None
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index/shop").symlink_to(memory.index.folder)
+    (tmp_path / "index/empty").mkdir()
+    labels = dict(index_choices(pipeline))
+    assert list(labels.values()) == ["", BUNDLE, "index/shop"]
+    opened = chosen_index(pipeline, "index/shop", "", local=False)
+    assert opened is not None
+    assert opened.ids() == memory.index.ids()
+    assert chosen_index(pipeline, "", "", local=True) is None
+    for choice in (str(memory.index.folder), "index/../index/shop", "index/empty"):
+        with pytest.raises(ConfigError, match="menu"):
+            chosen_index(pipeline, choice, "", local=False)
+    folder = str(memory.index.folder)
+    assert chosen_index(pipeline, "", folder, local=False) is None
+    assert chosen_index(pipeline, "", folder, local=True) is not None
+    with pytest.raises(IndexIncompleteError):
+        chosen_index(pipeline, "", str(tmp_path / "index/empty"), local=True)
+
+
+def test_cases_html_shows_titles_as_text_and_photos_with_words(session: Session) -> None:
+    everything = cases_html(session)
+    session.kind = "same_photo"
+    hostile = cases_html(session)
+    assert "&lt;script&gt;" in hostile
+    for html in (everything, hostile):
+        assert "<script" not in html
+        assert 'onerror="' not in html
+        assert html.count("<img") == html.count('alt="Photo of')
+    assert everything.count("<img") >= 2 * PAGE
+
+
+def test_cases_html_pages_and_keeps_within_them(session: Session) -> None:
+    assert "Page 1 of 2" in cases_html(session)
+    session.page = 99
+    assert "Page 2 of 2" in cases_html(session)
+    assert session.page == 1
+    session.kind = "same_photo"
+    assert "Page" not in cases_html(session)
+    session.review.accept_all("same_photo")
+    session.only_open = True
+    assert "Nothing of this kind is left" in cases_html(session)
+
+
+def test_summary_html_counts_answers(session: Session) -> None:
+    session.review.accept_all("variant")
+    html = summary_html(session)
+    assert f"<strong>1 of {N_COPIED}</strong>" in html
+    assert "1 pair: 1 accepted, 0 rejected" in html
+
+
+def upload(page: Any, folder: Path) -> None:
+    from playwright.sync_api import expect
+
+    for part, name in {"table": "catalogue.csv", "zip": "photos.zip"}.items():
+        page.locator(f"#duplicates-{part} input[type=file]").set_input_files(folder / name)
+        expect(page.locator(f"#duplicates-{part} a[download]").first).to_be_visible()
+
+
+def test_duplicates_from_upload_to_plan(
+    demo_url: str,
+    twice: Path,
+    page: Any,
+    screenshot: Callable[[Any, str], Path],
+    tmp_path: Path,
+) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(demo_url)
+    page.get_by_role("tab", name="Duplicates").click()
+    summary, cases = page.locator("#duplicates-summary"), page.locator("#duplicates-cases")
+    page.get_by_role("button", name="Find duplicates").click()
+    expect(summary.get_by_role("alert")).to_contain_text("Something must be looked through")
+    upload(page, twice)
+    page.get_by_role("button", name="Find duplicates").click()
+    expect(summary).to_contain_text("pairs and", timeout=120_000)
+    expect(summary).to_contain_text("1 photo not found")
+    assert "pwned" not in page.title()
+
+    page.locator("#duplicates-kind input").click()
+    page.get_by_role("option", name="Same photo").click()
+    first = cases.locator(".sf-side", has_text=HOSTILE)
+    expect(first).to_have_count(1)
+    first.get_by_role("button", name="Accept").click()
+    expect(first.get_by_role("button", name="Accept")).to_have_attribute("aria-pressed", "true")
+    expect(summary).to_contain_text("1 of ")
+    first.get_by_role("button", name="Accept").click()
+    expect(summary).to_contain_text("0 of ")
+    first.get_by_role("button", name="Reject").click()
+    expect(summary).to_contain_text("0 accepted, 1 rejected")
+    summary.locator("button[data-kind=same_product]").click()
+    expect(summary.locator("button[data-kind=same_product]")).to_be_disabled()
+    page.locator("#duplicates-kind input").click()
+    page.get_by_role("option", name="All kinds").click()
+    expect(cases.locator("article")).to_have_count(PAGE)
+    screenshot(page, "duplicates")
+    cases.get_by_role("button", name="Next").click()
+    expect(cases).to_contain_text("Page 2 of")
+
+    page.get_by_role("button", name="Make the merge plan").click()
+    with page.expect_download() as download:
+        page.locator("#duplicates-files a[download]").first.click()
+    download.value.save_as(tmp_path / "merge.json")
+    steps = json.loads((tmp_path / "merge.json").read_text())["steps"]
+    taken = {step["listing_id"] for step in steps} | {step["into"] for step in steps}
+    assert {"a02", "b02", "a11", "b11"} <= taken
+    assert taken.isdisjoint({"a00", "b00", "a01", "b01"}), "rejected, and a variant"
+    assert all(step["before"]["image"].startswith("photos/") for step in steps)
+
+
+def test_duplicates_fit_a_phone(
+    demo_url: str, twice: Path, new_page: Callable[..., Any], screenshot: Callable[[Any, str], Path]
+) -> None:
+    from playwright.sync_api import expect
+
+    phone = new_page(width=390, height=844, dark=True)
+    phone.goto(demo_url)
+    phone.get_by_role("tab", name="Duplicates").click()
+    upload(phone, twice)
+    phone.get_by_role("button", name="Find duplicates").click()
+    expect(phone.locator("#duplicates-cases article").first).to_be_visible(timeout=120_000)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    screenshot(phone, "duplicates-phone")

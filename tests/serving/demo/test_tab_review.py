@@ -1,0 +1,207 @@
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shelfsure.catalog.catalog import read_catalog
+from shelfsure.catalog.listing import Listing
+from shelfsure.serving.review.store import ReviewStore
+from shelfsure.serving.demo.tabs.review import Said, answer, item_html
+from shelfsure.pipeline.verdict import Guess, Verdict
+
+HOSTILE = (
+    "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+    " ${document.title='pwned'} {{value}}"
+)
+
+
+def verdict(category: str = "Home > Lamps", **fields: Any) -> Verdict:
+    top = (Guess(category=category, probability=0.6), Guess(category="Toys", probability=0.4))
+    known = {"listing_id": "x", "decision": "review", "mismatch": True, "category": category}
+    return Verdict(**{**known, "probability": 0.6, "top_k": top, **fields})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ReviewStore:
+    return ReviewStore(tmp_path / "r.sqlite")
+
+
+@pytest.fixture
+def item(store: ReviewStore) -> int:
+    return store.add(Listing("a", "A lamp"), verdict())
+
+
+def test_answer_saves_and_goes_on_to_the_next(store: ReviewStore, item: int) -> None:
+    asked = {"kind": "category", "category": "Home > Rugs", "item": str(item)}
+    assert answer(store, asked, "ann", item) == (Said("Saved: Home > Rugs."), 0)
+    for kind, said in {"not_sold": "Saved.", "cant_tell": "Saved.", "skip": "Skipped."}.items():
+        assert answer(store, {"kind": kind, "item": item}, "ann", item) == (Said(said), 0)
+    assert [given.kind for given in store.history()] == [
+        "category",
+        "not_sold",
+        "cant_tell",
+        "skip",
+    ]
+
+
+def test_answer_opens_and_undoes(store: ReviewStore, item: int) -> None:
+    assert answer(store, {"kind": "open", "item": item}, "", 0) == (Said(), item)
+    said, shown = answer(store, {"kind": "undo", "item": item}, "ann", 5)
+    assert "nothing to undo" in said.trouble
+    assert shown == 5
+    store.label(item, "Home", "ann")
+    assert answer(store, {"kind": "undo"}, "ann", 0) == (Said("Undone."), item)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"kind": "category", "item": 1},
+        {"kind": "category", "item": 1, "category": ""},
+        {"kind": "skip", "item": "no number"},
+        {"kind": "skip", "item": [1]},
+        {"kind": "skip", "item": 99},
+        {"kind": "open", "item": 99},
+        {"kind": "skip", "item": 10**30},
+        {"kind": "delete", "item": 1},
+        {"kind": ["skip"], "item": 1},
+    ],
+)
+def test_answer_changes_nothing_for_nonsense(
+    store: ReviewStore, item: int, asked: dict[str, Any]
+) -> None:
+    said, shown = answer(store, asked, "ann", item)
+    assert shown == item
+    assert said.done == ""
+    assert store.history() == []
+
+
+def test_answer_needs_a_name(store: ReviewStore, item: int) -> None:
+    said, shown = answer(store, {"kind": "skip", "item": item}, " ", item)
+    assert "must give a name" in said.trouble
+    assert (shown, store.history()) == (item, [])
+
+
+def test_item_html_shows_what_sellers_wrote_as_text(store: ReviewStore) -> None:
+    hostile = verdict(HOSTILE)
+    added = store.add(Listing(HOSTILE, HOSTILE, None, HOSTILE, HOSTILE, HOSTILE), hostile)
+    for html in item_html(store.item(added), undoable=True):
+        assert html
+        assert "<script" not in html
+        assert "<img" not in html
+
+
+def test_item_html_of_nothing_says_so() -> None:
+    listing, *rest = item_html(None, undoable=False)
+    assert "Nothing waits" in listing
+    assert rest == ["", ""]
+    assert "undo" in item_html(None, undoable=True)[1]
+
+
+def test_review_by_keys_and_clicks(
+    demo_url: str,
+    demo_folder: Path,
+    drawn_shop: Path,
+    page: Any,
+    screenshot: Callable[[Any, str], Path],
+    tmp_path: Path,
+) -> None:
+    from playwright.sync_api import expect
+
+    store = ReviewStore(demo_folder)
+    photo = drawn_shop / "photos/0.png"
+    ids = {
+        title: store.add(Listing(f"r-{place}", title, photo), verdict(model_version="v7"))
+        for place, title in enumerate(["Lamp to review", HOSTILE, "Last to review"])
+    }
+    status = page.locator("#review-status")
+    heading = page.locator("#review-item h2")
+
+    def open_tab() -> None:
+        page.get_by_role("tab", name="Review queue").click()
+        expect(heading).to_be_visible()
+
+    def choose(title: str) -> None:
+        page.locator("#review-queue button", has_text=title).first.click()
+        expect(heading).to_have_text(title)
+
+    page.goto(demo_url)
+    open_tab()
+    page.get_by_text("What waits, the most useful first").click()
+    choose("Lamp to review")
+    page.keyboard.press("1")
+    expect(status).to_contain_text("must give a name")
+    assert store.item(ids["Lamp to review"]).answer is None
+
+    name = page.get_by_label("Your name")
+    name.press_sequentially("susu 1")
+    assert store.history() == [], "keys don't fire while somebody types"
+    expect(heading).to_have_text("Lamp to review")
+    heading.click()
+    page.wait_for_timeout(500)  # sooner, it would be a double click
+    page.keyboard.press("1")
+    expect(status).to_contain_text("Saved: Home > Lamps")
+    given = store.item(ids["Lamp to review"]).answer
+    assert given is not None
+    assert (given.category, given.who) == ("Home > Lamps", "susu 1")
+    assert given.verdict.model_version == "v7"
+    expect(heading).not_to_have_text("Lamp to review")
+    page.keyboard.press("u")
+    expect(status).to_contain_text("Undone")
+    expect(heading).to_have_text("Lamp to review")
+    page.keyboard.press("2")
+    expect(status).to_contain_text("Saved: Toys")
+
+    choose(HOSTILE)
+    assert "pwned" not in page.title()
+    photo_shown = page.locator("#review-item img")
+    expect(photo_shown).to_have_attribute("alt", f"Photo of {HOSTILE}")
+    assert photo_shown.evaluate("image => image.naturalWidth") > 100
+    screenshot(page, "review")
+    page.get_by_role("button", name="Not for this catalogue").click()
+    expect(status).to_contain_text("Saved.")
+    given = store.item(ids[HOSTILE]).answer
+    assert given is not None
+    assert given.kind == "not_sold"
+
+    page.reload()
+    open_tab()
+    expect(name).to_have_value("susu 1")
+    page.get_by_text("What waits, the most useful first").click()
+    choose("Last to review")
+    own = page.locator("#review-category input")
+    own.fill("Garden > Own idea")
+    own.press("Enter")
+    page.get_by_role("button", name="Save this category").click()
+    expect(status).to_contain_text("Saved: Garden > Own idea")
+
+    page.get_by_role("button", name="Export the answers").click()
+    with page.expect_download() as download:
+        page.locator("#review-archive a[download]").first.click()
+    download.value.save_as(tmp_path / "reviewed.zip")
+    with zipfile.ZipFile(tmp_path / "reviewed.zip") as archive:
+        archive.extractall(tmp_path)
+    catalog = read_catalog(tmp_path / "reviewed/catalogue.csv", need_category=True)
+    assert {"Toys", "Garden > Own idea"} <= {listing.category for listing in catalog.listings}
+    [outside] = (tmp_path / "reviewed/outside").iterdir()
+    assert outside.read_bytes() == photo.read_bytes()
+
+
+def test_review_fits_a_phone_in_the_dark(
+    demo_url: str,
+    demo_folder: Path,
+    new_page: Callable[..., Any],
+    screenshot: Callable[[Any, str], Path],
+) -> None:
+    from playwright.sync_api import expect
+
+    store = ReviewStore(demo_folder)
+    store.add(Listing("phone", "word " * 60 + "x" * 200), verdict("Home > " + "Lamp" * 40))
+    phone = new_page(width=390, height=844, dark=True)
+    phone.goto(demo_url)
+    phone.get_by_role("tab", name="Review queue").click()
+    expect(phone.locator("#review-answers button").first).to_be_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    screenshot(phone, "review-phone")

@@ -1,0 +1,98 @@
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+TABS = ["Check a listing", "Batch", "Duplicates", "Evaluate", "Review queue"]
+MARGIN_PX = 1
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_page_fits_its_width_in_every_tab(
+    new_page: Callable[..., Any], demo_url: str, screenshot: Any, width: int, dark: bool
+) -> None:
+    page = new_page(width, 844, dark=dark)
+    page.goto(demo_url)
+    page.get_by_role("button", name="A mug").click()
+    page.locator("#check-verdict .sf-verdict").wait_for()
+    page.locator("#why-heatmap .slider-container").wait_for()
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    scheme = "dark" if dark else "light"
+    assert page.evaluate("document.body.classList.contains('dark')") == dark
+    for name in TABS:
+        page.get_by_role("tab", name=name, exact=True).click()
+        page.wait_for_timeout(300)
+        too_wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert too_wide <= MARGIN_PX, name
+        screenshot(page, f"{name.split()[0].lower()}-{width}-{scheme}")
+
+
+def test_page_has_language_title_icon_and_headings_in_order(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    page.get_by_role("button", name="A mug").click()
+    page.locator("#check-similar h2").first.wait_for()
+    assert page.title() == "Shelfsure"
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.locator("link[rel=icon][href^='data:image/svg+xml']").count() == 1
+    levels = page.evaluate(
+        "[...document.querySelectorAll('h1,h2,h3,h4')].filter(e => e.checkVisibility())"
+        ".map(e => +e.tagName[1])"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_page_names_every_field_button_and_picture(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    page.get_by_role("button", name="A mug").click()
+    page.locator("#check-similar img").first.wait_for()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, textarea, img')]
+        .filter(e => e.checkVisibility() && !(
+            (e.innerText || '').trim() || e.getAttribute('aria-label') || e.title
+            || e.hasAttribute('alt') || e.labels?.length || e.getAttribute('aria-labelledby')))
+        .map(e => e.outerHTML.slice(0, 120))"""
+    )
+    assert not nameless
+
+
+def test_footer_names_the_model_and_where_data_goes(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    footer = page.locator("#footer")
+    footer.get_by_text(re.compile(r"Model \w+, \d+ categories")).wait_for()
+    assert "nothing is sent anywhere else" in footer.inner_text()
+
+
+def test_page_reaches_the_check_by_keyboard_in_order(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    page.get_by_label("Title").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.matches('#check-description textarea')")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "check-button"
+
+
+def test_app_helps_without_loading_a_model() -> None:
+    command = [sys.executable, "-X", "importtime", ROOT / "app.py", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "BUNDLE" in done.stdout
+    assert "--host" in done.stdout
+    assert "share" not in done.stdout
+    loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert not loaded & {"torch", "gradio", "fastapi"}
+
+
+def test_app_says_what_is_wrong_with_a_bundle(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "app.py", tmp_path, "--port", "1024"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,105 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+from shelfsure.catalog.catalog import Catalog, RejectedRow
+from shelfsure.catalog.listing import Listing
+from shelfsure.serving.demo.jobs import BatchJob
+from shelfsure.serving.demo.uploads.uploads import Upload
+from shelfsure.serving.demo.uploads.workspace import Workspace
+from shelfsure.serving.demo.verdict_table import (
+    HEADERS,
+    MAX_SHOWN,
+    Filter,
+    decision_choices,
+    flag_choices,
+    flags,
+    table_rows,
+    write_downloads,
+)
+from shelfsure.pipeline.verdict import Duplicate, Verdict
+
+
+def copy(verdict: str) -> Duplicate:
+    return Duplicate(listing_id="c", verdict=verdict, probability=0.9, evidence="")  # type: ignore[arg-type]
+
+
+SURE = Verdict(listing_id="a", decision="accept", category="Home > Lamps", probability=0.9871)
+ODD = Verdict(listing_id="b", decision="review", category="Toys", mismatch=True)
+AGAIN = Verdict(
+    listing_id="c", decision="review", category="Home", duplicates=(copy("same_photo"),)
+)
+BAD = Verdict(listing_id="d", decision="rejected", reasons=("photo not found: x",))
+ROWS = [(1, SURE), (2, ODD), (3, AGAIN), (4, BAD)]
+
+
+def ids(keep: Filter) -> list[object]:
+    return [cells[1] for cells in table_rows(ROWS, {}, keep)[0]]
+
+
+def test_table_rows_fill_every_column_with_text() -> None:
+    title = "<b>lamp</b>"
+    table, n = table_rows(ROWS, {1: Listing("a", title)}, Filter())
+    assert n == 4
+    assert table[0] == [1, "a", "✓ Accept", "Home > Lamps", "98.7%", title, "", ""]
+    assert table[3][2] == "✕ Couldn't be read"
+    assert table[3][-1] == "photo not found: x"
+    assert {len(cells) for cells in table} == {len(HEADERS)}
+
+
+def test_filter_combines_what_is_asked() -> None:
+    assert ids(Filter()) == ["a", "b", "c", "d"]
+    assert ids(Filter(decisions=["review", "rejected"])) == ["b", "c", "d"]
+    assert ids(Filter(category=" home ")) == ["a", "c"]
+    assert ids(Filter(flags=["duplicate", "mismatch"])) == ["b", "c"]
+    assert ids(Filter(["review"], "HOME", ["duplicate"])) == ["c"]
+    assert ids(Filter(["accept"], "toys")) == []
+
+
+def test_table_rows_count_all_and_show_the_first() -> None:
+    many = [(row, SURE) for row in range(1, MAX_SHOWN + 6)]
+    table, n = table_rows(many, {}, Filter())
+    assert (len(table), n) == (MAX_SHOWN, MAX_SHOWN + 5)
+
+
+def test_flags_tell_a_variant_from_a_duplicate() -> None:
+    assert flags(AGAIN) == ["duplicate"]
+    assert flags(AGAIN.model_copy(update={"duplicates": (copy("variant"),)})) == ["variant"]
+    assert flags(AGAIN.model_copy(update={"duplicates": (copy("different"),)})) == []
+    assert flags(SURE.model_copy(update={"route": "zero_shot"})) == ["zero_shot"]
+
+
+def test_choices_count_verdicts() -> None:
+    assert decision_choices(ROWS)[1] == ("? Please check (2)", "review")
+    assert {key: name for name, key in flag_choices(ROWS)}["mismatch"].endswith("(1)")
+
+
+def test_write_downloads_name_what_is_partial(tmp_path: Path) -> None:
+    good = tuple(Listing(str(i), "lamp") for i in range(3))
+    catalog = Catalog(good, (1, 2, 4), (RejectedRow(3, "x", "missing photo and title"),))
+    service = SimpleNamespace(pipeline=SimpleNamespace(version="v", predict=lambda *_, **__: []))
+    job = BatchJob(service, Upload(catalog, tmp_path))  # type: ignore[arg-type]
+    paths = [Path(path) for path in write_downloads(job, tmp_path)]
+    assert [path.name for path in paths] == [
+        "verdicts-partial.csv",
+        "verdicts-partial.jsonl",
+        "verdicts-partial.parquet",
+        "rejected-partial.csv",
+    ]
+    assert paths[-1].read_text().splitlines() == [
+        "row,listing_id,reason",
+        "3,x,missing photo and title",
+    ]
+
+
+def test_workspace_goes_when_closed_or_forgotten() -> None:
+    place = Workspace()
+    (place.folder("photos") / "a.jpg").write_bytes(b"a")
+    path = place.path
+    assert place.folder("photos") == path / "photos"
+    place.close()
+    assert not path.exists()
+    place.close()
+    path = (other := Workspace()).path
+    assert path.is_dir()
+    del other
+    assert not path.exists()
