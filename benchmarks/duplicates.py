@@ -28,8 +28,8 @@ from shelfsure.retrieval.duplicates.find import find_duplicates
 from shelfsure.retrieval.duplicates.fit import fit_pair_model
 from shelfsure.retrieval.duplicates.pair_model import PairModel
 from shelfsure.retrieval.duplicates.shelf import Shelf
-from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
-from shelfsure.vision.load import decode_photo
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.load import PhotoLimits, decode_photo
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 MAX_HASH_DISTANCE = 20

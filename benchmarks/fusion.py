@@ -35,7 +35,7 @@ from shelfsure.fusion.views import DESCRIPTION, PHOTO, TITLE, Views, modality, r
 from shelfsure.pipeline.features import build_views
 from shelfsure.pipeline.training import MIN_TEXTS
 from shelfsure.text.tfidf import Tfidf
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.load import PhotoLimits
 
 INPUTS = {
     "all": {PHOTO, TITLE, DESCRIPTION},

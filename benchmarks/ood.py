@@ -20,7 +20,7 @@ from shelfsure.core.cache import EmbeddingCache
 from shelfsure.embedding.embedder import Embedded, Embedder
 from shelfsure.fusion.views import View, Views, take
 from shelfsure.retrieval.ood.detectors import METHODS, fit_detector, ood_score
-from shelfsure.retrieval.ood.fit import default_methods, fit_gate
+from shelfsure.retrieval.ood.fit import default_methods, fit_ood_detector
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 from sklearn.metrics import roc_auc_score
@@ -127,19 +127,19 @@ def gate_table(
         results: dict[str, list[list[float]]] = {arm: [] for arm in ARMS}
         for seed, train, test, strange in left_out(first, groups, seeds):
             folds = group_folds([str(v) for v in first[train]], groups[train], 5, seed)
-            gate = fit_gate(take(views, train), labels[train], folds, outside=taught)
+            detector = fit_ood_detector(take(views, train), labels[train], folds, outside=taught)
             for arm, names in ARMS.items():
                 own, near, far = (
                     {name: some[name].take(rows) for name in names}
                     for some, rows in ((views, test), (views, strange), (outside, asked))
                 )
-                scores, strangers = gate.ood_scores(own), gate.ood_scores(far)
+                scores, strangers = detector.ood_scores(own), detector.ood_scores(far)
                 has_far = all(view.present.all() for view in far.values())
                 results[arm].append(
                     [
-                        auroc(scores, gate.ood_scores(near)),
+                        auroc(scores, detector.ood_scores(near)),
                         auroc(scores, strangers) if has_far else np.nan,
-                        gate.refuses(own).mean(),
+                        detector.refuses(own).mean(),
                     ]
                 )
         cells = [f"{v:.3f}" for arm in ARMS for v in np.mean(results[arm], axis=0)]

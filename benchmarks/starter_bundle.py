@@ -31,13 +31,13 @@ from shelfsure.evaluation.evaluate import evaluate
 from shelfsure.pipeline.bundle import open_bundle, writing_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.training import train
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.load import PhotoLimits
 
 MIN_LISTINGS = 5
 MAX_BYTES = 3_000_000
 CONFIG = Config(
     text=TextConfig(min_listings=MIN_LISTINGS),
-    retrieval=RetrievalConfig(index=False, gate="statistics"),
+    retrieval=RetrievalConfig(index=False, ood_detector="statistics"),
 )
 STARTER = Path(__file__).parents[1] / "src" / "pipeline" / "starter_bundle"
 

@@ -128,7 +128,7 @@ def compare(paths: list[Path], rounds: int, runtime: str, bundle: Path | None) -
     texts = SentenceEncoder.load()
     frame = {"side_px": SIDE, "crop_mode": "border", "device": "cpu"}
     normal = PhotoEncoder.load(runtime=runtime, **frame)
-    normal.engine.settle()
+    normal.engine.select_runtime()
     model = starter_as_a_script_has_it(normal)
     contenders: dict[str, Callable[[list[Path]], np.ndarray | None]] = {
         "naive, batch 32": lambda paths: naive(model, paths, 32),
@@ -142,7 +142,7 @@ def compare(paths: list[Path], rounds: int, runtime: str, bundle: Path | None) -
         print(f"fast mode left out: {error}")
     if bundle:
         pipeline = ListingPipeline.load(bundle, device="cpu", runtime=runtime)
-        pipeline.embedder.settle()
+        pipeline.embedder.select_runtime()
         contenders["predict"] = predicting(pipeline, quality=False)
         contenders["predict, photo quality"] = predicting(pipeline, quality=True)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}

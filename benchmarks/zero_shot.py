@@ -19,7 +19,7 @@ from shelfsure.core.cache import EmbeddingCache
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot
 from shelfsure.retrieval.zero_shot.conse import ConSE
-from shelfsure.retrieval.zero_shot.image_text_space import JointSpace
+from shelfsure.retrieval.zero_shot.image_text_space import ImageTextSpace
 from shelfsure.retrieval.zero_shot.open_clip import OpenClip
 from shelfsure.retrieval.zero_shot.prototypes import Prototypes, embed_categories, embed_paths
 from shelfsure.text.encoder import SentenceEncoder
@@ -38,18 +38,18 @@ def scores(zero_shot: ZeroShot, photo: np.ndarray, title: np.ndarray, labels: np
     return " |".join(cells)
 
 
-def steps(names: list[str], joint: JointSpace) -> dict[str, ZeroShot]:
+def steps(names: list[str], space: ImageTextSpace) -> dict[str, ZeroShot]:
     """The same categories with one correction after the other."""
-    full = embed_categories(names, None, joint)
+    full = embed_categories(names, None, space)
     nothing = np.zeros(len(names), dtype=np.float32)
-    vectors = embed_paths([category_levels(name) for name in names], joint)
+    vectors = embed_paths([category_levels(name) for name in names], space)
     return {
-        "names only": ZeroShot(Prototypes(full.names, vectors, nothing, nothing), joint.slopes),
+        "names only": ZeroShot(Prototypes(full.names, vectors, nothing, nothing), space.slopes),
         "+ neighbours": ZeroShot(
-            replace(full, photo_baseline=nothing, title_baseline=nothing), joint.slopes
+            replace(full, photo_baseline=nothing, title_baseline=nothing), space.slopes
         ),
-        "+ photo baseline": ZeroShot(replace(full, title_baseline=nothing), joint.slopes),
-        "+ title baseline": ZeroShot(full, joint.slopes),
+        "+ photo baseline": ZeroShot(replace(full, title_baseline=nothing), space.slopes),
+        "+ title baseline": ZeroShot(full, space.slopes),
     }
 
 
@@ -62,15 +62,15 @@ def main() -> None:
     options = parser.parse_args()
     listings = [item for item in read_catalog(options.catalogue).listings if item.category]
     cache = EmbeddingCache()
-    joint: JointSpace
+    space: ImageTextSpace
     if options.open_clip:
-        joint = OpenClip.load(options.open_clip)
+        space = OpenClip.load(options.open_clip)
     else:
         photos = PhotoEncoder.load("starter", side_px=288, crop_mode="border")
-        joint = ConSE.from_encoders(photos, SentenceEncoder.load(), cache)
-    embedder = Embedder(joint.photos, joint.texts, cache, progress=True)
+        space = ConSE.from_encoders(photos, SentenceEncoder.load(), cache)
+    embedder = Embedder(space.photos, space.texts, cache, progress=True)
     embedded = embedder.embed(listings, description=False)
-    photo, title = joint.to_text_space(embedded.photo.features), embedded.title.features
+    photo, title = space.to_text_space(embedded.photo.features), embedded.title.features
     even, odd = slice(0, None, 2), slice(1, None, 2)
     for levels in options.levels:
         paths = [category_prefix(item.category, levels) for item in listings]
@@ -80,7 +80,7 @@ def main() -> None:
         labels = np.array([names.index(path) for path in paths])
         print(f"{len(listings)} listings, {len(names)} categories; top-1, balanced, log loss")
         print(f"{'':16} {'photo':>20} |{'title':>20} |{'both':>20}")
-        for step, zero_shot in steps(names, joint).items():
+        for step, zero_shot in steps(names, space).items():
             print(f"{step:16} {scores(zero_shot, photo, title, labels)}")
         fitted = zero_shot.fitted(photo[even], title[even], labels[even])
         print(f"{'+ fitted':16} {scores(fitted, photo[odd], title[odd], labels[odd])}")

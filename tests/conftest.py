@@ -22,8 +22,8 @@ from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline.training import TrainingResult, train
 from shelfsure.text.encoder import SentenceEncoder
-from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
-from shelfsure.vision.load import DecodedPhoto
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.load import DecodedPhoto, PhotoLimits
 from shelfsure.vision.preprocess import decode_for_square, square
 from torch.cuda import is_available
 

@@ -15,7 +15,7 @@ from shelfsure.embedding.embedder import load_embedder, set_problems_aside
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
 from shelfsure.pipeline.training import train
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.load import PhotoLimits
 
 N_LISTINGS = 400  # half of them, because embedding takes a tenth of a second each
 SEED = 2  # of three tried the farthest from the bars: what fails here is a change, not chance

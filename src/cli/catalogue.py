@@ -88,18 +88,18 @@ def classify(
     from ..embedding.embedder import Embedder
     from ..retrieval.zero_shot.classifier import ZeroShot
     from ..retrieval.zero_shot.labels import read_labels
-    from ..retrieval.zero_shot.load_space import joint_space
+    from ..retrieval.zero_shot.load_space import load_space
 
     names, descriptions = read_labels(labels, labels_file)
     embedder = embedder_of(reading, config)
-    joint = joint_space(load_config(config).retrieval.joint, embedder, reading.device)
-    if joint is None:
+    space = load_space(load_config(config).retrieval.image_text_space, embedder, reading.device)
+    if space is None:
         raise ConfigError("The photo encoder knows no class names. Use --config starter.")
-    own = Embedder(joint.photos, joint.texts, embedder.cache, embedder.limits)
+    own = Embedder(space.photos, space.texts, embedder.cache, embedder.limits)
     photos, titles = embed_one(photo, title, own)
-    zero_shot = ZeroShot.from_names(names, descriptions, joint)
+    zero_shot = ZeroShot.from_names(names, descriptions, space)
     probabilities = zero_shot.classify(
-        joint.to_text_space(np.asarray(photos.features)), np.asarray(titles.features)
+        space.to_text_space(np.asarray(photos.features)), np.asarray(titles.features)
     )[0]
     table = Table("probability", "category")
     for i in probabilities.argsort()[::-1]:
@@ -136,6 +136,6 @@ def taxonomy_list(
     pipeline = ListingPipeline.load(
         bundle, device=reading.device, cache=reading.cache(), runtime=reading.runtime
     )
-    names = pipeline.memory.names if pipeline.memory else pipeline.class_names
+    names = pipeline.retrieval.names if pipeline.retrieval else pipeline.class_names
     for name in names:
         typer.echo(name if name in pipeline.class_names else f"{name} (by name only)")

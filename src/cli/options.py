@@ -14,7 +14,7 @@ from ..core.runtimes.names import Runtime
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
     from ..core.cache import EmbeddingCache
-    from ..vision.encoder import PhotoLimits
+    from ..vision.load import PhotoLimits
 
 _FILE, _PHOTOS, _RUN = "Column names in the file", "Photos", "Running"
 
@@ -68,7 +68,7 @@ class Reading:
         )
 
     def limits(self) -> "PhotoLimits":
-        from ..vision.encoder import PhotoLimits
+        from ..vision.load import PhotoLimits
 
         return PhotoLimits(self.max_pixels, self.allow_truncated)
 

@@ -67,7 +67,7 @@ def serve(
     from ..serving.rest.limits import MEGABYTE, Limits
     from ..serving.serve import serve as run
     from ..serving.service import ServiceSettings
-    from ..vision.encoder import PhotoLimits
+    from ..vision.load import PhotoLimits
 
     if api_key is not None and (not api_key.isascii() or len(api_key) < 16):
         raise ConfigError(
@@ -97,7 +97,9 @@ def serve(
                 bundle, device=device, cache=cache, limits=photo_limits, runtime=runtime
             )
         # finding the fastest runtime takes seconds, and meanwhile PyTorch answers the same
-        trial = threading.Thread(target=pipeline.embedder.settle, name="settle", daemon=True)
+        trial = threading.Thread(
+            target=pipeline.embedder.select_runtime, name="settle", daemon=True
+        )
         trials.append(trial)
         trial.start()
         return pipeline

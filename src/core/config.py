@@ -1,7 +1,8 @@
 """What a training run can be told: the models behind configs/*.yaml."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +15,15 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+    old_names: ClassVar[Mapping[str, str]] = {}
+    """What a field was called in files that were written before, and what it is called now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {cls.old_names.get(name, name): value for name, value in values.items()}
 
 
 class ImageConfig(_Section):
@@ -67,36 +77,38 @@ class TextConfig(_Section):
 
 
 class AcceptConfig(_Section):
-    """The promise behind `accept`; see `fusion.decision`."""
+    """The promise behind `accept`; see `fusion.accept_rule`."""
 
     target_precision: Share = 0.97
     confidence: Share = 0.95
 
 
 class RetrievalConfig(_Section):
-    """The catalogue's memory; see `retrieval`.
+    """What is known of the catalogue as a whole; see `retrieval`.
 
     Parameters
     ----------
-    joint
+    image_text_space
         ``conse`` (the photo encoder's own class names, no further weights) or an open_clip model:
         ``ViT-B-32``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``.
     alpha
-        Share of the catalogue's own listings that the gate may refuse.
+        Share of the catalogue's own listings that may be refused as out of catalogue.
     per_category
         Keep that promise for each category by itself, where it has enough listings.
     index
         Whether the bundle keeps the training listings, for neighbours and duplicates.
-    gate
+    ood_detector
         ``full`` also compares with each training listing's embedding. ``statistics`` keeps means
         and directions only: a fraction of the size, and nothing of any single listing.
     """
 
-    joint: str = "conse"
+    old_names = {"joint": "image_text_space", "gate": "ood_detector"}
+
+    image_text_space: str = "conse"
     alpha: Share = 0.05
     per_category: bool = False
     index: bool = True
-    gate: Literal["full", "statistics"] = "full"
+    ood_detector: Literal["full", "statistics"] = "full"
 
 
 class Config(_Section):

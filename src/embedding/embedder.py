@@ -13,7 +13,8 @@ from ..core.runtimes.names import Runtime
 from ..fusion.views import View
 from ..text.clean import clean_text
 from ..text.encoder import SentenceEncoder
-from ..vision.encoder import PhotoEncoder, PhotoLimits
+from ..vision.encoder import PhotoEncoder
+from ..vision.load import PhotoLimits
 from ..vision.quality import PhotoFlag, PhotoQuality
 from .encoders import ImageEncoder, TextEncoder
 from .encoding import Encoding
@@ -112,11 +113,11 @@ class Embedder:
             quality=photos.quality,
         )
 
-    def settle(self) -> None:
+    def select_runtime(self) -> None:
         """Choose each encoder's runtime now: for a server, which shouldn't stop for it later."""
         for encoder in (self.photos, self.texts):
             if isinstance(encoder, PhotoEncoder | SentenceEncoder):
-                encoder.engine.settle()
+                encoder.engine.select_runtime()
 
 
 def set_problems_aside(catalog: Catalog, embedded: Embedded) -> tuple[Catalog, Embedded]:

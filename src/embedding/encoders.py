@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arrays import Floats
-from ..vision.encoder import PhotoLimits
-from ..vision.load import DecodedPhoto
+from ..vision.load import DecodedPhoto, PhotoLimits
 
 Square: TypeAlias = npt.NDArray[np.uint8]
 """A photo as a model takes it, shape ``(side_px, side_px, 3)``."""

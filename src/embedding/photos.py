@@ -11,8 +11,7 @@ import numpy as np
 from ..core.arrays import Floats
 from ..core.errors import PhotoError
 from ..fusion.views import View
-from ..vision.encoder import PhotoLimits
-from ..vision.load import DecodedPhoto, decode_photo, photo_bytes
+from ..vision.load import DecodedPhoto, PhotoLimits, decode_photo, photo_bytes
 from ..vision.quality import SIDE_PX, PhotoQuality, assess_photo, is_measurable
 from .encoders import ImageEncoder, Square
 from .encoding import Encoding, as_view
@@ -92,7 +91,7 @@ def embed_photos(
     view = as_view(hashes, found, encoder.dim)
     seen: frozenset[str] = getattr(encoder, "seen", frozenset())
     if seen:  # by a fine-tuned encoder
-        view = replace(view, familiar=np.array([digest in seen for digest in hashes]))
+        view = replace(view, in_encoder_train_set=np.array([digest in seen for digest in hashes]))
     qualities = {
         row: PhotoQuality.from_row(values)
         for digest, values in (measured | new).items()

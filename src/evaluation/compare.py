@@ -45,7 +45,7 @@ class EvaluationInput:
         `class_names` (too few examples in training) is an unknown category.
     class_names
         Length ``n_categories``, the columns' names, each one once.
-    arms
+    baselines
         Name to predictions; ``"fusion"`` must be there, others as far as they exist.
     accepted
         Shape ``(n_listings,)``; the fused verdict was accepted without review.
@@ -61,7 +61,7 @@ class EvaluationInput:
     titles: Sequence[str]
     categories: Sequence[str]
     class_names: Sequence[str]
-    arms: Mapping[str, ArmPredictions]
+    baselines: Mapping[str, ArmPredictions]
     accepted: Bools
     levels: int
     target_precision: float
@@ -77,9 +77,9 @@ class EvaluationInput:
         _require_mask("accepted", self.accepted, n)
         if twice := [name for name, n in Counter(self.class_names).items() if n > 1]:
             raise ValueError(f"class_names must hold each category once, but repeats {twice[:3]}.")
-        if FUSION not in self.arms:
-            raise ValueError(f"arms must hold {FUSION!r}, but holds {sorted(self.arms)}.")
-        for name, arm in self.arms.items():
+        if FUSION not in self.baselines:
+            raise ValueError(f"arms must hold {FUSION!r}, but holds {sorted(self.baselines)}.")
+        for name, arm in self.baselines.items():
             _require_probabilities(name, arm.probabilities, (n, len(self.class_names)))
             _require_mask(f"arms[{name!r}].answered", arm.answered, n)
         if not 0 < self.target_precision <= 1:
@@ -106,12 +106,12 @@ class EvaluationInput:
 
     def predicted(self, arm: str) -> Ints:
         """Columns that `arm` finds most probable, shape ``(n_listings,)``."""
-        columns: Ints = self.arms[arm].probabilities.argmax(axis=1)
+        columns: Ints = self.baselines[arm].probabilities.argmax(axis=1)
         return columns
 
     def confidence(self, arm: str) -> Floats:
         """Probabilities of those answers, shape ``(n_listings,)``."""
-        largest: Floats = self.arms[arm].probabilities.max(axis=1)
+        largest: Floats = self.baselines[arm].probabilities.max(axis=1)
         return largest
 
     def correct(self, arm: str) -> Bools:
@@ -140,13 +140,13 @@ def compare(evaluation: EvaluationInput) -> dict[str, Any]:
         "n": len(known),
         "n_unknown_category": int(np.sum(~known)),
         "levels": evaluation.levels,
-        "arms": {arm: _measure(evaluation, arm) for arm in evaluation.arms},
+        "arms": {arm: _measure(evaluation, arm) for arm in evaluation.baselines},
         "paired": {
             f"{FUSION}_vs_{arm}": {
                 **paired_bootstrap(fusion_correct, evaluation.correct(arm)[known])._asdict(),
                 "mcnemar_p": mcnemar_p(fusion_correct, evaluation.correct(arm)[known]),
             }
-            for arm in evaluation.arms
+            for arm in evaluation.baselines
             if arm != FUSION
         },
         "accepted": _measure_accepted(evaluation),
@@ -157,7 +157,7 @@ def compare(evaluation: EvaluationInput) -> dict[str, Any]:
 def _measure(evaluation: EvaluationInput, arm: str) -> dict[str, Any]:
     known = evaluation.known
     labels = evaluation.labels[known]
-    probabilities = evaluation.arms[arm].probabilities[known]
+    probabilities = evaluation.baselines[arm].probabilities[known]
     predicted = evaluation.predicted(arm)[known]
     low, high = wilson_interval(int(np.sum(predicted == labels)), len(labels))
     return {
@@ -169,7 +169,7 @@ def _measure(evaluation: EvaluationInput, arm: str) -> dict[str, Any]:
         "weighted_f1": weighted_f1(predicted, labels),
         "ece": expected_calibration_error(probabilities, labels),
         "log_loss": log_loss(probabilities, labels),
-        "n_answered": int(np.sum(evaluation.arms[arm].answered[known])),
+        "n_answered": int(np.sum(evaluation.baselines[arm].answered[known])),
     }
 
 

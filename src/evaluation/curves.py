@@ -17,7 +17,7 @@ def acceptance_curves(evaluation: EvaluationInput) -> dict[str, CoveragePrecisio
     return {
         arm: _thinned(coverage_precision_curve(evaluation.confidence(arm), evaluation.correct(arm)))
         for arm in (FUSION, *SINGLE_VIEWS)
-        if arm in evaluation.arms
+        if arm in evaluation.baselines
     }
 
 

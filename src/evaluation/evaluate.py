@@ -14,7 +14,7 @@ from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
 from ..vision.load import decode_photo, photo_bytes
 from .compare import ArmPredictions, EvaluationInput
 from .ood import measure_ood
-from .retrieval_baselines import memory_arms
+from .retrieval_baselines import retrieval_baselines
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline
@@ -63,22 +63,24 @@ def evaluate(
     levels = pipeline.config.levels
     predictions = pipeline.predict_views(views)
     accepted = np.array(pipeline.accepted(predictions))
-    arms = _arms(pipeline, views)
+    baselines = _arms(pipeline, views)
     ood = None
-    if (memory := pipeline.memory) is not None:
+    if (retrieval := pipeline.retrieval) is not None:
         taken_for = predictions.probabilities.argmax(axis=1)
-        accepted &= ~(memory.p_values(views, taken_for) <= pipeline.config.retrieval.alpha)
-        arms |= memory_arms(memory, embedded, catalog.listings, pipeline.class_names, levels)
-        if outside and memory.gate is not None:
+        accepted &= ~(retrieval.p_values(views, taken_for) <= pipeline.config.retrieval.alpha)
+        baselines |= retrieval_baselines(
+            retrieval, embedded, catalog.listings, pipeline.class_names, levels
+        )
+        if outside and retrieval.ood_detector is not None:
             seen = pipeline.views(pipeline.embedder.embed(outside))
             strangers = pipeline.predict_views(seen).probabilities.argmax(axis=1)
-            ood = measure_ood(memory.gate, views, seen, taken_for, strangers)
+            ood = measure_ood(retrieval.ood_detector, views, seen, taken_for, strangers)
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],
         titles=[listing.title or "" for listing in catalog.listings],
         categories=[category_prefix(item.category or "", levels) for item in catalog.listings],
         class_names=pipeline.class_names,
-        arms=arms,
+        baselines=baselines,
         accepted=accepted,
         levels=levels,
         target_precision=pipeline.config.accept.target_precision,
@@ -89,14 +91,14 @@ def evaluate(
 
 def _arms(pipeline: "ListingPipeline", views: Views) -> dict[str, ArmPredictions]:
     """One arm each that at least one row can answer."""
-    arms = {}
+    baselines = {}
     for name, modalities in ARMS.items():
         seen = restrict(views, modalities & pipeline.modalities)
         answered = np.array([bool(pattern) for pattern in patterns(seen)])
         if answered.any():
             probabilities = np.exp(pipeline.classifier.log_probabilities(seen))
-            arms[name] = ArmPredictions(probabilities.astype(np.float64), answered)
-    return arms
+            baselines[name] = ArmPredictions(probabilities.astype(np.float64), answered)
+    return baselines
 
 
 def thumbnails(catalog: Catalog) -> Callable[[int], Image.Image | None]:

@@ -6,11 +6,11 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from ..core.arrays import Floats, Ints
 from ..fusion.views import PHOTO, Views, n_rows, restrict
 from ..retrieval.model import dense
-from ..retrieval.ood.detector import OutOfCatalogueGate
+from ..retrieval.ood.detector import OODDetector
 
 
 def measure_ood(
-    gate: OutOfCatalogueGate,
+    ood_detector: OODDetector,
     inside: Views,
     outside: Views,
     inside_predicted: Ints | None = None,
@@ -35,17 +35,17 @@ def measure_ood(
         outside has no titles; ``refused_inside`` and ``refused_outside`` at the gate's own
         cut-off, on all that each listing has; ``alpha``, ``n_inside``, ``n_outside``.
     """
-    own = _scores(gate, restrict(inside, {PHOTO}))
-    strange = _scores(gate, restrict(outside, {PHOTO}))
+    own = _scores(ood_detector, restrict(inside, {PHOTO}))
+    strange = _scores(ood_detector, restrict(outside, {PHOTO}))
     scores = np.concatenate([own, strange])
     is_outside = np.concatenate([np.zeros(len(own)), np.ones(len(strange))])
     possible = len(own) > 0 and len(strange) > 0
     return {
         **({"auroc": float(roc_auc_score(is_outside, scores))} if possible else {}),
         **({"fpr95": fpr_at(is_outside, scores, 0.95)} if possible else {}),
-        "refused_inside": _refused(gate, inside, inside_predicted),
-        "refused_outside": _refused(gate, outside, outside_predicted),
-        "alpha": gate.alpha,
+        "refused_inside": _refused(ood_detector, inside, inside_predicted),
+        "refused_outside": _refused(ood_detector, outside, outside_predicted),
+        "alpha": ood_detector.alpha,
         "n_inside": n_rows(inside),
         "n_outside": len(strange),
     }
@@ -57,12 +57,12 @@ def fpr_at(is_outside: Floats, ood_scores: Floats, caught: float) -> float:
     return float(false_positive[np.argmax(true_positive >= caught)])
 
 
-def _scores(gate: OutOfCatalogueGate, views: Views) -> Floats:
-    scores = gate.ood_scores(dense(views))
+def _scores(ood_detector: OODDetector, views: Views) -> Floats:
+    scores = ood_detector.ood_scores(dense(views))
     return scores[np.isfinite(scores)]
 
 
-def _refused(gate: OutOfCatalogueGate, views: Views, predicted: Ints | None) -> float:
-    known = np.isfinite(gate.ood_scores(dense(views)))
-    refused = gate.refuses(dense(views), predicted)[known]
+def _refused(ood_detector: OODDetector, views: Views, predicted: Ints | None) -> float:
+    known = np.isfinite(ood_detector.ood_scores(dense(views)))
+    refused = ood_detector.refuses(dense(views), predicted)[known]
     return float(refused.mean()) if len(refused) else 0.0

@@ -31,8 +31,8 @@ def save_comparison(evaluation: EvaluationInput, metrics: dict[str, Any], path: 
 
 
 def _draw_accuracy(axes: Axes, metrics: dict[str, Any]) -> None:
-    arms = list(metrics["arms"])
-    for position, arm in enumerate(arms):
+    baselines = list(metrics["arms"])
+    for position, arm in enumerate(baselines):
         measured = metrics["arms"][arm]
         value, low, high = measured["top1"], measured["top1_low"], measured["top1_high"]
         colour = arm_colour(arm)
@@ -41,8 +41,8 @@ def _draw_accuracy(axes: Axes, metrics: dict[str, Any]) -> None:
         axes.annotate(
             f"{value:.1%}", (value, position), (0, 8), textcoords="offset points", ha="center"
         )
-    axes.set_yticks(range(len(arms)), [arm_label(arm) for arm in arms])
-    axes.set_ylim(len(arms) - 0.5, -0.6)
+    axes.set_yticks(range(len(baselines)), [arm_label(arm) for arm in baselines])
+    axes.set_ylim(len(baselines) - 0.5, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_title("Right category, with 95% interval", loc="left", fontsize=11)

@@ -33,7 +33,7 @@ def reliability_figure(evaluation: EvaluationInput) -> Figure:
     """How often fusion is right against how sure it says it is; the diagonal is perfect."""
     known = evaluation.known
     curve = reliability_curve(
-        evaluation.arms[FUSION].probabilities[known], evaluation.labels[known]
+        evaluation.baselines[FUSION].probabilities[known], evaluation.labels[known]
     )
     colour = arm_colour(FUSION)
     points = {

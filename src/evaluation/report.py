@@ -123,7 +123,7 @@ def _page(
         mistakes=_mistakes(evaluation, photos),
         broken=[_answers(evaluation, row) for row in np.flatnonzero(broke)[:MAX_BROKEN]],
         n_broken=int(broke.sum()),
-        views=[arm for arm in SINGLE_VIEWS if arm in evaluation.arms],
+        views=[arm for arm in SINGLE_VIEWS if arm in evaluation.baselines],
         scripts=[Markup(script) for script in scripts],  # noqa: S704  our own, nothing from a row
         script_hashes=[_content_hash(script) for script in scripts],
     )
@@ -143,11 +143,11 @@ def _mistakes(evaluation: EvaluationInput, photos: Photos | None) -> list[dict[s
 
 def _answers(evaluation: EvaluationInput, row: int) -> dict[str, Any]:
     """Gather what the page says about one listing; an arm without its view has no answer."""
-    arms = {}
-    for arm, predictions in evaluation.arms.items():
+    baselines = {}
+    for arm, predictions in evaluation.baselines.items():
         if predictions.answered[row] or arm == FUSION:
             column = int(predictions.probabilities[row].argmax())
-            arms[arm] = {
+            baselines[arm] = {
                 "answer": evaluation.class_names[column],
                 "probability": float(predictions.probabilities[row, column]),
                 "correct": column == evaluation.labels[row],
@@ -156,7 +156,7 @@ def _answers(evaluation: EvaluationInput, row: int) -> dict[str, Any]:
         "listing_id": evaluation.listing_ids[row],
         "title": evaluation.titles[row],
         "category": evaluation.categories[row],
-        "arms": arms,
+        "arms": baselines,
     }
 
 

@@ -9,7 +9,7 @@ from ..catalog.listing import Listing, category_prefix
 from ..core.arrays import Floats
 from ..embedding.embedder import Embedded
 from ..retrieval.index.store import Neighbour
-from ..retrieval.model import CatalogueMemory
+from ..retrieval.model import RetrievalModel
 from .compare import ArmPredictions
 
 SHARPNESS = 20.0
@@ -18,25 +18,25 @@ UNSURE = 0.05
 """Share of the vote that goes to all categories alike, so that none is impossible."""
 
 
-def memory_arms(
-    memory: CatalogueMemory,
+def retrieval_baselines(
+    retrieval: RetrievalModel,
     embedded: Embedded,
     listings: Sequence[Listing],
     class_names: Sequence[str],
     levels: int,
 ) -> dict[str, ArmPredictions]:
     """Answer by neighbours in the index and by zero-shot, where the bundle has them."""
-    arms = {}
-    if memory.index is not None:
-        near = memory.neighbours(embedded, listings)
+    baselines = {}
+    if retrieval.index is not None:
+        near = retrieval.neighbours(embedded, listings)
         votes = neighbour_votes(near, class_names, levels)
-        arms["knn"] = ArmPredictions(votes, np.array([len(row) > 0 for row in near]))
-    if memory.zero_shot is not None:
-        zero_shot = memory.zero_shot.take(class_names)
-        said = zero_shot.classify(*memory.in_text_space(embedded, listings))
+        baselines["knn"] = ArmPredictions(votes, np.array([len(row) > 0 for row in near]))
+    if retrieval.zero_shot is not None:
+        zero_shot = retrieval.zero_shot.take(class_names)
+        said = zero_shot.classify(*retrieval.in_text_space(embedded, listings))
         answered = embedded.photo.present | embedded.title.present
-        arms["zero_shot"] = ArmPredictions(said.astype(np.float64), answered)
-    return arms
+        baselines["zero_shot"] = ArmPredictions(said.astype(np.float64), answered)
+    return baselines
 
 
 def neighbour_votes(

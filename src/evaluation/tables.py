@@ -36,7 +36,7 @@ def category_table(evaluation: EvaluationInput) -> pd.DataFrame:
         "recall": recall,
         "f1": f1,
     }
-    for arm in evaluation.arms:
+    for arm in evaluation.baselines:
         if arm != FUSION:
             right = labels[evaluation.correct(arm)[evaluation.known]]
             n_right = np.bincount(right, minlength=len(columns))
@@ -60,7 +60,7 @@ def row_table(evaluation: EvaluationInput) -> pd.DataFrame:
         "listing_id": list(evaluation.listing_ids),
         "category": list(evaluation.categories),
     }
-    for arm, predictions in evaluation.arms.items():
+    for arm, predictions in evaluation.baselines.items():
         answered = predictions.answered
         table[arm] = pd.Series(names[evaluation.predicted(arm)]).where(answered)
         table[f"{arm}_probability"] = np.where(answered, evaluation.confidence(arm), np.nan)
@@ -91,8 +91,8 @@ def fusion_effect(evaluation: EvaluationInput) -> tuple[Bools, Bools]:
     any_right = np.zeros(len(evaluation.listing_ids), dtype=bool)
     any_answer = any_right.copy()
     for arm in SINGLE_VIEWS:
-        if arm in evaluation.arms:
-            answered = evaluation.arms[arm].answered
+        if arm in evaluation.baselines:
+            answered = evaluation.baselines[arm].answered
             any_answer |= answered
             any_right |= answered & evaluation.correct(arm)
     fusion_right = evaluation.correct(FUSION)

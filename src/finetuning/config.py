@@ -101,7 +101,7 @@ class FinetuneConfig(_Section):
         0 shows every photo equally often, 1 every category.
     titles
         Weight of the loss by which photos learn to resemble each other as their titles do, beside
-        that of the categories; 0: titles aren't looked at. See `titles.TitleTeacher`.
+        that of the categories; 0: titles aren't looked at. See `titles.TitleDistillation`.
     text_encoder
         What compares titles; see `text.encoder.SentenceEncoder.load`.
     ema_epochs

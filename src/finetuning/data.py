@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 from ..core.arrays import Floats, Ints
 from .augment import augment, mix
 from .config import FinetuneConfig
-from .image_store import Squares
+from .image_store import ImageStore
 from .loss import Labels
-from .schedule import Draw, Plan, Steps
+from .schedule import Draw, Schedule, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Photos:
         Shape ``(n, d)``; None if nothing is learned from titles.
     """
 
-    squares: Squares
+    squares: ImageStore
     labels: Ints
     titles: Floats | None = None
 
@@ -116,16 +116,21 @@ class PhotoData(pl.LightningDataModule):  # type: ignore[misc]
     """
 
     def __init__(
-        self, training: Photos, held_out: Photos, config: FinetuneConfig, plan: Plan, workers: int
+        self,
+        training: Photos,
+        held_out: Photos,
+        config: FinetuneConfig,
+        schedule: Schedule,
+        workers: int,
     ) -> None:
         super().__init__()
         self.training, self.held_out = training, held_out
-        self.config, self.plan, self.workers = config, plan, workers
+        self.config, self.schedule, self.workers = config, schedule, workers
 
     def train_dataloader(self) -> DataLoader[Sample]:
         trainer: Any = self.trainer
         steps = Steps(
-            self.plan,
+            self.schedule,
             lambda: trainer.global_step,  # right in a resumed run too
             part=trainer.global_rank,
             n_parts=trainer.world_size,

@@ -18,7 +18,7 @@ from ..vision.load import photo_bytes
 from .backbones import Backbone, build_backbone
 from .config import FinetuneConfig
 from .features import Runs, pooled_features, start_head
-from .image_store import Framing, Squares, open_squares, prepare_squares
+from .image_store import Framing, ImageStore, open_squares, prepare_squares
 from .loss import balance
 from .state import RunState
 from .taxonomy import OUTSIDE, Taxonomy, find_leaves
@@ -48,7 +48,7 @@ class Prepared:
         With unusable photos set aside.
     """
 
-    squares: Squares
+    squares: ImageStore
     taxonomy: Taxonomy
     labels: Ints
     training: Ints
@@ -200,7 +200,7 @@ def load_head(backbone: Backbone, part: RunState) -> None:
 
 
 def _features(
-    backbone: Backbone, squares: Squares, rows: Ints, state: RunState, runs: Runs
+    backbone: Backbone, squares: ImageStore, rows: Ints, state: RunState, runs: Runs
 ) -> Floats | None:
     if not backbone.pretrained:
         return None

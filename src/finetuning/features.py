@@ -15,7 +15,7 @@ from ..core.errors import PhotoError
 from ..embedding.reading_ahead import ahead, batches, threads
 from ..fusion.calibration import fit_temperature, log_loss
 from ..fusion.heads import fit_head, tempered
-from .image_store import Square, Squares
+from .image_store import ImageStore, Square
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ class Runs:
     progress: bool = False
 
 
-def pooled_features(model: "nn.Module", squares: Squares, rows: Ints, runs: Runs) -> Floats:
+def pooled_features(model: "nn.Module", squares: ImageStore, rows: Ints, runs: Runs) -> Floats:
     """Give what the classifier sees, for photos as they are.
 
     Returns

@@ -10,12 +10,12 @@ from .config import FinetuneConfig
 from .dataset import Prepared, frozen_rows
 from .features import Runs
 from .image_store import Part
-from .schedule import Plan, draw_weights
+from .schedule import Schedule, draw_weights
 from .state import BEST, RunState
 
 if TYPE_CHECKING:
     from .data import Photos
-    from .title_distillation import TitleTeacher
+    from .title_distillation import TitleDistillation
 
 EPOCHS = "epochs"
 MAX_WORKERS = 16
@@ -84,12 +84,12 @@ def decide_epochs(
     return epochs
 
 
-def make_plan(prepared: Prepared, config: FinetuneConfig, epochs: float) -> Plan:
+def make_schedule(prepared: Prepared, config: FinetuneConfig, epochs: float) -> Schedule:
     """Divide the epochs into steps, and these into rounds of one length."""
     labels = prepared.labels[prepared.training]
     round_steps = min(max(1, len(labels) // config.batch_size), config.checkpoint_steps)
     n_steps = epochs * len(labels) / config.batch_size
-    return Plan(
+    return Schedule(
         weights=draw_weights(labels, config.oversample),
         batch_size=config.batch_size,
         n_steps=max(1, round(n_steps / round_steps)) * round_steps,
@@ -102,7 +102,7 @@ def make_plan(prepared: Prepared, config: FinetuneConfig, epochs: float) -> Plan
 def fit(
     backbone: Backbone,
     prepared: Prepared,
-    plan: Plan,
+    schedule: Schedule,
     config: FinetuneConfig,
     state: RunState,
     place: RunState,
@@ -131,7 +131,7 @@ def fit(
     history = History(config.batch_size)
     trainer: Any = make_trainer(
         config,
-        plan,
+        schedule,
         place.folder,
         history,
         device=runs.device,
@@ -145,14 +145,14 @@ def fit(
         prepared.taxonomy,
         prepared.counts,
         config,
-        plan,
+        schedule,
         mean=runs.mean,
         std=runs.std,
         teacher=_teacher(backbone, prepared, config, state),
     )
     workers = _n_workers(config, machine)
     training, held_out = (_part(prepared, r) for r in (prepared.training, prepared.held_out))
-    data = PhotoData(training, held_out, config, plan, workers)
+    data = PhotoData(training, held_out, config, schedule, workers)
     module.train()  # Lightning takes a network as it finds it
     with known_warnings():
         trainer.fit(
@@ -177,8 +177,8 @@ def _part(prepared: Prepared, rows: Ints) -> "Photos":
 
 def _teacher(
     backbone: Backbone, prepared: Prepared, config: FinetuneConfig, state: RunState
-) -> "TitleTeacher | None":
-    from .title_distillation import TitleTeacher
+) -> "TitleDistillation | None":
+    from .title_distillation import TitleDistillation
 
     if prepared.titles is None:
         return None
@@ -186,7 +186,7 @@ def _teacher(
     if titles.any(axis=1).sum() < MIN_TITLES:
         return None
     classifier: Any = backbone.model.get_classifier()  # type: ignore[operator]
-    teacher = TitleTeacher(classifier.in_features, titles, config.seed)
+    teacher = TitleDistillation(classifier.in_features, titles, config.seed)
     frozen = frozen_rows(prepared, prepared.training, state)
     if frozen is not None:
         teacher.start(frozen, titles)

@@ -11,7 +11,7 @@ from .backbones import Backbone
 from .config import FinetuneConfig
 from .dataset import Prepared, load_head
 from .features import Runs
-from .fitting import Machine, fit, make_plan
+from .fitting import Machine, fit, make_schedule
 from .state import RunState
 from .weight_interpolation import Tuned
 
@@ -44,7 +44,7 @@ def tune_parts(
     pristine = _copied(backbone)
     tuned, history, n_steps = [], [], 0
     for number, prepared in enumerate(parts):
-        place, plan = state.part(number), make_plan(prepared, config, epochs)
+        place, schedule = state.part(number), make_schedule(prepared, config, epochs)
         backbone.model.load_state_dict(pristine)
         load_head(backbone, place)
         before = _copied(backbone)
@@ -52,7 +52,7 @@ def tune_parts(
         if points is None:
             if machine.progress and first and len(parts) > 1:
                 tqdm.write(f"Encoder {number + 1} of {len(parts)}", file=sys.stderr)
-            points = fit(backbone, prepared, plan, config, state, place, runs, machine)
+            points = fit(backbone, prepared, schedule, config, state, place, runs, machine)
             if first:
                 _keep(backbone, place)
                 place.remember(HISTORY, points)
@@ -60,7 +60,7 @@ def tune_parts(
             tuned.append(Tuned(before, _kept(place), prepared))
         # one curve: losses of the next encoder follow those of the last
         history += [point | {"step": point["step"] + n_steps} for point in points]
-        n_steps += plan.n_steps
+        n_steps += schedule.n_steps
     return tuned, history
 
 

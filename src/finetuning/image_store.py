@@ -13,14 +13,14 @@ from ..core.arrays import Ints
 from ..core.errors import PhotoError
 from ..core.files import atomic_path
 from ..embedding.reading_ahead import ahead, threads
-from ..vision.encoder import PhotoLimits
+from ..vision.load import PhotoLimits
 from ..vision.preprocess import CropMode, load_square
 
 Square: TypeAlias = npt.NDArray[np.uint8]
 WAITING, GOOD = 0, 1
 
 
-class Squares(Protocol):
+class ImageStore(Protocol):
     """Photos by row, as shape ``(side, side, 3)``, 0 to 255."""
 
     def __len__(self) -> int: ...
@@ -66,7 +66,7 @@ class LazySquares:
 class Part:
     """Some rows of `squares`, renumbered from 0."""
 
-    squares: Squares
+    squares: ImageStore
     rows: Ints
 
     def __len__(self) -> int:
@@ -129,7 +129,7 @@ def prepare_squares(
     return problems
 
 
-def open_squares(sources: Sequence[Any], framing: Framing, folder: Path) -> Squares:
+def open_squares(sources: Sequence[Any], framing: Framing, folder: Path) -> ImageStore:
     """Open what `prepare_squares` made."""
     if not (folder / "squares.u8").is_file():
         return LazySquares(sources, framing)

@@ -12,9 +12,9 @@ from ..core.arrays import Ints
 from .backbones import Backbone, train_layers
 from .config import FinetuneConfig, Stage
 from .loss import Labels, balance, level_loss
-from .schedule import Plan, learning_rate_factor
+from .schedule import Schedule, learning_rate_factor
 from .taxonomy import Taxonomy
-from .title_distillation import TitleTeacher
+from .title_distillation import TitleDistillation
 
 
 class Finetuning(pl.LightningModule):  # type: ignore[misc]
@@ -36,15 +36,15 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
         taxonomy: Taxonomy,
         counts: Ints,
         config: FinetuneConfig,
-        plan: Plan,
+        schedule: Schedule,
         *,
         mean: tuple[float, ...],
         std: tuple[float, ...],
-        teacher: TitleTeacher | None = None,
+        teacher: TitleDistillation | None = None,
     ) -> None:
         super().__init__()
         self.model, self.teacher = backbone.model, teacher
-        self.config, self.plan, self.taxonomy = config, plan, taxonomy
+        self.config, self.schedule, self.taxonomy = config, schedule, taxonomy
         self.stage: Stage | None = None
         self.frozen_statistics = config.keeps_statistics(pretrained=backbone.pretrained)
         added, weights = balance(counts, config.imbalance)
@@ -88,7 +88,7 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Set what depends on the step alone, so that a resumed run repeats it."""
         step = self.trainer.global_step
-        stage = self.plan.stage(step)
+        stage = self.schedule.stage(step)
         if stage is not self.stage:
             self.stage = stage
             train_layers(self.model, stage.trained_fraction)
@@ -147,6 +147,6 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
             groups.append({"params": self.teacher.parameters(), "lr": config.learning_rate})
         optimiser = torch.optim.AdamW(groups)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: learning_rate_factor(step, self.plan.n_steps, config.warmup)
+            optimiser, lambda step: learning_rate_factor(step, self.schedule.n_steps, config.warmup)
         )
         return [optimiser], [{"scheduler": schedule, "interval": "step"}]

@@ -13,7 +13,7 @@ from ..catalog.listing import Listing
 from ..core.device import pick_device, pick_precision
 from ..core.errors import ConfigError, TrainingError
 from ..core.tracking import git_commit
-from ..vision.encoder import PhotoLimits
+from ..vision.load import PhotoLimits
 from .allocator import keep_memory
 from .backbones import depthwise_in_float32, normalisation
 from .batchnorm_folding import fold_norms
@@ -21,7 +21,7 @@ from .config import FinetuneConfig
 from .dataset import Prepared, prepare, settings_of
 from .export import check_out, export_encoder
 from .features import Runs
-from .fitting import Machine, decide_epochs, make_plan
+from .fitting import Machine, decide_epochs, make_schedule
 from .folds import tune_parts
 from .image_store import Framing
 from .state import RunState, is_first_process
@@ -159,7 +159,7 @@ def finetune(
         "held_out": sorted(set(held_out) - set(seen)),
         "n_seen": len(np.unique(np.concatenate([part.training for part in parts]))),
         "n_held_out": sum(len(part.held_out) for part in parts),
-        "n_steps": sum(make_plan(part, config, epochs).n_steps for part in parts),
+        "n_steps": sum(make_schedule(part, config, epochs).n_steps for part in parts),
         "history": history,
         "minutes": round(_since(started) / 60, 2),
         "blend": chosen.share,

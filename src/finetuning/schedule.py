@@ -36,7 +36,7 @@ class Draw(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """All steps of a run.
 
     Parameters
@@ -150,17 +150,23 @@ class Steps(Sampler[list[Draw]]):
     """
 
     def __init__(
-        self, plan: Plan, step: Callable[[], int], *, part: int, n_parts: int, accumulate: int
+        self,
+        schedule: Schedule,
+        step: Callable[[], int],
+        *,
+        part: int,
+        n_parts: int,
+        accumulate: int,
     ) -> None:
-        self.plan, self.step = plan, step
+        self.schedule, self.step = schedule, step
         self.part, self.n_parts, self.accumulate = part, n_parts, accumulate
 
     def __len__(self) -> int:
-        return self.plan.round_steps * self.accumulate
+        return self.schedule.round_steps * self.accumulate
 
     def __iter__(self) -> Iterator[list[Draw]]:
         first = self.step()
-        for step in range(first, first + self.plan.round_steps):
-            own = self.plan.batch(step)[self.part :: self.n_parts]
+        for step in range(first, first + self.schedule.round_steps):
+            own = self.schedule.batch(step)[self.part :: self.n_parts]
             for piece in range(self.accumulate):
                 yield own[piece :: self.accumulate]

@@ -54,7 +54,7 @@ def load_titles(state: "RunState") -> Floats | None:
     return load_file(path)[VECTORS] if path.is_file() else None
 
 
-class TitleTeacher(nn.Module):
+class TitleDistillation(nn.Module):
     """Compares a photo with some titles, and asks for the similarities of its own title.
 
     The same for each photo whoever else is in its batch, so parts of a batch add up to the whole.

@@ -24,7 +24,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from ..core.device import Precision
 from ..core.files import atomic_path
 from .config import FinetuneConfig
-from .schedule import Plan
+from .schedule import Schedule
 from .state import BEST, LAST
 
 SCORE = "macro_f1"
@@ -63,7 +63,7 @@ def known_warnings() -> Iterator[None]:
 
 def make_trainer(
     config: FinetuneConfig,
-    plan: Plan,
+    schedule: Schedule,
     state: Path,
     history: "History",
     *,
@@ -95,9 +95,9 @@ def make_trainer(
         strategy=strategy,
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
         plugins=[AtomicCheckpoints()],
-        callbacks=[history, *callbacks(config, plan, state, progress=progress)],
-        max_epochs=plan.n_rounds,
-        check_val_every_n_epoch=max(1, plan.epoch_steps // plan.round_steps),
+        callbacks=[history, *callbacks(config, schedule, state, progress=progress)],
+        max_epochs=schedule.n_rounds,
+        check_val_every_n_epoch=max(1, schedule.epoch_steps // schedule.round_steps),
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=1.0,
         num_sanity_val_steps=0,
@@ -153,24 +153,26 @@ class History(Callback):  # type: ignore[misc]
 class LastStageStopping(EarlyStopping):  # type: ignore[misc]
     """Early stopping that waits for the last stage: before, there is more to come by plan."""
 
-    def __init__(self, plan: Plan, patience: int) -> None:
+    def __init__(self, schedule: Schedule, patience: int) -> None:
         super().__init__(SCORE, patience=patience, mode="max", check_on_train_epoch_end=False)
-        self.plan = plan
+        self.schedule = schedule
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the score, in the last stage only."""
-        if self.plan.stage(trainer.global_step) is self.plan.stages[-1]:
+        if self.schedule.stage(trainer.global_step) is self.schedule.stages[-1]:
             super().on_validation_end(trainer, pl_module)
 
 
-def callbacks(config: FinetuneConfig, plan: Plan, state: Path, *, progress: bool) -> list[Callback]:
+def callbacks(
+    config: FinetuneConfig, schedule: Schedule, state: Path, *, progress: bool
+) -> list[Callback]:
     """Averaged weights, early stopping, and two checkpoints: the best, and the last to resume."""
     chosen: list[Callback] = []
     if config.ema_epochs:
-        steps = max(1.0, config.ema_epochs * plan.epoch_steps)
+        steps = max(1.0, config.ema_epochs * schedule.epoch_steps)
         chosen.append(EMAWeightAveraging(decay=1 - 1 / (1 + steps)))
     if config.patience:
-        chosen.append(LastStageStopping(plan, config.patience))
+        chosen.append(LastStageStopping(schedule, config.patience))
         best = Path(BEST).stem
         chosen.append(ModelCheckpoint(state, best, SCORE, mode="max", enable_version_counter=False))
     # after the others, so that it knows their state

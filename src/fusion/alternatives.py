@@ -138,11 +138,13 @@ def cross_fit(
     answers: dict[Modalities, Floats] = {name: np.zeros(shape, np.float32) for name in names}
     answered = {name: np.zeros(len(labels), dtype=bool) for name in names}
     for each in rounds(views, folds):
-        known = np.flatnonzero(each.learned)
-        seen = {name: replace(view, siblings=()) for name, view in take(each.views, known).items()}
+        known = np.flatnonzero(each.train_mask)
+        seen = {
+            name: replace(view, fold_encoders=()) for name, view in take(each.views, known).items()
+        }
         classifier = fit(seen, labels[known], n_categories, folds[known])
         for pattern in names:
-            rows = np.flatnonzero(each.asked & _calibrates(each.views, pattern))
+            rows = np.flatnonzero(each.predict_mask & _calibration_mask(each.views, pattern))
             asked = restrict(take(each.views, rows), pattern)
             answers[pattern][rows] = classifier.log_probabilities(asked)
             answered[pattern][rows] = True
@@ -153,8 +155,8 @@ def cross_fit(
     }
 
 
-def _calibrates(views: Views, pattern: Modalities) -> Bools:
-    own = [view.calibrates for name, view in views.items() if modality(name) in pattern]
+def _calibration_mask(views: Views, pattern: Modalities) -> Bools:
+    own = [view.calibration_mask for name, view in views.items() if modality(name) in pattern]
     return np.asarray(np.all(own, axis=0))
 
 
@@ -198,7 +200,7 @@ def drop_modalities(views: Views) -> dict[str, View]:
         name: View(
             csr_matrix(diags(keep[:, parts.index(modality(name))].astype("f4")) @ view.features),
             view.present,
-            view.familiar,
+            view.in_encoder_train_set,
         )
         for name, view in views.items()
     }

@@ -123,7 +123,7 @@ class LateFusion:
         held_out: dict[Modalities, HeldOut] = {}
         for pattern in all_patterns(heads):
             names = [name for name in heads if modality(name) in pattern]
-            rows = np.flatnonzero(np.all([views[name].calibrates for name in names], axis=0))
+            rows = np.flatnonzero(np.all([views[name].calibration_mask for name in names], axis=0))
             if len(rows) < MIN_ROWS:
                 continue
             experts = [answers[name][rows] for name in names]

@@ -117,7 +117,7 @@ def held_out_logits(view: View, labels: Ints, n_categories: int, folds: Ints, c:
     logits = np.zeros((len(labels), n_categories), dtype=np.float32)
 
     def answer(each: Round) -> None:
-        logits[each.asked] = _answers(each, each.asked, labels, n_categories, c)
+        logits[each.predict_mask] = _answers(each, each.predict_mask, labels, n_categories, c)
 
     _in_parallel(answer, rounds({ALONE: view}, folds))
     return logits
@@ -137,7 +137,7 @@ def choose_c(
     """
     trials: list[tuple[Round, Bools]] = []
     for each in rounds({ALONE: view}, folds):
-        trials.append((each, each.asked & each.views[ALONE].calibrates))
+        trials.append((each, each.predict_mask & each.views[ALONE].calibration_mask))
         if sum(asked.sum() for _, asked in trials) >= MIN_JUDGED:
             break
     trials = [(each, asked) for each, asked in trials if asked.any()]
@@ -155,7 +155,7 @@ def choose_c(
 
 def _answers(each: Round, asked: Bools, labels: Ints, n_categories: int, c: float) -> Floats:
     features = each.views[ALONE].features
-    return fit_head(features[each.learned], labels[each.learned], n_categories, c).logits(
+    return fit_head(features[each.train_mask], labels[each.train_mask], n_categories, c).logits(
         features[asked]
     )
 
@@ -187,10 +187,10 @@ def fit_calibrated(
     Floats
         Held-out log-probabilities, shape ``(n, n_categories)``.
     """
-    if not view.calibrates.any():
+    if not view.calibration_mask.any():
         view = View(view.features, view.present)
     c = choose_c(view, labels, n_categories, folds)
-    logits, asked = held_out_logits(view, labels, n_categories, folds, c), view.calibrates
+    logits, asked = held_out_logits(view, labels, n_categories, folds, c), view.calibration_mask
     temperature = fit_temperature(logits[asked], labels[asked])
     (head,) = _in_parallel(lambda c: fit_head(view.features, labels, n_categories, c), [c])
     calibrated = LinearHead(head.coefficients, head.intercepts, temperature)

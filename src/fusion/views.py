@@ -31,15 +31,15 @@ class View:
         Shape ``(n,)``; True where the features come from an encoder that was fine-tuned on this
         very row. It looks more certain there than on new rows, so such a row may teach but never
         calibrate. None if there is none.
-    siblings
+    fold_encoders
         The same rows by encoders that were fine-tuned like this one, but each without a part of the
-        rows: those that aren't `familiar` to it. There it stands in for this one.
+        rows: those that aren't `in_encoder_train_set` to it. There it stands in for this one.
     """
 
     features: Features
     present: Bools
-    familiar: Bools | None = None
-    siblings: "tuple[View, ...]" = ()
+    in_encoder_train_set: Bools | None = None
+    fold_encoders: "tuple[View, ...]" = ()
 
     def __post_init__(self) -> None:
         if self.features.shape[0] != self.present.shape[0]:
@@ -49,11 +49,17 @@ class View:
             )
 
     @property
-    def calibrates(self) -> Bools:
+    def calibration_mask(self) -> Bools:
         """Which rows say how this view does on new listings; shape ``(n,)``."""
-        if self.siblings:
-            return np.asarray(np.any([view.calibrates for view in self.siblings], axis=0))
-        return self.present if self.familiar is None else self.present & ~self.familiar
+        if self.fold_encoders:
+            return np.asarray(
+                np.any([view.calibration_mask for view in self.fold_encoders], axis=0)
+            )
+        return (
+            self.present
+            if self.in_encoder_train_set is None
+            else self.present & ~self.in_encoder_train_set
+        )
 
     @property
     def array(self) -> Floats:
@@ -70,9 +76,11 @@ class View:
 
     def take(self, rows: Any) -> "View":
         """Keep some rows (indices or a mask)."""
-        familiar = None if self.familiar is None else self.familiar[rows]
-        siblings = tuple(view.take(rows) for view in self.siblings)
-        return View(self.features[rows], self.present[rows], familiar, siblings)
+        in_encoder_train_set = (
+            None if self.in_encoder_train_set is None else self.in_encoder_train_set[rows]
+        )
+        fold_encoders = tuple(view.take(rows) for view in self.fold_encoders)
+        return View(self.features[rows], self.present[rows], in_encoder_train_set, fold_encoders)
 
 
 Views: TypeAlias = Mapping[str, View]
@@ -99,23 +107,23 @@ class Round(NamedTuple):
     ----------
     views
         Of all rows.
-    learned, asked
+    train_mask, predict_mask
         Shape ``(n,)``: rows that a model is fitted on, and rows that it answers then.
-    sibling
-        Number of the sibling whose views these are.
+    fold encoder
+        Number of the fold encoder whose views these are.
     """
 
     views: dict[str, View]
-    learned: Bools
-    asked: Bools
-    sibling: int | None = None
+    train_mask: Bools
+    predict_mask: Bools
+    fold_encoder: int | None = None
 
 
 def rounds(views: Views, folds: Ints) -> list[Round]:
     """Plan how every row is asked about once, by models that know neither it nor its duplicates.
 
-    Without siblings it is a round for each fold. With siblings it is one for each of them: a model
-    is fitted on what the sibling has learned, and asked what it hasn't, as the final model is
+    Without fold encoders it is a round for each fold. With them it is one for each: a model
+    is fitted on what the fold encoder has learned, and asked what it hasn't, as the final model is
     fitted on what the average has learned and asked about new listings. Rows that are new to all of
     them are asked, and else learned from, fold by fold.
 
@@ -124,15 +132,21 @@ def rounds(views: Views, folds: Ints) -> list[Round]:
     folds
         Shape ``(n,)``; duplicates share a fold.
     """
-    average = next((view for view in views.values() if view.siblings), None)
-    if average is None or average.familiar is None:
+    average = next((view for view in views.values() if view.fold_encoders), None)
+    if average is None or average.in_encoder_train_set is None:
         return [Round(dict(views), folds != fold, folds == fold) for fold in np.unique(folds)]
     planned = []
-    new = ~average.familiar
+    new = ~average.in_encoder_train_set
     turns = folds if new.any() else np.zeros_like(folds)
-    for number, sibling in enumerate(average.siblings):
-        known = np.zeros_like(new) if sibling.familiar is None else sibling.familiar
-        seen = {name: v.siblings[number] if v.siblings else v for name, v in views.items()}
+    for number, fold_encoder in enumerate(average.fold_encoders):
+        known = (
+            np.zeros_like(new)
+            if fold_encoder.in_encoder_train_set is None
+            else fold_encoder.in_encoder_train_set
+        )
+        seen = {
+            name: v.fold_encoders[number] if v.fold_encoders else v for name, v in views.items()
+        }
         for turn in np.unique(turns):
             own = turns == turn
             planned.append(Round(seen, known | (new & ~own), ~known & own, number))

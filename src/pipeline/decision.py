@@ -49,7 +49,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RetrievalResult:
     """What the catalogue's memory says of one listing.
 
     Parameters
@@ -70,7 +70,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Judge:
+class DecisionPolicy:
     """Decides; knows the categories, the accept rules and the name of the bundle they are from."""
 
     class_names: tuple[str, ...]
@@ -94,7 +94,7 @@ class Judge:
         )
 
     def verdict(
-        self, listing_id: str, predictions: Predictions, row: int, around: Surroundings
+        self, listing_id: str, predictions: Predictions, row: int, around: RetrievalResult
     ) -> Verdict:
         """Weigh one listing's evidence."""
         present, probabilities = predictions.present[row], predictions.probabilities[row]

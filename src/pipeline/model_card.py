@@ -90,12 +90,12 @@ def _plain(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" and c != ">" else c for c in text)
 
 
-def _familiar(n: int, n_siblings: int) -> list[str]:
-    if n_siblings:
+def _familiar(n: int, n_fold_encoders: int) -> list[str]:
+    if n_fold_encoders:
         return [
             (
-                f"- The photo encoder is the average of {n_siblings}, each fine-tuned without a "
-                "part of these photos. Each calibrates with its own part: the figures below that "
+                f"- The photo encoder is the average of {n_fold_encoders}, each fine-tuned without "
+                "a part of these photos. Each calibrates with its own part: the figures below that "
                 "involve photos are of these encoders, not of their average."
             )
         ]

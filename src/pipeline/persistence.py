@@ -12,9 +12,9 @@ from ..core.runtimes.names import Runtime
 from ..embedding.embedder import load_embedder
 from ..fusion.accept_rule import Rules
 from ..fusion.storage import load_classifier, save_classifier
-from ..retrieval.model import MEMORY, CatalogueMemory
+from ..retrieval.model import MEMORY, RetrievalModel
 from ..text.tfidf import Tfidf
-from ..vision.encoder import PhotoLimits
+from ..vision.load import PhotoLimits
 from ..vision.tuned import TUNED_FILE, tuned_input
 from .bundle import Bundle, open_bundle, writing_bundle
 from .model_card import model_card
@@ -27,7 +27,7 @@ OWN_ENCODER = "photo_encoder"
 LOCAL = "local-dir:"
 
 
-def read_parts(
+def load_state(
     folder: Path,
     *,
     device: str,
@@ -36,7 +36,7 @@ def read_parts(
     progress: bool,
     runtime: Runtime,
 ) -> dict[str, Any]:
-    """Read what `save_parts` wrote: the fields of a `ListingPipeline`, see its `load`."""
+    """Read what `save_state` wrote: the fields of a `ListingPipeline`, see its `load`."""
     bundle = open_bundle(folder)
     try:
         model = bundle.read_json(MODEL)
@@ -65,14 +65,16 @@ def read_parts(
     )
     bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
     bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
-    memory = None
+    retrieval = None
     if (bundle.folder / MEMORY).is_file():
-        memory = CatalogueMemory.load(bundle.folder, embedder, config.retrieval.joint, device)
-    found = {"embedder": embedder, "config": config, "memory": memory, "version": bundle.version}
+        retrieval = RetrievalModel.load(
+            bundle.folder, embedder, config.retrieval.image_text_space, device
+        )
+    found = {"embedder": embedder, "config": config, "memory": retrieval, "version": bundle.version}
     return parts | found
 
 
-def save_parts(pipeline: "ListingPipeline", folder: Path, *, overwrite: bool) -> Bundle:
+def save_state(pipeline: "ListingPipeline", folder: Path, *, overwrite: bool) -> Bundle:
     """Write a pipeline as a bundle; what was there stays until the new one is whole."""
     embedder = pipeline.embedder
     fingerprints = {"photo": embedder.photos.fingerprint, "text": embedder.texts.fingerprint}
@@ -92,8 +94,8 @@ def save_parts(pipeline: "ListingPipeline", folder: Path, *, overwrite: bool) ->
             weigher.save(staging / f"tfidf_{part}.json")
         card = model_card(pipeline.class_names, config, pipeline.facts)
         (staging / "README.md").write_text(card, encoding="utf-8")
-        if pipeline.memory is not None:
-            pipeline.memory.save(staging, fingerprints)
+        if pipeline.retrieval is not None:
+            pipeline.retrieval.save(staging, fingerprints)
     return open_bundle(folder)
 
 

@@ -26,13 +26,13 @@ from ..fusion.views import (
     patterns,
     restrict,
 )
-from ..retrieval.model import CatalogueMemory
+from ..retrieval.model import RetrievalModel
 from ..text.tfidf import Tfidf
-from ..vision.encoder import PhotoLimits
-from .decision import Judge, Predictions, Surroundings
+from ..vision.load import PhotoLimits
+from .decision import DecisionPolicy, Predictions, RetrievalResult
 from .features import build_views
-from .persistence import read_parts, save_parts
-from .verdict import Verdict
+from .persistence import load_state, save_state
+from .verdict import Guess, Verdict
 
 BLOCK = 500
 
@@ -55,7 +55,7 @@ class ListingPipeline:
         When an answer is accepted.
     facts
         What training found out: sizes, categories left out, expected coverage; JSON values.
-    memory
+    retrieval
         Gate, index and zero-shot categories.
     version
         Name of the bundle that this was loaded from, empty before it is saved.
@@ -68,7 +68,7 @@ class ListingPipeline:
     rules: Rules
     config: Config
     facts: Mapping[str, Any]
-    memory: CatalogueMemory | None = None
+    retrieval: RetrievalModel | None = None
     version: str = ""
 
     @classmethod
@@ -105,7 +105,7 @@ class ListingPipeline:
         WeightsError
             If its encoders' weights can't be had.
         """
-        parts = read_parts(
+        parts = load_state(
             Path(folder),
             device=device,
             cache=cache,
@@ -123,9 +123,9 @@ class ListingPipeline:
         ListingPipeline
             The same, with the bundle's version and its index.
         """
-        bundle = save_parts(self, Path(folder), overwrite=overwrite)
-        memory = self.memory and self.memory.reopened(bundle.folder)
-        return replace(self, memory=memory, version=bundle.version)
+        bundle = save_state(self, Path(folder), overwrite=overwrite)
+        retrieval = self.retrieval and self.retrieval.reopened(bundle.folder)
+        return replace(self, retrieval=retrieval, version=bundle.version)
 
     def with_categories(self, names: Sequence[str]) -> "ListingPipeline":
         """Know more categories by name alone; those that are known already stay as they are.
@@ -135,9 +135,9 @@ class ListingPipeline:
         ConfigError
             If a name is blank, or the bundle has no zero-shot fallback.
         """
-        if self.memory is None:
+        if self.retrieval is None:
             raise ConfigError("This bundle remembers nothing of its catalogue. Train it anew.")
-        return replace(self, memory=self.memory.with_categories(names))
+        return replace(self, retrieval=self.retrieval.with_categories(names))
 
     def predict(
         self, listings: Sequence[Listing], *, duplicates: bool = True, quality: bool = True
@@ -174,7 +174,7 @@ class ListingPipeline:
     ) -> list[Verdict]:
         views = self.views(embedded)
         predictions = self.predict_views(views)
-        around = self.surroundings(listings, embedded, views, predictions, duplicates=duplicates)
+        around = self.retrieve(listings, embedded, views, predictions, duplicates=duplicates)
         verdicts = [
             self._verdict(row, listing, embedded, predictions, around[row])
             for row, listing in enumerate(listings)
@@ -208,10 +208,10 @@ class ListingPipeline:
 
     def accepted(self, predictions: Predictions) -> list[bool]:
         """Tell which answers are sure enough for the shelf, the gate left aside."""
-        judge = Judge(self.class_names, self.rules)
+        judge = DecisionPolicy(self.class_names, self.rules)
         return [judge.accepts(predictions, row) for row in range(len(predictions.present))]
 
-    def surroundings(
+    def retrieve(
         self,
         listings: Sequence[Listing],
         embedded: Embedded,
@@ -219,20 +219,22 @@ class ListingPipeline:
         predictions: Predictions,
         *,
         duplicates: bool = True,
-    ) -> list[Surroundings]:
+    ) -> list[RetrievalResult]:
         """Ask the catalogue's memory about each listing; nothing is known without one."""
-        memory = self.memory
-        if memory is None or not listings:
-            return [Surroundings() for _ in listings]
-        p_values = memory.p_values(views, predictions.probabilities.argmax(axis=1))
-        unseen = memory.unseen(embedded, listings, self.class_names)
-        neighbours = memory.neighbours(embedded, listings)
-        copies = memory.duplicates(embedded, listings, self.embedder) if duplicates else {}
+        retrieval = self.retrieval
+        if retrieval is None or not listings:
+            return [RetrievalResult() for _ in listings]
+        p_values = retrieval.p_values(views, predictions.probabilities.argmax(axis=1))
+        others = retrieval.unseen(embedded, listings, self.class_names)
+        neighbours = retrieval.neighbours(embedded, listings)
+        copies = retrieval.duplicates(embedded, listings, self.embedder) if duplicates else {}
         return [
-            Surroundings(
+            RetrievalResult(
                 p_value=float(p_values[row]),
                 refused=bool(p_values[row] <= self.config.retrieval.alpha),
-                unseen=unseen[row],
+                unseen=Guess(category=unseen[0], probability=round(unseen[1], 6))
+                if (unseen := others[row])
+                else None,
                 neighbours=neighbours[row],
                 duplicates=copies.get(row, ()),
             )
@@ -245,7 +247,7 @@ class ListingPipeline:
         listing: Listing,
         embedded: Embedded,
         predictions: Predictions,
-        around: Surroundings,
+        around: RetrievalResult,
     ) -> Verdict:
         if row in embedded.problems:
             reason = embedded.problems[row]
@@ -253,6 +255,10 @@ class ListingPipeline:
             needed = [part for part in (PHOTO, TITLE) if part in self.modalities]
             reason = f"A listing needs a {' or a '.join(needed)}, but has none. Add one."
         else:
-            judge = Judge(self.class_names, self.rules, self.version)
+            judge = DecisionPolicy(self.class_names, self.rules, self.version)
             return judge.verdict(listing.listing_id, predictions, row, around)
         return Verdict.rejected(listing.listing_id, reason, self.version)
+
+
+def _guess(named: tuple[str, float] | None) -> Guess | None:
+    return named and Guess(category=named[0], probability=round(named[1], 6))

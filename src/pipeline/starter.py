@@ -23,7 +23,7 @@ from ..retrieval.index.records import records_of
 from ..retrieval.index.store import ListingIndex
 from ..retrieval.zero_shot.load_space import fingerprints
 from ..sample import write_sample
-from ..vision.encoder import PhotoLimits
+from ..vision.load import PhotoLimits
 from .pipeline import ListingPipeline
 
 STARTER_BUNDLE = Path(__file__).parent / "starter_bundle"
@@ -64,10 +64,10 @@ def starter_pipeline(
         progress=progress,
         runtime=runtime,
     )
-    if pipeline.memory is None:
+    if pipeline.retrieval is None:
         return pipeline
     index = _shop_index(pipeline.embedder, progress)
-    return replace(pipeline, memory=replace(pipeline.memory, index=index))
+    return replace(pipeline, retrieval=replace(pipeline.retrieval, index=index))
 
 
 def starter_shop(*, progress: bool = True) -> Path:

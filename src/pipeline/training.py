@@ -15,11 +15,11 @@ from ..core.config import Config
 from ..core.device import pick_device, pick_precision
 from ..core.errors import TrainingError
 from ..embedding.embedder import Embedded, Embedder, set_problems_aside
-from ..embedding.siblings import with_siblings
+from ..embedding.fold_encoders import with_fold_encoders
 from ..fusion.classifier import HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, Views, modality, restrict, take
-from ..retrieval.fit import finest_labels, remember
+from ..retrieval.fit import finest_labels, fit_retrieval
 from ..text.tfidf import Tfidf
 from .accept_rules import evidence, fit_rules, unseen_answers
 from .features import build_views
@@ -84,8 +84,8 @@ def train(
     """
     embedded = embedder.embed(catalog.listings, description=config.description)
     catalog, embedded = set_problems_aside(catalog, embedded)
-    if embedded.photo.calibrates.sum() < NEW_SHARE * embedded.photo.present.sum():
-        embedded = with_siblings(embedded, catalog.listings, embedder)
+    if embedded.photo.calibration_mask.sum() < NEW_SHARE * embedded.photo.present.sum():
+        embedded = with_fold_encoders(embedded, catalog.listings, embedder)
     categories = [category_prefix(item.category or "", config.levels) for item in catalog.listings]
     counts = Counter(categories)
     class_names = tuple(sorted(name for name, n in counts.items() if n >= config.min_examples))
@@ -131,8 +131,8 @@ def train(
         "n_left_out": len(catalog.listings) - len(kept),
         "n_rejected": len(catalog.rejected),
         "n_photos": int(views["photo"].present.sum()),
-        "n_siblings": len(views["photo"].siblings),
-        "n_familiar": int((views["photo"].present & ~views["photo"].calibrates).sum()),
+        "n_siblings": len(views["photo"].fold_encoders),
+        "n_familiar": int((views["photo"].present & ~views["photo"].calibration_mask).sum()),
         "n_titles": int(views["title_embedding"].present.sum()),
         "n_descriptions": int(views["description_embedding"].present.sum()),
         "n_duplicates": int(len(groups) - groups.max() - 1),
@@ -140,7 +140,7 @@ def train(
         "left_out": left_out,
         "evidence": evidence(held_out, labels, rules),
     }
-    memory = remember(
+    retrieval = fit_retrieval(
         catalog.listings,
         embedded,
         views=all_views,
@@ -154,7 +154,7 @@ def train(
         device=device,
     )
     pipeline = ListingPipeline(
-        embedder, tfidf, classifier, class_names, rules, config, facts, memory
+        embedder, tfidf, classifier, class_names, rules, config, facts, retrieval
     )
     return TrainingResult(pipeline, catalog)
 
@@ -183,8 +183,8 @@ def _fit_split(
     TrainingError
         If the photo encoder knows every photo.
     """
-    views = {name: replace(view, siblings=()) for name, view in views.items()}
-    if views["photo"].present.any() and not views["photo"].calibrates.any():
+    views = {name: replace(view, fold_encoders=()) for name, view in views.items()}
+    if views["photo"].present.any() and not views["photo"].calibration_mask.any():
         raise TrainingError(
             "`calibration: split` needs photos that the encoder wasn't fine-tuned on, but it has "
             "learned all of them. Use `calibration: cross`, or fine-tune with `n_parts: 1`."
@@ -199,7 +199,7 @@ def _fit_split(
     )
     held_out = {}
     for pattern in patterns:
-        there = [v.calibrates for name, v in views.items() if modality(name) in pattern]
+        there = [v.calibration_mask for name, v in views.items() if modality(name) in pattern]
         rows = calibration[np.all(there, axis=0)[calibration]]
         if len(rows):
             seen = take(restrict(views, pattern), rows)

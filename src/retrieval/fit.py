@@ -11,20 +11,20 @@ from ..core.arrays import Ints
 from ..core.config import RetrievalConfig
 from ..core.errors import CalibrationError
 from ..embedding.embedder import Embedded, Embedder
-from ..embedding.siblings import with_siblings
+from ..embedding.fold_encoders import with_fold_encoders
 from ..fusion.views import PHOTO, View, Views
 from .duplicates.pair_model import PairModel
 from .duplicates.shelf import Shelf
-from .model import CatalogueMemory, dense
-from .ood.detector import OutOfCatalogueGate
-from .ood.fit import STATISTICS_ONLY, fit_gate
+from .model import RetrievalModel, dense
+from .ood.detector import OODDetector
+from .ood.fit import STATISTICS_ONLY, fit_ood_detector
 from .zero_shot.classifier import ZeroShot
-from .zero_shot.load_space import joint_embedder, joint_space
+from .zero_shot.load_space import load_space, space_embedder
 
 _LOG = logging.getLogger(__name__)
 
 
-def remember(
+def fit_retrieval(
     listings: Sequence[Listing],
     embedded: Embedded,
     *,
@@ -37,7 +37,7 @@ def remember(
     embedder: Embedder,
     config: RetrievalConfig,
     device: str,
-) -> CatalogueMemory:
+) -> RetrievalModel:
     """Fit everything that is about the catalogue as a whole.
 
     Parameters
@@ -57,21 +57,21 @@ def remember(
     """
     column = {name: i for i, name in enumerate(names)}
     true = np.array([column[name] for name in categories])
-    joint = joint_space(config.joint, embedder, device)
-    memory = CatalogueMemory(
-        gate=_gate(views, labels, true, folds, outside, embedder, config),
+    space = load_space(config.image_text_space, embedder, device)
+    retrieval = RetrievalModel(
+        ood_detector=_gate(views, labels, true, folds, outside, embedder, config),
         zero_shot=None,
-        joint=joint,
-        joint_embedder=joint_embedder(joint, embedder),
+        space=space,
+        space_embedder=space_embedder(space, embedder),
         pair_model=PairModel.load(),
         shelf=Shelf.of(listings, embedded) if config.index else None,
     )
-    if memory.joint is None:
+    if retrieval.space is None:
         _LOG.warning("The photo encoder knows no class names, so there is no zero-shot fallback.")
-        return memory
-    zero_shot = ZeroShot.from_names(names, None, memory.joint)
-    photos, titles = memory.in_text_space(embedded, listings)
-    return memory.with_zero_shot(zero_shot.fitted(photos, titles, true))
+        return retrieval
+    zero_shot = ZeroShot.from_names(names, None, retrieval.space)
+    photos, titles = retrieval.in_text_space(embedded, listings)
+    return retrieval.with_zero_shot(zero_shot.fitted(photos, titles, true))
 
 
 def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:
@@ -107,16 +107,16 @@ def _gate(
     outside: Sequence[Listing],
     embedder: Embedder,
     config: RetrievalConfig,
-) -> OutOfCatalogueGate | None:
+) -> OODDetector | None:
     strangers: dict[str, View] | None = None
     if outside:
         # photos only: from file names the gate would learn to refuse short titles
         seen = embedder.embed(outside)
-        if PHOTO in views and views[PHOTO].siblings:
-            seen = with_siblings(seen, outside, embedder)
+        if PHOTO in views and views[PHOTO].fold_encoders:
+            seen = with_fold_encoders(seen, outside, embedder)
         strangers = {PHOTO: seen.photo}
     try:
-        return fit_gate(
+        return fit_ood_detector(
             dense(views),
             labels,
             folds,
@@ -124,7 +124,7 @@ def _gate(
             strangers,
             per_category=config.per_category,
             predicted=categories,
-            methods=STATISTICS_ONLY if config.gate == "statistics" else None,
+            methods=STATISTICS_ONLY if config.ood_detector == "statistics" else None,
         )
     except CalibrationError as error:
         _LOG.warning("No out-of-catalogue gate: %s", error)

@@ -15,7 +15,6 @@ from ..core.arrays import Floats, Ints, widened
 from ..core.errors import BundleFingerprintError, ConfigError
 from ..embedding.embedder import Embedded, Embedder
 from ..fusion.views import View, Views
-from ..pipeline.verdict import Guess
 from .duplicates.find import find_duplicates
 from .duplicates.pair_model import PairModel
 from .duplicates.shelf import Shelf
@@ -23,10 +22,10 @@ from .duplicates.verdict import DuplicatePair
 from .index.batch import Batch
 from .index.records import records_of
 from .index.store import ListingIndex, Neighbour
-from .ood.detector import OutOfCatalogueGate
+from .ood.detector import OODDetector
 from .zero_shot.classifier import ZeroShot
-from .zero_shot.image_text_space import JointSpace
-from .zero_shot.load_space import fingerprints, joint_embedder, joint_space
+from .zero_shot.image_text_space import ImageTextSpace
+from .zero_shot.load_space import fingerprints, load_space, space_embedder
 
 N_CANDIDATES = 10
 N_COMPARED = 3
@@ -37,48 +36,48 @@ WRITER_FILES = (".lock", ".writer.pid")
 
 
 @dataclass(frozen=True)
-class CatalogueMemory:
+class RetrievalModel:
     """Gate, index and zero-shot categories, as `training` makes and a bundle keeps them.
 
     Parameters
     ----------
-    gate
+    ood_detector
         None where the catalogue was too small for one.
     shelf
         The training listings before the bundle is saved; `save` makes the index of them.
     index
         The training listings as a bundle keeps them; None if it keeps none.
     zero_shot
-        Every category of the taxonomy, with and without a trained expert; None without `joint`.
-    joint
+        Every category of the taxonomy, with and without a trained expert; None without `space`.
+    space
         None if the backbone knows no class names (and no CLIP model is configured).
     joint_embedder
         The joint space's own encoders, where they aren't the pipeline's (CLIP).
     """
 
-    gate: OutOfCatalogueGate | None
+    ood_detector: OODDetector | None
     zero_shot: ZeroShot | None
-    joint: JointSpace | None
+    space: ImageTextSpace | None
     pair_model: PairModel
     shelf: Shelf | None = None
     index: ListingIndex | None = None
-    joint_embedder: Embedder | None = None
+    space_embedder: Embedder | None = None
 
     def save(self, folder: Path, fingerprints: Mapping[str, str]) -> None:
         """Write arrays as safetensors, the rest as JSON, and the index as a folder of its own."""
         arrays: dict[str, Any] = {}
         document: dict[str, Any] = {}
-        parts: Mapping[str, OutOfCatalogueGate | ZeroShot | None] = {
-            "gate": self.gate,
+        parts: Mapping[str, OODDetector | ZeroShot | None] = {
+            "gate": self.ood_detector,
             "zero_shot": self.zero_shot,
         }
         for name, part in parts.items():
             if part is not None:
                 own, document[name] = part.to_parts()
                 arrays |= {f"{name}|{key}": np.ascontiguousarray(a) for key, a in own.items()}
-        if self.joint is not None:
-            document["joint"] = self.joint.fingerprint
-            arrays["vocabulary"] = np.ascontiguousarray(self.joint.vocabulary, dtype=np.float32)
+        if self.space is not None:
+            document["joint"] = self.space.fingerprint
+            arrays["vocabulary"] = np.ascontiguousarray(self.space.vocabulary, dtype=np.float32)
         save_file(arrays, folder / "memory.safetensors")
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
         (folder / MEMORY).write_text(text, encoding="utf-8")
@@ -96,14 +95,16 @@ class CatalogueMemory:
         for name in WRITER_FILES:  # what only a writer needs isn't part of a bundle
             (folder / INDEX / name).unlink(missing_ok=True)
 
-    def reopened(self, folder: Path) -> "CatalogueMemory":
+    def reopened(self, folder: Path) -> "RetrievalModel":
         """Use the index that `save` wrote."""
         there = (folder / INDEX).is_dir()
         index = ListingIndex.open(folder / INDEX) if there else None
         return replace(self, shelf=None, index=index)
 
     @classmethod
-    def load(cls, folder: Path, embedder: Embedder, joint: str, device: str) -> "CatalogueMemory":
+    def load(
+        cls, folder: Path, embedder: Embedder, image_text_space: str, device: str
+    ) -> "RetrievalModel":
         """Read what `save` wrote, and the index beside it, if there is one."""
         arrays = widened(load_file(folder / "memory.safetensors"))
         document = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
@@ -112,33 +113,33 @@ class CatalogueMemory:
             prefix = f"{name}|"
             return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
 
-        space: JointSpace | None = None
+        space: ImageTextSpace | None = None
         zero_shot = None
         if "zero_shot" in document:
             zero_shot = ZeroShot.from_parts(own("zero_shot"), document["zero_shot"])
-            space = joint_space(joint, embedder, device, vocabulary=arrays["vocabulary"])
+            space = load_space(image_text_space, embedder, device, vocabulary=arrays["vocabulary"])
             fitted, found = document.get("joint", "none"), space.fingerprint if space else "none"
             if found != fitted:
                 raise BundleFingerprintError(
-                    f"Bundle {folder} was fitted on the joint space {fitted[:8]}…, but "
-                    f"{joint} loads {found[:8]}…. Retrain, or install the weights that it was "
-                    "fitted on."
+                    f"Bundle {folder} was fitted on the image-text space {fitted[:8]}…, but "
+                    f"{image_text_space} loads {found[:8]}…. Retrain, or install the weights that "
+                    "it was fitted on."
                 )
-        gate = None
+        ood_detector = None
         if "gate" in document:
-            gate = OutOfCatalogueGate.from_parts(own("gate"), document["gate"])
+            ood_detector = OODDetector.from_parts(own("gate"), document["gate"])
         index = None
         if (folder / INDEX).is_dir():
             index = ListingIndex.open(folder / INDEX, fingerprints(embedder))
         pair_model = PairModel.load(folder / "duplicates.json")
-        clip = joint_embedder(space, embedder)
-        return cls(gate, zero_shot, space, pair_model, index=index, joint_embedder=clip)
+        clip = space_embedder(space, embedder)
+        return cls(ood_detector, zero_shot, space, pair_model, index=index, space_embedder=clip)
 
-    def with_zero_shot(self, zero_shot: ZeroShot) -> "CatalogueMemory":
+    def with_zero_shot(self, zero_shot: ZeroShot) -> "RetrievalModel":
         """Know these categories by name."""
         return replace(self, zero_shot=zero_shot)
 
-    def with_categories(self, names: Sequence[str]) -> "CatalogueMemory":
+    def with_categories(self, names: Sequence[str]) -> "RetrievalModel":
         """Know more categories by name alone; those that are known already stay as they are.
 
         Raises
@@ -149,13 +150,13 @@ class CatalogueMemory:
         paths = [SEPARATOR.join(category_levels(name)) for name in names]
         if not all(paths):
             raise ConfigError(f"A category must have a name, got {list(names)}.")
-        if self.zero_shot is None or self.joint is None:
+        if self.zero_shot is None or self.space is None:
             raise ConfigError(
                 "This bundle can't know categories by name: its photo encoder has no class names. "
-                "Train with the starter encoder, or set retrieval.joint to a CLIP model."
+                "Train with the starter encoder, or set retrieval.image_text_space to a CLIP model."
             )
         new = [path for path in dict.fromkeys(paths) if path not in self.names]
-        return self.with_zero_shot(self.zero_shot.extended(new, None, self.joint)) if new else self
+        return self.with_zero_shot(self.zero_shot.extended(new, None, self.space)) if new else self
 
     def p_values(self, views: Views, predicted: Ints) -> Floats:
         """Tell how ordinary listings are, 0 (strange) to 1; NaN without a gate or a known view.
@@ -165,37 +166,34 @@ class CatalogueMemory:
         predicted
             Shape ``(n,)``, the column of the category each listing is taken for.
         """
-        if self.gate is None:
+        if self.ood_detector is None:
             return np.full(len(predicted), np.nan)
-        known = [view.present for name, view in views.items() if name in self.gate.scorers]
-        p_values = self.gate.p_values(dense(views), predicted)
+        known = [view.present for name, view in views.items() if name in self.ood_detector.scorers]
+        p_values = self.ood_detector.p_values(dense(views), predicted)
         return np.where(np.any(known, axis=0), p_values, np.nan)
 
     def in_text_space(
         self, embedded: Embedded, listings: Sequence[Listing]
     ) -> tuple[Floats, Floats]:
         """Photos and titles as the zero-shot categories see them, shape ``(n, d)`` each."""
-        if self.joint is None:
+        if self.space is None:
             raise ConfigError("Zero-shot needs a joint image-text space, but this bundle has none.")
         photos, titles = embedded.photo.features, embedded.title.features
-        if self.joint_embedder is not None:
-            own = self.joint_embedder.embed(listings, description=False)
+        if self.space_embedder is not None:
+            own = self.space_embedder.embed(listings, description=False)
             photos, titles = own.photo.features, own.title.features
-        return self.joint.to_text_space(np.asarray(photos)), np.asarray(titles)
+        return self.space.to_text_space(np.asarray(photos)), np.asarray(titles)
 
     def unseen(
         self, embedded: Embedded, listings: Sequence[Listing], trained: Sequence[str]
-    ) -> list[Guess | None]:
+    ) -> list[tuple[str, float] | None]:
         """Name the likeliest category without a trained expert, and its probability among all."""
         others = [i for i, n in enumerate(self.names) if n not in set(trained)]
         if self.zero_shot is None or not others:
             return [None for _ in listings]
         probabilities = self.zero_shot.classify(*self.in_text_space(embedded, listings))
         best = np.array(others)[probabilities[:, others].argmax(axis=1)]
-        return [
-            Guess(category=self.names[i], probability=round(float(probabilities[row, i]), 6))
-            for row, i in enumerate(best)
-        ]
+        return [(self.names[i], float(probabilities[row, i])) for row, i in enumerate(best)]
 
     @property
     def names(self) -> tuple[str, ...]:

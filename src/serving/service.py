@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Self
 
 from ..catalog.listing import Listing
 from ..pipeline.verdict import Verdict
-from .demo.job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
+from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
 
 if TYPE_CHECKING:
     from ..core.cache import EmbeddingCache
     from ..pipeline.pipeline import ListingPipeline
-    from ..vision.encoder import PhotoLimits
+    from ..vision.load import PhotoLimits
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError", "ServiceSettings"]
 

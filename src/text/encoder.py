@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from ..core.arrays import Floats
 from ..core.device import Precision, autocast, pick_device
 from ..core.errors import WeightsError
-from ..core.runtimes.benchmark import Bench
+from ..core.runtimes.benchmark import RuntimeBenchmark
 from ..core.runtimes.engine import Engine, check_runtime
 from ..core.runtimes.names import Runtime
 from ..core.runtimes.session import Graph, Session
@@ -71,7 +71,8 @@ class SentenceEncoder:
             },
         )
         self.engine = Engine.open(
-            runtime, Bench(self.graph(), self.fingerprint, self._encode_probes, precision)
+            runtime,
+            RuntimeBenchmark(self.graph(), self.fingerprint, self._encode_probes, precision),
         )
 
     @classmethod

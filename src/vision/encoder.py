@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from copy import copy, deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +11,16 @@ import numpy.typing as npt
 from ..core.arrays import Floats
 from ..core.device import Precision, pick_device
 from ..core.errors import WeightsError
-from ..core.runtimes.benchmark import Bench
+from ..core.runtimes.benchmark import RuntimeBenchmark
 from ..core.runtimes.engine import Engine, check_runtime
 from ..core.runtimes.names import Runtime
 from ..core.runtimes.session import Graph, Session
 from ..core.runtimes.torch_session import TorchSession
 from ..core.weights import state_fingerprint
 from .backbone import load_backbone
-from .load import DecodedPhoto
-from .preprocess import CropMode, Decode, decode_for_square, square
-from .tuned import Sibling, tuned_input
+from .load import DecodedPhoto, PhotoLimits
+from .preprocess import CropMode, Decode, Preprocessing
+from .tuned import FoldEncoder, tuned_input
 
 if TYPE_CHECKING:
     import torch
@@ -28,65 +28,11 @@ if TYPE_CHECKING:
 N_PROBES = 8
 
 
-@dataclass(frozen=True)
-class PhotoLimits:
-    """What a photo may be; larger or truncated ones are refused."""
-
-    max_pixels: int = 100_000_000
-    allow_truncated: bool = False
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How a photo becomes the backbone's input; part of the fingerprint.
-
-    Parameters
-    ----------
-    side_px
-        The square input's side.
-    crop_fraction, crop_mode
-        See `preprocess.square`.
-    mean, std
-        Per channel, for pixels from 0 to 1.
-    decode
-        See `preprocess.decode_for_square`.
-    """
-
-    side_px: int
-    crop_fraction: float
-    crop_mode: CropMode
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    decode: Decode = "normal"
-
-    def decode_photo(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
-        """Read and decode one photo (path or bytes).
-
-        Raises
-        ------
-        PhotoError
-            If the photo can't be used.
-        """
-        return decode_for_square(
-            source,
-            self.side_px,
-            self.crop_fraction,
-            self.crop_mode,
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-            decode=self.decode,
-        )
-
-    def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
-        """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
-        return square(photo, self.side_px, self.crop_fraction, self.crop_mode)
-
-
 class PhotoEncoder:
     """A timm backbone as an encoder: ``encode(squares) -> (n, dim)``, unit length.
 
     Build it with `load`, or around any timm model. Its `backbone` is there whatever the runtime.
-    `seen` has the sha256 of the photos that it was fine-tuned on; `siblings` are the weights of
+    `seen` has the sha256 of the photos that it was tuned on; `fold_encoders` are the weights of
     others that were tuned alike, each without a part of these.
     """
 
@@ -99,7 +45,7 @@ class PhotoEncoder:
         precision: Precision = "float32",
         runtime: Runtime = "torch",
         seen: frozenset[str] = frozenset(),
-        siblings: Sequence[Sibling] = (),
+        fold_encoders: Sequence[FoldEncoder] = (),
     ) -> None:
         import torch
 
@@ -109,7 +55,7 @@ class PhotoEncoder:
         self.device = device
         self.precision = precision
         self.seen = seen
-        self.siblings = tuple(siblings)
+        self.fold_encoders = tuple(fold_encoders)
         self.dim = int(backbone.num_features)  # type: ignore[arg-type]
         if hasattr(backbone, "head_hidden_size"):
             self.dim = int(backbone.head_hidden_size)  # type: ignore[arg-type]
@@ -120,7 +66,7 @@ class PhotoEncoder:
         graph = self.graph()
         self._torch = TorchSession(graph.module, device, precision)
         self.engine = Engine.open(
-            runtime, Bench(graph, self.fingerprint, self._encode_probes, precision)
+            runtime, RuntimeBenchmark(graph, self.fingerprint, self._encode_probes, precision)
         )
 
     @classmethod
@@ -178,7 +124,7 @@ class PhotoEncoder:
             precision=precision,
             runtime=runtime,
             seen=tuned.seen,
-            siblings=tuned.siblings,
+            fold_encoders=tuned.fold_encoders,
         )
 
     def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
@@ -231,8 +177,8 @@ class PhotoEncoder:
         photos = blocks.repeat(cell, axis=1).repeat(cell, axis=2)[:, :side, :side]
         return self._encode_on(session, list(photos))
 
-    def open_siblings(self) -> "Iterator[PhotoEncoder]":
-        """Load the siblings, one after the other.
+    def open_fold_encoders(self) -> "Iterator[PhotoEncoder]":
+        """Load the fold encoders, one after the other.
 
         Raises
         ------
@@ -242,13 +188,13 @@ class PhotoEncoder:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        for sibling in self.siblings:
+        for fold_encoder in self.fold_encoders:
             backbone = deepcopy(self.backbone).cpu()
             try:
-                backbone.load_state_dict(load_file(sibling.weights))
+                backbone.load_state_dict(load_file(fold_encoder.weights))
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise WeightsError(
-                    f"{sibling.weights} must hold weights like those beside it, but: {error}. "
+                    f"{fold_encoder.weights} must hold weights like those beside it, but: {error}. "
                     "Tune the encoder anew."
                 ) from error
             yield PhotoEncoder(
@@ -257,7 +203,7 @@ class PhotoEncoder:
                 device=self.device,
                 precision=self.precision,
                 runtime=self.runtime,
-                seen=sibling.seen,
+                seen=fold_encoder.seen,
             )
 
     def on(self, session: Session | None) -> "PhotoEncoder":

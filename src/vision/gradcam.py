@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arrays import Floats
-from .encoder import Preprocessing
-from .preprocess import resize_side_px, resized_size
+from .preprocess import Preprocessing, resize_side_px, resized_size
 
 if TYPE_CHECKING:
     import torch

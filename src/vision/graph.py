@@ -8,7 +8,7 @@ import torch
 from ..core.runtimes.session import Graph
 
 if TYPE_CHECKING:
-    from .encoder import Preprocessing
+    from .preprocess import Preprocessing
 
 
 class PhotoGraph(torch.nn.Module):

@@ -31,6 +31,14 @@ _LARGE = threading.Lock()
 
 
 @dataclass(frozen=True)
+class PhotoLimits:
+    """What a photo may be; larger or truncated ones are refused."""
+
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    allow_truncated: bool = False
+
+
+@dataclass(frozen=True)
 class DecodedPhoto:
     """An upright RGB photo, possibly decoded at a fraction of its size.
 

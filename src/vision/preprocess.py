@@ -5,6 +5,7 @@ times faster than Pillow; where the crop throws most away, Pillow draws the rest
 """
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .load import DEFAULT_MAX_PIXELS, DecodedPhoto, decode_photo, photo_bytes
+from .load import DEFAULT_MAX_PIXELS, DecodedPhoto, PhotoLimits, decode_photo, photo_bytes
 
 CropMode: TypeAlias = Literal["center", "squash", "border"]
 Decode: TypeAlias = Literal["full", "normal", "fast"]
@@ -193,3 +194,49 @@ def _window(resized: int, side: int, low: float, high: float) -> tuple[float, fl
     first = round((resized - drawn) / 2)
     scale = (high - low) / resized
     return low + first * scale, min(low + (first + drawn) * scale, high), drawn
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photo becomes the backbone's input; part of the fingerprint.
+
+    Parameters
+    ----------
+    side_px
+        The square input's side.
+    crop_fraction, crop_mode
+        See `square`.
+    mean, std
+        Per channel, for pixels from 0 to 1.
+    decode
+        See `decode_for_square`.
+    """
+
+    side_px: int
+    crop_fraction: float
+    crop_mode: CropMode
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    decode: Decode = "normal"
+
+    def decode_photo(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
+        """Read and decode one photo (path or bytes).
+
+        Raises
+        ------
+        PhotoError
+            If the photo can't be used.
+        """
+        return decode_for_square(
+            source,
+            self.side_px,
+            self.crop_fraction,
+            self.crop_mode,
+            max_pixels=limits.max_pixels,
+            allow_truncated=limits.allow_truncated,
+            decode=self.decode,
+        )
+
+    def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
+        """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
+        return square(photo, self.side_px, self.crop_fraction, self.crop_mode)

@@ -11,7 +11,7 @@ TUNED_FILE = "finetuned.json"
 
 
 @dataclass(frozen=True)
-class Sibling:
+class FoldEncoder:
     """An encoder's weights, and the sha256 of the photos that they learned from."""
 
     weights: Path
@@ -26,14 +26,14 @@ class TunedInput:
     ----------
     seen
         sha256 of the photos that it learned from.
-    siblings
+    fold_encoders
         Encoders tuned alike, each without a part of these photos.
     """
 
     side_px: int | None = None
     crop_mode: CropMode | None = None
     seen: frozenset[str] = frozenset()
-    siblings: tuple[Sibling, ...] = ()
+    fold_encoders: tuple[FoldEncoder, ...] = ()
 
 
 def tuned_input(weights: str) -> TunedInput:
@@ -51,8 +51,10 @@ def tuned_input(weights: str) -> TunedInput:
         said = json.loads(path.read_text(encoding="utf-8"))
         side_px, crop_mode = said.get("side_px"), said.get("crop_mode")
         seen = frozenset(said.get("seen", ()))
-        siblings = tuple(
-            Sibling(path.with_name(Path(each["weights"]).name), seen.difference(each["held_out"]))
+        fold_encoders = tuple(
+            FoldEncoder(
+                path.with_name(Path(each["weights"]).name), seen.difference(each["held_out"])
+            )
             for each in said.get("siblings", ())
         )
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
@@ -63,4 +65,4 @@ def tuned_input(weights: str) -> TunedInput:
             f"{path} must say side_px from 32 to 1024 and crop_mode center, squash or border, but "
             f"says {side_px!r} and {crop_mode!r}. Tune it anew."
         )
-    return TunedInput(side_px, crop_mode, seen, siblings)
+    return TunedInput(side_px, crop_mode, seen, fold_encoders)

@@ -11,7 +11,8 @@ import timm
 from sentence_transformers import SentenceTransformer
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.text.encoder import SentenceEncoder
-from shelfsure.vision.encoder import PhotoEncoder, Preprocessing
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.preprocess import Preprocessing
 from timm.models import save_for_hf
 
 BACKBONE = "test_efficientnet.r160_in1k"

@@ -19,8 +19,8 @@ from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import Config, ImageConfig
 from shelfsure.core.errors import ConfigError, UnreadablePhotoError, WeightsError
 from shelfsure.embedding.embedder import Embedded, Embedder, load_embedder, set_problems_aside
-from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
-from shelfsure.vision.load import decode_photo
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.load import PhotoLimits, decode_photo
 from shelfsure.vision.quality import SIDE_PX, assess_photo, is_measurable
 from timm.models import save_for_hf
 
@@ -305,7 +305,7 @@ def test_load_embedder_refuses_what_isnt_there(
 
 
 def test_settle_leaves_encoders_of_others_alone(fake_embedder: MakeEmbedder) -> None:
-    fake_embedder().settle()
+    fake_embedder().select_runtime()
 
 
 def test_a_runtime_is_no_other_encoder(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def by_hand() -> EvaluationInput:
         titles=["lamp", "blue lamp", "rug", "red rug", "kite", "drone"],
         categories=[CLASSES[0], CLASSES[0], CLASSES[1], CLASSES[1], CLASSES[2], "Toys > Drones"],
         class_names=CLASSES,
-        arms={
+        baselines={
             "fusion": arm([(0, 0.9), (1, 0.8), (1, 0.9), (1, 0.6), (2, 0.9), (2, 0.95)]),
             "image_only": arm([(0, 0.8), (0, 0.7), (0, 0.7), (0, 0.7), (2, 0.7), (2, 0.9)]),
             "title_only": arm(
@@ -48,7 +48,7 @@ def make_random(rng: np.random.Generator) -> Callable[..., EvaluationInput]:
     def make(
         n: int = 200,
         class_names: list[str] = CLASSES,
-        arms: tuple[str, ...] = ("fusion", "image_only", "title_only", "text_only"),
+        baselines: tuple[str, ...] = ("fusion", "image_only", "title_only", "text_only"),
         title: str = "a thing",
         listing_id: str = "id",
     ) -> EvaluationInput:
@@ -66,7 +66,7 @@ def make_random(rng: np.random.Generator) -> Callable[..., EvaluationInput]:
             titles=[title] * n,
             categories=[class_names[i] for i in labels],
             class_names=class_names,
-            arms={name: predictions() for name in arms},
+            baselines={name: predictions() for name in baselines},
             accepted=rng.random(n) < 0.7,
             levels=2,
             target_precision=0.95,

@@ -58,7 +58,7 @@ def test_compare_works_with_fusion_alone_one_listing_and_one_category() -> None:
         titles=[""],
         categories=["Toys"],
         class_names=["Toys"],
-        arms={"fusion": ArmPredictions(np.ones((1, 1), np.float32), np.array([True]))},
+        baselines={"fusion": ArmPredictions(np.ones((1, 1), np.float32), np.array([True]))},
         accepted=np.array([True]),
         levels=1,
         target_precision=1.0,
@@ -78,9 +78,9 @@ def test_compare_ignores_the_order_of_listings(
         straight,
         categories=[straight.categories[i] for i in order],
         accepted=straight.accepted[order],
-        arms={
+        baselines={
             name: ArmPredictions(arm.probabilities[order], arm.answered[order])
-            for name, arm in straight.arms.items()
+            for name, arm in straight.baselines.items()
         },
     )
     one, other = compare(straight), compare(shuffled)
@@ -113,8 +113,8 @@ def test_evaluation_input_refuses_what_does_not_fit(
 def test_evaluation_input_refuses_rows_that_are_no_probabilities(
     by_hand: EvaluationInput, row: list[float]
 ) -> None:
-    probabilities = by_hand.arms["fusion"].probabilities.copy()
+    probabilities = by_hand.baselines["fusion"].probabilities.copy()
     probabilities[3] = row
-    arms = {"fusion": ArmPredictions(probabilities, np.ones(6, dtype=bool))}
+    baselines = {"fusion": ArmPredictions(probabilities, np.ones(6, dtype=bool))}
     with pytest.raises(ValueError, match=r"arms\['fusion'\].*row 3"):
-        dataclasses.replace(by_hand, arms=arms)
+        dataclasses.replace(by_hand, baselines=baselines)

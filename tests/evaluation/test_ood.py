@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shelfsure.core.arrays import Bools, Floats, Ints
 from shelfsure.evaluation.ood import fpr_at, measure_ood
 from shelfsure.fusion.views import View, Views
-from shelfsure.retrieval.ood.fit import fit_gate
+from shelfsure.retrieval.ood.fit import fit_ood_detector
 from sklearn.metrics import roc_auc_score
 
 
@@ -41,8 +41,8 @@ def view(numbers: list[float | None]) -> View:
 def test_measure_ood_by_hand() -> None:
     inside = {"photo": view([1, 2, 4, None]), "title_embedding": view([0, 0, 6, 9])}
     outside = {"photo": view([3, 5, 7, 8, None])}
-    gate: Any = ByNumber()
-    assert measure_ood(gate, inside, outside) == {
+    ood_detector: Any = ByNumber()
+    assert measure_ood(ood_detector, inside, outside) == {
         "auroc": pytest.approx(11 / 12),  # photos alone: of 3 x 4 pairs only (4, 3) is wrong
         "fpr95": pytest.approx(1 / 3),  # to catch all four, cut at 3; the 4 goes with them
         "refused_inside": 0.5,  # with their titles: 6 and 9 of 4
@@ -54,12 +54,12 @@ def test_measure_ood_by_hand() -> None:
 
 
 def test_measure_ood_leaves_out_what_cant_be_ranked() -> None:
-    gate: Any = ByNumber()
+    ood_detector: Any = ByNumber()
     titles = {"photo": view([None, None]), "title_embedding": view([1, 9])}
-    found = measure_ood(gate, titles, {"photo": view([7])})
+    found = measure_ood(ood_detector, titles, {"photo": view([7])})
     assert not {"auroc", "fpr95"} & found.keys()
     assert (found["refused_inside"], found["refused_outside"]) == (0.5, 1.0)
-    nobody = measure_ood(gate, titles, {"photo": view([None])})
+    nobody = measure_ood(ood_detector, titles, {"photo": view([None])})
     assert (nobody["refused_outside"], nobody["n_outside"]) == (0.0, 0)
 
 
@@ -71,27 +71,27 @@ def outlying(rng: np.random.Generator, n: int, direction: int) -> dict[str, View
 
 def test_measure_ood_agrees_with_scikit_learn_and_with_the_gate(rng: np.random.Generator) -> None:
     own = outlying(rng, 120, 0)
-    gate = fit_gate(own, np.zeros(120, dtype=int), np.arange(120) % 5, alpha=0.2)
+    ood_detector = fit_ood_detector(own, np.zeros(120, dtype=int), np.arange(120) % 5, alpha=0.2)
     inside, outside = outlying(rng, 80, 0), outlying(rng, 50, 3)
-    found = measure_ood(gate, inside, outside)
-    scores = np.concatenate([gate.ood_scores(inside), gate.ood_scores(outside)])
+    found = measure_ood(ood_detector, inside, outside)
+    scores = np.concatenate([ood_detector.ood_scores(inside), ood_detector.ood_scores(outside)])
     assert found["auroc"] == pytest.approx(roc_auc_score(np.arange(130) >= 80, scores))
     assert 0.8 < found["auroc"] < 1
-    assert found["refused_inside"] == pytest.approx(gate.refuses(inside).mean())
-    assert found["refused_outside"] == pytest.approx(gate.refuses(outside).mean())
+    assert found["refused_inside"] == pytest.approx(ood_detector.refuses(inside).mean())
+    assert found["refused_outside"] == pytest.approx(ood_detector.refuses(outside).mean())
     assert found["alpha"] == 0.2
 
 
 def test_measure_ood_tells_a_gate_by_category_what_was_predicted(rng: np.random.Generator) -> None:
     views = {"photo": view([*rng.normal(0, 1, 100), *rng.normal(9, 1, 100)])}
     categories = np.repeat([0, 1], 100)
-    gate = fit_gate(
+    ood_detector = fit_ood_detector(
         views, np.zeros(200, dtype=int), np.arange(200) % 5, 0.1, per_category=True,
         predicted=categories, methods={"photo": ("knn",)},
     )  # fmt: skip
-    found = measure_ood(gate, views, views, categories, 1 - categories)
-    assert found["refused_inside"] == gate.refuses(views, categories).mean()
-    assert found["refused_outside"] == gate.refuses(views, 1 - categories).mean()
+    found = measure_ood(ood_detector, views, views, categories, 1 - categories)
+    assert found["refused_inside"] == ood_detector.refuses(views, categories).mean()
+    assert found["refused_outside"] == ood_detector.refuses(views, 1 - categories).mean()
 
 
 SCORES = st.lists(st.integers(0, 6), min_size=1, max_size=25)

@@ -32,9 +32,9 @@ def all_figures(evaluation: EvaluationInput) -> dict[str, Figure]:
 
 @pytest.mark.parametrize("arms", [("fusion",), ("fusion", "title_only"), EXTRA_ARMS])
 def test_figures_are_valid_plotly_and_strict_json(
-    make_random: Callable[..., EvaluationInput], arms: tuple[str, ...]
+    make_random: Callable[..., EvaluationInput], baselines: tuple[str, ...]
 ) -> None:
-    for chart in all_figures(make_random(arms=arms)).values():
+    for chart in all_figures(make_random(baselines=baselines)).values():
         go.Figure(chart)  # refuses any property that plotly doesn't have
         json.dumps(chart, allow_nan=False)
 

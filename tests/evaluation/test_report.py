@@ -177,7 +177,7 @@ def test_write_report_is_accessible(
 def test_write_report_works_without_mistakes_views_photos_or_acceptance(
     make_random: Callable[..., EvaluationInput], tmp_path: Path
 ) -> None:
-    evaluation = make_random(n=40, arms=("fusion",))
+    evaluation = make_random(n=40, baselines=("fusion",))
     answers = [evaluation.class_names[i] for i in evaluation.predicted("fusion")]
     perfect = dataclasses.replace(evaluation, categories=answers, accepted=np.zeros(40, dtype=bool))
     page = write(perfect, tmp_path, photos=None)

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.catalog.listing import Listing
-from shelfsure.evaluation.retrieval_baselines import SHARPNESS, UNSURE, memory_arms, neighbour_votes
+from shelfsure.evaluation.retrieval_baselines import (
+    SHARPNESS,
+    UNSURE,
+    neighbour_votes,
+    retrieval_baselines,
+)
 from shelfsure.fusion.views import View
 from shelfsure.retrieval.index.store import Neighbour
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot
@@ -89,14 +94,18 @@ def test_memory_arms_answer_the_rows_they_know_something_of() -> None:
     title = View(np.stack([axes[1], between, axes[4] * 0]), np.array([True, True, False]))
     embedded: Any = SimpleNamespace(photo=photo, title=title)
     listings = [Listing("a"), Listing("b"), Listing("c")]
-    arms = memory_arms(stub(index=True, zero_shot=zero_shot), embedded, listings, NAMES, 2)
-    assert list(arms) == ["knn", "zero_shot"]
-    assert arms["knn"].answered.tolist() == [True, False, False]
-    assert arms["zero_shot"].answered.tolist() == [True, True, False]
+    baselines = retrieval_baselines(
+        stub(index=True, zero_shot=zero_shot), embedded, listings, NAMES, 2
+    )
+    assert list(baselines) == ["knn", "zero_shot"]
+    assert baselines["knn"].answered.tolist() == [True, False, False]
+    assert baselines["zero_shot"].answered.tolist() == [True, True, False]
     # only trained categories compete, although the title is nearer to hammocks
-    assert arms["zero_shot"].probabilities.argmax(axis=1).tolist()[:2] == [1, 2]
-    for arm in arms.values():
+    assert baselines["zero_shot"].probabilities.argmax(axis=1).tolist()[:2] == [1, 2]
+    for arm in baselines.values():
         assert arm.probabilities.shape == (3, 3)
         np.testing.assert_allclose(arm.probabilities.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(arm.probabilities[2], 1 / 3, atol=1e-6)
-    assert memory_arms(stub(index=False, zero_shot=None), embedded, listings, NAMES, 2) == {}
+    assert (
+        retrieval_baselines(stub(index=False, zero_shot=None), embedded, listings, NAMES, 2) == {}
+    )

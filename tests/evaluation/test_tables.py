@@ -54,16 +54,16 @@ def test_fusion_effect_by_hand(by_hand: EvaluationInput) -> None:
 
 def test_fusion_effect_does_not_credit_a_prior(by_hand: EvaluationInput) -> None:
     # on "e" only the unanswered title's prior is right, while the photo is made wrong
-    arms = dict(by_hand.arms)
-    photo = arms["image_only"].probabilities.copy()
+    baselines = dict(by_hand.baselines)
+    photo = baselines["image_only"].probabilities.copy()
     photo[4] = [0.8, 0.1, 0.1]
-    arms["image_only"] = dataclasses.replace(arms["image_only"], probabilities=photo)
-    _, rescued = fusion_effect(dataclasses.replace(by_hand, arms=arms))
+    baselines["image_only"] = dataclasses.replace(baselines["image_only"], probabilities=photo)
+    _, rescued = fusion_effect(dataclasses.replace(by_hand, baselines=baselines))
     assert rescued[4]
 
 
 def test_fusion_effect_needs_a_single_view(by_hand: EvaluationInput) -> None:
-    alone = dataclasses.replace(by_hand, arms={"fusion": by_hand.arms["fusion"]})
+    alone = dataclasses.replace(by_hand, baselines={"fusion": by_hand.baselines["fusion"]})
     broke, rescued = fusion_effect(alone)
     assert not broke.any()
     assert not rescued.any()

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 from shelfsure.finetuning.backbones import build_backbone
 from shelfsure.finetuning.features import Runs, pooled_features, start_head
-from shelfsure.vision.encoder import PhotoEncoder, Preprocessing
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.preprocess import Preprocessing
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.2)
 

@@ -10,7 +10,7 @@ from shelfsure.finetuning.image_store import (
     open_squares,
     prepare_squares,
 )
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.load import PhotoLimits
 from shelfsure.vision.preprocess import load_square
 
 FRAMING = Framing(32, "border", PhotoLimits())

@@ -119,7 +119,7 @@ def test_finetune_makes_an_encoder_that_knows_the_categories(
 
 
 def _limits() -> Any:
-    from shelfsure.vision.encoder import PhotoLimits
+    from shelfsure.vision.load import PhotoLimits
 
     return PhotoLimits()
 
@@ -274,7 +274,7 @@ def test_finetune_averages_encoders_that_each_missed_a_part(
             mean = np.mean([each[name] for each in stored], axis=0)
             np.testing.assert_allclose(array, mean, rtol=1e-5, atol=1e-6)
     encoder = PhotoEncoder.load(f"local-dir:{tmp_path / 'ft'}", device="cpu", runtime="torch")
-    siblings = list(encoder.open_siblings())
+    siblings = list(encoder.open_fold_encoders())
     assert encoder.seen == set(facts["seen"])
     assert [encoder.seen - each.seen for each in siblings] == missed
     assert len({each.fingerprint for each in (encoder, *siblings)}) == 4
@@ -297,7 +297,7 @@ def test_siblings_that_are_gone_are_missed_by_name(
     encoder = PhotoEncoder.load(f"local-dir:{tmp_path / 'ft'}", device="cpu", runtime="torch")
     (tmp_path / "ft/sibling-0.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"sibling-0\.safetensors must hold .* Tune .* anew"):
-        next(encoder.open_siblings())
+        next(encoder.open_fold_encoders())
 
 
 def test_finetune_goes_on_after_being_killed(

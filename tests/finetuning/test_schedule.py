@@ -5,13 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.finetuning.config import Stage
-from shelfsure.finetuning.schedule import Plan, Steps, draw_weights, learning_rate_factor, one_turn
+from shelfsure.finetuning.schedule import (
+    Schedule,
+    Steps,
+    draw_weights,
+    learning_rate_factor,
+    one_turn,
+)
 
 STAGES = (Stage(share=1, side_px=64, strength=0.2), Stage(share=3, side_px=96, strength=1.0))
 
 
-def plan(n_photos: int = 10, batch_size: int = 4, n_steps: int = 20, seed: int = 0) -> Plan:
-    return Plan(np.ones(n_photos), batch_size, n_steps, 5, STAGES, seed)
+def schedule(n_photos: int = 10, batch_size: int = 4, n_steps: int = 20, seed: int = 0) -> Schedule:
+    return Schedule(np.ones(n_photos), batch_size, n_steps, 5, STAGES, seed)
 
 
 @given(st.integers(1, 60), st.integers(0, 2**32))
@@ -30,32 +36,32 @@ def test_one_turn_shows_each_photo_as_often_as_wanted(weights: list[float], seed
 
 
 def test_batches_show_every_photo_once_a_turn_across_steps() -> None:
-    rows = [draw.row for step in range(5) for draw in plan().batch(step)]
+    rows = [draw.row for step in range(5) for draw in schedule().batch(step)]
     assert sorted(rows[:10]) == sorted(rows[10:20]) == list(range(10))
     assert rows[:10] != rows[10:20]
 
 
 def test_batch_depends_on_the_seed_alone() -> None:
-    assert plan().batch(7) == plan().batch(7) != plan(seed=1).batch(7)
+    assert schedule().batch(7) == schedule().batch(7) != schedule(seed=1).batch(7)
 
 
 def test_stage_changes_at_its_share_of_the_steps() -> None:
-    sides = [plan().stage(step).side_px for step in range(20)]
+    sides = [schedule().stage(step).side_px for step in range(20)]
     assert sides == [64] * 5 + [96] * 15
 
 
 @pytest.mark.parametrize(("n_parts", "accumulate"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 def test_parts_of_steps_add_up_to_the_whole(n_parts: int, accumulate: int) -> None:
     given = {"n_parts": n_parts, "accumulate": accumulate}
-    samplers = [Steps(plan(), lambda: 3, part=part, **given) for part in range(n_parts)]
+    samplers = [Steps(schedule(), lambda: 3, part=part, **given) for part in range(n_parts)]
     rounds = [list(sampler) for sampler in samplers]
     assert {len(sampler) for sampler in samplers} == {len(own) for own in rounds}
-    assert len(rounds[0]) == plan().round_steps * accumulate
-    for step in range(3, 3 + plan().round_steps):
+    assert len(rounds[0]) == schedule().round_steps * accumulate
+    for step in range(3, 3 + schedule().round_steps):
         first = (step - 3) * accumulate
         pieces = [piece for own in rounds for piece in own[first : first + accumulate]]
         assert {len(piece) for piece in pieces} == {4 // n_parts // accumulate}
-        assert sorted(chain.from_iterable(pieces)) == sorted(plan().batch(step))
+        assert sorted(chain.from_iterable(pieces)) == sorted(schedule().batch(step))
 
 
 def test_draw_weights_let_every_leaf_be_seen_alike() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from shelfsure.finetuning.state import RunState
-from shelfsure.finetuning.title_distillation import TitleTeacher, load_titles, save_titles
+from shelfsure.finetuning.title_distillation import TitleDistillation, load_titles, save_titles
 
 N, FEATURES, DIM = 40, 12, 6
 
@@ -20,7 +20,7 @@ def related(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return features, unit(features @ rng.normal(size=(FEATURES, DIM)))
 
 
-def loss(teacher: TitleTeacher, features: np.ndarray, titles: np.ndarray) -> float:
+def loss(teacher: TitleDistillation, features: np.ndarray, titles: np.ndarray) -> float:
     with torch.no_grad():
         return float(teacher(torch.from_numpy(features), torch.from_numpy(titles)))
 
@@ -30,7 +30,7 @@ def test_teacher_wants_of_a_photo_what_its_title_says(
 ) -> None:
     """No photo does better than its own title would."""
     _, titles = related
-    teacher = TitleTeacher(DIM, titles, seed=0)
+    teacher = TitleDistillation(DIM, titles, seed=0)
     with torch.no_grad():
         teacher.project.weight.copy_(torch.eye(DIM))
     best = loss(teacher, titles, titles)
@@ -41,7 +41,7 @@ def test_teacher_wants_of_a_photo_what_its_title_says(
 
 def test_teacher_starts_from_a_regression(related: tuple[np.ndarray, np.ndarray]) -> None:
     features, titles = related
-    teacher = TitleTeacher(FEATURES, titles, seed=0)
+    teacher = TitleDistillation(FEATURES, titles, seed=0)
     before = loss(teacher, features, titles)
     teacher.start(features, titles)
     assert loss(teacher, features, titles) < 0.5 * before
@@ -49,7 +49,7 @@ def test_teacher_starts_from_a_regression(related: tuple[np.ndarray, np.ndarray]
 
 def test_parts_of_a_batch_add_up_to_the_whole(related: tuple[np.ndarray, np.ndarray]) -> None:
     features, titles = related
-    teacher = TitleTeacher(FEATURES, titles, seed=0)
+    teacher = TitleDistillation(FEATURES, titles, seed=0)
     parts = [loss(teacher, features[i::4], titles[i::4]) for i in range(4)]
     assert np.mean(parts) == pytest.approx(loss(teacher, features, titles), rel=1e-5)
 
@@ -60,7 +60,7 @@ def test_a_photo_without_a_title_asks_for_nothing(
     features, titles = related
     some = titles.copy()
     some[::2] = 0
-    teacher = TitleTeacher(FEATURES, some, seed=0)
+    teacher = TitleDistillation(FEATURES, some, seed=0)
     assert loss(teacher, features[::2], some[::2]) == 0
     assert loss(teacher, features, some) == pytest.approx(
         loss(teacher, features[1::2], some[1::2]) / 2, rel=1e-5
@@ -69,7 +69,7 @@ def test_a_photo_without_a_title_asks_for_nothing(
     assert len(anchors) == N // 2
     np.testing.assert_allclose(np.linalg.norm(anchors, axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(
-        anchors, TitleTeacher(FEATURES, some, seed=0).get_buffer("anchors").numpy()
+        anchors, TitleDistillation(FEATURES, some, seed=0).get_buffer("anchors").numpy()
     )
 
 

@@ -151,20 +151,23 @@ def test_log_shares_leaves_no_category_impossible() -> None:
     np.testing.assert_allclose(shares, [4 / 7, 1 / 7, 2 / 7], rtol=1e-6)
 
 
-def memorised(rng: np.random.Generator, familiar: np.ndarray | None) -> dict[str, View]:
+def memorised(rng: np.random.Generator, in_encoder_train_set: np.ndarray | None) -> dict[str, View]:
     """A photo that gives the label away on the first 60 rows and is noise on the rest."""
     photo = rng.normal(0, 1, (120, 3)).astype(np.float32)
     photo[:60] = 8 * np.eye(3)[LABELS[:60]]
     title = (np.eye(3)[LABELS] + rng.normal(0, 0.4, (120, 3))).astype(np.float32)
     everyone = np.ones(120, dtype=bool)
-    return {"photo": View(photo, everyone, familiar), "title_embedding": View(title, everyone)}
+    return {
+        "photo": View(photo, everyone, in_encoder_train_set),
+        "title_embedding": View(title, everyone),
+    }
 
 
 def test_fit_calibrates_on_rows_that_the_encoder_has_not_learned(rng: np.random.Generator) -> None:
     folds = np.arange(120) // 3 % 4
-    familiar = np.arange(120) < 60
+    in_encoder_train_set = np.arange(120) < 60
     naive, _ = LateFusion.fit(memorised(rng, None), LABELS, 3, folds)
-    honest, held_out = LateFusion.fit(memorised(rng, familiar), LABELS, 3, folds)
+    honest, held_out = LateFusion.fit(memorised(rng, in_encoder_train_set), LABELS, 3, folds)
     new = take(memorised(rng, None), np.arange(60, 120))  # another draw: its photos say nothing
     photos = restrict(new, PHOTO)
     losses = [log_loss(m.log_probabilities(photos), LABELS[60:]) for m in (honest, naive)]
@@ -177,16 +180,16 @@ def test_fit_calibrates_on_rows_that_the_encoder_has_not_learned(rng: np.random.
 def learned_by_siblings(
     rng: np.random.Generator, n: int = 240
 ) -> tuple[dict[str, View], np.ndarray, np.ndarray]:
-    """Give labels away to an average, and to each of two siblings for the half it has learned."""
+    """Give labels away to an average, and to each of two others for its half."""
     labels, everyone, half = np.arange(n) % 3, np.ones(n, dtype=bool), np.arange(n) // 3 % 2
     told, said = 8 * np.eye(3)[labels], np.eye(3)[labels] + rng.normal(0, 1, (n, 3))
 
-    def seen(familiar: np.ndarray) -> np.ndarray:
-        return np.where(familiar[:, None], told, said).astype(np.float32)
+    def seen(in_encoder_train_set: np.ndarray) -> np.ndarray:
+        return np.where(in_encoder_train_set[:, None], told, said).astype(np.float32)
 
-    siblings = tuple(View(seen(half == k), everyone, half == k) for k in (0, 1))
+    fold_encoders = tuple(View(seen(half == k), everyone, half == k) for k in (0, 1))
     title = (np.eye(3)[labels] + rng.normal(0, 0.4, (n, 3))).astype(np.float32)
-    photo = View(seen(everyone), everyone, everyone, siblings)
+    photo = View(seen(everyone), everyone, everyone, fold_encoders)
     return {"photo": photo, "title_embedding": View(title, everyone)}, labels, said
 
 
@@ -196,7 +199,7 @@ def test_fit_calibrates_on_all_rows_where_siblings_answer(
 ) -> None:
     views, labels, _ = learned_by_siblings(rng)
     folds = np.arange(len(labels)) // 6 % 4
-    naive = {"photo": replace(views["photo"], siblings=(), familiar=None)}
+    naive = {"photo": replace(views["photo"], fold_encoders=(), in_encoder_train_set=None)}
     _, held_out = method.fit(views, labels, 3, folds)
     _, fooled = method.fit(naive, labels, 3, folds)
     assert {len(held.rows) for held in held_out.values()} == {len(labels)}

@@ -149,11 +149,11 @@ def test_choose_c_asks_every_fold_where_one_is_small(
 
 def test_choose_c_asks_only_rows_that_calibrate(rng: np.random.Generator) -> None:
     features, labels = blobs(rng, 400, 3, noise=0.2)
-    folds, calibrates = np.arange(400) % 4, np.arange(400) % 7 == 0
+    folds, calibration_mask = np.arange(400) % 4, np.arange(400) % 7 == 0
     wrong = labels.copy()
-    wrong[~calibrates] = (labels[~calibrates] + 1) % 3
+    wrong[~calibration_mask] = (labels[~calibration_mask] + 1) % 3
     # what most rows teach is wrong for those that calibrate: the looser the better
-    partly = View(features, np.ones(400, dtype=bool), familiar=~calibrates)
+    partly = View(features, np.ones(400, dtype=bool), in_encoder_train_set=~calibration_mask)
     assert choose_c(partly, wrong, 3, folds, (1e-6, 10.0)) == 1e-6
     assert choose_c(whole(features), wrong, 3, folds, (1e-6, 10.0)) == 10.0
 

@@ -81,11 +81,12 @@ def test_rows_by_pattern_puts_every_row_into_its_own_group(rows: list[frozenset[
 def test_siblings_stand_in_where_they_have_not_learned() -> None:
     everyone, rows = np.ones(4, dtype=bool), np.arange(4)
     one, other = (
-        View(np.full((4, 1), number), everyone, familiar=rows % 2 == number) for number in (0, 1)
+        View(np.full((4, 1), number), everyone, in_encoder_train_set=rows % 2 == number)
+        for number in (0, 1)
     )
     average = View(np.zeros((4, 1)), everyone, everyone, (one, other))
-    assert average.calibrates.all()
-    assert [each.calibrates.tolist() for each in average.take([0, 1, 3]).siblings] == [
+    assert average.calibration_mask.all()
+    assert [each.calibration_mask.tolist() for each in average.take([0, 1, 3]).fold_encoders] == [
         [False, True, True],
         [True, False, False],
     ]
@@ -93,13 +94,13 @@ def test_siblings_stand_in_where_they_have_not_learned() -> None:
 
 def test_rounds_without_siblings_are_folds() -> None:
     planned = rounds(VIEWS, np.array([0, 1, 2, 1]))
-    assert [each.asked.tolist() for each in planned] == [
+    assert [each.predict_mask.tolist() for each in planned] == [
         [True, False, False, False],
         [False, True, False, True],
         [False, False, True, False],
     ]
-    assert all((each.learned == ~each.asked).all() for each in planned)
-    assert all(each.views == VIEWS and each.sibling is None for each in planned)
+    assert all((each.train_mask == ~each.predict_mask).all() for each in planned)
+    assert all(each.views == VIEWS and each.fold_encoder is None for each in planned)
 
 
 @pytest.mark.parametrize("n_new", [0, 3])
@@ -107,29 +108,32 @@ def test_rounds_ask_siblings_what_they_have_not_learned(n_new: int) -> None:
     n = 9 + n_new
     rows, everyone, folds = np.arange(n), np.ones(n, dtype=bool), np.arange(n) % 3
     old = rows < 9
-    siblings = tuple(
-        View(np.full((n, 1), k), everyone, familiar=old & (rows // 3 != k)) for k in range(3)
+    fold_encoders = tuple(
+        View(np.full((n, 1), k), everyone, in_encoder_train_set=old & (rows // 3 != k))
+        for k in range(3)
     )
     title = View(np.zeros((n, 1)), everyone)
-    views = {"title": title, "photo": View(np.zeros((n, 1)), everyone, old, siblings)}
+    views = {"title": title, "photo": View(np.zeros((n, 1)), everyone, old, fold_encoders)}
     planned = rounds(views, folds)
     assert len(planned) == (9 if n_new else 3)
-    asked = np.sum([each.asked for each in planned], axis=0)
+    asked = np.sum([each.predict_mask for each in planned], axis=0)
     assert asked[old].tolist() == [1] * 9
     assert asked[~old].tolist() == [3] * n_new  # by whichever: all are new to it
     for each in planned:
-        assert each.sibling is not None
+        assert each.fold_encoder is not None
         own = each.views["photo"]
-        assert own is siblings[each.sibling]
+        assert own is fold_encoders[each.fold_encoder]
         assert each.views["title"] is title
-        assert not (each.asked & each.learned).any()
-        assert not (each.asked & own.familiar).any()
-        assert not (each.learned & old & ~own.familiar).any()
-        assert not np.intersect1d(folds[each.asked & ~old], folds[each.learned & ~old]).size
+        assert not (each.predict_mask & each.train_mask).any()
+        assert not (each.predict_mask & own.in_encoder_train_set).any()
+        assert not (each.train_mask & old & ~own.in_encoder_train_set).any()
+        assert not np.intersect1d(
+            folds[each.predict_mask & ~old], folds[each.train_mask & ~old]
+        ).size
 
 
 def test_take_keeps_what_is_familiar() -> None:
     learned = View(np.ones((3, 2)), np.array([True, True, False]), np.array([True, False, False]))
-    assert learned.calibrates.tolist() == [False, True, False]
-    assert learned.take([1, 0]).calibrates.tolist() == [True, False]
-    assert view(True, False).calibrates.tolist() == [True, False]
+    assert learned.calibration_mask.tolist() == [False, True, False]
+    assert learned.take([1, 0]).calibration_mask.tolist() == [True, False]
+    assert view(True, False).calibration_mask.tolist() == [True, False]

@@ -20,7 +20,7 @@ NESTED = {"top_k", "sure_of", "views", "neighbours", "duplicates", "reasons"}
 
 @pytest.fixture(scope="module")
 def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
-    return replace(tiny_trained.pipeline, memory=None, version="abc")
+    return replace(tiny_trained.pipeline, retrieval=None, version="abc")
 
 
 @pytest.fixture(scope="module")

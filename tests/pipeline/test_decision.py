@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.catalog.listing import Listing
 from shelfsure.fusion.accept_rule import AcceptRule, Rules
-from shelfsure.pipeline.decision import N_NEIGHBOURS, SURE_ALONE, Judge, Predictions, Surroundings
+from shelfsure.pipeline.decision import (
+    N_NEIGHBOURS,
+    SURE_ALONE,
+    DecisionPolicy,
+    Predictions,
+    RetrievalResult,
+)
 from shelfsure.pipeline.verdict import MISMATCH, Guess
 from shelfsure.retrieval.duplicates.verdict import DuplicatePair, PhotoFinding
 from shelfsure.retrieval.index.store import Neighbour
@@ -21,11 +27,13 @@ def rules(*thresholds: float) -> tuple[AcceptRule, ...]:
     return tuple(AcceptRule(t, 0.97, 0.95, 0.5, 0.98, 100) for t in thresholds)
 
 
-def judge(*thresholds: float, photo: float | None = None, title: float | None = None) -> Judge:
+def judge(
+    *thresholds: float, photo: float | None = None, title: float | None = None
+) -> DecisionPolicy:
     """Accept what has both from these thresholds on, one a level; and each alone from another."""
     alone = {PHOTO: photo, TITLE: title}
     fitted = {key: rules(0.5, t) for key, t in alone.items() if t is not None}
-    return Judge(NAMES, Rules({BOTH: rules(*thresholds), **fitted}))
+    return DecisionPolicy(NAMES, Rules({BOTH: rules(*thresholds), **fitted}))
 
 
 def says(
@@ -43,7 +51,7 @@ def says(
 )
 def test_accepts_from_the_rules_threshold_on(fused: list[float], accepted: bool) -> None:
     assert judge(0.5, 0.9).accepts(says(fused), 0) is accepted
-    decision = judge(0.5, 0.9).verdict("1", says(fused), 0, Surroundings()).decision
+    decision = judge(0.5, 0.9).verdict("1", says(fused), 0, RetrievalResult()).decision
     assert decision == ("accept" if accepted else "review")
 
 
@@ -83,14 +91,14 @@ def test_mismatch_needs_photo_and_title() -> None:
 
 
 def test_a_mismatch_goes_to_review_however_sure_fusion_is() -> None:
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP, LAMP, RUG), 0, Surroundings())
+    verdict = judge(0.5, 0.9).verdict("1", says(LAMP, LAMP, RUG), 0, RetrievalResult())
     assert (verdict.decision, verdict.mismatch, verdict.category) == ("review", True, NAMES[0])
     assert MISMATCH in verdict.reasons
     assert not any("below" in reason for reason in verdict.reasons)  # 96 % isn't below 90 %
 
 
 def test_a_refused_listing_is_out_of_catalogue_however_sure_fusion_is() -> None:
-    around = Surroundings(p_value=0.0123456789, refused=True)
+    around = RetrievalResult(p_value=0.0123456789, refused=True)
     verdict = judge(0.5, 0.9).verdict("1", says(LAMP), 0, around)
     assert (verdict.decision, verdict.route) == ("out_of_catalogue", "fusion")
     assert (verdict.ood_p_value, verdict.sure_of) == (0.012346, None)
@@ -104,7 +112,7 @@ def test_an_untrained_category_takes_a_refused_listing_from_a_half_on(
     probability: float, takes: bool
 ) -> None:
     unseen = Guess(category="Garden > Hammocks", probability=probability)
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP), 0, Surroundings(0.01, True, unseen))
+    verdict = judge(0.5, 0.9).verdict("1", says(LAMP), 0, RetrievalResult(0.01, True, unseen))
     if takes:
         assert (verdict.decision, verdict.route) == ("review", "zero_shot")
         assert (verdict.category, verdict.probability) == ("Garden > Hammocks", 0.5)
@@ -122,14 +130,14 @@ def test_an_untrained_category_takes_a_refused_listing_from_a_half_on(
 def test_an_untrained_category_takes_an_ordinary_listing_only_where_fusion_is_lost(
     fused: list[float], route: str
 ) -> None:
-    verdict = judge(0.5, 0.9).verdict("1", says(fused), 0, Surroundings(0.8, False, UNSEEN))
+    verdict = judge(0.5, 0.9).verdict("1", says(fused), 0, RetrievalResult(0.8, False, UNSEEN))
     assert verdict.route == route
     assert verdict.decision == ("accept" if fused is LAMP else "review")
 
 
 def test_an_accepted_answer_below_a_half_stays() -> None:
     verdict = judge(0.1, 0.4).verdict(
-        "1", says([0.45, 0.3, 0.25]), 0, Surroundings(0.8, False, UNSEEN)
+        "1", says([0.45, 0.3, 0.25]), 0, RetrievalResult(0.8, False, UNSEEN)
     )
     assert (verdict.decision, verdict.route) == ("accept", "fusion")
 
@@ -138,7 +146,7 @@ def test_an_accepted_answer_below_a_half_stays() -> None:
     ("present", "route"), [(BOTH, "fusion"), (PHOTO, "image_only"), (TITLE, "text_only")]
 )
 def test_verdict_names_the_evidence(present: frozenset[str], route: str) -> None:
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP, present=present), 0, Surroundings())
+    verdict = judge(0.5, 0.9).verdict("1", says(LAMP, present=present), 0, RetrievalResult())
     assert verdict.route == route
     assert set(verdict.views) == present
     assert (verdict.ood_p_value, verdict.neighbours, verdict.duplicates) == (None, (), ())
@@ -146,11 +154,11 @@ def test_verdict_names_the_evidence(present: frozenset[str], route: str) -> None
 
 def test_verdict_is_sure_of_a_parent_only_for_review() -> None:
     unsure = says([0.5, 0.45, 0.05])
-    plain = judge(0.9, 0.9).verdict("1", unsure, 0, Surroundings())
+    plain = judge(0.9, 0.9).verdict("1", unsure, 0, RetrievalResult())
     assert plain.sure_of == Guess(category="Home", probability=0.95)
-    refused = judge(0.9, 0.9).verdict("1", unsure, 0, Surroundings(0.01, True))
-    by_name = judge(0.9, 0.9).verdict("1", unsure, 0, Surroundings(0.01, True, UNSEEN))
-    accepted = judge(0.9, 0.5).verdict("1", unsure, 0, Surroundings())
+    refused = judge(0.9, 0.9).verdict("1", unsure, 0, RetrievalResult(0.01, True))
+    by_name = judge(0.9, 0.9).verdict("1", unsure, 0, RetrievalResult(0.01, True, UNSEEN))
+    accepted = judge(0.9, 0.5).verdict("1", unsure, 0, RetrievalResult())
     assert [v.decision for v in (refused, by_name, accepted)] == [
         "out_of_catalogue", "review", "accept",
     ]  # fmt: skip
@@ -163,7 +171,7 @@ def test_verdict_names_the_nearest_neighbours_and_every_duplicate() -> None:
         Listing("\0000", "a lamp"), Listing("twin", "a lamp"), "same_product",
         PhotoFinding("copy", 0.99999, 0.97, 0.9), 1.0, (),
     )  # fmt: skip
-    around = Surroundings(0.5, neighbours=near, duplicates=[pair])
+    around = RetrievalResult(0.5, neighbours=near, duplicates=[pair])
     verdict = judge(0.5, 0.9).verdict("1", says(LAMP), 0, around)
     assert [n.listing_id for n in verdict.neighbours] == ["0", "1", "2", "3", "4"]
     assert len(verdict.neighbours) == N_NEIGHBOURS
@@ -202,7 +210,7 @@ def test_verdict_keeps_its_promises(
     judged = judge(above, threshold, photo=threshold)
     predictions = says(fused, photo, title, present)
     guess = None if unseen is None else Guess(category="Garden > Hammocks", probability=unseen)
-    verdict = judged.verdict("1", predictions, 0, Surroundings(0.01, refused, guess))
+    verdict = judged.verdict("1", predictions, 0, RetrievalResult(0.01, refused, guess))
     sure = present != TITLE and max(fused) >= threshold
     assert (verdict.decision == "accept") == (sure and not verdict.mismatch and not refused)
     assert (verdict.route == "zero_shot") == (verdict.category == "Garden > Hammocks")

@@ -19,7 +19,7 @@ from shelfsure.core.errors import TrainingError
 from shelfsure.embedding.embedder import load_embedder
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.training import train
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.load import PhotoLimits
 from timm.models import save_for_hf
 
 
@@ -55,7 +55,7 @@ def pipeline(tuned: Path, tiny_folder: Path, tiny_config: Config) -> ListingPipe
 
 
 @pytest.fixture
-def with_siblings(tuned: Path, tiny_folder: Path, tmp_path: Path) -> Path:
+def with_fold_encoders(tuned: Path, tiny_folder: Path, tmp_path: Path) -> Path:
     """The same as the average of two that missed one half of the tiny catalogue each."""
     folder = shutil.copytree(tuned, tmp_path / "average")
     said = json.loads((folder / "finetuned.json").read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def with_siblings(tuned: Path, tiny_folder: Path, tmp_path: Path) -> Path:
     hashes = [hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos]
     average, said["seen"], said["siblings"] = load_file(folder / "model.safetensors"), hashes, []
     for number in (0, 1):
-        name = f"sibling-{number}.safetensors"
+        name = f"fold encoder-{number}.safetensors"
         moved = {
             key: value + (0.01 * (1 - 2 * number) if "weight" in key else 0)
             for key, value in average.items()
@@ -109,17 +109,17 @@ def test_saved_bundle_holds_the_encoder_but_not_what_it_has_seen(
 
 
 def test_train_calibrates_on_all_photos_where_siblings_know_each_half(
-    with_siblings: Path, tiny_folder: Path, tiny_config: Config, tmp_path: Path
+    with_fold_encoders: Path, tiny_folder: Path, tiny_config: Config, tmp_path: Path
 ) -> None:
     outside = [Listing(str(n), image=noise(n)) for n in range(12)]
-    pipeline = trained_on(with_siblings, tiny_folder, tiny_config, outside)
+    pipeline = trained_on(with_fold_encoders, tiny_folder, tiny_config, outside)
     facts = pipeline.facts
     assert (facts["n_siblings"], facts["n_familiar"]) == (2, 0)
     counts = {tuple(each["modalities"]): each["n"] for each in facts["evidence"]}
     assert counts["photo",] == facts["n_photos"]
-    assert pipeline.memory is not None
-    assert pipeline.memory.gate is not None
-    assert "exposure" in pipeline.memory.gate.scorers["photo"].detectors
+    assert pipeline.retrieval is not None
+    assert pipeline.retrieval.ood_detector is not None
+    assert "exposure" in pipeline.retrieval.ood_detector.scorers["photo"].detectors
     pipeline.save(tmp_path / "bundle")
     assert "the average of 2" in (tmp_path / "bundle/README.md").read_text(encoding="utf-8")
     kept = sorted(path.name for path in (tmp_path / "bundle/photo_encoder").iterdir())
@@ -127,23 +127,23 @@ def test_train_calibrates_on_all_photos_where_siblings_know_each_half(
 
 
 def test_train_needs_new_photos_for_a_strict_split(
-    with_siblings: Path, tuned: Path, tiny_folder: Path, tiny_config: Config
+    with_fold_encoders: Path, tuned: Path, tiny_folder: Path, tiny_config: Config
 ) -> None:
     split = tiny_config.model_copy(update={"calibration": "split"})
     with pytest.raises(TrainingError, match=r"has learned all of them\. Use `calibration: cross`"):
-        trained_on(with_siblings, tiny_folder, split)
+        trained_on(with_fold_encoders, tiny_folder, split)
     counts = trained_on(tuned, tiny_folder, split).facts["evidence"]
     n = {tuple(each["modalities"]): each["n"] for each in counts}
     assert n["photo",] < n["title",]  # 20 photos that it has learned calibrate nothing
 
 
 def test_train_leaves_siblings_alone_where_most_photos_are_new(
-    with_siblings: Path, tiny_folder: Path, tiny_config: Config
+    with_fold_encoders: Path, tiny_folder: Path, tiny_config: Config
 ) -> None:
-    said = json.loads((with_siblings / "finetuned.json").read_text(encoding="utf-8"))
+    said = json.loads((with_fold_encoders / "finetuned.json").read_text(encoding="utf-8"))
     said["seen"] = said["seen"][:4]
-    (with_siblings / "finetuned.json").write_text(json.dumps(said), encoding="utf-8")
-    facts = trained_on(with_siblings, tiny_folder, tiny_config).facts
+    (with_fold_encoders / "finetuned.json").write_text(json.dumps(said), encoding="utf-8")
+    facts = trained_on(with_fold_encoders, tiny_folder, tiny_config).facts
     assert facts["n_siblings"] == 0
     assert 0 < facts["n_familiar"] <= 4
 

@@ -56,7 +56,7 @@ def fixed_pipeline(
     """A pipeline with known answers for lamps, rugs, kites; one threshold a level for titles."""
     rules = Rules({frozenset({"title"}): tuple(map(rule, thresholds)), frozenset({"photo"}): ()})
     answers: Any = Fixed(probabilities)
-    return replace(trained.pipeline, classifier=answers, rules=rules, memory=None)
+    return replace(trained.pipeline, classifier=answers, rules=rules, retrieval=None)
 
 
 def test_predict_keeps_order_and_ids(tiny_trained: TrainingResult, listings: list[Listing]) -> None:

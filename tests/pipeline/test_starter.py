@@ -78,12 +78,12 @@ def test_starter_pipeline_draws_once_and_then_finds_it(
     forbid(monkeypatch, "write_sample")
     monkeypatch.setattr(Embedder, "embed", None)
     again = starter_pipeline(device="cpu", progress=False)
-    assert again.memory is not None
-    assert pipeline.memory is not None
-    assert again.memory.index is not None
-    assert pipeline.memory.index is not None
-    assert again.memory.index.ids() == pipeline.memory.index.ids()
-    assert len(again.memory.index.ids()) == 48
+    assert again.retrieval is not None
+    assert pipeline.retrieval is not None
+    assert again.retrieval.index is not None
+    assert pipeline.retrieval.index is not None
+    assert again.retrieval.index.ids() == pipeline.retrieval.index.ids()
+    assert len(again.retrieval.index.ids()) == 48
 
 
 def test_starter_pipeline_judges_a_drawn_listing(pipeline: ListingPipeline) -> None:
@@ -102,7 +102,7 @@ def test_starter_pipeline_knows_a_watch_by_its_words(pipeline: ListingPipeline) 
 
 
 def test_starter_pipeline_mends_what_was_tidied_away(pipeline: ListingPipeline, home: Path) -> None:
-    assert pipeline.memory is not None
+    assert pipeline.retrieval is not None
     shop = starter_shop(progress=False)
     next(shop.glob("photos/*.jpg")).unlink()
     mended = starter_pipeline(device="cpu", progress=False)
@@ -111,10 +111,10 @@ def test_starter_pipeline_mends_what_was_tidied_away(pipeline: ListingPipeline, 
     manifest.write_text("{}")
     rebuilt = starter_pipeline(device="cpu", progress=False)
     for one in (mended, rebuilt):
-        assert one.memory is not None
-        assert one.memory.index is not None
-        assert pipeline.memory.index is not None
-        assert one.memory.index.ids() == pipeline.memory.index.ids()
+        assert one.retrieval is not None
+        assert one.retrieval.index is not None
+        assert pipeline.retrieval.index is not None
+        assert one.retrieval.index.ids() == pipeline.retrieval.index.ids()
 
 
 def test_starter_shop_says_where_it_cannot_write(
@@ -130,13 +130,15 @@ def test_train_keeps_nothing_of_a_single_listing_if_asked(
     drawn_shop: Path, tmp_path: Path, naming_embedder: Callable[..., Embedder]
 ) -> None:
     catalog = read_catalog(drawn_shop / "catalogue.csv", need_category=True)
-    config = Config(levels=2, retrieval=RetrievalConfig(index=False, gate="statistics"))
+    config = Config(levels=2, retrieval=RetrievalConfig(index=False, ood_detector="statistics"))
     pipeline = train(catalog, naming_embedder(), config).pipeline
     saved = pipeline.save(tmp_path / "bundle")
-    assert saved.memory is not None
-    assert saved.memory.index is None
-    assert saved.memory.gate is not None
-    methods = {m for scorer in saved.memory.gate.scorers.values() for m in scorer.detectors}
+    assert saved.retrieval is not None
+    assert saved.retrieval.index is None
+    assert saved.retrieval.ood_detector is not None
+    methods = {
+        m for scorer in saved.retrieval.ood_detector.scorers.values() for m in scorer.detectors
+    }
     assert methods == {"vim"}
     stored = load_file(tmp_path / "bundle" / "memory.safetensors")
     per_listing = {name for name, array in stored.items() if len(array) == len(catalog.listings)}

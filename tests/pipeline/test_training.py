@@ -83,7 +83,7 @@ def test_train_again_gives_the_same(
     catalog: Catalog, tiny_trained: TrainingResult, fake_embedder: MakeEmbedder, tiny_config: Config
 ) -> None:
     again = train(catalog, fake_embedder(), tiny_config)
-    before = replace(tiny_trained.pipeline, memory=None)
+    before = replace(tiny_trained.pipeline, retrieval=None)
     listings = catalog.listings[::7]
     assert again.pipeline.predict(listings) == before.predict(listings)
     assert again.pipeline.facts == tiny_trained.pipeline.facts

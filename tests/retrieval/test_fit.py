@@ -16,8 +16,8 @@ from shelfsure.catalog.photos import photos_in
 from shelfsure.core.config import RetrievalConfig
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline.features import build_views
-from shelfsure.retrieval.fit import finest_labels, remember
-from shelfsure.retrieval.model import CatalogueMemory
+from shelfsure.retrieval.fit import finest_labels, fit_retrieval
+from shelfsure.retrieval.model import RetrievalModel
 
 MakeEmbedder = Callable[..., Embedder]
 
@@ -29,10 +29,10 @@ def listings(drawn_shop: Path) -> tuple[Listing, ...]:
 
 def remembered(
     listings: Sequence[Listing], embedder: Embedder, outside: Sequence[Listing] = (), **config: bool
-) -> CatalogueMemory:
+) -> RetrievalModel:
     embedded = embedder.embed(listings)
     categories = [category_prefix(x.category or "", 2) for x in listings]
-    return remember(
+    return fit_retrieval(
         listings,
         embedded,
         views=build_views(embedded, {}),
@@ -97,14 +97,18 @@ def test_finest_labels_follows_a_permutation(
 def test_remember_keeps_gate_shelf_and_every_category(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder
 ) -> None:
-    memory = remembered(listings, naming_embedder())
-    assert memory.names == (
+    retrieval = remembered(listings, naming_embedder())
+    assert retrieval.names == (
         "Home > Lamps", "Home > Rugs", "Toys > Kites", "Garden > Hammocks",
     )  # fmt: skip
-    assert memory.gate is not None
-    assert set(memory.gate.scorers) == {"photo", "title_embedding", "photo+title_embedding"}
-    assert memory.shelf is not None
-    assert [x.listing_id for x in memory.shelf.listings] == [x.listing_id for x in listings]
+    assert retrieval.ood_detector is not None
+    assert set(retrieval.ood_detector.scorers) == {
+        "photo",
+        "title_embedding",
+        "photo+title_embedding",
+    }
+    assert retrieval.shelf is not None
+    assert [x.listing_id for x in retrieval.shelf.listings] == [x.listing_id for x in listings]
 
 
 def test_remember_fits_how_much_a_title_counts(
@@ -112,10 +116,10 @@ def test_remember_fits_how_much_a_title_counts(
 ) -> None:
     turned = [replace(x, category=listings[i - 1].category) for i, x in enumerate(listings)]
     right, wrong = (remembered(rows, naming_embedder()) for rows in (listings, turned))
-    assert right.joint is not None
+    assert right.space is not None
     assert right.zero_shot is not None
     assert wrong.zero_shot is not None
-    prior = right.joint.slopes.title_beside_photo
+    prior = right.space.slopes.title_beside_photo
     assert right.zero_shot.slopes.title_beside_photo > prior
     assert wrong.zero_shot.slopes.title_beside_photo < 0.2 * prior
 
@@ -124,9 +128,9 @@ def test_remember_has_no_gate_for_a_tiny_catalogue_but_says_so(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        memory = remembered(listings[:9], naming_embedder())
-    assert memory.gate is None
-    assert memory.zero_shot is not None
+        retrieval = remembered(listings[:9], naming_embedder())
+    assert retrieval.ood_detector is None
+    assert retrieval.zero_shot is not None
     (said,) = [r.getMessage() for r in caplog.records]
     assert said.startswith("No out-of-catalogue gate")
     assert "among 9" in said
@@ -136,9 +140,9 @@ def test_remember_has_no_zero_shot_without_class_names_but_says_so(
     listings: tuple[Listing, ...], fake_embedder: MakeEmbedder, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        memory = remembered(listings, fake_embedder())
-    assert (memory.joint, memory.zero_shot, memory.names) == (None, None, ())
-    assert memory.gate is not None
+        retrieval = remembered(listings, fake_embedder())
+    assert (retrieval.space, retrieval.zero_shot, retrieval.names) == (None, None, ())
+    assert retrieval.ood_detector is not None
     assert ["no zero-shot fallback" in r.getMessage() for r in caplog.records] == [True]
 
 
@@ -155,7 +159,8 @@ def test_remember_learns_from_outside_photos_but_not_from_their_titles(
     titled = [replace(x, title=f"fire engine {i}") for i, x in enumerate(outside)]
     embedder = fake_embedder()
     plain, exposed, named = (
-        remembered(listings, embedder, strangers).gate for strangers in ((), outside, titled)
+        remembered(listings, embedder, strangers).ood_detector
+        for strangers in ((), outside, titled)
     )
     assert plain is not None
     assert exposed is not None
@@ -167,7 +172,7 @@ def test_remember_learns_from_outside_photos_but_not_from_their_titles(
             one.view_scores(mine)["title_embedding"],
             other.view_scores(mine)["title_embedding"],
         )
-    scores = {key: gate.view_scores(mine)["photo"] for key, gate in
+    scores = {key: ood_detector.view_scores(mine)["photo"] for key, ood_detector in
               (("plain", plain), ("exposed", exposed), ("named", named))}  # fmt: skip
     np.testing.assert_allclose(scores["named"], scores["exposed"])
     assert not np.allclose(scores["plain"], scores["exposed"])

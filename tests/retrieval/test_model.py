@@ -18,9 +18,9 @@ from shelfsure.core.index_errors import IndexFingerprintError
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline.features import build_views
 from shelfsure.pipeline.training import train
-from shelfsure.retrieval.fit import finest_labels, remember
+from shelfsure.retrieval.fit import finest_labels, fit_retrieval
 from shelfsure.retrieval.index.store import ListingIndex
-from shelfsure.retrieval.model import WRITER_FILES, CatalogueMemory, index_shelf
+from shelfsure.retrieval.model import WRITER_FILES, RetrievalModel, index_shelf
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
 
 MakeEmbedder = Callable[..., Embedder]
@@ -40,8 +40,8 @@ class Kept:
     listings: Sequence[Listing]
     embedder: Embedder
     folder: Path
-    saved: CatalogueMemory
-    loaded: CatalogueMemory
+    saved: RetrievalModel
+    loaded: RetrievalModel
 
 
 def keep(
@@ -50,7 +50,7 @@ def keep(
     """Remember listings as training does; save and load."""
     embedded = embedder.embed(listings)
     categories = [category_prefix(x.category or "", 2) for x in listings]
-    memory = remember(
+    retrieval = fit_retrieval(
         listings,
         embedded,
         views=build_views(embedded, {}),
@@ -65,9 +65,9 @@ def keep(
     )
     folder.mkdir()
     known = fingerprints(embedder)
-    memory.save(folder, {"photo": known["photo"], "text": known["title"]})
-    loaded = CatalogueMemory.load(folder, embedder, config.joint, "cpu")
-    return Kept(listings, embedder, folder, memory.reopened(folder), loaded)
+    retrieval.save(folder, {"photo": known["photo"], "text": known["title"]})
+    loaded = RetrievalModel.load(folder, embedder, config.image_text_space, "cpu")
+    return Kept(listings, embedder, folder, retrieval.reopened(folder), loaded)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def uploads(listings: tuple[Listing, ...]) -> list[Listing]:
     ]
 
 
-def same_answers(one: CatalogueMemory, other: CatalogueMemory, kept: Kept, asked: list) -> None:
+def same_answers(one: RetrievalModel, other: RetrievalModel, kept: Kept, asked: list) -> None:
     embedded = kept.embedder.embed(asked)
     views, columns = build_views(embedded, {}), np.zeros(len(asked), dtype=int)
     np.testing.assert_allclose(one.p_values(views, columns), other.p_values(views, columns))
@@ -116,7 +116,7 @@ def test_save_of_a_loaded_memory_keeps_the_index(
     shop: Kept, uploads: list[Listing], tmp_path: Path
 ) -> None:
     shop.loaded.save(tmp_path, {})
-    again = CatalogueMemory.load(tmp_path, shop.embedder, "conse", "cpu")
+    again = RetrievalModel.load(tmp_path, shop.embedder, "conse", "cpu")
     same_answers(again, shop.loaded, shop, uploads)
 
 
@@ -141,10 +141,10 @@ def test_load_refuses_other_encoders(
     other = naming_embedder()
     other.texts.fingerprint = "others"
     with pytest.raises(BundleFingerprintError, match="joint space"):
-        CatalogueMemory.load(shop.folder, other, "conse", "cpu")
-    replace(shop.loaded, joint=None, zero_shot=None).save(tmp_path, {})
+        RetrievalModel.load(shop.folder, other, "conse", "cpu")
+    replace(shop.loaded, space=None, zero_shot=None).save(tmp_path, {})
     with pytest.raises(IndexFingerprintError, match="title"):
-        CatalogueMemory.load(tmp_path, other, "conse", "cpu")
+        RetrievalModel.load(tmp_path, other, "conse", "cpu")
 
 
 def test_p_values_call_a_stranger_strange(
@@ -165,7 +165,7 @@ def test_p_values_are_unknown_without_a_gate_or_a_view_it_knows(
     columns = np.zeros(4, dtype=int)
     known = np.isfinite(shop.loaded.p_values(views, columns))
     assert known.tolist() == [True, True, True, False]
-    assert np.isnan(replace(shop.loaded, gate=None).p_values(views, columns)).all()
+    assert np.isnan(replace(shop.loaded, ood_detector=None).p_values(views, columns)).all()
     words = build_views(shop.embedder.embed([Listing("words", description="of no use")]), {})
     assert np.isnan(shop.loaded.p_values(words, columns[:1])).all()
 
@@ -175,17 +175,17 @@ def test_p_values_can_be_kept_by_category(
 ) -> None:
     config = Config(levels=2, retrieval=RetrievalConfig(alpha=0.1, per_category=True))
     pipeline = train(Catalog.from_listings(listings), naming_embedder(), config).pipeline
-    memory = pipeline.memory
-    assert memory is not None
-    assert memory.gate is not None
-    assert memory.gate.per_category
+    retrieval = pipeline.retrieval
+    assert retrieval is not None
+    assert retrieval.ood_detector is not None
+    assert retrieval.ood_detector.per_category
     # calibrated by the pipeline's own columns, those of trained categories first
-    known = memory.gate.calibration[frozenset({"photo"})].categories
+    known = retrieval.ood_detector.calibration[frozenset({"photo"})].categories
     columns = [(*TRAINED, "Garden > Hammocks").index(x.category or "") for x in listings]
     assert known.tolist() == columns
     views = pipeline.views(pipeline.embedder.embed(listings))
     asked = (np.full(len(listings), column) for column in (0, 1))
-    assert not np.allclose(*(memory.p_values(views, columns) for columns in asked))
+    assert not np.allclose(*(retrieval.p_values(views, columns) for columns in asked))
     verdicts = pipeline.predict(listings[:6])
     assert [v.category for v in verdicts] == [x.category for x in listings[:6]]
 
@@ -208,7 +208,7 @@ def test_unseen_names_only_categories_without_an_expert(shop: Kept, uploads: lis
 
 def test_in_text_space_needs_a_joint_space(shop: Kept, uploads: list[Listing]) -> None:
     with pytest.raises(ConfigError, match="joint image-text space"):
-        replace(shop.loaded, joint=None).in_text_space(shop.embedder.embed(uploads), uploads)
+        replace(shop.loaded, space=None).in_text_space(shop.embedder.embed(uploads), uploads)
 
 
 def test_neighbours_leave_the_listing_itself_out(
@@ -349,7 +349,7 @@ def test_a_clip_model_can_be_the_joint_space(
     listings: tuple[Listing, ...], uploads: list[Listing], fake_embedder: MakeEmbedder,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    config = RetrievalConfig(joint=save_random_clip(tmp_path / "clip", seed=0))
+    config = RetrievalConfig(image_text_space=save_random_clip(tmp_path / "clip", seed=0))
     kept = keep(listings, fake_embedder(), tmp_path / "shop", config)
     photos, titles = kept.loaded.in_text_space(kept.embedder.embed(uploads), uploads)
     assert photos.shape == titles.shape == (4, 24)
@@ -358,4 +358,4 @@ def test_a_clip_model_can_be_the_joint_space(
     same_answers(kept.saved, kept.loaded, kept, uploads)
     save_random_clip(tmp_path / "clip", seed=1)  # other weights under the same name
     with pytest.raises(BundleFingerprintError, match=r"joint space .*clip loads"):
-        CatalogueMemory.load(kept.folder, kept.embedder, config.joint, "cpu")
+        RetrievalModel.load(kept.folder, kept.embedder, config.image_text_space, "cpu")

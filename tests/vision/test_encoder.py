@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from shelfsure.core.device import Precision
 from shelfsure.core.errors import ConfigError, PhotoError, WeightsError
-from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.load import PhotoLimits
 from shelfsure.vision.preprocess import Decode
 from timm.data import ImageNetInfo
 from timm.models import save_for_hf

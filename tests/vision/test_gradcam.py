@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits, Preprocessing
+from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.gradcam import category_heatmap, over_photo
-from shelfsure.vision.preprocess import CropMode
+from shelfsure.vision.load import PhotoLimits
+from shelfsure.vision.preprocess import CropMode, Preprocessing
 
 CELL = 8
 

@@ -55,7 +55,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Bench:
+class RuntimeBenchmark:
     """One encoder and the runtimes that it may run on.
 
     Parameters

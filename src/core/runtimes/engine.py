@@ -5,7 +5,7 @@ from typing import get_args
 
 from ..device import Precision
 from ..errors import ConfigError
-from .benchmark import Bench
+from .benchmark import RuntimeBenchmark
 from .errors import RuntimeUnusableError
 from .names import Runtime, RuntimeName
 from .session import Session
@@ -60,13 +60,15 @@ class Engine:
         Where to try others, once there was work that makes the trial worth its seconds.
     """
 
-    def __init__(self, session: Session | None = None, bench: Bench | None = None) -> None:
+    def __init__(
+        self, session: Session | None = None, bench: RuntimeBenchmark | None = None
+    ) -> None:
         self._session = session
         self._bench = bench
         self._n_items = 0
 
     @classmethod
-    def open(cls, wanted: Runtime, bench: Bench) -> "Engine":
+    def open(cls, wanted: Runtime, bench: RuntimeBenchmark) -> "Engine":
         """Open the wanted runtime.
 
         Under ``auto`` it is what did best in a trial that is remembered, else PyTorch for the
@@ -86,7 +88,7 @@ class Engine:
             return cls(None if wanted == "torch" else _required(bench, wanted))
         engine = cls(bench=bench)
         if bench.tried(OTHERS):
-            engine.settle()
+            engine.select_runtime()
         return engine
 
     @property
@@ -98,10 +100,10 @@ class Engine:
         """Give what shall run the next items, None for PyTorch itself."""
         self._n_items += n_items
         if self._n_items > WORTH_A_TRIAL:
-            self.settle()
+            self.select_runtime()
         return self._session
 
-    def settle(self) -> None:
+    def select_runtime(self) -> None:
         """Choose now: a server does so before its first request. Takes seconds, once a machine."""
         bench, self._bench = self._bench, None
         if bench is None:
@@ -112,7 +114,7 @@ class Engine:
             _LOG.warning("Running on PyTorch. %s", _unwritable(bench, error))
 
 
-def fastest(bench: Bench) -> Session | None:
+def fastest(bench: RuntimeBenchmark) -> Session | None:
     """Open the runtime that did best, None if that is PyTorch."""
     trials = bench.trials(OTHERS)
     limit_s = WORTH_IT * trials["torch"].seconds
@@ -128,7 +130,7 @@ def fastest(bench: Bench) -> Session | None:
     return None
 
 
-def _required(bench: Bench, name: RuntimeName) -> Session:
+def _required(bench: RuntimeBenchmark, name: RuntimeName) -> Session:
     try:
         trial = bench.trials((name,))[name]
         if not trial.problem:
@@ -138,7 +140,7 @@ def _required(bench: Bench, name: RuntimeName) -> Session:
     raise RuntimeUnusableError(trial.problem)
 
 
-def _unwritable(bench: Bench, error: OSError) -> str:
+def _unwritable(bench: RuntimeBenchmark, error: OSError) -> str:
     return (
         f"Converted models are kept in {bench.folder}, which must be writable, but: {error}. Set "
         "SHELFSURE_CACHE_DIR to another folder, or use --runtime torch."

@@ -14,7 +14,9 @@ from ...core.device import Precision
 from ...core.errors import TrainingError
 from ...core.runtimes.names import Runtime
 from ...embedding.embedder import Embedded, Embedder
-from ...vision.encoder import PhotoEncoder, PhotoLimits, Preprocessing
+from ...vision.encoder import PhotoEncoder
+from ...vision.load import PhotoLimits
+from ...vision.preprocess import Preprocessing
 from ..config import FinetuneConfig
 from ..features import judge_features
 from .dataset import Material
@@ -124,7 +126,7 @@ def time_against(encoder: PhotoEncoder, reference: PhotoEncoder) -> dict[str, fl
     for each in both:
         side = each.preprocessing.side_px
         photos.append(list(rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)))
-        each.engine.settle()
+        each.engine.select_runtime()
         each.encode(photos[-1])  # the first pass pays for memory and kernels
     seconds = np.zeros((ROUNDS, 2))
     for round_ in range(ROUNDS):

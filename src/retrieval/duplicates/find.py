@@ -7,7 +7,7 @@ from itertools import combinations, product
 from pathlib import Path
 
 from ...embedding.encoders import ImageEncoder
-from ...vision.encoder import PhotoLimits
+from ...vision.load import PhotoLimits
 from .candidates import near_pairs
 from .groups import DuplicateGroup, group_duplicates, keeper_order
 from .pair_model import PairModel

@@ -7,7 +7,7 @@ from sklearn.model_selection import GroupKFold
 
 from ...core.arrays import Bools, Floats
 from ...core.errors import CalibrationError
-from ...vision.encoder import PhotoLimits
+from ...vision.load import PhotoLimits
 from .pair_model import SIGNS, PairModel, evidence
 from .sampling import PairSample, sample_pairs
 from .shelf import Shelf

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ...vision.encoder import PhotoLimits
-from ...vision.load import DecodedPhoto, decode_photo, photo_bytes
+from ...vision.load import DecodedPhoto, PhotoLimits, decode_photo, photo_bytes
 
 DETAIL_PX = 288
 PICTURE_PX = 192

@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from ...core.arrays import Bools, Floats, Ints
 from ...core.errors import CalibrationError, PhotoError
-from ...vision.encoder import PhotoLimits
-from ...vision.load import decode_photo, photo_bytes
+from ...vision.load import PhotoLimits, decode_photo, photo_bytes
 from .candidates import near_pairs
 from .edits import EDITS, chain, encode_jpeg, other_colour
 from .pair_model import PairModel

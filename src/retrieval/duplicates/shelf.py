@@ -15,7 +15,7 @@ from ...core.errors import PhotoError
 from ...embedding.embedder import Embedded
 from ...embedding.encoders import ImageEncoder
 from ...fusion.views import Features, View
-from ...vision.encoder import PhotoLimits
+from ...vision.load import PhotoLimits
 
 PhotoView: TypeAlias = Literal["cropped", "mirrored"]
 CROP_FRACTION = 0.75

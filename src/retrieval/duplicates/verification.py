@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...core.errors import PhotoError
-from ...vision.encoder import PhotoLimits
+from ...vision.load import PhotoLimits
 from .candidates import Candidates
 from .pair_model import PairModel
 from .photo_detail import PhotoDetail, load_detail, same_pixels

@@ -36,8 +36,8 @@ def calibrations(scores: Mapping[str, Floats], categories: Ints) -> dict[Names, 
     single = sorted(scores.keys() - {JOINT_VIEW})
     for size in range(1, len(single) + 1):
         for chosen in combinations(single, size):
-            joint = {JOINT_VIEW} & scores.keys() if set(chosen) >= JOINT_PARTS else set()
-            names = frozenset(chosen) | joint
+            space = {JOINT_VIEW} & scores.keys() if set(chosen) >= JOINT_PARTS else set()
+            names = frozenset(chosen) | space
             rows = np.flatnonzero(~np.isnan([scores[name] for name in names]).any(axis=0))
             if len(rows) >= MIN_ROWS or size == 1:
                 own = {name: scores[name][rows] for name in names}

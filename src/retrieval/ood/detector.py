@@ -15,14 +15,14 @@ from .calibration import Calibration, Names, combined
 from .conformal import p_values, p_values_by_category
 from .detectors import from_arrays, to_arrays
 from .photo_title_view import JOINT_VIEW, with_joint_view
-from .scorer import ViewScorer
+from .scorer import OODScorer
 
 
 @dataclass(frozen=True)
-class OutOfCatalogueGate:
+class OODDetector:
     """Refuses what is stranger than nearly all of the catalogue's own listings.
 
-    Made by `gate_training.fit_gate`.
+    Made by `ood.fit.fit_ood_detector`.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class OutOfCatalogueGate:
         Whether the promise is kept for each category by itself.
     """
 
-    scorers: Mapping[str, ViewScorer]
+    scorers: Mapping[str, OODScorer]
     calibration: Mapping[Names, Calibration]
     alpha: float
     per_category: bool
@@ -142,9 +142,7 @@ class OutOfCatalogueGate:
         return arrays, settings
 
     @classmethod
-    def from_parts(
-        cls, arrays: Mapping[str, Any], settings: Mapping[str, Any]
-    ) -> "OutOfCatalogueGate":
+    def from_parts(cls, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> "OODDetector":
         """Rebuild from what `to_parts` gave."""
 
         def below(prefix: str) -> dict[str, Any]:
@@ -153,7 +151,7 @@ class OutOfCatalogueGate:
             }
 
         scorers = {
-            name: ViewScorer(
+            name: OODScorer(
                 {m: from_arrays(m, below(f"{name}/{m}/")) for m in kept["location"]}, **kept
             )
             for name, kept in settings["views"].items()

@@ -9,9 +9,9 @@ from ...core.arrays import Floats, Ints
 from ...core.errors import CalibrationError
 from ...fusion.views import PHOTO, View, Views, modality, take
 from .calibration import MIN_ROWS, calibrations
-from .detector import OutOfCatalogueGate
+from .detector import OODDetector
 from .photo_title_view import JOINT_VIEW, with_joint_view
-from .scorer import ViewScorer, fit_view_scorer
+from .scorer import OODScorer, fit_view_scorer
 
 PHOTO_METHODS = ("vim", "knn", "mahalanobis")
 TEXT_METHODS = ("vim", "whitened_knn")
@@ -28,7 +28,7 @@ MIN_OUTSIDE = 10
 """Fewer outside examples than this say more about themselves than about the outside."""
 
 
-def fit_gate(
+def fit_ood_detector(
     views: Views,
     labels: Ints,
     folds: Ints,
@@ -39,7 +39,7 @@ def fit_gate(
     predicted: Ints | None = None,
     exact: bool = False,
     methods: Mapping[str, Sequence[str]] | None = None,
-) -> OutOfCatalogueGate:
+) -> OODDetector:
     """Learn what the catalogue looks like, and how strange its own listings look to it.
 
     By default every listing both fits the detectors and, by detectors fitted without its fold,
@@ -83,12 +83,12 @@ def fit_gate(
     categories = labels if predicted is None else predicted
     calibrating = folds == folds.min() if exact and len(folds) else np.ones(len(folds), dtype=bool)
     fitting = ~calibrating if exact else calibrating
-    if exact:  # what an encoder has learned can't be told apart by siblings here
-        views = {name: replace(view, siblings=()) for name, view in views.items()}
+    if exact:  # what an encoder has learned can't be told apart by fold encoders here
+        views = {name: replace(view, fold_encoders=()) for name, view in views.items()}
     views = with_joint_view(views)
     outside = with_joint_view(outside or {})
     own, own_labels, own_folds = take(views, fitting), labels[fitting], folds[fitting]
-    scorers: dict[str, ViewScorer] = {}
+    scorers: dict[str, OODScorer] = {}
     scores: dict[str, Floats] = {}
     for name, view in own.items():
         there, chosen = view.present, (methods or {}).get(name, default_methods(name))
@@ -111,14 +111,14 @@ def fit_gate(
             f"{MIN_ROWS} listings in 2 folds, but no view has them among {len(own_labels)}. "
             "Add listings."
         )
-    gate = OutOfCatalogueGate(scorers, {}, float(alpha), per_category)
+    ood_detector = OODDetector(scorers, {}, float(alpha), per_category)
     if exact:
-        scores = gate.view_scores(take(views, calibrating))
+        scores = ood_detector.view_scores(take(views, calibrating))
     scores = {
-        name: np.where(views[name].calibrates[calibrating], own_scores, np.nan)
+        name: np.where(views[name].calibration_mask[calibrating], own_scores, np.nan)
         for name, own_scores in scores.items()
     }
-    return OutOfCatalogueGate(
+    return OODDetector(
         scorers, calibrations(scores, categories[calibrating]), float(alpha), per_category
     )
 

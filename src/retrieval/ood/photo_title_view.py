@@ -29,14 +29,14 @@ def with_joint_view(views: Views) -> dict[str, View]:
     photo, title = views[PHOTO], views[TITLE_VIEW]
     if not (isinstance(photo.features, np.ndarray) and isinstance(title.features, np.ndarray)):
         return dict(views)
-    siblings = tuple(_side_by_side(each, title) for each in photo.siblings)
-    return {**views, JOINT_VIEW: replace(_side_by_side(photo, title), siblings=siblings)}
+    fold_encoders = tuple(_side_by_side(each, title) for each in photo.fold_encoders)
+    return {**views, JOINT_VIEW: replace(_side_by_side(photo, title), fold_encoders=fold_encoders)}
 
 
 def _side_by_side(photo: View, title: View) -> View:
     present = photo.present & title.present
     features = np.hstack([photo.array, title.array]) * present[:, None]
-    familiar = None
-    if photo.familiar is not None:
-        familiar = present & photo.familiar
-    return View(features.astype(np.float32, copy=False), present, familiar)
+    in_encoder_train_set = None
+    if photo.in_encoder_train_set is not None:
+        in_encoder_train_set = present & photo.in_encoder_train_set
+    return View(features.astype(np.float32, copy=False), present, in_encoder_train_set)

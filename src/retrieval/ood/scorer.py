@@ -16,7 +16,7 @@ from .logit_detectors import Exposure
 
 
 @dataclass(frozen=True)
-class ViewScorer:
+class OODScorer:
     """Detectors and the usual size of their scores.
 
     Parameters
@@ -54,7 +54,7 @@ def fit_view_scorer(
     folds: Ints,
     methods: Sequence[str],
     outside: View | None = None,
-) -> tuple[ViewScorer, Floats]:
+) -> tuple[OODScorer, Floats]:
     """Fit detectors on every listing, and score each listing by detectors that haven't seen it.
 
     Parameters
@@ -72,12 +72,12 @@ def fit_view_scorer(
 
     Returns
     -------
-    ViewScorer
+    OODScorer
         Fitted on every row.
     Floats
         Out-of-fold scores, shape ``(n,)``, standardised.
     """
-    if not view.calibrates.any():
+    if not view.calibration_mask.any():
         view = View(view.features, view.present)
 
     def detectors(rows: Ints, own: View, strangers: View | None) -> dict[str, Detector]:
@@ -91,16 +91,18 @@ def fit_view_scorer(
     held_out_scores = {method: np.full(len(labels), np.nan, dtype=np.float32) for method in final}
     for each in rounds({ALONE: view}, folds):
         own, strangers = each.views[ALONE], outside
-        if outside is not None and each.sibling is not None:
-            strangers = outside.siblings[each.sibling]
-        known = detectors(np.flatnonzero(each.learned), own, strangers)
+        if outside is not None and each.fold_encoder is not None:
+            strangers = outside.fold_encoders[each.fold_encoder]
+        known = detectors(np.flatnonzero(each.train_mask), own, strangers)
         for method, fitted in known.items():
-            held_out_scores[method][each.asked] = ood_score(fitted, own.array[each.asked])
-    usual = view.calibrates
+            held_out_scores[method][each.predict_mask] = ood_score(
+                fitted, own.array[each.predict_mask]
+            )
+    usual = view.calibration_mask
     location = {m: float(s[usual].mean(dtype=np.float64)) for m, s in held_out_scores.items()}
     spread = {m: _spread(s[usual]) for m, s in held_out_scores.items()}
-    unscaled = ViewScorer(final, location, spread, 1.0)
-    scorer = ViewScorer(final, location, spread, _spread(unscaled.combine(held_out_scores)[usual]))
+    unscaled = OODScorer(final, location, spread, 1.0)
+    scorer = OODScorer(final, location, spread, _spread(unscaled.combine(held_out_scores)[usual]))
     return scorer, scorer.combine(held_out_scores)
 
 

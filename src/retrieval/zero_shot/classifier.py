@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 from ...core.arrays import Floats, Ints
 from ...fusion.pool import fit_weights
-from .image_text_space import JointSpace, Slopes
+from .image_text_space import ImageTextSpace, Slopes
 from .prototypes import Prototypes, embed_categories
 
 MIN_ROWS = 30
@@ -99,10 +99,10 @@ class ZeroShot:
 
     @classmethod
     def from_names(
-        cls, names: Sequence[str], descriptions: Sequence[str | None] | None, joint: JointSpace
+        cls, names: Sequence[str], descriptions: Sequence[str | None] | None, space: ImageTextSpace
     ) -> "ZeroShot":
         """Start from category names alone; see `embed_categories`."""
-        return cls(embed_categories(names, descriptions, joint), joint.slopes)
+        return cls(embed_categories(names, descriptions, space), space.slopes)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,10 +122,10 @@ class ZeroShot:
         return replace(self, prototypes=self.prototypes.take(names))
 
     def extended(
-        self, names: Sequence[str], descriptions: Sequence[str | None] | None, joint: JointSpace
+        self, names: Sequence[str], descriptions: Sequence[str | None] | None, space: ImageTextSpace
     ) -> "ZeroShot":
         """Add categories by name; those that are there already, and the slopes, stay."""
-        new = embed_categories(names, descriptions, joint)
+        new = embed_categories(names, descriptions, space)
         return replace(self, prototypes=self.prototypes.extended(new))
 
     def to_parts(self) -> tuple[dict[str, Floats], dict[str, Any]]:

@@ -10,9 +10,8 @@ from ...core.arrays import Floats
 from ...core.device import Precision, autocast
 from ...core.weights import state_fingerprint
 from ...embedding.encoders import Square
-from ...vision.encoder import PhotoLimits, Preprocessing
-from ...vision.load import DecodedPhoto
-from ...vision.preprocess import CropMode
+from ...vision.load import DecodedPhoto, PhotoLimits
+from ...vision.preprocess import CropMode, Preprocessing
 
 if TYPE_CHECKING:
     import torch

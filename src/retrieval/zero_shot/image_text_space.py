@@ -28,7 +28,7 @@ class Slopes:
     title_beside_photo: float
 
 
-class JointSpace(Protocol):
+class ImageTextSpace(Protocol):
     """Photos and texts in one space; every row is of unit length and independent of its batch.
 
     ``Embedder(joint.photos, joint.texts, cache)`` embeds listings with a cache.

@@ -4,27 +4,27 @@ from ...core.arrays import Floats
 from ...core.errors import ConfigError
 from ...embedding.embedder import Embedder
 from .conse import ConSE
-from .image_text_space import JointSpace
+from .image_text_space import ImageTextSpace
 from .open_clip import OpenClip
 
 CONSE = "conse"
 
 
-def joint_embedder(joint: JointSpace | None, embedder: Embedder) -> Embedder | None:
+def space_embedder(space: ImageTextSpace | None, embedder: Embedder) -> Embedder | None:
     """Give a CLIP model the pipeline's cache and limits; ConSE uses the pipeline's embeddings."""
-    if joint is None or isinstance(joint, ConSE):
+    if space is None or isinstance(space, ConSE):
         return None
-    return Embedder(joint.photos, joint.texts, embedder.cache, embedder.limits)
+    return Embedder(space.photos, space.texts, embedder.cache, embedder.limits)
 
 
-def joint_space(
+def load_space(
     name: str, embedder: Embedder, device: str, *, vocabulary: Floats | None = None
-) -> JointSpace | None:
+) -> ImageTextSpace | None:
     """Build the joint space: ConSE over the embedder's own encoders, or an open_clip model.
 
     Returns
     -------
-    JointSpace or None
+    ImageTextSpace or None
         None if ConSE can't use the backbone, because it was fine-tuned to other classes.
     """
     if name != CONSE:

@@ -18,7 +18,7 @@ import numpy as np
 from ...catalog.listing import SEPARATOR, category_levels
 from ...core.arrays import Floats
 from ...core.errors import ConfigError
-from .image_text_space import JointSpace, unit_rows
+from .image_text_space import ImageTextSpace, unit_rows
 
 TEMPLATES = ("{}", "a photo of {}")
 PARENT_SHARE = DESCRIPTION_SHARE = 0.3
@@ -84,7 +84,7 @@ class Prototypes:
 
 
 def embed_categories(
-    names: Sequence[str], descriptions: Sequence[str | None] | None, joint: JointSpace
+    names: Sequence[str], descriptions: Sequence[str | None] | None, space: ImageTextSpace
 ) -> Prototypes:
     """Embed category names with their parents, and descriptions where there are some.
 
@@ -111,26 +111,26 @@ def embed_categories(
             f"Each of the {len(paths)} labels needs a description or None, got "
             f"{len(descriptions)} descriptions. Add what is missing."
         )
-    vectors = embed_paths(paths, joint)
+    vectors = embed_paths(paths, space)
     told = {row: text for row, text in enumerate(descriptions or ()) if text}
     if told:
         rows = list(told)
-        described = joint.embed_texts(list(told.values()))
+        described = space.embed_texts(list(told.values()))
         vectors[rows] = mix(vectors[rows], described, DESCRIPTION_SHARE)
-    vectors = lean_on_neighbours(vectors, joint.vocabulary)
+    vectors = lean_on_neighbours(vectors, space.vocabulary)
     return Prototypes(
         names=tuple(map(SEPARATOR.join, paths)),
         vectors=vectors,
-        photo_baseline=mean_similarity(vectors, joint.vocabulary),
-        title_baseline=mean_similarity(vectors, joint.embed_texts(CONTENT_FREE_TITLES)),
+        photo_baseline=mean_similarity(vectors, space.vocabulary),
+        title_baseline=mean_similarity(vectors, space.embed_texts(CONTENT_FREE_TITLES)),
     )
 
 
-def embed_paths(paths: Sequence[tuple[str, ...]], joint: JointSpace) -> Floats:
+def embed_paths(paths: Sequence[tuple[str, ...]], space: ImageTextSpace) -> Floats:
     """Embed each path's last level by prompts, moved towards its parents; ``(n, d)``, unit."""
     levels = sorted({level for path in paths for level in path})
     prompts = [template.format(level) for level in levels for template in TEMPLATES]
-    prompted = joint.embed_texts(prompts).reshape(len(levels), len(TEMPLATES), -1)
+    prompted = space.embed_texts(prompts).reshape(len(levels), len(TEMPLATES), -1)
     vector_of = dict(zip(levels, unit_rows(prompted.sum(axis=1)), strict=True))
     own = np.stack([vector_of[path[-1]] for path in paths])
     parents = np.zeros_like(own)

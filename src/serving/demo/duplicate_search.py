@@ -40,8 +40,8 @@ class Found:
 def index_choices(pipeline: "ListingPipeline") -> list[tuple[str, str]]:
     """List the indexes at hand: what a menu shows, and its value for `chosen_index`."""
     choices = [("None", NONE)]
-    if pipeline.memory and pipeline.memory.index:
-        n = pipeline.memory.index.info().n_listings
+    if pipeline.retrieval and pipeline.retrieval.index:
+        n = pipeline.retrieval.index.info().n_listings
         choices.append((f"The model's own catalogue ({n:,} listings)", BUNDLE))
     manifests = sorted(INDEXES.glob("*/manifest.json"))
     return choices + [(path.parent.as_posix(), path.parent.as_posix()) for path in manifests]
@@ -64,8 +64,8 @@ def chosen_index(
         return None
     if not folder and choice not in {value for _, value in index_choices(pipeline)}:
         raise ConfigError("The index must be one of the menu's, but isn't there now. Choose again.")
-    if not folder and choice == BUNDLE and pipeline.memory:
-        index = pipeline.memory.index
+    if not folder and choice == BUNDLE and pipeline.retrieval:
+        index = pipeline.retrieval.index
     else:
         place = Path(folder).expanduser() if folder else Path(str(choice))
         index = ListingIndex.open(place, fingerprints(pipeline.embedder))
@@ -98,7 +98,7 @@ def search_duplicates(
         If there is nothing to look through.
     """
     known = index_shelf(index) if index else None
-    model = pipeline.memory.pair_model if pipeline.memory else None
+    model = pipeline.retrieval.pair_model if pipeline.retrieval else None
     n_known = len(known.listings) if known else 0
     shelf, against = known, None
     if catalog is not None:

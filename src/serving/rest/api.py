@@ -12,8 +12,8 @@ from ...pipeline.verdict import Duplicate, Verdict
 from ...retrieval.duplicates.verdict import DuplicatePair
 from ..metrics import CONTENT_TYPE
 from ..service import Service
-from .dispatch import OneAtATime, require_ready, verdicts_of, verdicts_or_problems
-from .duplicates import Twins, find_twins
+from .dispatch import SerialExecutor, require_ready, verdicts_of, verdicts_or_problems
+from .duplicates import DuplicateMatches, match_duplicates
 from .guard import Guard, is_rest
 from .limits import BodyLimits, Limits
 from .openapi import batch_body, describe, documented, listing_body
@@ -87,7 +87,7 @@ def rest_app(service: Service, limits: Limits, *, needs_key: bool = False) -> Fa
 
 
 def _add_questions(app: FastAPI, service: Service, limits: Limits) -> None:
-    comparing = OneAtATime(_MAX_COMPARING)
+    comparing = SerialExecutor(_MAX_COMPARING)
 
     @app.post("/v1/verdict", responses=_ASKED, openapi_extra=listing_body())
     async def verdict(request: Request) -> Verdict:
@@ -129,11 +129,13 @@ def _add_questions(app: FastAPI, service: Service, limits: Limits) -> None:
         good = [n for n, item in enumerate(items) if not isinstance(item, ProblemError)]
         listings = [item for item in items if not isinstance(item, ProblemError)]
         pipeline = service.pipeline
-        twins = await comparing.run(lambda: find_twins(pipeline, listings))
-        return _duplicate_batch(items, good, twins)
+        matches = await comparing.run(lambda: match_duplicates(pipeline, listings))
+        return _duplicate_batch(items, good, matches)
 
 
-def _duplicate_batch(items: Sequence[Any], good: Sequence[int], twins: Twins) -> DuplicateBatch:
+def _duplicate_batch(
+    items: Sequence[Any], good: Sequence[int], matches: DuplicateMatches
+) -> DuplicateBatch:
     """Put findings under the request's indexes; `good` are those of the items looked at."""
     results = []
     place = {n: row for row, n in enumerate(good)}
@@ -141,17 +143,17 @@ def _duplicate_batch(items: Sequence[Any], good: Sequence[int], twins: Twins) ->
         if isinstance(item, ProblemError):
             results.append(DuplicateItem(index=n, error=item.problem()))
             continue
-        problem = twins.problems.get(place[n])
+        problem = matches.problems.get(place[n])
         results.append(
             DuplicateItem(
                 index=n,
                 listing_id=item.listing_id,
-                duplicates=[_duplicate(pair) for pair in twins.known.get(place[n], ())],
+                duplicates=[_duplicate(pair) for pair in matches.known.get(place[n], ())],
                 error=ProblemError("invalid", problem).problem() if problem else None,
             )
         )
     return DuplicateBatch(
-        n_catalogue=twins.n_catalogue,
+        n_catalogue=matches.n_catalogue,
         results=results,
         within=[
             DuplicateWithin(
@@ -161,11 +163,11 @@ def _duplicate_batch(items: Sequence[Any], good: Sequence[int], twins: Twins) ->
                 probability=round(pair.photo.probability, 4),
                 evidence=pair.evidence,
             )
-            for pair in twins.within.pairs
+            for pair in matches.within.pairs
         ],
         groups=[
             [good[int(listing.listing_id)] for listing in (group.keeper, *group.members)]
-            for group in twins.within.groups
+            for group in matches.within.groups
         ],
     )
 
@@ -189,7 +191,7 @@ def _add_watching(app: FastAPI, service: Service) -> None:
         require_ready(service)
         pipeline = service.pipeline
         trained = set(pipeline.class_names)
-        names = pipeline.memory.names if pipeline.memory else ()
+        names = pipeline.retrieval.names if pipeline.retrieval else ()
         every = dict.fromkeys([*pipeline.class_names, *names])
         return Categories(
             model_version=pipeline.version,

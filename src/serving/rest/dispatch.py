@@ -77,7 +77,7 @@ async def _alone(service: Service, listing: Listing, limits: Limits) -> Verdict 
         return ProblemError("internal", "Judging this listing failed; the server's log says why.")
 
 
-class OneAtATime:
+class SerialExecutor:
     """Runs long work in a thread, one after the other; refuses when too many wait."""
 
     def __init__(self, max_waiting: int) -> None:

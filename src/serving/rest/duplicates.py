@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Twins:
+class DuplicateMatches:
     """What looking for duplicates has found; listings are named by their place.
 
     Parameters
@@ -35,19 +35,19 @@ class Twins:
     within: DuplicateResult
 
 
-def find_twins(pipeline: "ListingPipeline", listings: Sequence[Listing]) -> Twins:
+def match_duplicates(pipeline: "ListingPipeline", listings: Sequence[Listing]) -> DuplicateMatches:
     """Look for duplicates in the pipeline's catalogue and among the listings themselves."""
-    embedder, memory = pipeline.embedder, pipeline.memory
+    embedder, retrieval = pipeline.embedder, pipeline.retrieval
     embedded = embedder.embed(listings, description=False)
     usable = [row for row in range(len(listings)) if row not in embedded.problems]
     placed = [replace(listings[row], listing_id=str(row)) for row in usable]
-    return Twins(
-        n_catalogue=memory.index.info().n_listings if memory and memory.index else 0,
+    return DuplicateMatches(
+        n_catalogue=retrieval.index.info().n_listings if retrieval and retrieval.index else 0,
         problems=embedded.problems,
-        known=memory.duplicates(embedded, listings, embedder) if memory else {},
+        known=retrieval.duplicates(embedded, listings, embedder) if retrieval else {},
         within=find_duplicates(
             Shelf.of(placed, embedded.take(usable)),
-            model=memory.pair_model if memory else None,
+            model=retrieval.pair_model if retrieval else None,
             limits=embedder.limits,
         ),
     )

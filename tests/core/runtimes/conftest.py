@@ -9,7 +9,8 @@ import torch
 from shelfsure.core.arrays import Floats
 from shelfsure.core.runtimes.session import Graph, Session
 from shelfsure.core.runtimes.torch_session import TorchSession
-from shelfsure.vision.encoder import PhotoEncoder, Preprocessing
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.preprocess import Preprocessing
 
 BACKBONE = "test_efficientnet.r160_in1k"
 PREPROCESSING = Preprocessing(64, 1.0, "squash", (0.5,) * 3, (0.5,) * 3)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shelfsure.core.runtimes.benchmark as trials
-import shelfsure.core.runtimes.engine as choosing
+import shelfsure.core.runtimes.benchmark as benchmark_module
+import shelfsure.core.runtimes.engine as engine_module
 from shelfsure.core.arrays import Floats
 from shelfsure.core.errors import ConfigError
-from shelfsure.core.runtimes.benchmark import Bench, Trial, read_trials
+from shelfsure.core.runtimes.benchmark import RuntimeBenchmark, Trial, read_trials
 from shelfsure.core.runtimes.engine import OTHERS, Engine, check_runtime
 from shelfsure.core.runtimes.errors import RuntimeUnusableError
 from shelfsure.core.runtimes.session import Graph, Session
@@ -18,11 +18,11 @@ from .conftest import encode_on
 
 
 @pytest.fixture
-def bench(linear_graph: Graph, tmp_path: Path) -> Bench:
-    return Bench(linear_graph, "some-encoder", encode_on(linear_graph), folder=tmp_path)
+def bench(linear_graph: Graph, tmp_path: Path) -> RuntimeBenchmark:
+    return RuntimeBenchmark(linear_graph, "some-encoder", encode_on(linear_graph), folder=tmp_path)
 
 
-def record(bench: Bench) -> Path:
+def record(bench: RuntimeBenchmark) -> Path:
     [path] = bench.folder.glob("*.json")
     return path
 
@@ -42,9 +42,9 @@ def test_check_runtime_lets_float32_on_the_cpu_choose(wanted: str) -> None:
     ],
 )
 def test_check_runtime_settles_what_only_one_can_do(
-    wanted: str, device: str, precision: str, settled: str
+    wanted: str, device: str, precision: str, runtime_selected: str
 ) -> None:
-    assert check_runtime(wanted, device, precision) == settled
+    assert check_runtime(wanted, device, precision) == runtime_selected
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_check_runtime_refuses_what_doesnt_go_together(
 
 
 def test_trials_are_made_once_and_remembered(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: RuntimeBenchmark, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not bench.tried(OTHERS)
-    found = bench.trials(OTHERS)
+    found = bench.benchmark(OTHERS)
     assert set(found) == {"torch", *OTHERS}
     assert "takes some seconds, once" in caplog.text
     for name in OTHERS:
@@ -77,12 +77,12 @@ def test_trials_are_made_once_and_remembered(
         assert found[name].parity.cosine_min > 0.99999
     caplog.clear()
     unused = replace(bench, encode=lambda _: pytest.fail("tried twice"))
-    assert unused.trials(OTHERS) == found
+    assert unused.benchmark(OTHERS) == found
     assert caplog.text == ""
 
 
-def test_trials_are_another_encoders_own(bench: Bench) -> None:
-    bench.trials(("openvino",))
+def test_trials_are_another_encoders_own(bench: RuntimeBenchmark) -> None:
+    bench.benchmark(("openvino",))
     assert bench.tried(("openvino",))
     assert not bench.tried(("onnxruntime",))
     assert not replace(bench, fingerprint="another").tried(("openvino",))
@@ -90,22 +90,22 @@ def test_trials_are_another_encoders_own(bench: Bench) -> None:
 
 @pytest.mark.parametrize("what", ["machine", "versions"])
 def test_trials_are_made_anew_on_another_machine_or_version(
-    what: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    what: str, bench: RuntimeBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.trials(("openvino",))
-    monkeypatch.setattr(trials, what, lambda: "another")
+    bench.benchmark(("openvino",))
+    monkeypatch.setattr(benchmark_module, what, lambda: "another")
     assert not bench.tried(("openvino",))
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"torch": 3}', '{"openvino": {}}'])
-def test_trials_that_are_damaged_are_made_anew(damage: str, bench: Bench) -> None:
-    bench.trials(("openvino",))
+def test_trials_that_are_damaged_are_made_anew(damage: str, bench: RuntimeBenchmark) -> None:
+    bench.benchmark(("openvino",))
     record(bench).write_text(damage)
     assert read_trials(record(bench)) == {}
-    assert set(bench.trials(("openvino",))) == {"torch", "openvino"}
+    assert set(bench.benchmark(("openvino",))) == {"torch", "openvino"}
 
 
-def test_trials_refuse_a_runtime_without_parity(bench: Bench) -> None:
+def test_trials_refuse_a_runtime_without_parity(bench: RuntimeBenchmark) -> None:
     """Whatever the reason, a converter's mistake must not reach an answer."""
     right = bench.encode
 
@@ -114,16 +114,16 @@ def test_trials_refuse_a_runtime_without_parity(bench: Bench) -> None:
         return embeddings if session is None else embeddings[:, ::-1]
 
     spoilt = replace(bench, encode=wrong)
-    trial = spoilt.trials(("openvino",))["openvino"]
+    trial = spoilt.benchmark(("openvino",))["openvino"]
     assert "must have a cosine of at least 0.9999" in trial.problem
     with pytest.raises(RuntimeUnusableError, match="On openvino"):
         Engine.open("openvino", spoilt)
     engine = Engine.open("auto", spoilt)
-    engine.settle()
+    engine.select_runtime()
     assert engine.name == "torch"
 
 
-def test_open_makes_a_damaged_conversion_anew(bench: Bench) -> None:
+def test_open_makes_a_damaged_conversion_anew(bench: RuntimeBenchmark) -> None:
     bench.open("openvino")
     [path] = bench.folder.glob("*.onnx")
     whole = path.read_bytes()
@@ -133,7 +133,9 @@ def test_open_makes_a_damaged_conversion_anew(bench: Bench) -> None:
     assert len(path.read_bytes()) == len(whole)
 
 
-def test_engine_by_name_opens_at_once_and_leaves_nothing_half_written(bench: Bench) -> None:
+def test_engine_by_name_opens_at_once_and_leaves_nothing_half_written(
+    bench: RuntimeBenchmark,
+) -> None:
     engine = Engine.open("onnxruntime", bench)
     assert engine.name == "onnxruntime"
     kinds = sorted("".join(path.suffixes) for path in bench.folder.iterdir())
@@ -141,9 +143,9 @@ def test_engine_by_name_opens_at_once_and_leaves_nothing_half_written(bench: Ben
 
 
 def test_engine_by_name_refuses_what_isnt_installed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: RuntimeBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "find_spec", lambda _: None)
+    monkeypatch.setattr(benchmark_module, "find_spec", lambda _: None)
     with pytest.raises(RuntimeUnusableError, match="pip install openvino"):
         Engine.open("openvino", bench)
 
@@ -152,18 +154,20 @@ def test_engine_by_name_refuses_what_cant_be_converted(
     unconvertible_graph: Graph, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    bench = Bench(unconvertible_graph, "x", encode_on(unconvertible_graph), folder=tmp_path)
+    bench = RuntimeBenchmark(
+        unconvertible_graph, "x", encode_on(unconvertible_graph), folder=tmp_path
+    )
     with pytest.raises(RuntimeUnusableError, match="convertible to ONNX"):
         Engine.open("openvino", bench)
     auto = Engine.open("auto", bench)
-    auto.settle()
+    auto.select_runtime()
     assert auto.name == "torch"
     assert "Not running on openvino. The encoder's model must be convertible" in caplog.text
 
 
-def remember(bench: Bench, **seconds: float) -> None:
+def remember(bench: RuntimeBenchmark, **seconds: float) -> None:
     """Put trials on record."""
-    bench.trials(OTHERS)
+    bench.benchmark(OTHERS)
     rows = json.loads(record(bench).read_text())
     for name, value in seconds.items():
         rows[name]["seconds"] = value
@@ -179,17 +183,17 @@ def remember(bench: Bench, **seconds: float) -> None:
     ],
 )
 def test_engine_under_auto_takes_the_fastest_on_record(
-    seconds: dict[str, float], chosen: str, bench: Bench
+    seconds: dict[str, float], chosen: str, bench: RuntimeBenchmark
 ) -> None:
     remember(bench, **seconds)
     assert Engine.open("auto", bench).name == chosen
 
 
 def test_engine_under_auto_tries_others_only_where_there_is_work(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: RuntimeBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choosing, "WORTH_A_TRIAL", 10)
-    monkeypatch.setattr(choosing, "WORTH_IT", 1e9)  # whatever the linear layer takes
+    monkeypatch.setattr(engine_module, "WORTH_A_TRIAL", 10)
+    monkeypatch.setattr(engine_module, "WORTH_IT", 1e9)  # whatever the linear layer takes
     engine = Engine.open("auto", bench)
     assert engine.session(6) is None
     assert engine.session(4) is None
@@ -199,20 +203,20 @@ def test_engine_under_auto_tries_others_only_where_there_is_work(
     assert engine.name in OTHERS
 
 
-def test_engine_on_pytorch_tries_nothing(bench: Bench) -> None:
+def test_engine_on_pytorch_tries_nothing(bench: RuntimeBenchmark) -> None:
     engine = Engine.open("torch", bench)
     assert engine.session(10**6) is None
-    engine.settle()
+    engine.select_runtime()
     assert list(bench.folder.iterdir()) == []
 
 
 def test_engine_where_nothing_can_be_kept(
-    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bench: RuntimeBenchmark, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     blocked = replace(bench, folder=tmp_path / "file" / "runtimes")
     auto = Engine.open("auto", blocked)
-    auto.settle()
+    auto.select_runtime()
     assert auto.name == "torch"
     assert "Running on PyTorch" in caplog.text
     with pytest.raises(RuntimeUnusableError, match="SHELFSURE_CACHE_DIR"):
@@ -220,20 +224,20 @@ def test_engine_where_nothing_can_be_kept(
 
 
 def test_fastest_passes_over_what_stopped_working(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bench: RuntimeBenchmark, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     remember(bench, torch=9.0, openvino=1.0, onnxruntime=2.0)
-    right = trials.open_session
+    right = benchmark_module.open_session
 
     def broken(name: str, *rest: object) -> Session:
         if name == "openvino":
             raise RuntimeUnusableError("gone")
         return right(name, *rest)
 
-    monkeypatch.setattr(trials, "open_session", broken)
+    monkeypatch.setattr(benchmark_module, "open_session", broken)
     assert Engine.open("auto", bench).name == "onnxruntime"
     assert "Not running on openvino any more. gone" in caplog.text
 
 
-def test_trial_of_pytorch_has_no_parity(bench: Bench) -> None:
-    assert bench.trials(("openvino",))["torch"] == Trial(pytest.approx(0, abs=60))
+def test_trial_of_pytorch_has_no_parity(bench: RuntimeBenchmark) -> None:
+    assert bench.benchmark(("openvino",))["torch"] == Trial(pytest.approx(0, abs=60))

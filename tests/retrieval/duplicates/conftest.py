@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from shelfsure.retrieval.duplicates.photo_detail import PhotoDetail, load_detail
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.load import PhotoLimits
 
 Product = Callable[..., Image.Image]
 

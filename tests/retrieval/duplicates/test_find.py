@@ -24,8 +24,7 @@ from shelfsure.retrieval.duplicates.sampling import sample_pairs
 from shelfsure.retrieval.duplicates.shelf import Shelf, embed_views
 from shelfsure.retrieval.duplicates.title_match import Difference
 from shelfsure.retrieval.duplicates.verdict import judge
-from shelfsure.vision.encoder import PhotoLimits
-from shelfsure.vision.load import DecodedPhoto
+from shelfsure.vision.load import DecodedPhoto, PhotoLimits
 from shelfsure.vision.preprocess import decode_for_square, square
 
 

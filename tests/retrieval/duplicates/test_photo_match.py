@@ -15,7 +15,7 @@ from shelfsure.retrieval.duplicates.photo_match import (
     FEATURES,
     match_photos,
 )
-from shelfsure.vision.encoder import PhotoLimits
+from shelfsure.vision.load import PhotoLimits
 
 
 def feature(match, name: str) -> float:

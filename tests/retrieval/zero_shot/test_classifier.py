@@ -50,37 +50,37 @@ def random_prototypes(rng: np.random.Generator, n: int = 5, dim: int = 12) -> Pr
 
 
 def test_embed_categories_moves_a_leaf_towards_its_parents() -> None:
-    joint = word_space()
-    plain = embed_categories(["Hammocks"], None, joint).vectors[0]
-    below = embed_categories(["Garden > Hammocks"], None, joint).vectors[0]
-    parent = embed_categories(["Garden"], None, joint).vectors[0]
+    space = word_space()
+    plain = embed_categories(["Hammocks"], None, space).vectors[0]
+    below = embed_categories(["Garden > Hammocks"], None, space).vectors[0]
+    parent = embed_categories(["Garden"], None, space).vectors[0]
     expected = (1 - PARENT_SHARE) * plain + PARENT_SHARE * parent
     np.testing.assert_allclose(below, expected / np.linalg.norm(expected), atol=1e-6)
 
 
 def test_embed_categories_tells_equal_leaves_apart_by_their_parents() -> None:
-    joint = word_space()
+    space = word_space()
     paths = ["Garden > Mugs", "Kitchen > Mugs"]
-    answer = ZeroShot.from_names(paths, None, joint).classify(
-        None, joint.embed_texts(["kitchen mugs"])
+    answer = ZeroShot.from_names(paths, None, space).classify(
+        None, space.embed_texts(["kitchen mugs"])
     )
     assert answer.argmax() == 1
 
 
 def test_embed_categories_hears_descriptions() -> None:
-    joint = word_space()
+    space = word_space()
     names = ["Hammocks", "Tents"]
-    query = joint.embed_texts(["woven"])
-    without = ZeroShot.from_names(names, None, joint).classify(None, query)
-    told = ZeroShot.from_names(names, ["woven", None], joint).classify(None, query)
+    query = space.embed_texts(["woven"])
+    without = ZeroShot.from_names(names, None, space).classify(None, query)
+    told = ZeroShot.from_names(names, ["woven", None], space).classify(None, query)
     assert without[0, 0] == pytest.approx(0.5, abs=0.01)
     assert told[0, 0] > 0.9
 
 
 def test_embed_categories_does_not_depend_on_the_other_categories() -> None:
-    joint = word_space(unit_rows(np.random.default_rng(0).uniform(0, 1, (20, len(WORDS) + 1))))
-    together = embed_categories(["Tents", "Mugs", "Garden > Hammocks"], None, joint)
-    alone = embed_categories(["Mugs"], None, joint)
+    space = word_space(unit_rows(np.random.default_rng(0).uniform(0, 1, (20, len(WORDS) + 1))))
+    together = embed_categories(["Tents", "Mugs", "Garden > Hammocks"], None, space)
+    alone = embed_categories(["Mugs"], None, space)
     for part in ("vectors", "photo_baseline", "title_baseline"):
         np.testing.assert_allclose(getattr(together, part)[1], getattr(alone, part)[0], atol=1e-6)
 
@@ -120,11 +120,11 @@ def test_mean_similarity_is_the_mean_of_cosines(rng: np.random.Generator) -> Non
 
 def test_classify_takes_the_baseline_from_a_title_that_names_nothing() -> None:
     # "pack" stands in the content-free titles: a category of that name may not profit from it
-    joint = word_space()
-    zero_shot = ZeroShot.from_names(["Pack", "Mugs"], None, joint)
+    space = word_space()
+    zero_shot = ZeroShot.from_names(["Pack", "Mugs"], None, space)
     assert any("Pack" in title for title in CONTENT_FREE_TITLES)
     assert zero_shot.prototypes.title_baseline[0] > zero_shot.prototypes.title_baseline[1]
-    corrected = zero_shot.classify(None, joint.embed_texts(["pack mugs"]))[0]
+    corrected = zero_shot.classify(None, space.embed_texts(["pack mugs"]))[0]
     assert corrected.argmax() == 1
 
 
@@ -208,11 +208,11 @@ def test_fit_slopes_keeps_the_prior_with_few_listings(rng: np.random.Generator) 
 
 
 def test_extended_adds_only_what_is_new() -> None:
-    joint = word_space()
-    zero_shot = ZeroShot.from_names(["Mugs", "Tents"], None, joint)
-    more = zero_shot.extended(["Tents", "Garden > Hammocks"], None, joint)
+    space = word_space()
+    zero_shot = ZeroShot.from_names(["Mugs", "Tents"], None, space)
+    more = zero_shot.extended(["Tents", "Garden > Hammocks"], None, space)
     assert more.names == ("Mugs", "Tents", "Garden > Hammocks")
-    assert more.classify(joint.embed_texts(["hammocks"]), None).argmax() == 2
+    assert more.classify(space.embed_texts(["hammocks"]), None).argmax() == 2
     np.testing.assert_array_equal(more.prototypes.vectors[:2], zero_shot.prototypes.vectors)
 
 
@@ -234,7 +234,8 @@ def test_from_parts_restores_what_to_parts_gave(rng: np.random.Generator) -> Non
 def test_starter_names_outside_photos_by_kind(real_data: Path) -> None:
     from shelfsure.retrieval.zero_shot.conse import ConSE
     from shelfsure.text.encoder import SentenceEncoder
-    from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits
+    from shelfsure.vision.encoder import PhotoEncoder
+    from shelfsure.vision.load import PhotoLimits
 
     kinds = {
         "dog": ("Samoyed", "chow", "toy_terrier", "Siberian_husky", "redbone"),
@@ -243,11 +244,11 @@ def test_starter_names_outside_photos_by_kind(real_data: Path) -> None:
         "building": ("palace", "mosque"),
     }
     photos = PhotoEncoder.load("starter", device="cpu")
-    joint = ConSE.from_encoders(photos, SentenceEncoder.load(device="cpu"))
+    space = ConSE.from_encoders(photos, SentenceEncoder.load(device="cpu"))
     labels = [row for row, names in enumerate(kinds.values()) for _ in names]
     paths = [real_data / "outside" / f"{name}.jpg" for names in kinds.values() for name in names]
     squares = [photos.prepare(photos.decode(path, PhotoLimits())) for path in paths]
-    answers = ZeroShot.from_names(list(kinds), None, joint).classify(
-        joint.to_text_space(joint.embed_images(squares)), None
+    answers = ZeroShot.from_names(list(kinds), None, space).classify(
+        space.to_text_space(space.embed_images(squares)), None
     )
     assert np.mean(answers.argmax(axis=1) == labels) >= 0.9

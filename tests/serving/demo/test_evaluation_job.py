@@ -32,7 +32,7 @@ def labelled(*categories: str) -> Catalog:
 
 @pytest.fixture(scope="module")
 def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
-    return replace(tiny_trained.pipeline, memory=None, version="abc")
+    return replace(tiny_trained.pipeline, retrieval=None, version="abc")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from shelfsure.pipeline.verdict import Verdict
 
 @pytest.fixture(scope="module")
 def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
-    return replace(tiny_trained.pipeline, memory=None, version="abc")
+    return replace(tiny_trained.pipeline, retrieval=None, version="abc")
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
         pattern: tuple(replace(rule, threshold=0.9997) for rule in rules)
         for pattern, rules in tiny_trained.pipeline.rules.by_pattern.items()
     }
-    return replace(tiny_trained.pipeline, rules=Rules(strict), memory=None, version="abc")
+    return replace(tiny_trained.pipeline, rules=Rules(strict), retrieval=None, version="abc")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from shelfsure.pipeline.verdict import Verdict
 HOSTILE = (
     "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\"> mug"
 )
-NO_MEMORY = SimpleNamespace(memory=None)
+NO_MEMORY = SimpleNamespace(retrieval=None)
 
 
 class Reviews:

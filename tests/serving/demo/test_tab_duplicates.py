@@ -124,23 +124,23 @@ def test_search_of_nothing_or_too_much_is_refused(
 def test_chosen_index_opens_only_what_is_on_the_menu(
     pipeline: ListingPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = pipeline.memory
-    assert memory is not None
-    assert memory.index is not None
+    retrieval = pipeline.retrieval
+    assert retrieval is not None
+    assert retrieval.index is not None
     monkeypatch.chdir(tmp_path)
     (tmp_path / "index").mkdir()
-    (tmp_path / "index/shop").symlink_to(memory.index.folder)
+    (tmp_path / "index/shop").symlink_to(retrieval.index.folder)
     (tmp_path / "index/empty").mkdir()
     labels = dict(index_choices(pipeline))
     assert list(labels.values()) == ["", BUNDLE, "index/shop"]
     opened = chosen_index(pipeline, "index/shop", "", local=False)
     assert opened is not None
-    assert opened.ids() == memory.index.ids()
+    assert opened.ids() == retrieval.index.ids()
     assert chosen_index(pipeline, "", "", local=True) is None
-    for choice in (str(memory.index.folder), "index/../index/shop", "index/empty"):
+    for choice in (str(retrieval.index.folder), "index/../index/shop", "index/empty"):
         with pytest.raises(ConfigError, match="menu"):
             chosen_index(pipeline, choice, "", local=False)
-    folder = str(memory.index.folder)
+    folder = str(retrieval.index.folder)
     assert chosen_index(pipeline, "", folder, local=False) is None
     assert chosen_index(pipeline, "", folder, local=True) is not None
     with pytest.raises(IndexIncompleteError):

@@ -70,9 +70,9 @@ def serve_with(saved: ListingPipeline) -> Iterator[Callable[..., str]]:
 def test_500_requests_of_32_clients_are_each_answered_with_their_own_verdict(
     saved: ListingPipeline, tiny_folder: Path, tiny_trained: TrainingResult
 ) -> None:
-    assert saved.memory is not None
-    never = replace(saved.memory.pair_model, min_similarity=2.0)  # a close look takes long
-    saved = replace(saved, memory=replace(saved.memory, pair_model=never))
+    assert saved.retrieval is not None
+    never = replace(saved.retrieval.pair_model, min_similarity=2.0)  # a close look takes long
+    saved = replace(saved, retrieval=replace(saved.retrieval, pair_model=never))
     rng = random.Random(7)
     listings = [
         Listing(

@@ -165,11 +165,11 @@ def queue(reviews: "ReviewStore", checked: Checked) -> str:
 
 def similar_listings(pipeline: "ListingPipeline", verdict: Verdict) -> str:
     """Show a verdict's duplicates and neighbours with what the bundle's index knows of them."""
-    if pipeline.memory is None or pipeline.memory.index is None:
+    if pipeline.retrieval is None or pipeline.retrieval.index is None:
         return ""
     ids = {copy.listing_id for copy in verdict.duplicates}
     ids |= {near.listing_id for near in verdict.neighbours}
-    records = pipeline.memory.index.records(ids)
+    records = pipeline.retrieval.index.records(ids)
     photos = {key: thumbnail_uri(record.image) for key, record in records.items()}
     return similar_card(verdict, records, photos)
 

@@ -65,16 +65,16 @@ def sort_into(pipeline: "ListingPipeline", listing: Listing, typed: str) -> list
     names, descriptions = read_labels(typed.replace("\n", ","), None)
     if len(names) > MAX_LABELS:
         raise ConfigError(f"At most {MAX_LABELS} categories fit here, got {len(names)}.")
-    memory = pipeline.memory
-    if memory is None or memory.joint is None:
+    retrieval = pipeline.retrieval
+    if retrieval is None or retrieval.space is None:
         raise ConfigError("This bundle can't compare photos with words. Load a starter bundle.")
     embedded = pipeline.embedder.embed([listing], description=False)
     if embedded.problems:
         raise ConfigError(embedded.problems[0])
     if not (embedded.photo.present[0] or embedded.title.present[0]):
         raise ConfigError("There is nothing to sort yet. Add a photo, a title, or both.")
-    zero_shot = ZeroShot.from_names(names, descriptions, memory.joint)
-    probabilities = zero_shot.classify(*memory.in_text_space(embedded, [listing]))[0]
+    zero_shot = ZeroShot.from_names(names, descriptions, retrieval.space)
+    probabilities = zero_shot.classify(*retrieval.in_text_space(embedded, [listing]))[0]
     return [
         Guess(category=names[i], probability=float(probabilities[i]))
         for i in np.argsort(-probabilities, kind="stable")

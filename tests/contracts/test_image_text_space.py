@@ -15,9 +15,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from shelfsure.core.errors import PhotoError
 from shelfsure.retrieval.zero_shot.conse import ConSE
-from shelfsure.retrieval.zero_shot.image_text_space import JointSpace
+from shelfsure.retrieval.zero_shot.image_text_space import ImageTextSpace
 from shelfsure.retrieval.zero_shot.open_clip import OpenClip
-from shelfsure.vision.encoder import PhotoEncoder, PhotoLimits, Preprocessing
+from shelfsure.vision.encoder import PhotoEncoder
+from shelfsure.vision.load import PhotoLimits
+from shelfsure.vision.preprocess import Preprocessing
 
 TINY_CLIP = {
     "embed_dim": 24,
@@ -72,7 +74,9 @@ SPACES = {"conse": tiny_conse, "clip": clip_in_memory, "clip-folder": clip_from_
 
 
 @pytest.fixture(scope="module", params=SPACES)
-def joint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> JointSpace:
+def space(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ImageTextSpace:
     return SPACES[request.param](tmp_path_factory.mktemp("weights"))
 
 
@@ -82,96 +86,96 @@ def squares() -> list[np.ndarray]:
     return [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(37)]
 
 
-def photos_in_text_space(joint: JointSpace, squares: Sequence[np.ndarray]) -> np.ndarray:
-    return joint.to_text_space(joint.embed_images(squares))
+def photos_in_text_space(space: ImageTextSpace, squares: Sequence[np.ndarray]) -> np.ndarray:
+    return space.to_text_space(space.embed_images(squares))
 
 
-def test_embed_images_and_texts_give_unit_rows(joint: JointSpace, squares: list) -> None:
-    images, texts = joint.embed_images(squares), joint.embed_texts(TEXTS)
-    among_texts = joint.to_text_space(images)
-    assert images.shape == (37, joint.photos.dim)
-    assert texts.shape == (5, joint.texts.dim)
-    assert among_texts.shape == (37, joint.texts.dim)
+def test_embed_images_and_texts_give_unit_rows(space: ImageTextSpace, squares: list) -> None:
+    images, texts = space.embed_images(squares), space.embed_texts(TEXTS)
+    among_texts = space.to_text_space(images)
+    assert images.shape == (37, space.photos.dim)
+    assert texts.shape == (5, space.texts.dim)
+    assert among_texts.shape == (37, space.texts.dim)
     for rows in (images, texts, among_texts):
         assert rows.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
 
 
 def test_embed_images_gives_different_rows_for_different_photos(
-    joint: JointSpace, squares: list
+    space: ImageTextSpace, squares: list
 ) -> None:
     dark_and_light = [np.full((32, 32, 3), level, np.uint8) for level in (0, 255)]
-    rows = joint.embed_images([*squares, *dark_and_light])
+    rows = space.embed_images([*squares, *dark_and_light])
     assert len(np.unique(rows.round(6), axis=0)) == len(rows)
 
 
-def test_to_text_space_does_not_depend_on_the_batch(joint: JointSpace, squares: list) -> None:
-    together = photos_in_text_space(joint, squares)
-    alone = np.concatenate([photos_in_text_space(joint, [square]) for square in squares])
+def test_to_text_space_does_not_depend_on_the_batch(space: ImageTextSpace, squares: list) -> None:
+    together = photos_in_text_space(space, squares)
+    alone = np.concatenate([photos_in_text_space(space, [square]) for square in squares])
     np.testing.assert_allclose(together, alone, atol=2e-5)
 
 
-def test_embed_texts_does_not_depend_on_the_batch(joint: JointSpace) -> None:
-    alone = np.concatenate([joint.embed_texts([text]) for text in TEXTS])
-    np.testing.assert_allclose(joint.embed_texts(TEXTS), alone, atol=2e-5)
+def test_embed_texts_does_not_depend_on_the_batch(space: ImageTextSpace) -> None:
+    alone = np.concatenate([space.embed_texts([text]) for text in TEXTS])
+    np.testing.assert_allclose(space.embed_texts(TEXTS), alone, atol=2e-5)
 
 
-def test_embedding_is_deterministic(joint: JointSpace, squares: list) -> None:
+def test_embedding_is_deterministic(space: ImageTextSpace, squares: list) -> None:
     np.testing.assert_array_equal(
-        photos_in_text_space(joint, squares), photos_in_text_space(joint, squares)
+        photos_in_text_space(space, squares), photos_in_text_space(space, squares)
     )
-    np.testing.assert_array_equal(joint.embed_texts(TEXTS), joint.embed_texts(TEXTS))
+    np.testing.assert_array_equal(space.embed_texts(TEXTS), space.embed_texts(TEXTS))
 
 
 def test_embedding_follows_a_permutation(
-    joint: JointSpace, squares: list, rng: np.random.Generator
+    space: ImageTextSpace, squares: list, rng: np.random.Generator
 ) -> None:
     order = rng.permutation(len(squares))
     np.testing.assert_allclose(
-        photos_in_text_space(joint, [squares[i] for i in order]),
-        photos_in_text_space(joint, squares)[order],
+        photos_in_text_space(space, [squares[i] for i in order]),
+        photos_in_text_space(space, squares)[order],
         atol=2e-5,
     )
     np.testing.assert_allclose(
-        joint.embed_texts(TEXTS[::-1]), joint.embed_texts(TEXTS)[::-1], atol=2e-5
+        space.embed_texts(TEXTS[::-1]), space.embed_texts(TEXTS)[::-1], atol=2e-5
     )
 
 
-def test_embedding_nothing_gives_no_rows(joint: JointSpace) -> None:
-    assert photos_in_text_space(joint, []).shape == (0, joint.texts.dim)
-    assert joint.embed_texts([]).shape == (0, joint.texts.dim)
+def test_embedding_nothing_gives_no_rows(space: ImageTextSpace) -> None:
+    assert photos_in_text_space(space, []).shape == (0, space.texts.dim)
+    assert space.embed_texts([]).shape == (0, space.texts.dim)
 
 
-def test_to_text_space_leaves_a_missing_photo_missing(joint: JointSpace, squares: list) -> None:
-    images = joint.embed_images(squares[:3])
+def test_to_text_space_leaves_a_missing_photo_missing(space: ImageTextSpace, squares: list) -> None:
+    images = space.embed_images(squares[:3])
     images[1] = 0.0
-    rows = joint.to_text_space(images)
+    rows = space.to_text_space(images)
     np.testing.assert_array_equal(np.any(rows, axis=1), [True, False, True])
 
 
-def test_embed_texts_cleans(joint: JointSpace) -> None:
+def test_embed_texts_cleans(space: ImageTextSpace) -> None:
     np.testing.assert_array_equal(
-        joint.embed_texts(["Tea &amp; <b>coffee</b>\n pot"]),
-        joint.embed_texts(["Tea & coffee pot"]),
+        space.embed_texts(["Tea &amp; <b>coffee</b>\n pot"]),
+        space.embed_texts(["Tea & coffee pot"]),
     )
 
 
-def test_photos_are_decoded_to_squares_or_refused(joint: JointSpace) -> None:
+def test_photos_are_decoded_to_squares_or_refused(space: ImageTextSpace) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (60, 40), "red").save(buffer, "PNG")
-    square = joint.photos.prepare(joint.photos.decode(buffer.getvalue(), PhotoLimits()))
+    square = space.photos.prepare(space.photos.decode(buffer.getvalue(), PhotoLimits()))
     assert (square.dtype, square.ndim, square.shape[0]) == (np.uint8, 3, square.shape[1])
     with pytest.raises(PhotoError, match="not-a-photo"):
-        joint.photos.decode("not-a-photo.jpg", PhotoLimits())
+        space.photos.decode("not-a-photo.jpg", PhotoLimits())
 
 
-def test_vocabulary_lies_in_the_text_space(joint: JointSpace) -> None:
-    assert joint.vocabulary.shape[1] == joint.texts.dim
-    np.testing.assert_allclose(np.linalg.norm(joint.vocabulary, axis=1), 1.0, atol=1e-5)
+def test_vocabulary_lies_in_the_text_space(space: ImageTextSpace) -> None:
+    assert space.vocabulary.shape[1] == space.texts.dim
+    np.testing.assert_allclose(np.linalg.norm(space.vocabulary, axis=1), 1.0, atol=1e-5)
 
 
-def test_slopes_are_positive(joint: JointSpace) -> None:
-    assert min(vars(joint.slopes).values()) > 0
+def test_slopes_are_positive(space: ImageTextSpace) -> None:
+    assert min(vars(space.slopes).values()) > 0
 
 
 def test_fingerprint_tells_spaces_apart(tmp_path: Path) -> None:

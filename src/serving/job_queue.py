@@ -8,12 +8,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...core.errors import ShelfsureError
-from ...catalog.listing import Listing
-from ...pipeline.verdict import Verdict
+from ..catalog.listing import Listing
+from ..core.errors import ShelfsureError
+from ..pipeline.verdict import Verdict
 
 if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
+    from ..pipeline.pipeline import ListingPipeline
 
 
 class QueueFullError(ShelfsureError):

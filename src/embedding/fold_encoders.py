@@ -10,8 +10,10 @@ from .encoding import Encoding
 from .photos import embed_photos
 
 
-def with_siblings(embedded: Embedded, listings: Sequence[Listing], embedder: Embedder) -> Embedded:
-    """Add each sibling's view of the photos, if there are any.
+def with_fold_encoders(
+    embedded: Embedded, listings: Sequence[Listing], embedder: Embedder
+) -> Embedded:
+    """Add each fold encoder's view of the photos, if there are any.
 
     Only training needs them: of a photo that an encoder has learned, it says too much.
 
@@ -25,7 +27,7 @@ def with_siblings(embedded: Embedded, listings: Sequence[Listing], embedder: Emb
     encoding = Encoding(embedder.cache, embedder.progress)
     images = [listing.image for listing in listings]
     views = tuple(
-        embed_photos(images, sibling, embedder.limits, encoding).view
-        for sibling in embedder.photos.open_siblings()
+        embed_photos(images, fold_encoder, embedder.limits, encoding).view
+        for fold_encoder in embedder.photos.open_fold_encoders()
     )
-    return replace(embedded, photo=replace(embedded.photo, siblings=views))
+    return replace(embedded, photo=replace(embedded.photo, fold_encoders=views))
