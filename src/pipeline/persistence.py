@@ -70,7 +70,7 @@ def load_state(
         retrieval = RetrievalModel.load(
             bundle.folder, embedder, config.retrieval.image_text_space, device
         )
-    found = {"embedder": embedder, "config": config, "memory": retrieval, "version": bundle.version}
+    found = {"embedder": embedder, "config": config, "retrieval": retrieval, "version": bundle.version}
     return parts | found
 
 

@@ -30,7 +30,7 @@ def all_figures(evaluation: EvaluationInput) -> dict[str, Figure]:
     }
 
 
-@pytest.mark.parametrize("arms", [("fusion",), ("fusion", "title_only"), EXTRA_ARMS])
+@pytest.mark.parametrize("baselines", [("fusion",), ("fusion", "title_only"), EXTRA_ARMS])
 def test_figures_are_valid_plotly_and_strict_json(
     make_random: Callable[..., EvaluationInput], baselines: tuple[str, ...]
 ) -> None:

@@ -33,7 +33,7 @@ def test_check_runtime_lets_float32_on_the_cpu_choose(wanted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "device", "precision", "settled"),
+    ("wanted", "device", "precision", "runtime_selected"),
     [
         ("auto", "cuda", "float32", "torch"),
         ("torch", "cuda:1", "bfloat16", "torch"),
