@@ -30,7 +30,6 @@ from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
 from shelfsure.pipeline.bundle import open_bundle, writing_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import train
 from shelfsure.vision.load import PhotoLimits
 
 MIN_LISTINGS = 5
@@ -93,10 +92,12 @@ def measured(catalog: Catalog, embedder: Embedder, outside: list[Listing]) -> di
     names = [category_prefix(item.category or "", 2) for item in catalog.listings]
     rows = split_indices(names, groups, {"train": 0.75, "test": 0.25}, 0)
     shown, asked = outside[::2], outside[1::2]
-    result = train(part(catalog, rows["train"]), embedder, CONFIG, outside=shown)
+    result = ListingPipeline.fit(
+        part(catalog, rows["train"]), CONFIG, embedder=embedder, outside=shown
+    )
     with tempfile.TemporaryDirectory() as scratch:
         full, small = Path(scratch) / "full", Path(scratch) / "small"
-        result.pipeline.save(full)
+        result.save(full)
         shrink(full, small, "")
         held_out = part(catalog, rows["test"])
         for folder in (full, small):
@@ -173,7 +174,7 @@ def main() -> None:
         CONFIG, device="cpu", cache=EmbeddingCache(), limits=PhotoLimits(), progress=True
     )
     figures = measured(catalog, embedder, outside)
-    result = train(catalog, embedder, CONFIG, outside=outside)
+    result = ListingPipeline.fit(catalog, CONFIG, embedder=embedder, outside=outside)
     card = CARD.format(
         n=len(result.catalog.listings),
         n_outside=len(outside),
@@ -181,7 +182,7 @@ def main() -> None:
         **figures,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        result.pipeline.save(Path(scratch) / "full")
+        result.save(Path(scratch) / "full")
         shrink(Path(scratch) / "full", options.out, card)
     sizes = {path.name: path.stat().st_size for path in sorted(options.out.iterdir())}
     for name, size in sizes.items():

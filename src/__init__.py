@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .core.errors import ShelfsureError
     from .pipeline.pipeline import ListingPipeline
     from .pipeline.verdict import Guess, Verdict
+    from .retrieval.duplicates.find import find_duplicates
 
 __all__ = [
     "Catalog",
@@ -22,6 +23,7 @@ __all__ = [
     "ListingPipeline",
     "ShelfsureError",
     "Verdict",
+    "find_duplicates",
     "read_catalog",
 ]
 
@@ -32,6 +34,7 @@ _HOME = {
     "ListingPipeline": ".pipeline.pipeline",
     "ShelfsureError": ".core.errors",
     "Verdict": ".pipeline.verdict",
+    "find_duplicates": ".retrieval.duplicates.find",
     "read_catalog": ".catalog.catalog",
 }
 

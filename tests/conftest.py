@@ -20,7 +20,7 @@ from shelfsure.core.arrays import Floats
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.pipeline.training import TrainingResult, train
+from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.load import DecodedPhoto, PhotoLimits
@@ -221,10 +221,10 @@ def tiny_config() -> Config:
 @pytest.fixture(scope="session")
 def tiny_trained(
     tiny_folder: Path, tiny_config: Config, fake_embedder: Callable[..., Embedder]
-) -> TrainingResult:
+) -> ListingPipeline:
     """The tiny catalogue, trained with fake encoders."""
     catalog = read_catalog(tiny_folder / "catalogue.csv", need_category=True)
-    return train(catalog, fake_embedder(), tiny_config)
+    return ListingPipeline.fit(catalog, tiny_config, embedder=fake_embedder())
 
 
 SHOP = {

@@ -11,10 +11,10 @@ from shelfsure.catalog.listing import category_prefix
 from shelfsure.catalog.splits import duplicate_groups, split_indices
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import AcceptConfig, Config
-from shelfsure.embedding.embedder import load_embedder, set_problems_aside
+from shelfsure.embedding.embedder import load_embedder
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
-from shelfsure.pipeline.training import train
+from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.vision.load import PhotoLimits
 
 N_LISTINGS = 400  # half of them, because embedding takes a tenth of a second each
@@ -23,7 +23,7 @@ SEED = 2  # of three tried the farthest from the bars: what fails here is a chan
 
 @pytest.fixture(scope="module")
 def metrics(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """Train on three quarters without the index and the gate, measure on the rest."""
+    """Train on three quarters without the index and the detector, measure on the rest."""
     # three hundred listings are too few to prove the default 97 %
     config = Config(accept=AcceptConfig(target_precision=0.95))
     catalog = read_catalog(real_data / "flipkart/listings.csv", need_category=True)
@@ -40,8 +40,7 @@ def metrics(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
         limits=PhotoLimits(),
         progress=False,
     )
-    embedded = embedder.embed(catalog.listings)
-    catalog, embedded = set_problems_aside(catalog, embedded)
+    catalog, embedded = embedder.embed_catalog(catalog)
     groups = duplicate_groups(
         embedded.photo_hashes,
         embedded.titles,
@@ -51,8 +50,8 @@ def metrics(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
     names = [category_prefix(x.category or "", 2) for x in catalog.listings]
     parts = split_indices(names, groups, {"train": 0.75, "test": 0.25}, SEED)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "remember", lambda *_, **__: None)
-        pipeline = train(part(catalog, parts["train"]), embedder, config).pipeline
+        patch.setattr(training, "fit_retrieval", lambda *_, **__: None)
+        pipeline = ListingPipeline.fit(part(catalog, parts["train"]), config, embedder=embedder)
     evaluation, _ = evaluate(pipeline, part(catalog, parts["test"]))
     assert len(evaluation.listing_ids) > 90
     return compare(evaluation)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ConfigError
-from .encoders import ConfigOption, embed_one, embedder_of, fingerprints_of
+from .encoders import ConfigOption, embed_one, embedder_of
 from .options import Reading, reads_listings
 
 taxonomy_app = typer.Typer(no_args_is_help=True, help="The categories that a bundle knows by name.")
@@ -34,36 +34,25 @@ def duplicates(
     config: ConfigOption = "starter",
 ) -> None:
     """Find listings that are the same thing twice, and variants that only look like it."""
-    from ..embedding.embedder import set_problems_aside
     from ..retrieval.duplicates.find import find_duplicates
-    from ..retrieval.duplicates.fit import fit_pair_model
     from ..retrieval.duplicates.report import write_duplicates
-    from ..retrieval.duplicates.shelf import Shelf
-    from ..retrieval.index.store import ListingIndex
-    from ..retrieval.model import index_shelf
 
-    catalog = reading.catalog(catalogue, need_category=False)
-    embedder = embedder_of(reading, config)
-    embedded = embedder.embed(catalog.listings, description=False)
-    catalog, embedded = set_problems_aside(catalog, embedded)
-    shelf = Shelf.of(catalog.listings, embedded)
-    known = None
-    if against is not None:
-        known = index_shelf(ListingIndex.open(against, fingerprints_of(embedder)))
-    model = None
-    if fit:
-        limits = reading.limits()
-        model = fit_pair_model(shelf, target_precision=precision, limits=limits, progress=True)
     result = find_duplicates(
-        shelf, embedder.photos, model, against=known, limits=reading.limits(), progress=True
+        reading.catalog(catalogue, need_category=False),
+        against=against,
+        embedder=embedder_of(reading, config),
+        fit_precision=precision if fit else None,
+        progress=True,
     )
     page = write_duplicates(result, out)
-    catalog.write_rejected(out / "rejected.csv")
+    result.catalog.write_rejected(out / "rejected.csv")
     counts = dict.fromkeys(("same_photo", "same_product", "variant"), 0)
     for pair in result.pairs:
         counts[pair.verdict] = counts.get(pair.verdict, 0) + 1
     found = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
-    typer.echo(f"{catalog.summary()}\nPairs: {found}; {len(result.groups):,} groups. See {page}.")
+    typer.echo(
+        f"{result.catalog.summary()}\nPairs: {found}; {len(result.groups):,} groups. See {page}."
+    )
 
 
 @reads_listings

@@ -26,7 +26,7 @@ def split(
     from ..catalog.listing import category_prefix
     from ..catalog.splits import duplicate_groups, split_indices
     from ..core.config import PROFILES
-    from ..embedding.embedder import load_embedder, set_problems_aside
+    from ..embedding.embedder import load_embedder
 
     catalog = reading.catalog(catalogue, need_category=True)
     embedder = load_embedder(
@@ -37,8 +37,7 @@ def split(
         progress=True,
         runtime=reading.runtime,
     )
-    embedded = embedder.embed(catalog.listings, description=False)
-    catalog, embedded = set_problems_aside(catalog, embedded)
+    catalog, embedded = embedder.embed_catalog(catalog, description=False)
     groups = duplicate_groups(
         embedded.photo_hashes,
         [title or None for title in embedded.titles],

@@ -18,10 +18,9 @@ ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a
 def embedder_of(reading: Reading, config: str) -> "Embedder":
     from ..core.config import load_config
     from ..embedding.embedder import load_embedder
-    from ..pipeline.training import resolve
 
     return load_embedder(
-        resolve(load_config(config), reading.device),
+        load_config(config),
         device=reading.device,
         cache=reading.cache(),
         limits=reading.limits(),

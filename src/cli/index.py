@@ -115,22 +115,25 @@ def index_search(
 def _write(
     catalogue: Path, folder: Path, reading: Reading, config: str, *, kind: str, build: bool
 ) -> None:
-    from ..embedding.embedder import set_problems_aside
-    from ..retrieval.index.records import records_of
+    from ..retrieval.index.rows import index_rows
     from ..retrieval.index.store import ListingIndex
 
     wanted = _kind(kind)
     catalog = reading.catalog(catalogue, need_category=False)
     embedder = embedder_of(reading, config)
-    embedded = embedder.embed(catalog.listings, description=False)
-    catalog, embedded = set_problems_aside(catalog, embedded)
-    records = records_of(catalog.listings, embedded.photo_hashes)
-    views = {"photo": embedded.photo, "title": embedded.title}
+    catalog, embedded = embedder.embed_catalog(catalog, description=False)
+    rows = index_rows(embedded)
     if build:
-        index = ListingIndex.build(folder, records, views, fingerprints_of(embedder), wanted)  # type: ignore[arg-type]
+        index = ListingIndex.build(
+            folder,
+            rows.records,
+            rows.views,
+            fingerprints_of(embedder),
+            wanted,  # type: ignore[arg-type]
+        )
     else:
         index = ListingIndex.open(folder, fingerprints_of(embedder))
-        index.add(records, views)
+        index.add(rows.records, rows.views)
     rejected = folder.with_name(f"{folder.name}-rejected.csv")
     catalog.write_rejected(rejected)
     typer.echo(catalog.summary() + (f"; reasons in {rejected}" if catalog.rejected else ""))

@@ -78,8 +78,7 @@ def train(
     from ..core.config import image_encoder_section, load_config, parse_config
     from ..embedding.embedder import load_embedder
     from ..pipeline.bundle import check_destination
-    from ..pipeline.training import resolve
-    from ..pipeline.training import train as fit
+    from ..pipeline.pipeline import ListingPipeline
 
     out = out.resolve()
     check_destination(out, overwrite=overwrite)
@@ -90,7 +89,7 @@ def train(
     chosen = load_config(config).model_dump() | {k: v for k, v in given.items() if v is not None}
     if image_encoder is not None:
         chosen["image"] = image_encoder_section(image_encoder)
-    settings = resolve(parse_config(chosen, "The configuration"), reading.device)
+    settings = parse_config(chosen, "The configuration").on(reading.device)
     catalog = reading.catalog(catalogue, need_category=True)
     embedder = load_embedder(
         settings,
@@ -101,10 +100,12 @@ def train(
         runtime=reading.runtime,
     )
     strangers = _outside(outside)
-    result = fit(catalog, embedder, settings, outside=strangers, device=reading.device)
-    pipeline = result.pipeline.save(out, overwrite=overwrite)
-    result.catalog.write_rejected(out / "rejected.csv")
-    _say(result.catalog.summary(), rejected=out / "rejected.csv")
+    pipeline = ListingPipeline.fit(
+        catalog, settings, embedder=embedder, outside=strangers, device=reading.device
+    ).save(out, overwrite=overwrite)
+    catalog = pipeline.catalog or catalog
+    catalog.write_rejected(out / "rejected.csv")
+    _say(catalog.summary(), rejected=out / "rejected.csv")
     _say_training(pipeline)
     _say(f"Bundle {pipeline.version} is in {out}; its README.md says more.")
     evidence = {"_".join(e["modalities"]): e for e in pipeline.facts["evidence"]}

@@ -1,8 +1,7 @@
 """Listings to embeddings: each photo and text is read once, encoded once, and remembered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
@@ -10,63 +9,15 @@ from ..core.cache import EmbeddingCache
 from ..core.config import Config
 from ..core.device import pick_device, pick_precision
 from ..core.runtimes.names import Runtime
-from ..fusion.views import View
 from ..text.clean import clean_text
 from ..text.encoder import SentenceEncoder
 from ..vision.encoder import PhotoEncoder
 from ..vision.load import PhotoLimits
-from ..vision.quality import PhotoFlag, PhotoQuality
 from .encoders import ImageEncoder, TextEncoder
 from .encoding import Encoding
+from .listings import EmbeddedListings
 from .photos import embed_photos
 from .texts import embed_texts
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Listings as arrays.
-
-    Parameters
-    ----------
-    photo, title, description
-        Unit vectors with a mask of who has one.
-    titles, descriptions
-        Cleaned texts, empty where missing.
-    photo_hashes
-        sha256 of each photo's bytes, None where there is none.
-    problems
-        Row -> why its photo can't be used; such a row is to be set aside.
-    quality
-        Row -> its photo's quality, where that was asked for.
-    """
-
-    photo: View
-    title: View
-    description: View
-    titles: list[str]
-    descriptions: list[str]
-    photo_hashes: list[str | None]
-    problems: dict[int, str]
-    quality: dict[int, PhotoQuality] = field(default_factory=dict)
-
-    def flags(self, row: int) -> tuple[PhotoFlag, ...]:
-        """Say what could be better about a photo, as far as it was measured."""
-        return self.quality[row].flags if row in self.quality else ()
-
-    def take(self, rows: Sequence[int]) -> "Embedded":
-        """Keep some rows, in this order."""
-        return Embedded(
-            photo=self.photo.take(rows),
-            title=self.title.take(rows),
-            description=self.description.take(rows),
-            titles=[self.titles[row] for row in rows],
-            descriptions=[self.descriptions[row] for row in rows],
-            photo_hashes=[self.photo_hashes[row] for row in rows],
-            problems=_taken(self.problems, rows),
-            quality=_taken(self.quality, rows),
-        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +40,7 @@ class Embedder:
 
     def embed(
         self, listings: Sequence[Listing], *, description: bool = True, quality: bool = False
-    ) -> Embedded:
+    ) -> EmbeddedListings:
         """Embed what listings have; nothing is raised for one bad photo.
 
         Parameters
@@ -102,33 +53,42 @@ class Embedder:
         encoding = Encoding(self.cache, self.progress)
         images = [listing.image for listing in listings]
         photos = embed_photos(images, self.photos, self.limits, encoding, quality=quality)
-        return Embedded(
+        return EmbeddedListings(
+            listings=listings,
             photo=photos.view,
             title=embed_texts(titles, self.texts, encoding, "titles"),
             description=embed_texts(described, self.texts, encoding, "descriptions"),
+            photo_hashes=photos.hashes,
             titles=titles,
             descriptions=described,
-            photo_hashes=photos.hashes,
             problems=photos.problems,
             quality=photos.quality,
         )
+
+    def embed_catalog(
+        self, catalog: Catalog, *, description: bool = True
+    ) -> tuple[Catalog, EmbeddedListings]:
+        """Embed a catalogue, and set aside the rows whose photo can't be used.
+
+        Returns
+        -------
+        Catalog, EmbeddedListings
+            Row by row the same listings; the catalogue knows the others with their reasons.
+        """
+        embedded = self.embed(catalog.listings, description=description)
+        if not embedded.problems:
+            return catalog, embedded
+        good = [row for row in range(len(catalog.listings)) if row not in embedded.problems]
+        reasons = {
+            catalog.rows[row]: f"unusable photo: {why}" for row, why in embedded.problems.items()
+        }
+        return catalog.reject(reasons), embedded.take(good)
 
     def select_runtime(self) -> None:
         """Choose each encoder's runtime now: for a server, which shouldn't stop for it later."""
         for encoder in (self.photos, self.texts):
             if isinstance(encoder, PhotoEncoder | SentenceEncoder):
                 encoder.engine.select_runtime()
-
-
-def set_problems_aside(catalog: Catalog, embedded: Embedded) -> tuple[Catalog, Embedded]:
-    """Reject the rows whose photo couldn't be used."""
-    if not embedded.problems:
-        return catalog, embedded
-    good = [row for row in range(len(catalog.listings)) if row not in embedded.problems]
-    reasons = {
-        catalog.rows[row]: f"unusable photo: {why}" for row, why in embedded.problems.items()
-    }
-    return catalog.reject(reasons), embedded.take(good)
 
 
 def load_embedder(
@@ -172,7 +132,3 @@ def load_embedder(
         runtime=runtime,
     )
     return Embedder(photos, texts, cache, limits, progress)
-
-
-def _taken(values: Mapping[int, T], rows: Sequence[int]) -> dict[int, T]:
-    return {place: values[row] for place, row in enumerate(rows) if row in values}

@@ -1,18 +1,15 @@
 """Photos as they look to encoders that were fine-tuned without them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from ..catalog.listing import Listing
 from ..vision.encoder import PhotoEncoder
-from .embedder import Embedded, Embedder
+from .embedder import Embedder
 from .encoding import Encoding
+from .listings import EmbeddedListings
 from .photos import embed_photos
 
 
-def with_fold_encoders(
-    embedded: Embedded, listings: Sequence[Listing], embedder: Embedder
-) -> Embedded:
+def with_fold_encoders(embedded: EmbeddedListings, embedder: Embedder) -> EmbeddedListings:
     """Add each fold encoder's view of the photos, if there are any.
 
     Only training needs them: of a photo that an encoder has learned, it says too much.
@@ -20,12 +17,12 @@ def with_fold_encoders(
     Parameters
     ----------
     embedded
-        What `embedder` made of `listings`.
+        What `embedder` made.
     """
     if not isinstance(embedder.photos, PhotoEncoder):
         return embedded
     encoding = Encoding(embedder.cache, embedder.progress)
-    images = [listing.image for listing in listings]
+    images = [listing.image for listing in embedded.listings]
     views = tuple(
         embed_photos(images, fold_encoder, embedder.limits, encoding).view
         for fold_encoder in embedder.photos.open_fold_encoders()

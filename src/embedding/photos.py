@@ -22,8 +22,8 @@ QUALITY = "quality-1"
 
 
 @dataclass(frozen=True)
-class EmbeddedPhotos:
-    """Photos as arrays; see `embedder.Embedded`."""
+class PhotoRows:
+    """What `EmbeddedListings` holds of photos."""
 
     view: View
     hashes: list[str | None]
@@ -38,7 +38,7 @@ def embed_photos(
     encoding: Encoding,
     *,
     quality: bool = False,
-) -> EmbeddedPhotos:
+) -> PhotoRows:
     """Hash every photo, look the hashes up, decode what isn't known; equal photos once.
 
     Parameters
@@ -97,7 +97,7 @@ def embed_photos(
         for digest, values in (measured | new).items()
         for row in rows_of[digest]
     }
-    return EmbeddedPhotos(view, hashes, problems, qualities)
+    return PhotoRows(view, hashes, problems, qualities)
 
 
 def _hashes(

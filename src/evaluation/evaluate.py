@@ -9,7 +9,6 @@ from PIL import Image
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
 from ..core.errors import CatalogError, PhotoError
-from ..embedding.embedder import set_problems_aside
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
 from ..vision.load import decode_photo, photo_bytes
 from .compare import ArmPredictions, EvaluationInput
@@ -38,7 +37,7 @@ def evaluate(
     catalog
         Read with ``need_category=True``.
     outside
-        Photos of what the catalogue doesn't sell; the gate is measured with them.
+        Photos of what the catalogue doesn't sell; the detector is measured with them.
 
     Returns
     -------
@@ -52,8 +51,8 @@ def evaluate(
     CatalogError
         If no row is left.
     """
-    embedded = pipeline.embedder.embed(catalog.listings, description=pipeline.config.description)
-    catalog, embedded = set_problems_aside(catalog, embedded)
+    embedder, description = pipeline.embedder, pipeline.config.description
+    catalog, embedded = embedder.embed_catalog(catalog, description=description)
     if not catalog.listings:
         raise CatalogError(
             f"Evaluation needs at least one usable row with a category, but {catalog.source} has "
@@ -61,19 +60,17 @@ def evaluate(
         )
     views = pipeline.views(embedded)
     levels = pipeline.config.levels
-    predictions = pipeline.predict_views(views)
-    accepted = np.array(pipeline.accepted(predictions))
+    evidence = pipeline.evidence(embedded, views)
     baselines = _arms(pipeline, views)
     ood = None
     if (retrieval := pipeline.retrieval) is not None:
-        taken_for = predictions.probabilities.argmax(axis=1)
-        accepted &= ~(retrieval.p_values(views, taken_for) <= pipeline.config.retrieval.alpha)
-        baselines |= retrieval_baselines(
-            retrieval, embedded, catalog.listings, pipeline.class_names, levels
-        )
+        baselines |= retrieval_baselines(retrieval, evidence, pipeline.class_names, levels)
         if outside and retrieval.ood_detector is not None:
-            seen = pipeline.views(pipeline.embedder.embed(outside))
-            strangers = pipeline.predict_views(seen).probabilities.argmax(axis=1)
+            seen = pipeline.views(embedder.embed(outside))
+            taken_for, strangers = (
+                predictions.probabilities.argmax(axis=1)
+                for predictions in (evidence.predictions, pipeline.predict_views(seen))
+            )
             ood = measure_ood(retrieval.ood_detector, views, seen, taken_for, strangers)
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],
@@ -81,7 +78,7 @@ def evaluate(
         categories=[category_prefix(item.category or "", levels) for item in catalog.listings],
         class_names=pipeline.class_names,
         baselines=baselines,
-        accepted=accepted,
+        accepted=np.array([said == "accept" for said in pipeline.policy.decisions(evidence)]),
         levels=levels,
         target_precision=pipeline.config.accept.target_precision,
         ood=ood,

@@ -1,4 +1,4 @@
-"""How well the gate tells the catalogue's listings from outside photos."""
+"""How well the detector tells the catalogue's listings from outside photos."""
 
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -16,7 +16,7 @@ def measure_ood(
     inside_predicted: Ints | None = None,
     outside_predicted: Ints | None = None,
 ) -> dict[str, float | int]:
-    """Measure the gate.
+    """Measure the detector.
 
     Parameters
     ----------
@@ -25,14 +25,14 @@ def measure_ood(
     outside
         Views of things that it doesn't sell; those without a usable photo are left out.
     inside_predicted, outside_predicted
-        Shape ``(n,)``, the category each listing is taken for, if the gate judges by category.
+        Shape ``(n,)``, the category each listing is taken for, if the detector judges by category.
 
     Returns
     -------
     dict
         ``auroc`` (1 = perfect) and ``fpr95`` (share of the own listings that are as strange as
         the cut-off which catches 95 % of the outside photos), both on photos alone, because the
-        outside has no titles; ``refused_inside`` and ``refused_outside`` at the gate's own
+        outside has no titles; ``refused_inside`` and ``refused_outside`` at the detector's own
         cut-off, on all that each listing has; ``alpha``, ``n_inside``, ``n_outside``.
     """
     own = _scores(ood_detector, restrict(inside, {PHOTO}))

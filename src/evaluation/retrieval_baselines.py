@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import softmax
 
-from ..catalog.listing import Listing, category_prefix
+from ..catalog.listing import category_prefix
 from ..core.arrays import Floats
-from ..embedding.embedder import Embedded
+from ..pipeline.decision import Evidence
 from ..retrieval.index.store import Neighbour
 from ..retrieval.model import RetrievalModel
 from .compare import ArmPredictions
@@ -20,21 +20,20 @@ UNSURE = 0.05
 
 def retrieval_baselines(
     retrieval: RetrievalModel,
-    embedded: Embedded,
-    listings: Sequence[Listing],
+    evidence: Evidence,
     class_names: Sequence[str],
     levels: int,
 ) -> dict[str, ArmPredictions]:
     """Answer by neighbours in the index and by zero-shot, where the bundle has them."""
     baselines = {}
     if retrieval.index is not None:
-        near = retrieval.neighbours(embedded, listings)
+        near = [each.neighbours for each in evidence.retrieved]
         votes = neighbour_votes(near, class_names, levels)
         baselines["knn"] = ArmPredictions(votes, np.array([len(row) > 0 for row in near]))
     if retrieval.zero_shot is not None:
         zero_shot = retrieval.zero_shot.take(class_names)
-        said = zero_shot.classify(*retrieval.in_text_space(embedded, listings))
-        answered = embedded.photo.present | embedded.title.present
+        said = zero_shot.classify(*retrieval.in_text_space(evidence.embedded))
+        answered = evidence.embedded.photo.present | evidence.embedded.title.present
         baselines["zero_shot"] = ArmPredictions(said.astype(np.float64), answered)
     return baselines
 

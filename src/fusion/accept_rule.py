@@ -60,6 +60,11 @@ class Rules:
 
     by_pattern: Mapping[Modalities, tuple[AcceptRule, ...]]
 
+    @property
+    def modalities(self) -> Modalities:
+        """Every modality that a rule is about."""
+        return frozenset().union(*self.by_pattern)
+
     def for_pattern(self, pattern: Modalities) -> tuple[AcceptRule, ...]:
         """Rules from the first level to the deepest; empty (accept nothing) if none was fitted."""
         return self.by_pattern.get(pattern, ())

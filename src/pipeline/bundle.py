@@ -28,7 +28,7 @@ from ..core.errors import (
 
 MANIFEST = "manifest.json"
 FORMAT = "shelfsure-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ..core.arrays import Floats
+from ..embedding.listings import EmbeddedListings
 from ..fusion.accept_rule import AcceptRule, Rules
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import PHOTO, TITLE, Modalities
-from ..retrieval.duplicates.verdict import DuplicatePair
-from ..retrieval.index.store import Neighbour
+from ..retrieval.result import RetrievalResult
 from .verdict import (
     Decision,
     Duplicate,
@@ -49,24 +50,29 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class RetrievalResult:
-    """What the catalogue's memory says of one listing.
+class Evidence:
+    """All that is known of n listings before it is weighed.
 
     Parameters
     ----------
-    p_value
-        How ordinary it is, 0 (strange) to 1; NaN if unknown.
-    refused
-        Whether the gate holds it for a stranger.
-    unseen
-        The likeliest category without a trained expert, and its probability among all categories.
+    retrieved
+        What the catalogue says of each.
     """
 
-    p_value: float = float("nan")
-    refused: bool = False
-    unseen: Guess | None = None
-    neighbours: Sequence[Neighbour] = ()
-    duplicates: Sequence[DuplicatePair] = ()
+    embedded: EmbeddedListings
+    predictions: Predictions
+    retrieved: Sequence[RetrievalResult]
+
+    def __len__(self) -> int:
+        return len(self.retrieved)
+
+
+class Outcome(NamedTuple):
+    """What is decided of a listing, and the answer that it is about."""
+
+    decision: Decision
+    route: Route
+    best: Guess
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,13 @@ class DecisionPolicy:
     class_names: tuple[str, ...]
     rules: Rules
     version: str = ""
+
+    def decisions(self, evidence: Evidence) -> list[Decision]:
+        """Decide about each listing; `verdict` says the same with all that belongs to it."""
+        return [
+            "rejected" if self._problem(evidence, row) else self._decide(evidence, row).decision
+            for row in range(len(evidence))
+        ]
 
     def accepts(self, predictions: Predictions, row: int) -> bool:
         """Tell whether the fused answer is sure enough, and photo and title don't contradict."""
@@ -93,20 +106,40 @@ class DecisionPolicy:
             for part, answer in zip((PHOTO, TITLE), answers, strict=True)
         )
 
-    def verdict(
-        self, listing_id: str, predictions: Predictions, row: int, around: RetrievalResult
-    ) -> Verdict:
+    def _problem(self, evidence: Evidence, row: int) -> str | None:
+        """Say why a listing can't be judged."""
+        if row in evidence.embedded.problems:
+            return evidence.embedded.problems[row]
+        if not evidence.predictions.present[row] & {PHOTO, TITLE}:
+            needed = [part for part in (PHOTO, TITLE) if part in self.rules.modalities]
+            return f"A listing needs a {' or a '.join(needed)}, but has none. Add one."
+        return None
+
+    def _decide(self, evidence: Evidence, row: int) -> Outcome:
+        predictions, around = evidence.predictions, evidence.retrieved[row]
+        accepted = self.accepts(predictions, row)
+        best = self.guesses(predictions.probabilities[row], 1)[0]
+        takes_over = around.refused or (not accepted and best.probability < ZERO_SHOT_SHARE)
+        if around.unseen and takes_over:
+            name, probability = around.unseen
+            unseen = Guess(category=name, probability=round(probability, 6))
+            if unseen.probability >= ZERO_SHOT_SHARE:
+                return Outcome("review", "zero_shot", unseen)
+        decision = _decision(accepted, around.refused)
+        return Outcome(decision, _route(predictions.present[row]), best)
+
+    def verdict(self, evidence: Evidence, row: int) -> Verdict:
         """Weigh one listing's evidence."""
+        listing_id = evidence.embedded.listings[row].listing_id
+        if problem := self._problem(evidence, row):
+            rejected = Verdict.rejected(listing_id, problem, self.version)
+            return rejected.model_copy(update={"quality": evidence.embedded.flags(row)})
+        predictions, around = evidence.predictions, evidence.retrieved[row]
         present, probabilities = predictions.present[row], predictions.probabilities[row]
         rules = self.rules.for_pattern(present)
         top = self.guesses(probabilities, TOP_K)
         mismatch = self.mismatch(predictions, row)
-        accepted = self.accepts(predictions, row)
-        best, route, decision = top[0], _route(present), _decision(accepted, around.refused)
-        unseen = around.unseen
-        takes_over = around.refused or (not accepted and best.probability < ZERO_SHOT_SHARE)
-        if unseen and takes_over and unseen.probability >= ZERO_SHOT_SHARE:
-            best, route, decision = unseen, "zero_shot", "review"
+        decision, route, best = self._decide(evidence, row)
         views = {
             part: self.guesses(alone[row], 1)[0]
             for part, alone in predictions.by_modality.items()
@@ -153,6 +186,7 @@ class DecisionPolicy:
                 strange=around.p_value if around.refused else None,
                 sure_of=sure_of,
             ),
+            quality=evidence.embedded.flags(row),
             model_version=self.version,
         )
 

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from ..catalog.listing import Listing
 from ..core.arrays import Floats
 from ..core.errors import PhotoError
-from ..embedding.embedder import Embedded
+from ..embedding.listings import EmbeddedListings
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, View
 from ..text.contributions import MAX_PIECES, WordContributions, word_contributions
 from ..vision.gradcam import category_heatmap, over_photo
@@ -74,7 +74,7 @@ def explain_listing(
 ) -> Explanation:
     """Explain what the pipeline sees in a listing.
 
-    The probabilities are those of the verdict. The gate, duplicates and categories that are known
+    The probabilities are those of the verdict. The detector, duplicates and categories that are known
     by name only have their reasons in the verdict.
 
     Parameters
@@ -131,7 +131,7 @@ def log_odds(log_probabilities: Floats, column: int) -> Floats:
 
 
 def _explain_text(
-    pipeline: ListingPipeline, embedded: Embedded, part: str, column: int
+    pipeline: ListingPipeline, embedded: EmbeddedListings, part: str, column: int
 ) -> WordContributions:
     text = (embedded.titles if part == TITLE else embedded.descriptions)[0]
     answer = _answer_to(pipeline, embedded, part, column)
@@ -140,7 +140,7 @@ def _explain_text(
 
 
 def _answer_to(
-    pipeline: ListingPipeline, embedded: Embedded, part: str, column: int
+    pipeline: ListingPipeline, embedded: EmbeddedListings, part: str, column: int
 ) -> Callable[[Sequence[str]], Floats]:
     """Answer for other titles (or descriptions) of one listing, all else being the same."""
 

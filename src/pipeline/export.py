@@ -19,7 +19,8 @@ from ..core.runtimes.formats import write_openvino
 from ..core.runtimes.names import RuntimeName
 from ..core.runtimes.onnx_export import write_onnx
 from ..core.runtimes.session import Parity, parity
-from ..embedding.embedder import Embedded, Embedder
+from ..embedding.embedder import Embedder
+from ..embedding.listings import EmbeddedListings
 from ..text.encoder import SentenceEncoder
 from ..vision.encoder import PhotoEncoder
 from ..vision.tuned import TUNED_FILE
@@ -228,7 +229,9 @@ def _least_cosine(images: PhotoEncoder, texts: SentenceEncoder) -> float:
     return min(MIN_COSINE[encoder.precision] for encoder in (images, texts))
 
 
-def _parity_of(ours: Embedded, theirs: Embedded, names: Sequence[str]) -> Parity | None:
+def _parity_of(
+    ours: EmbeddedListings, theirs: EmbeddedListings, names: Sequence[str]
+) -> Parity | None:
     there = {name: getattr(ours, name).present for name in names}
     rows = [
         np.concatenate([getattr(found, name).features[there[name]] for name in names])

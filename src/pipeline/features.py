@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from ..embedding.embedder import Embedded
+from ..embedding.listings import EmbeddedListings
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, View
 from ..text.tfidf import Tfidf
 
 
-def build_views(embedded: Embedded, tfidf: Mapping[str, Tfidf]) -> dict[str, View]:
+def build_views(embedded: EmbeddedListings, tfidf: Mapping[str, Tfidf]) -> dict[str, View]:
     """Lay out embeddings and TF-IDF as views; a modality without TF-IDF has its embedding only."""
     texts = {TITLE: embedded.titles, DESCRIPTION: embedded.descriptions}
     views = {

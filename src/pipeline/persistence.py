@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..core.cache import EmbeddingCache
 from ..core.config import Config
@@ -12,19 +11,25 @@ from ..core.runtimes.names import Runtime
 from ..embedding.embedder import load_embedder
 from ..fusion.accept_rule import Rules
 from ..fusion.storage import load_classifier, save_classifier
-from ..retrieval.model import MEMORY, RetrievalModel
+from ..retrieval.model import RetrievalModel
 from ..text.tfidf import Tfidf
 from ..vision.load import PhotoLimits
 from ..vision.tuned import TUNED_FILE, tuned_input
 from .bundle import Bundle, open_bundle, writing_bundle
 from .model_card import model_card
-
-if TYPE_CHECKING:
-    from .pipeline import ListingPipeline
+from .state import PipelineState
 
 MODEL = "model.json"
 OWN_ENCODER = "photo_encoder"
 LOCAL = "local-dir:"
+OLD_NAMES = {
+    "memory": "retrieval",
+    "gate": "ood_detector",
+    "joint": "image_text_space",
+    "n_siblings": "n_fold_encoders",
+    "n_familiar": "n_in_encoder_train_set",
+}
+"""What files of format 1 call things, and what they are called now."""
 
 
 def load_state(
@@ -35,21 +40,17 @@ def load_state(
     limits: PhotoLimits | None,
     progress: bool,
     runtime: Runtime,
-) -> dict[str, Any]:
-    """Read what `save_state` wrote: the fields of a `ListingPipeline`, see its `load`."""
+) -> PipelineState:
+    """Read what `save_state` wrote; see `ListingPipeline.load`."""
     bundle = open_bundle(folder)
     try:
         model = bundle.read_json(MODEL)
         config = _with_own_encoder(Config.model_validate(model["config"]), bundle)
-        parts = {
-            "classifier": load_classifier(bundle.folder, model["fusion"]),
-            "tfidf": {
-                part: Tfidf.load(bundle.folder / f"tfidf_{part}.json") for part in model["tfidf"]
-            },
-            "rules": Rules.from_json(model["rules"]),
-            "class_names": tuple(model["class_names"]),
-            "facts": model["facts"],
-        }
+        classifier = load_classifier(bundle.folder, model["fusion"])
+        tfidf = {part: Tfidf.load(bundle.folder / f"tfidf_{part}.json") for part in model["tfidf"]}
+        rules = Rules.from_json(model["rules"])
+        class_names = tuple(model["class_names"])
+        facts = {OLD_NAMES.get(name, name): value for name, value in model["facts"].items()}
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise BundleChangedError(
             f"Bundle {folder} must hold a whole model, but reading it failed: {error!r}. "
@@ -65,37 +66,43 @@ def load_state(
     )
     bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
     bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
-    retrieval = None
-    if (bundle.folder / MEMORY).is_file():
-        retrieval = RetrievalModel.load(
-            bundle.folder, embedder, config.retrieval.image_text_space, device
-        )
-    found = {"embedder": embedder, "config": config, "retrieval": retrieval, "version": bundle.version}
-    return parts | found
+    space = config.retrieval.image_text_space
+    retrieval = RetrievalModel.load(bundle.folder, embedder, space, device, old_names=OLD_NAMES)
+    return PipelineState(
+        embedder,
+        tfidf,
+        classifier,
+        class_names,
+        rules,
+        config,
+        facts,
+        retrieval,
+        version=bundle.version,
+    )
 
 
-def save_state(pipeline: "ListingPipeline", folder: Path, *, overwrite: bool) -> Bundle:
+def save_state(state: PipelineState, folder: Path, *, overwrite: bool) -> Bundle:
     """Write a pipeline as a bundle; what was there stays until the new one is whole."""
-    embedder = pipeline.embedder
+    embedder = state.embedder
     fingerprints = {"photo": embedder.photos.fingerprint, "text": embedder.texts.fingerprint}
     with writing_bundle(folder, fingerprints, overwrite=overwrite) as staging:
-        config = _keeping_own_encoder(pipeline.config, staging).model_dump()
+        config = _keeping_own_encoder(state.config, staging).model_dump()
         model = {
             "config": config,
-            "class_names": list(pipeline.class_names),
-            "fusion": save_classifier(pipeline.classifier, staging),
-            "tfidf": list(pipeline.tfidf),
-            "rules": pipeline.rules.to_json(),
-            "facts": dict(pipeline.facts),
+            "class_names": list(state.class_names),
+            "fusion": save_classifier(state.classifier, staging),
+            "tfidf": list(state.tfidf),
+            "rules": state.rules.to_json(),
+            "facts": dict(state.facts),
         }
         text = json.dumps(model, indent=1, ensure_ascii=False, allow_nan=False)
         (staging / MODEL).write_text(text, encoding="utf-8")
-        for part, weigher in pipeline.tfidf.items():
+        for part, weigher in state.tfidf.items():
             weigher.save(staging / f"tfidf_{part}.json")
-        card = model_card(pipeline.class_names, config, pipeline.facts)
+        card = model_card(state.class_names, config, state.facts)
         (staging / "README.md").write_text(card, encoding="utf-8")
-        if pipeline.retrieval is not None:
-            pipeline.retrieval.save(staging, fingerprints)
+        if state.retrieval is not None:
+            state.retrieval.save(staging, fingerprints)
     return open_bundle(folder)
 
 

@@ -1,21 +1,21 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 from tqdm import tqdm
 
+from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.cache import EmbeddingCache
-from ..core.config import Config
+from ..core.config import Config, load_config
 from ..core.errors import ConfigError
 from ..core.runtimes.names import Runtime
-from ..embedding.embedder import Embedded, Embedder
-from ..fusion.accept_rule import Rules
-from ..fusion.classifier import FusionClassifier
+from ..embedding.embedder import Embedder, load_embedder
+from ..embedding.listings import EmbeddedListings
 from ..fusion.views import (
     DESCRIPTION,
     PHOTO,
@@ -26,50 +26,61 @@ from ..fusion.views import (
     patterns,
     restrict,
 )
-from ..retrieval.model import RetrievalModel
-from ..text.tfidf import Tfidf
+from ..retrieval.result import RetrievalResult
 from ..vision.load import PhotoLimits
-from .decision import DecisionPolicy, Predictions, RetrievalResult
+from .decision import DecisionPolicy, Evidence, Predictions
 from .features import build_views
 from .persistence import load_state, save_state
-from .verdict import Guess, Verdict
+from .state import PipelineState
+from .training import fit_state
+from .verdict import Verdict
 
 BLOCK = 500
 
 
 @dataclass(frozen=True)
-class ListingPipeline:
-    """A trained Shelfsure; `load` one, or let `training.train` make one.
+class ListingPipeline(PipelineState):
+    """A trained Shelfsure: `fit` or `load` one, then `predict`, and `save` it."""
 
-    Parameters
-    ----------
-    embedder
-        Encoders and cache.
-    tfidf
-        Modality (title, description) -> its TF-IDF.
-    classifier
-        Views -> log-probabilities.
-    class_names
-        The category of each column.
-    rules
-        When an answer is accepted.
-    facts
-        What training found out: sizes, categories left out, expected coverage; JSON values.
-    retrieval
-        Gate, index and zero-shot categories.
-    version
-        Name of the bundle that this was loaded from, empty before it is saved.
-    """
+    @classmethod
+    def fit(
+        cls,
+        catalog: Catalog,
+        config: Config | str | Path = "starter",
+        *,
+        embedder: Embedder | None = None,
+        outside: Sequence[Listing] = (),
+        device: str = "auto",
+    ) -> Self:
+        """Train on a labelled catalogue.
 
-    embedder: Embedder
-    tfidf: Mapping[str, Tfidf]
-    classifier: FusionClassifier
-    class_names: tuple[str, ...]
-    rules: Rules
-    config: Config
-    facts: Mapping[str, Any]
-    retrieval: RetrievalModel | None = None
-    version: str = ""
+        Parameters
+        ----------
+        catalog
+            Read with ``need_category=True``.
+        config
+            A configuration, a profile's name (``starter``, ``full``) or a YAML file.
+        embedder
+            The encoders that `config` names; None loads them, with the user's cache.
+        outside
+            Things that the catalogue doesn't sell: they sharpen the out-of-catalogue detector.
+        device
+            ``auto``, ``cpu``, ``cuda``, ``mps``.
+
+        Raises
+        ------
+        TrainingError
+            If fewer than two categories have enough listings.
+        """
+        config = (config if isinstance(config, Config) else load_config(config)).on(device)
+        embedder = embedder or load_embedder(
+            config,
+            device=device,
+            cache=EmbeddingCache(),
+            limits=PhotoLimits(),
+            progress=True,
+        )
+        return cls(**vars(fit_state(catalog, embedder, config, outside=outside, device=device)))
 
     @classmethod
     def load(
@@ -81,7 +92,7 @@ class ListingPipeline:
         limits: PhotoLimits | None = None,
         progress: bool = False,
         runtime: Runtime = "auto",
-    ) -> "ListingPipeline":
+    ) -> Self:
         """Load a bundle.
 
         Parameters
@@ -105,7 +116,7 @@ class ListingPipeline:
         WeightsError
             If its encoders' weights can't be had.
         """
-        parts = load_state(
+        state = load_state(
             Path(folder),
             device=device,
             cache=cache,
@@ -113,9 +124,9 @@ class ListingPipeline:
             progress=progress,
             runtime=runtime,
         )
-        return cls(**parts)
+        return cls(**vars(state))
 
-    def save(self, folder: str | Path, *, overwrite: bool = False) -> "ListingPipeline":
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Self:
         """Save as a bundle; what was there stays until the new one is whole.
 
         Returns
@@ -127,7 +138,7 @@ class ListingPipeline:
         retrieval = self.retrieval and self.retrieval.reopened(bundle.folder)
         return replace(self, retrieval=retrieval, version=bundle.version)
 
-    def with_categories(self, names: Sequence[str]) -> "ListingPipeline":
+    def with_categories(self, names: Sequence[str]) -> Self:
         """Know more categories by name alone; those that are known already stay as they are.
 
         Raises
@@ -136,7 +147,7 @@ class ListingPipeline:
             If a name is blank, or the bundle has no zero-shot fallback.
         """
         if self.retrieval is None:
-            raise ConfigError("This bundle remembers nothing of its catalogue. Train it anew.")
+            raise ConfigError("This bundle keeps nothing of its catalogue. Train it anew.")
         return replace(self, retrieval=self.retrieval.with_categories(names))
 
     def predict(
@@ -163,35 +174,43 @@ class ListingPipeline:
         hidden = None if self.embedder.progress else True
         with tqdm(total=len(listings), desc="Judging listings", disable=hidden) as bar:
             for start in range(0, len(listings), BLOCK):  # so that memory doesn't grow with them
-                rows = range(start, min(start + BLOCK, len(listings)))
-                own = [listings[row] for row in rows]
-                verdicts += self._judge(own, embedded.take(rows), duplicates=duplicates)
-                bar.update(len(rows))
+                block = embedded.take(range(start, min(start + BLOCK, len(listings))))
+                evidence = self.evidence(block, self.views(block), duplicates=duplicates)
+                verdicts += [self.policy.verdict(evidence, row) for row in range(len(evidence))]
+                bar.update(len(evidence))
         return verdicts
 
-    def _judge(
-        self, listings: Sequence[Listing], embedded: Embedded, *, duplicates: bool
-    ) -> list[Verdict]:
-        views = self.views(embedded)
-        predictions = self.predict_views(views)
-        around = self.retrieve(listings, embedded, views, predictions, duplicates=duplicates)
-        verdicts = [
-            self._verdict(row, listing, embedded, predictions, around[row])
-            for row, listing in enumerate(listings)
-        ]
-        return [
-            verdict.model_copy(update={"quality": embedded.flags(row)})
-            for row, verdict in enumerate(verdicts)
-        ]
+    @property
+    def policy(self) -> DecisionPolicy:
+        """What decides: whoever asks for a decision gets this one's."""
+        return DecisionPolicy(self.class_names, self.rules, self.version)
 
     @property
     def modalities(self) -> Modalities:
         """What training had enough of to learn from; the rest of a listing says nothing here."""
-        return frozenset().union(*self.rules.by_pattern)
+        return self.rules.modalities
 
-    def views(self, embedded: Embedded) -> dict[str, View]:
+    def views(self, embedded: EmbeddedListings) -> dict[str, View]:
         """Turn embeddings and texts into what the classifier sees."""
         return build_views(embedded, self.tfidf)
+
+    def evidence(
+        self, embedded: EmbeddedListings, views: Views, *, duplicates: bool = False
+    ) -> Evidence:
+        """Gather all that decides: the classifier's answers, and what the catalogue says."""
+        predictions = self.predict_views(views)
+        if self.retrieval is None:
+            retrieved = [RetrievalResult() for _ in embedded.listings]
+        else:
+            retrieved = self.retrieval.query(
+                embedded,
+                views,
+                predictions.probabilities.argmax(axis=1),
+                self.class_names,
+                alpha=self.config.retrieval.alpha,
+                limits=self.embedder.limits if duplicates else None,
+            )
+        return Evidence(embedded, predictions, retrieved)
 
     def predict_views(self, views: Views) -> Predictions:
         """Classify listings by all that is there, and by each modality alone."""
@@ -205,60 +224,3 @@ class ListingPipeline:
             by_modality=alone,
             present=patterns(restrict(views, self.modalities)),
         )
-
-    def accepted(self, predictions: Predictions) -> list[bool]:
-        """Tell which answers are sure enough for the shelf, the gate left aside."""
-        judge = DecisionPolicy(self.class_names, self.rules)
-        return [judge.accepts(predictions, row) for row in range(len(predictions.present))]
-
-    def retrieve(
-        self,
-        listings: Sequence[Listing],
-        embedded: Embedded,
-        views: Views,
-        predictions: Predictions,
-        *,
-        duplicates: bool = True,
-    ) -> list[RetrievalResult]:
-        """Ask the catalogue's memory about each listing; nothing is known without one."""
-        retrieval = self.retrieval
-        if retrieval is None or not listings:
-            return [RetrievalResult() for _ in listings]
-        p_values = retrieval.p_values(views, predictions.probabilities.argmax(axis=1))
-        others = retrieval.unseen(embedded, listings, self.class_names)
-        neighbours = retrieval.neighbours(embedded, listings)
-        copies = retrieval.duplicates(embedded, listings, self.embedder) if duplicates else {}
-        return [
-            RetrievalResult(
-                p_value=float(p_values[row]),
-                refused=bool(p_values[row] <= self.config.retrieval.alpha),
-                unseen=Guess(category=unseen[0], probability=round(unseen[1], 6))
-                if (unseen := others[row])
-                else None,
-                neighbours=neighbours[row],
-                duplicates=copies.get(row, ()),
-            )
-            for row in range(len(listings))
-        ]
-
-    def _verdict(
-        self,
-        row: int,
-        listing: Listing,
-        embedded: Embedded,
-        predictions: Predictions,
-        around: RetrievalResult,
-    ) -> Verdict:
-        if row in embedded.problems:
-            reason = embedded.problems[row]
-        elif not predictions.present[row] & {PHOTO, TITLE}:
-            needed = [part for part in (PHOTO, TITLE) if part in self.modalities]
-            reason = f"A listing needs a {' or a '.join(needed)}, but has none. Add one."
-        else:
-            judge = DecisionPolicy(self.class_names, self.rules, self.version)
-            return judge.verdict(listing.listing_id, predictions, row, around)
-        return Verdict.rejected(listing.listing_id, reason, self.version)
-
-
-def _guess(named: tuple[str, float] | None) -> Guess | None:
-    return named and Guess(category=named[0], probability=round(named[1], 6))

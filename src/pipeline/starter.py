@@ -19,7 +19,7 @@ from ..core.errors import CacheError
 from ..core.index_errors import ListingIndexError
 from ..core.runtimes.names import Runtime
 from ..embedding.embedder import Embedder
-from ..retrieval.index.records import records_of
+from ..retrieval.index.rows import index_rows
 from ..retrieval.index.store import ListingIndex
 from ..retrieval.zero_shot.load_space import fingerprints
 from ..sample import write_sample
@@ -102,12 +102,8 @@ def _shop_index(embedder: Embedder, progress: bool) -> ListingIndex:
             shutil.rmtree(folder, ignore_errors=True)
         listings = read_catalog(shop / "catalogue.csv").listings
         embedded = embedder.embed(listings, description=False)
-        return ListingIndex.build(
-            folder,
-            records_of(listings, embedded.photo_hashes),
-            {"photo": embedded.photo, "title": embedded.title},
-            fingerprints(embedder),
-        )
+        rows = index_rows(embedded)
+        return ListingIndex.build(folder, rows.records, rows.views, fingerprints(embedder))
 
 
 def _key(names: dict[str, str]) -> str:

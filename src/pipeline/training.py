@@ -1,8 +1,8 @@
-"""Training: a catalogue in, a calibrated pipeline out."""
+"""Training in stages: the data laid out, a classifier, its accept rules, the catalogue's model."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,170 +12,113 @@ from ..catalog.listing import Listing, category_prefix
 from ..catalog.splits import duplicate_groups, group_folds, split_indices
 from ..core.arrays import Ints
 from ..core.config import Config
-from ..core.device import pick_device, pick_precision
 from ..core.errors import TrainingError
-from ..embedding.embedder import Embedded, Embedder, set_problems_aside
+from ..embedding.embedder import Embedder
 from ..embedding.fold_encoders import with_fold_encoders
-from ..fusion.classifier import HeldOut
+from ..embedding.listings import EmbeddedListings
+from ..embedding.training_data import TrainingData
+from ..fusion.accept_rule import Rules
+from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.storage import METHODS
-from ..fusion.views import DESCRIPTION, TITLE, Modalities, Views, modality, restrict, take
-from ..retrieval.fit import finest_labels, fit_retrieval
+from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
+from ..retrieval.fit import fit_retrieval
 from ..text.tfidf import Tfidf
 from .accept_rules import evidence, fit_rules, unseen_answers
 from .features import build_views
-from .pipeline import ListingPipeline
+from .state import PipelineState
 
 MIN_TEXTS = 30
 """Fewer texts than this can't say which words tell categories apart."""
 CALIBRATION_SHARE = 0.2
 NEW_SHARE = 0.5
 """With at least so many of the photos new to a fine-tuned encoder, those calibrate well enough."""
-MIN_OF_KIND = 5
-"""A category of so many listings is a kind of its own to the out-of-catalogue gate."""
 
 
-@dataclass(frozen=True)
-class TrainingResult:
-    """A trained pipeline, and the catalogue as it was used (more rows may be rejected)."""
-
-    pipeline: ListingPipeline
-    catalog: Catalog
-
-
-def resolve(config: Config, device: str) -> Config:
-    """Replace ``auto`` by what this machine does best, so that a bundle names what it ran on."""
-    place = pick_device(device)
-    image, text = config.image, config.text
-    return config.model_copy(
-        update={
-            "image": image.model_copy(update={"precision": pick_precision(image.precision, place)}),
-            "text": text.model_copy(update={"precision": pick_precision(text.precision, place)}),
-        }
-    )
-
-
-def train(
+def fit_state(
     catalog: Catalog,
     embedder: Embedder,
     config: Config,
     *,
     outside: Sequence[Listing] = (),
     device: str = "auto",
-) -> TrainingResult:
-    """Fit everything on a labelled catalogue.
+) -> PipelineState:
+    """Fit everything on a labelled catalogue; see `ListingPipeline.fit`.
 
     Parameters
     ----------
-    catalog
-        Read with ``need_category=True``.
     embedder
-        The encoders that `config` names (see `embedding.embedder.load_embedder`).
+        The encoders that `config` names.
     config
-        Resolved (see `resolve`).
-    outside
-        Things that the catalogue doesn't sell: they sharpen the out-of-catalogue gate.
-    device
-        Where a CLIP model runs, if one is configured.
+        With precisions that this machine has; see `Config.on`.
+    """
+    catalog, data, tfidf = prepare(catalog, embedder, config)
+    classifier, held_out = fit_classifier(data, config)
+    rules = fit_accept_rules(data, classifier, held_out, config)
+    retrieval = fit_retrieval(data, embedder, config.retrieval, outside, device)
+    facts = _facts(data, catalog) | {"evidence": evidence(held_out, data.labels, rules)}
+    return PipelineState(
+        embedder, tfidf, classifier, data.class_names, rules, config, facts, retrieval, catalog
+    )
+
+
+def prepare(
+    catalog: Catalog, embedder: Embedder, config: Config
+) -> tuple[Catalog, TrainingData, dict[str, Tfidf]]:
+    """Embed a catalogue, weigh its words, group duplicates, and cut it into folds.
 
     Raises
     ------
     TrainingError
         If fewer than two categories have enough listings.
     """
-    embedded = embedder.embed(catalog.listings, description=config.description)
-    catalog, embedded = set_problems_aside(catalog, embedded)
+    catalog, embedded = embedder.embed_catalog(catalog, description=config.description)
     if embedded.photo.calibration_mask.sum() < NEW_SHARE * embedded.photo.present.sum():
-        embedded = with_fold_encoders(embedded, catalog.listings, embedder)
+        embedded = with_fold_encoders(embedded, embedder)
     categories = [category_prefix(item.category or "", config.levels) for item in catalog.listings]
     counts = Counter(categories)
     class_names = tuple(sorted(name for name, n in counts.items() if n >= config.min_examples))
-    left_out = {n: counts[n] for n in sorted(counts) if counts[n] < config.min_examples}
     if len(class_names) < 2:
         raise TrainingError(
             f"Training needs at least 2 categories with {config.min_examples} listings or more, "
             f"but {len(class_names)} of {len(counts)} have them. Add listings, or lower "
             f"--min-examples or --levels. {catalog.summary()}. {catalog.first_reasons()}".rstrip()
         )
-    column = {name: i for i, name in enumerate(class_names)}
-    kept = np.array([row for row, name in enumerate(categories) if name in column])
-    labels = np.array([column[categories[row]] for row in kept])
     groups = duplicate_groups(
         embedded.photo_hashes,
         [title or None for title in embedded.titles],
         embedded.photo.dense(),
         has_photo=embedded.photo.present,
     )
-    folds = group_folds(categories, groups, _n_folds(groups, config), config.seed)
-    tfidf = _fit_tfidf(embedded, kept, config.text.min_listings)
-    all_views = build_views(embedded, tfidf)
-    views = take(all_views, kept)
-    if config.calibration == "split":
-        kept_names = [class_names[label] for label in labels]
-        classifier, held_out = _fit_split(
-            views, labels, kept_names, groups[kept], len(class_names), config
-        )
-    else:  # every listing calibrates once, by models that haven't seen it nor its duplicates
-        method = METHODS[config.fusion]
-        classifier, held_out = method.fit(views, labels, len(class_names), folds[kept])
-    other = np.array([row for row, name in enumerate(categories) if name not in column], dtype=int)
-    rules = fit_rules(
-        held_out,
-        [class_names[label] for label in labels],
-        unseen_answers(classifier, take(all_views, other), held_out),
-        [categories[row] for row in other],
-        class_names,
-        config,
-    )
-    facts = {
-        "n_listings": len(kept),
-        "n_left_out": len(catalog.listings) - len(kept),
-        "n_rejected": len(catalog.rejected),
-        "n_photos": int(views["photo"].present.sum()),
-        "n_siblings": len(views["photo"].fold_encoders),
-        "n_familiar": int((views["photo"].present & ~views["photo"].calibration_mask).sum()),
-        "n_titles": int(views["title_embedding"].present.sum()),
-        "n_descriptions": int(views["description_embedding"].present.sum()),
-        "n_duplicates": int(len(groups) - groups.max() - 1),
-        "category_counts": {name: counts[name] for name in class_names},
-        "left_out": left_out,
-        "evidence": evidence(held_out, labels, rules),
-    }
-    retrieval = fit_retrieval(
-        catalog.listings,
-        embedded,
-        views=all_views,
-        labels=finest_labels([item.category or "" for item in catalog.listings], MIN_OF_KIND),
-        folds=folds,
-        names=(*class_names, *left_out),
+    data = TrainingData(
+        embedded=embedded,
+        views={},
         categories=categories,
-        outside=outside,
-        embedder=embedder,
-        config=config.retrieval,
-        device=device,
+        class_names=class_names,
+        left_out={n: counts[n] for n in sorted(counts) if counts[n] < config.min_examples},
+        groups=groups,
+        folds=group_folds(categories, groups, _n_folds(groups, config), config.seed),
     )
-    pipeline = ListingPipeline(
-        embedder, tfidf, classifier, class_names, rules, config, facts, retrieval
-    )
-    return TrainingResult(pipeline, catalog)
+    tfidf = _fit_tfidf(embedded, data.trained_rows, config.text.min_listings)
+    return catalog, replace(data, views=build_views(embedded, tfidf)), tfidf
 
 
-def _fit_tfidf(embedded: Embedded, rows: Ints, min_texts: int) -> dict[str, Tfidf]:
-    fitted = {}
-    for part, texts in ((TITLE, embedded.titles), (DESCRIPTION, embedded.descriptions)):
-        there = [texts[row] for row in rows if texts[row]]
-        if len(there) >= MIN_TEXTS and any(c.isalnum() for text in there for c in text):
-            fitted[part] = Tfidf.fit(there, min_texts=min_texts)
-    return fitted
+def fit_classifier(
+    data: TrainingData, config: Config
+) -> tuple[FusionClassifier, dict[Modalities, HeldOut]]:
+    """Fit the classifier, and gather its answers to listings that it hadn't seen.
+
+    With ``calibration: cross`` every listing gives one, by models that have seen neither it nor its
+    duplicates.
+    """
+    if config.calibration == "split":
+        return _fit_split(data, config)
+    method, folds = METHODS[config.fusion], data.folds[data.trained_rows]
+    return method.fit(data.trained_views, data.labels, len(data.class_names), folds)
 
 
 def _fit_split(
-    views: Views,
-    labels: Ints,
-    names: Sequence[str],
-    groups: Ints,
-    n_categories: int,
-    config: Config,
-) -> tuple[Any, dict[Modalities, HeldOut]]:
+    data: TrainingData, config: Config
+) -> tuple[FusionClassifier, dict[Modalities, HeldOut]]:
     """Calibrate on a fifth of the listings, which train nothing, the photo encoder included.
 
     Raises
@@ -183,7 +126,9 @@ def _fit_split(
     TrainingError
         If the photo encoder knows every photo.
     """
-    views = {name: replace(view, fold_encoders=()) for name, view in views.items()}
+    views = {name: replace(view, fold_encoders=()) for name, view in data.trained_views.items()}
+    names = [data.categories[row] for row in data.trained_rows]
+    groups = data.groups[data.trained_rows]
     if views["photo"].present.any() and not views["photo"].calibration_mask.any():
         raise TrainingError(
             "`calibration: split` needs photos that the encoder wasn't fine-tuned on, but it has "
@@ -195,7 +140,7 @@ def _fit_split(
     own = [names[row] for row in train]
     folds = group_folds(own, groups[train], _n_folds(groups[train], config), config.seed)
     classifier, patterns = METHODS[config.fusion].fit(
-        take(views, train), labels[train], n_categories, folds
+        take(views, train), data.labels[train], len(data.class_names), folds
     )
     held_out = {}
     for pattern in patterns:
@@ -207,6 +152,33 @@ def _fit_split(
     return classifier, held_out
 
 
+def fit_accept_rules(
+    data: TrainingData,
+    classifier: FusionClassifier,
+    held_out: Mapping[Modalities, HeldOut],
+    config: Config,
+) -> Rules:
+    """Fit when an answer is accepted, on `held_out`, and on listings of categories left out."""
+    others = take(data.views, data.other_rows)
+    return fit_rules(
+        held_out,
+        [data.categories[row] for row in data.trained_rows],
+        unseen_answers(classifier, others, held_out),
+        [data.categories[row] for row in data.other_rows],
+        data.class_names,
+        config,
+    )
+
+
+def _fit_tfidf(embedded: EmbeddedListings, rows: Ints, min_texts: int) -> dict[str, Tfidf]:
+    fitted = {}
+    for part, texts in ((TITLE, embedded.titles), (DESCRIPTION, embedded.descriptions)):
+        there = [texts[row] for row in rows if texts[row]]
+        if len(there) >= MIN_TEXTS and any(c.isalnum() for text in there for c in text):
+            fitted[part] = Tfidf.fit(there, min_texts=min_texts)
+    return fitted
+
+
 def _n_folds(groups: Ints, config: Config) -> int:
     n_groups = len(np.unique(groups))
     if n_groups < 3:
@@ -214,3 +186,20 @@ def _n_folds(groups: Ints, config: Config) -> int:
             f"Training needs at least 3 listings that aren't duplicates, got {n_groups}."
         )
     return min(config.n_folds, n_groups)
+
+
+def _facts(data: TrainingData, catalog: Catalog) -> dict[str, Any]:
+    photo, counts = data.trained_views["photo"], Counter(data.categories)
+    return {
+        "n_listings": len(data.trained_rows),
+        "n_left_out": len(data.other_rows),
+        "n_rejected": len(catalog.rejected),
+        "n_photos": int(photo.present.sum()),
+        "n_fold_encoders": len(photo.fold_encoders),
+        "n_in_encoder_train_set": int((photo.present & ~photo.calibration_mask).sum()),
+        "n_titles": int(data.trained_views["title_embedding"].present.sum()),
+        "n_descriptions": int(data.trained_views["description_embedding"].present.sum()),
+        "n_duplicates": int(len(data.groups) - data.groups.max() - 1),
+        "category_counts": {name: counts[name] for name in data.class_names},
+        "left_out": dict(data.left_out),
+    }

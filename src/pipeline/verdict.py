@@ -67,7 +67,7 @@ class Verdict(BaseModel):
         What each modality alone says; it shows which one decided, and where they disagree.
     ood_p_value
         How ordinary the listing is for this catalogue: of the catalogue's own, this share is at
-        least as strange. None if the bundle has no gate.
+        least as strange. None if the bundle has no detector.
     mismatch
         Photo and title are each sure, of different categories.
     neighbours
@@ -132,7 +132,7 @@ def explain(
     sure
         The likeliest category's probability reaches the cut-off.
     strange
-        The p-value of a listing that the gate refuses; None for one that belongs.
+        The p-value of a listing that the detector refuses; None for one that belongs.
     """
     reasons = []
     if strange is not None:

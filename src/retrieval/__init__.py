@@ -1,1 +1,1 @@
-"""What a listing resembles: joint space, index, out-of-catalogue gate, duplicates, zero-shot."""
+"""What a listing resembles: image-text space, index, out of catalogue, duplicates, zero-shot."""

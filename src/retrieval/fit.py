@@ -1,4 +1,4 @@
-"""Make a catalogue's memory: fit the gate, embed the category names, keep the listings."""
+"""Make a catalogue's memory: fit the detector, embed the category names, keep the listings."""
 
 import logging
 from collections import Counter
@@ -10,74 +10,61 @@ from ..catalog.listing import Listing, category_levels, category_prefix
 from ..core.arrays import Ints
 from ..core.config import RetrievalConfig
 from ..core.errors import CalibrationError
-from ..embedding.embedder import Embedded, Embedder
+from ..embedding.embedder import Embedder
 from ..embedding.fold_encoders import with_fold_encoders
-from ..fusion.views import PHOTO, View, Views
+from ..embedding.training_data import TrainingData
+from ..fusion.views import PHOTO, View
 from .duplicates.pair_model import PairModel
-from .duplicates.shelf import Shelf
 from .model import RetrievalModel, dense
 from .ood.detector import OODDetector
 from .ood.fit import STATISTICS_ONLY, fit_ood_detector
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.load_space import load_space, space_embedder
 
+MIN_OF_KIND = 5
+"""A category of so many listings is a kind of its own to the out-of-catalogue detector."""
 _LOG = logging.getLogger(__name__)
 
 
 def fit_retrieval(
-    listings: Sequence[Listing],
-    embedded: Embedded,
-    *,
-    views: Views,
-    labels: Ints,
-    folds: Ints,
-    names: Sequence[str],
-    categories: Sequence[str],
-    outside: Sequence[Listing],
+    data: TrainingData,
     embedder: Embedder,
     config: RetrievalConfig,
-    device: str,
+    outside: Sequence[Listing] = (),
+    device: str = "auto",
 ) -> RetrievalModel:
     """Fit everything that is about the catalogue as a whole.
 
     Parameters
     ----------
-    views
-        Of all listings, those of categories too small to train included: they belong as well.
-    labels
-        Shape ``(n,)``, the finest kinds that the catalogue can tell (see `finest_labels`).
-    folds
-        Shape ``(n,)``; duplicates share a fold.
-    names
-        The taxonomy: categories with a trained expert, in the order of its columns, and without.
-    categories
-        Each listing's, one of `names`.
     outside
         Things that the catalogue doesn't sell.
+    device
+        Where a CLIP model runs, if one is configured.
     """
-    column = {name: i for i, name in enumerate(names)}
-    true = np.array([column[name] for name in categories])
+    column = {name: i for i, name in enumerate(data.taxonomy)}
+    true = np.array([column[name] for name in data.categories])
     space = load_space(config.image_text_space, embedder, device)
     retrieval = RetrievalModel(
-        ood_detector=_gate(views, labels, true, folds, outside, embedder, config),
+        ood_detector=_fit_detector(data, true, outside, embedder, config),
         zero_shot=None,
         space=space,
         space_embedder=space_embedder(space, embedder),
         pair_model=PairModel.load(),
-        shelf=Shelf.of(listings, embedded) if config.index else None,
+        training_listings=data.embedded if config.index else None,
     )
-    if retrieval.space is None:
+    if space is None:
         _LOG.warning("The photo encoder knows no class names, so there is no zero-shot fallback.")
         return retrieval
-    zero_shot = ZeroShot.from_names(names, None, retrieval.space)
-    photos, titles = retrieval.in_text_space(embedded, listings)
+    zero_shot = ZeroShot.from_names(data.taxonomy, None, space)
+    photos, titles = retrieval.in_text_space(data.embedded)
     return retrieval.with_zero_shot(zero_shot.fitted(photos, titles, true))
 
 
 def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:
     """Number each listing's deepest category that has enough listings.
 
-    The gate tells strangers better from kinds than from departments. What has no category of
+    The detector tells strangers better from kinds than from departments. What has no category of
     that size is of one kind.
 
     Parameters
@@ -99,27 +86,26 @@ def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:
     return np.unique(finest, return_inverse=True)[1]
 
 
-def _gate(
-    views: Views,
-    labels: Ints,
+def _fit_detector(
+    data: TrainingData,
     categories: Ints,
-    folds: Ints,
     outside: Sequence[Listing],
     embedder: Embedder,
     config: RetrievalConfig,
 ) -> OODDetector | None:
     strangers: dict[str, View] | None = None
     if outside:
-        # photos only: from file names the gate would learn to refuse short titles
+        # photos only: from file names the detector would learn to refuse short titles
         seen = embedder.embed(outside)
-        if PHOTO in views and views[PHOTO].fold_encoders:
-            seen = with_fold_encoders(seen, outside, embedder)
+        if PHOTO in data.views and data.views[PHOTO].fold_encoders:
+            seen = with_fold_encoders(seen, embedder)
         strangers = {PHOTO: seen.photo}
+    paths = [listing.category or "" for listing in data.embedded.listings]
     try:
         return fit_ood_detector(
-            dense(views),
-            labels,
-            folds,
+            dense(data.views),
+            finest_labels(paths, MIN_OF_KIND),
+            data.folds,
             config.alpha,
             strangers,
             per_category=config.per_category,
@@ -127,5 +113,5 @@ def _gate(
             methods=STATISTICS_ONLY if config.ood_detector == "statistics" else None,
         )
     except CalibrationError as error:
-        _LOG.warning("No out-of-catalogue gate: %s", error)
+        _LOG.warning("No out-of-catalogue detector: %s", error)
         return None

@@ -1,11 +1,13 @@
-"""What a bundle remembers of its catalogue: who belongs, who is near, what else there is."""
+"""What a bundle knows of its catalogue: who belongs, who is near, what else there is."""
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -13,16 +15,17 @@ from safetensors.numpy import load_file, save_file
 from ..catalog.listing import SEPARATOR, Listing, category_levels
 from ..core.arrays import Floats, Ints, widened
 from ..core.errors import BundleFingerprintError, ConfigError
-from ..embedding.embedder import Embedded, Embedder
+from ..embedding.embedder import Embedder
+from ..embedding.listings import EmbeddedListings
 from ..fusion.views import View, Views
-from .duplicates.find import find_duplicates
+from ..vision.load import PhotoLimits
+from .duplicates.match import match_listings
 from .duplicates.pair_model import PairModel
-from .duplicates.shelf import Shelf
 from .duplicates.verdict import DuplicatePair
-from .index.batch import Batch
-from .index.records import records_of
+from .index.rows import embedded_rows, index_rows
 from .index.store import ListingIndex, Neighbour
 from .ood.detector import OODDetector
+from .result import RetrievalResult
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.image_text_space import ImageTextSpace
 from .zero_shot.load_space import fingerprints, load_space, space_embedder
@@ -30,20 +33,28 @@ from .zero_shot.load_space import fingerprints, load_space, space_embedder
 N_CANDIDATES = 10
 N_COMPARED = 3
 """Catalogue photos that an upload's photo is compared with closely: some 10 ms each."""
-MEMORY = "memory.json"
+RETRIEVAL = "retrieval"
 INDEX = "index"
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 WRITER_FILES = (".lock", ".writer.pid")
+
+
+class Near(NamedTuple):
+    """The nearest catalogue listings of each listing, by photo and title, and by photo alone."""
+
+    everywhere: list[list[Neighbour]]
+    by_photo: list[list[Neighbour]] | None
 
 
 @dataclass(frozen=True)
 class RetrievalModel:
-    """Gate, index and zero-shot categories, as `training` makes and a bundle keeps them.
+    """Out-of-catalogue detector, index and zero-shot categories, as a bundle keeps them.
 
     Parameters
     ----------
     ood_detector
         None where the catalogue was too small for one.
-    shelf
+    training_listings
         The training listings before the bundle is saved; `save` makes the index of them.
     index
         The training listings as a bundle keeps them; None if it keeps none.
@@ -52,14 +63,14 @@ class RetrievalModel:
     space
         None if the backbone knows no class names (and no CLIP model is configured).
     joint_embedder
-        The joint space's own encoders, where they aren't the pipeline's (CLIP).
+        The image-text space's own encoders, where they aren't the pipeline's (CLIP).
     """
 
     ood_detector: OODDetector | None
     zero_shot: ZeroShot | None
     space: ImageTextSpace | None
     pair_model: PairModel
-    shelf: Shelf | None = None
+    training_listings: EmbeddedListings | None = None
     index: ListingIndex | None = None
     space_embedder: Embedder | None = None
 
@@ -68,7 +79,7 @@ class RetrievalModel:
         arrays: dict[str, Any] = {}
         document: dict[str, Any] = {}
         parts: Mapping[str, OODDetector | ZeroShot | None] = {
-            "gate": self.ood_detector,
+            "ood_detector": self.ood_detector,
             "zero_shot": self.zero_shot,
         }
         for name, part in parts.items():
@@ -76,18 +87,18 @@ class RetrievalModel:
                 own, document[name] = part.to_parts()
                 arrays |= {f"{name}|{key}": np.ascontiguousarray(a) for key, a in own.items()}
         if self.space is not None:
-            document["joint"] = self.space.fingerprint
+            document["image_text_space"] = self.space.fingerprint
             arrays["vocabulary"] = np.ascontiguousarray(self.space.vocabulary, dtype=np.float32)
-        save_file(arrays, folder / "memory.safetensors")
+        save_file(arrays, folder / f"{RETRIEVAL}.safetensors")
         text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-        (folder / MEMORY).write_text(text, encoding="utf-8")
+        (folder / f"{RETRIEVAL}.json").write_text(text, encoding="utf-8")
         self.pair_model.save(folder / "duplicates.json")
-        if self.shelf is not None:
-            spaces = {"photo": self.shelf.photo, "title": self.shelf.title}
+        if self.training_listings is not None:
+            rows = index_rows(self.training_listings)
             ListingIndex.build(
                 folder / INDEX,
-                records_of(self.shelf.listings, self.shelf.photo_hashes),
-                {name: view for name, view in spaces.items() if view and view.present.any()},
+                rows.records,
+                rows.views,
                 {"photo": fingerprints["photo"], "title": fingerprints["text"]},
             )
         elif self.index is not None:
@@ -99,26 +110,48 @@ class RetrievalModel:
         """Use the index that `save` wrote."""
         there = (folder / INDEX).is_dir()
         index = ListingIndex.open(folder / INDEX) if there else None
-        return replace(self, shelf=None, index=index)
+        return replace(self, training_listings=None, index=index)
 
     @classmethod
     def load(
-        cls, folder: Path, embedder: Embedder, image_text_space: str, device: str
-    ) -> "RetrievalModel":
-        """Read what `save` wrote, and the index beside it, if there is one."""
-        arrays = widened(load_file(folder / "memory.safetensors"))
-        document = json.loads((folder / MEMORY).read_text(encoding="utf-8"))
+        cls,
+        folder: Path,
+        embedder: Embedder,
+        image_text_space: str,
+        device: str,
+        *,
+        old_names: Mapping[str, str] = NO_NAMES,
+    ) -> "RetrievalModel | None":
+        """Read what `save` wrote, and the index beside it, if there is one.
 
-        def own(name: str) -> dict[str, Any]:
-            prefix = f"{name}|"
-            return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+        Parameters
+        ----------
+        old_names
+            What files written before call things, and what they are called now.
 
+        Returns
+        -------
+        RetrievalModel or None
+            None if nothing was saved.
+        """
+        names = (RETRIEVAL, *(old for old, new in old_names.items() if new == RETRIEVAL))
+        stem = next((folder / name for name in names if (folder / f"{name}.json").is_file()), None)
+        if stem is None:
+            return None
+        said = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
+        document = {old_names.get(key, key): value for key, value in said.items()}
+        arrays: dict[str, dict[str, Any]] = defaultdict(dict)
+        for key, array in widened(load_file(stem.with_suffix(".safetensors"))).items():
+            part, _, name = key.partition("|")
+            arrays[old_names.get(part, part)][name] = array
         space: ImageTextSpace | None = None
         zero_shot = None
         if "zero_shot" in document:
-            zero_shot = ZeroShot.from_parts(own("zero_shot"), document["zero_shot"])
-            space = load_space(image_text_space, embedder, device, vocabulary=arrays["vocabulary"])
-            fitted, found = document.get("joint", "none"), space.fingerprint if space else "none"
+            zero_shot = ZeroShot.from_parts(arrays["zero_shot"], document["zero_shot"])
+            vocabulary = arrays["vocabulary"][""]
+            space = load_space(image_text_space, embedder, device, vocabulary=vocabulary)
+            fitted = document.get("image_text_space", "none")
+            found = space.fingerprint if space else "none"
             if found != fitted:
                 raise BundleFingerprintError(
                     f"Bundle {folder} was fitted on the image-text space {fitted[:8]}…, but "
@@ -126,14 +159,16 @@ class RetrievalModel:
                     "it was fitted on."
                 )
         ood_detector = None
-        if "gate" in document:
-            ood_detector = OODDetector.from_parts(own("gate"), document["gate"])
+        if "ood_detector" in document:
+            ood_detector = OODDetector.from_parts(arrays["ood_detector"], document["ood_detector"])
         index = None
         if (folder / INDEX).is_dir():
             index = ListingIndex.open(folder / INDEX, fingerprints(embedder))
         pair_model = PairModel.load(folder / "duplicates.json")
-        clip = space_embedder(space, embedder)
-        return cls(ood_detector, zero_shot, space, pair_model, index=index, space_embedder=clip)
+        own_embedder = space_embedder(space, embedder)
+        return cls(
+            ood_detector, zero_shot, space, pair_model, index=index, space_embedder=own_embedder
+        )
 
     def with_zero_shot(self, zero_shot: ZeroShot) -> "RetrievalModel":
         """Know these categories by name."""
@@ -159,7 +194,7 @@ class RetrievalModel:
         return self.with_zero_shot(self.zero_shot.extended(new, None, self.space)) if new else self
 
     def p_values(self, views: Views, predicted: Ints) -> Floats:
-        """Tell how ordinary listings are, 0 (strange) to 1; NaN without a gate or a known view.
+        """Tell how ordinary listings are, 0 (strange) to 1; NaN without a detector or a known view.
 
         Parameters
         ----------
@@ -172,26 +207,24 @@ class RetrievalModel:
         p_values = self.ood_detector.p_values(dense(views), predicted)
         return np.where(np.any(known, axis=0), p_values, np.nan)
 
-    def in_text_space(
-        self, embedded: Embedded, listings: Sequence[Listing]
-    ) -> tuple[Floats, Floats]:
+    def in_text_space(self, embedded: EmbeddedListings) -> tuple[Floats, Floats]:
         """Photos and titles as the zero-shot categories see them, shape ``(n, d)`` each."""
         if self.space is None:
-            raise ConfigError("Zero-shot needs a joint image-text space, but this bundle has none.")
+            raise ConfigError("Zero-shot needs a image-text space, but this bundle has none.")
         photos, titles = embedded.photo.features, embedded.title.features
         if self.space_embedder is not None:
-            own = self.space_embedder.embed(listings, description=False)
+            own = self.space_embedder.embed(embedded.listings, description=False)
             photos, titles = own.photo.features, own.title.features
         return self.space.to_text_space(np.asarray(photos)), np.asarray(titles)
 
     def unseen(
-        self, embedded: Embedded, listings: Sequence[Listing], trained: Sequence[str]
+        self, embedded: EmbeddedListings, trained: Sequence[str]
     ) -> list[tuple[str, float] | None]:
         """Name the likeliest category without a trained expert, and its probability among all."""
         others = [i for i, n in enumerate(self.names) if n not in set(trained)]
         if self.zero_shot is None or not others:
-            return [None for _ in listings]
-        probabilities = self.zero_shot.classify(*self.in_text_space(embedded, listings))
+            return [None for _ in embedded.listings]
+        probabilities = self.zero_shot.classify(*self.in_text_space(embedded))
         best = np.array(others)[probabilities[:, others].argmax(axis=1)]
         return [(self.names[i], float(probabilities[row, i])) for row, i in enumerate(best)]
 
@@ -200,52 +233,97 @@ class RetrievalModel:
         """The taxonomy: categories with and without a trained expert."""
         return self.zero_shot.names if self.zero_shot else ()
 
-    def neighbours(self, embedded: Embedded, listings: Sequence[Listing]) -> list[list[Neighbour]]:
-        """Find the nearest catalogue listings of each, itself left out."""
-        if self.index is None:
-            return [[] for _ in listings]
-        known = self.index.info().spaces
-        queries = {"photo": embedded.photo, "title": embedded.title}
-        found = self.index.search(
-            {space: view for space, view in queries.items() if space in known}, N_CANDIDATES
-        )
+    def query(
+        self,
+        embedded: EmbeddedListings,
+        views: Views,
+        predicted: Ints,
+        trained: Sequence[str],
+        *,
+        alpha: float,
+        limits: PhotoLimits | None = None,
+    ) -> list[RetrievalResult]:
+        """Compare listings with the catalogue; each space of the index is searched once.
+
+        Parameters
+        ----------
+        views
+            Of the same listings, for the out-of-catalogue detector.
+        predicted
+            Shape ``(n,)``, the column of the category each listing is taken for.
+        trained
+            Categories with a trained expert.
+        alpha
+            Listings with a p-value up to this are refused.
+        limits
+            What a photo may be, to look for duplicates; None doesn't look.
+        """
+        p_values = self.p_values(views, predicted)
+        unseen = self.unseen(embedded, trained)
+        near = self.neighbours(embedded)
+        duplicates = self.duplicates(embedded, limits, near.by_photo) if limits else {}
         return [
-            [near for near in row if near.listing_id != listing.listing_id]
-            for row, listing in zip(found, listings, strict=True)
+            RetrievalResult(
+                p_value=float(p_values[row]),
+                refused=bool(p_values[row] <= alpha),
+                unseen=unseen[row],
+                neighbours=[each for each in near.everywhere[row] if each.listing_id != own],
+                duplicates=duplicates.get(row, ()),
+            )
+            for row, own in enumerate(listing.listing_id for listing in embedded.listings)
         ]
 
+    def neighbours(self, embedded: EmbeddedListings) -> Near:
+        """Find the nearest catalogue listings of each, itself among them."""
+        if self.index is None:
+            return Near([[] for _ in embedded.listings], None)
+        known = self.index.info().spaces
+        queries = {"photo": embedded.photo, "title": embedded.title}
+        everywhere, each = self.index.search_spaces(
+            {space: view for space, view in queries.items() if space in known}, N_CANDIDATES
+        )
+        return Near(everywhere, each.get("photo"))
+
     def duplicates(
-        self, embedded: Embedded, listings: Sequence[Listing], embedder: Embedder
+        self,
+        embedded: EmbeddedListings,
+        limits: PhotoLimits,
+        near: Sequence[Sequence[Neighbour]] | None,
     ) -> dict[int, list[DuplicatePair]]:
         """Compare listings closely with the catalogue photos that look most like theirs.
 
         A catalogue photo that is gone from the disk is known by its bytes' hash only.
+
+        Parameters
+        ----------
+        near
+            Each listing's nearest by photo; None if the index has no photos.
 
         Returns
         -------
         dict
             Row -> its duplicates and variants, the surest first; rows without any are left out.
         """
-        if self.index is None or "photo" not in self.index.info().spaces:
+        if self.index is None or near is None:
             return {}
-        found = self.index.search({"photo": embedded.photo}, N_CANDIDATES)
         close = {
-            near.listing_id
-            for row in found
-            for near in row
-            if near.similarity >= self.pair_model.min_similarity
+            each.listing_id
+            for row in near
+            for each in row
+            if each.similarity >= self.pair_model.min_similarity
         }
         # ids that no catalogue listing can have
+        listings = embedded.listings
         own = [Listing(f"\0{row}", item.title, item.image) for row, item in enumerate(listings)]
         usable = [row for row in range(len(own)) if row not in embedded.problems]
         if not close or not usable:
             return {}
-        result = find_duplicates(
-            Shelf.of([own[row] for row in usable], embedded.take(usable)),
+        result = match_listings(
+            replace(embedded, listings=own).take(usable),
             model=self.pair_model,
-            against=shelf_of(self.index.take(sorted(close))),
+            against=embedded_rows(self.index.take(sorted(close))),
             n_neighbours=N_COMPARED,
-            limits=embedder.limits,
+            limits=limits,
         )
         pairs: dict[int, list[DuplicatePair]] = {}
         for pair in result.pairs:
@@ -256,22 +334,5 @@ class RetrievalModel:
 
 
 def dense(views: Views) -> dict[str, View]:
-    """Keep the views that the gate uses."""
+    """Keep the views that the detector uses."""
     return {name: view for name, view in views.items() if isinstance(view.features, np.ndarray)}
-
-
-def index_shelf(index: ListingIndex) -> Shelf:
-    """Take an index's listings down to compare others with them closely."""
-    return shelf_of(index.contents())
-
-
-def shelf_of(held: Batch) -> Shelf:
-    """Give listings from an index as the duplicate search sees them."""
-    listings = [Listing(r.listing_id, r.title, r.image, category=r.category) for r in held.records]
-    nothing = View(np.zeros((len(listings), 1), np.float32), np.zeros(len(listings), bool))
-    return Shelf(
-        listings,
-        held.views.get("photo", nothing),
-        [record.photo_hash for record in held.records],
-        held.views.get("title"),
-    )

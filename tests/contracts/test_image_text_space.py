@@ -1,4 +1,4 @@
-"""What every joint image-text space must do, whatever is inside; all weights are random."""
+"""What every image-text space must do, whatever is inside; all weights are random."""
 
 import hashlib
 import io

@@ -18,7 +18,8 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import Config, ImageConfig
 from shelfsure.core.errors import ConfigError, UnreadablePhotoError, WeightsError
-from shelfsure.embedding.embedder import Embedded, Embedder, load_embedder, set_problems_aside
+from shelfsure.embedding.embedder import Embedder, load_embedder
+from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.load import PhotoLimits, decode_photo
 from shelfsure.vision.quality import SIDE_PX, assess_photo, is_measurable
@@ -38,7 +39,7 @@ def listings_of(images: Sequence[bytes | None]) -> list[Listing]:
     return [Listing(str(i), f"title {i}", image) for i, image in enumerate(images)]
 
 
-def assert_equal(one: Embedded, other: Embedded) -> None:
+def assert_equal(one: EmbeddedListings, other: EmbeddedListings) -> None:
     for name in ("photo", "title", "description"):
         a, b = getattr(one, name), getattr(other, name)
         np.testing.assert_array_equal(a.features, b.features)
@@ -277,10 +278,9 @@ def test_embed_needs_no_quality_of_a_photo_that_is_gone(
     assert not embedded.quality
 
 
-def test_set_problems_aside_rejects_only_the_bad_rows(fake_embedder: MakeEmbedder) -> None:
+def test_embed_catalog_rejects_only_the_bad_rows(fake_embedder: MakeEmbedder) -> None:
     catalog = Catalog.from_listings(listings_of([photo(0), b"bad", photo(2)]))
-    embedded = fake_embedder().embed(catalog.listings)
-    good, kept = set_problems_aside(catalog, embedded)
+    good, kept = fake_embedder().embed_catalog(catalog)
     assert [listing.listing_id for listing in good.listings] == ["0", "2"]
     assert kept.titles == ["title 0", "title 2"]
     assert kept.photo.present.tolist() == [True, True]

@@ -36,7 +36,6 @@ from shelfsure.evaluation.registry import (
 )
 from shelfsure.pipeline.bundle import copy_bundle, open_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult, train
 
 pytestmark = [
     # MLflow's own: models for its database, and its import under pydantic
@@ -68,9 +67,9 @@ def catalog(tiny_folder: Path) -> Catalog:
 
 
 @pytest.fixture(scope="module")
-def good(tiny_trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def good(tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return_to = tmp_path_factory.mktemp("good") / "shop"
-    tiny_trained.pipeline.save(return_to)
+    tiny_trained.save(return_to)
     return return_to
 
 
@@ -87,7 +86,7 @@ def bad(
     wrong = [replace(x, category=c) for x, c in zip(catalog.listings, shuffled, strict=True)]
     folder = tmp_path_factory.mktemp("bad") / "shop"
     mistaken = replace(catalog, listings=tuple(wrong))
-    train(mistaken, fake_embedder(), tiny_config).pipeline.save(folder)
+    ListingPipeline.fit(mistaken, tiny_config, embedder=fake_embedder()).save(folder)
     return folder
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.catalog.listing import Listing
 from shelfsure.evaluation.retrieval_baselines import (
     SHARPNESS,
     UNSURE,
@@ -16,6 +15,7 @@ from shelfsure.evaluation.retrieval_baselines import (
 )
 from shelfsure.fusion.views import View
 from shelfsure.retrieval.index.store import Neighbour
+from shelfsure.retrieval.result import RetrievalResult
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot
 from shelfsure.retrieval.zero_shot.image_text_space import Slopes, unit_rows
 from shelfsure.retrieval.zero_shot.prototypes import Prototypes
@@ -72,12 +72,10 @@ def test_neighbour_votes_are_probabilities_whatever_the_order(rows: list[list[Ne
 
 def stub(*, index: bool, zero_shot: ZeroShot | None) -> Any:
     """A memory whose index holds photos only, so that the second listing has no neighbour."""
-    found = [[near(0.9, NAMES[1])], [], []]
     return SimpleNamespace(
         index=index or None,
         zero_shot=zero_shot,
-        neighbours=lambda *_: found,
-        in_text_space=lambda embedded, _: (
+        in_text_space=lambda embedded: (
             embedded.photo.features,
             embedded.title.features,
         ),
@@ -93,10 +91,9 @@ def test_memory_arms_answer_the_rows_they_know_something_of() -> None:
     between = unit_rows((axes[2] + 2 * axes[3])[None])[0]
     title = View(np.stack([axes[1], between, axes[4] * 0]), np.array([True, True, False]))
     embedded: Any = SimpleNamespace(photo=photo, title=title)
-    listings = [Listing("a"), Listing("b"), Listing("c")]
-    baselines = retrieval_baselines(
-        stub(index=True, zero_shot=zero_shot), embedded, listings, NAMES, 2
-    )
+    retrieved = [RetrievalResult(neighbours=near_) for near_ in ([near(0.9, NAMES[1])], [], [])]
+    evidence: Any = SimpleNamespace(embedded=embedded, retrieved=retrieved)
+    baselines = retrieval_baselines(stub(index=True, zero_shot=zero_shot), evidence, NAMES, 2)
     assert list(baselines) == ["knn", "zero_shot"]
     assert baselines["knn"].answered.tolist() == [True, False, False]
     assert baselines["zero_shot"].answered.tolist() == [True, True, False]
@@ -106,6 +103,4 @@ def test_memory_arms_answer_the_rows_they_know_something_of() -> None:
         assert arm.probabilities.shape == (3, 3)
         np.testing.assert_allclose(arm.probabilities.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(arm.probabilities[2], 1 / 3, atol=1e-6)
-    assert (
-        retrieval_baselines(stub(index=False, zero_shot=None), embedded, listings, NAMES, 2) == {}
-    )
+    assert retrieval_baselines(stub(index=False, zero_shot=None), evidence, NAMES, 2) == {}

@@ -11,7 +11,6 @@ from shelfsure.catalog.catalog import Catalog, RejectedRow, read_catalog
 from shelfsure.core.errors import ConfigError
 from shelfsure.pipeline.batch import check_suffix, judge, write_verdicts
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult
 from shelfsure.pipeline.verdict import Verdict
 
 Rows = list[tuple[int, Verdict]]
@@ -19,8 +18,8 @@ NESTED = {"top_k", "sure_of", "views", "neighbours", "duplicates", "reasons"}
 
 
 @pytest.fixture(scope="module")
-def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
-    return replace(tiny_trained.pipeline, retrieval=None, version="abc")
+def pipeline(tiny_trained: ListingPipeline) -> ListingPipeline:
+    return replace(tiny_trained, retrieval=None, version="abc")
 
 
 @pytest.fixture(scope="module")

@@ -31,13 +31,12 @@ from shelfsure.pipeline.bundle import (
     writing_bundle,
 )
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory, tiny_trained: TrainingResult) -> Path:
+def saved(tmp_path_factory: pytest.TempPathFactory, tiny_trained: ListingPipeline) -> Path:
     folder = tmp_path_factory.mktemp("saved") / "shop"
-    tiny_trained.pipeline.save(folder)
+    tiny_trained.save(folder)
     return folder
 
 

@@ -5,22 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.catalog.listing import Listing
+from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.fusion.accept_rule import AcceptRule, Rules
+from shelfsure.fusion.views import View
 from shelfsure.pipeline.decision import (
     N_NEIGHBOURS,
     SURE_ALONE,
     DecisionPolicy,
+    Evidence,
     Predictions,
-    RetrievalResult,
 )
-from shelfsure.pipeline.verdict import MISMATCH, Guess
+from shelfsure.pipeline.verdict import MISMATCH, Guess, Verdict
 from shelfsure.retrieval.duplicates.verdict import DuplicatePair, PhotoFinding
 from shelfsure.retrieval.index.store import Neighbour
+from shelfsure.retrieval.result import RetrievalResult
 
 NAMES = ("Home > Lamps", "Home > Rugs", "Toys > Kites")
 BOTH, PHOTO, TITLE = frozenset({"photo", "title"}), frozenset({"photo"}), frozenset({"title"})
 LAMP, RUG = [0.96, 0.03, 0.01], [0.03, 0.96, 0.01]
-UNSEEN = Guess(category="Garden > Hammocks", probability=0.7)
+UNSEEN = ("Garden > Hammocks", 0.7)
 
 
 def rules(*thresholds: float) -> tuple[AcceptRule, ...]:
@@ -46,12 +49,22 @@ def says(
     return Predictions(np.array([fused]), alone, [present])
 
 
+def weigh(policy: DecisionPolicy, predictions: Predictions, around: RetrievalResult) -> Verdict:
+    """One listing's verdict, which must agree with its decision."""
+    nothing = View(np.zeros((1, 1), np.float32), np.zeros(1, bool))
+    embedded = EmbeddedListings.of_photos([Listing("1")], nothing, [None])
+    evidence = Evidence(embedded, predictions, [around])
+    verdict = policy.verdict(evidence, 0)
+    assert policy.decisions(evidence) == [verdict.decision]
+    return verdict
+
+
 @pytest.mark.parametrize(
     ("fused", "accepted"), [([0.9, 0.06, 0.04], True), ([0.89, 0.07, 0.04], False)]
 )
 def test_accepts_from_the_rules_threshold_on(fused: list[float], accepted: bool) -> None:
     assert judge(0.5, 0.9).accepts(says(fused), 0) is accepted
-    decision = judge(0.5, 0.9).verdict("1", says(fused), 0, RetrievalResult()).decision
+    decision = weigh(judge(0.5, 0.9), says(fused), RetrievalResult()).decision
     assert decision == ("accept" if accepted else "review")
 
 
@@ -91,7 +104,7 @@ def test_mismatch_needs_photo_and_title() -> None:
 
 
 def test_a_mismatch_goes_to_review_however_sure_fusion_is() -> None:
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP, LAMP, RUG), 0, RetrievalResult())
+    verdict = weigh(judge(0.5, 0.9), says(LAMP, LAMP, RUG), RetrievalResult())
     assert (verdict.decision, verdict.mismatch, verdict.category) == ("review", True, NAMES[0])
     assert MISMATCH in verdict.reasons
     assert not any("below" in reason for reason in verdict.reasons)  # 96 % isn't below 90 %
@@ -99,7 +112,7 @@ def test_a_mismatch_goes_to_review_however_sure_fusion_is() -> None:
 
 def test_a_refused_listing_is_out_of_catalogue_however_sure_fusion_is() -> None:
     around = RetrievalResult(p_value=0.0123456789, refused=True)
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP), 0, around)
+    verdict = weigh(judge(0.5, 0.9), says(LAMP), around)
     assert (verdict.decision, verdict.route) == ("out_of_catalogue", "fusion")
     assert (verdict.ood_p_value, verdict.sure_of) == (0.012346, None)
     assert "unlike the catalogue" in verdict.reasons[0]
@@ -111,8 +124,8 @@ def test_a_refused_listing_is_out_of_catalogue_however_sure_fusion_is() -> None:
 def test_an_untrained_category_takes_a_refused_listing_from_a_half_on(
     probability: float, takes: bool
 ) -> None:
-    unseen = Guess(category="Garden > Hammocks", probability=probability)
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP), 0, RetrievalResult(0.01, True, unseen))
+    unseen = ("Garden > Hammocks", probability)
+    verdict = weigh(judge(0.5, 0.9), says(LAMP), RetrievalResult(0.01, True, unseen))
     if takes:
         assert (verdict.decision, verdict.route) == ("review", "zero_shot")
         assert (verdict.category, verdict.probability) == ("Garden > Hammocks", 0.5)
@@ -130,15 +143,13 @@ def test_an_untrained_category_takes_a_refused_listing_from_a_half_on(
 def test_an_untrained_category_takes_an_ordinary_listing_only_where_fusion_is_lost(
     fused: list[float], route: str
 ) -> None:
-    verdict = judge(0.5, 0.9).verdict("1", says(fused), 0, RetrievalResult(0.8, False, UNSEEN))
+    verdict = weigh(judge(0.5, 0.9), says(fused), RetrievalResult(0.8, False, UNSEEN))
     assert verdict.route == route
     assert verdict.decision == ("accept" if fused is LAMP else "review")
 
 
 def test_an_accepted_answer_below_a_half_stays() -> None:
-    verdict = judge(0.1, 0.4).verdict(
-        "1", says([0.45, 0.3, 0.25]), 0, RetrievalResult(0.8, False, UNSEEN)
-    )
+    verdict = weigh(judge(0.1, 0.4), says([0.45, 0.3, 0.25]), RetrievalResult(0.8, False, UNSEEN))
     assert (verdict.decision, verdict.route) == ("accept", "fusion")
 
 
@@ -146,7 +157,7 @@ def test_an_accepted_answer_below_a_half_stays() -> None:
     ("present", "route"), [(BOTH, "fusion"), (PHOTO, "image_only"), (TITLE, "text_only")]
 )
 def test_verdict_names_the_evidence(present: frozenset[str], route: str) -> None:
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP, present=present), 0, RetrievalResult())
+    verdict = weigh(judge(0.5, 0.9), says(LAMP, present=present), RetrievalResult())
     assert verdict.route == route
     assert set(verdict.views) == present
     assert (verdict.ood_p_value, verdict.neighbours, verdict.duplicates) == (None, (), ())
@@ -154,11 +165,11 @@ def test_verdict_names_the_evidence(present: frozenset[str], route: str) -> None
 
 def test_verdict_is_sure_of_a_parent_only_for_review() -> None:
     unsure = says([0.5, 0.45, 0.05])
-    plain = judge(0.9, 0.9).verdict("1", unsure, 0, RetrievalResult())
+    plain = weigh(judge(0.9, 0.9), unsure, RetrievalResult())
     assert plain.sure_of == Guess(category="Home", probability=0.95)
-    refused = judge(0.9, 0.9).verdict("1", unsure, 0, RetrievalResult(0.01, True))
-    by_name = judge(0.9, 0.9).verdict("1", unsure, 0, RetrievalResult(0.01, True, UNSEEN))
-    accepted = judge(0.9, 0.5).verdict("1", unsure, 0, RetrievalResult())
+    refused = weigh(judge(0.9, 0.9), unsure, RetrievalResult(0.01, True))
+    by_name = weigh(judge(0.9, 0.9), unsure, RetrievalResult(0.01, True, UNSEEN))
+    accepted = weigh(judge(0.9, 0.5), unsure, RetrievalResult())
     assert [v.decision for v in (refused, by_name, accepted)] == [
         "out_of_catalogue", "review", "accept",
     ]  # fmt: skip
@@ -172,7 +183,7 @@ def test_verdict_names_the_nearest_neighbours_and_every_duplicate() -> None:
         PhotoFinding("copy", 0.99999, 0.97, 0.9), 1.0, (),
     )  # fmt: skip
     around = RetrievalResult(0.5, neighbours=near, duplicates=[pair])
-    verdict = judge(0.5, 0.9).verdict("1", says(LAMP), 0, around)
+    verdict = weigh(judge(0.5, 0.9), says(LAMP), around)
     assert [n.listing_id for n in verdict.neighbours] == ["0", "1", "2", "3", "4"]
     assert len(verdict.neighbours) == N_NEIGHBOURS
     assert verdict.neighbours[1].similarity == 0.8877
@@ -209,8 +220,8 @@ def test_verdict_keeps_its_promises(
 ) -> None:
     judged = judge(above, threshold, photo=threshold)
     predictions = says(fused, photo, title, present)
-    guess = None if unseen is None else Guess(category="Garden > Hammocks", probability=unseen)
-    verdict = judged.verdict("1", predictions, 0, RetrievalResult(0.01, refused, guess))
+    guess = None if unseen is None else ("Garden > Hammocks", unseen)
+    verdict = weigh(judged, predictions, RetrievalResult(0.01, refused, guess))
     sure = present != TITLE and max(fused) >= threshold
     assert (verdict.decision == "accept") == (sure and not verdict.mismatch and not refused)
     assert (verdict.route == "zero_shot") == (verdict.category == "Garden > Hammocks")

@@ -10,27 +10,26 @@ from shelfsure.core.errors import PhotoError
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline.explanation import FUSED, explain_listing, log_odds
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult, train
 from shelfsure.vision.encoder import PhotoEncoder
 
 
 @pytest.fixture(scope="module")
-def lamp(tiny_trained: TrainingResult) -> Listing:
+def lamp(tiny_trained: ListingPipeline) -> Listing:
     return next(x for x in tiny_trained.catalog.listings if x.category == "Home > Lamps")
 
 
 @pytest.fixture(scope="module")
-def seeing(tiny_trained: TrainingResult, starter_photos: PhotoEncoder) -> ListingPipeline:
+def seeing(tiny_trained: ListingPipeline, starter_photos: PhotoEncoder) -> ListingPipeline:
     """The tiny catalogue, its photos seen by the starter backbone."""
-    texts = tiny_trained.pipeline.embedder.texts
+    texts = tiny_trained.embedder.texts
     embedder = Embedder(starter_photos, texts)
-    return train(tiny_trained.catalog, embedder, tiny_trained.pipeline.config).pipeline
+    return ListingPipeline.fit(tiny_trained.catalog, tiny_trained.config, embedder=embedder)
 
 
 def test_explain_listing_agrees_with_the_verdict(
-    tiny_trained: TrainingResult, lamp: Listing
+    tiny_trained: ListingPipeline, lamp: Listing
 ) -> None:
-    pipeline = tiny_trained.pipeline
+    pipeline = tiny_trained
     [verdict] = pipeline.predict([lamp])
     explanation = explain_listing(pipeline, lamp)
     assert explanation.category == verdict.category
@@ -46,23 +45,23 @@ def test_explain_listing_agrees_with_the_verdict(
 
 
 def test_explain_listing_names_the_words_that_matter(
-    tiny_trained: TrainingResult, lamp: Listing
+    tiny_trained: ListingPipeline, lamp: Listing
 ) -> None:
     listing = Listing("1", title="Brand2 kite, blue", image=lamp.image)
-    explanation = explain_listing(tiny_trained.pipeline, listing, "Toys > Kites")
+    explanation = explain_listing(tiny_trained, listing, "Toys > Kites")
     nats = {word.text: word.nats for word in explanation.title.words}
     assert set(nats) == {"Brand2", "kite", "blue"}
     assert max(nats, key=lambda word: nats[word]) == "kite"
     assert nats["kite"] > 0.5
-    against = explain_listing(tiny_trained.pipeline, listing, "Home > Lamps")
+    against = explain_listing(tiny_trained, listing, "Home > Lamps")
     assert {word.text: word.nats for word in against.title.words}["kite"] < 0
 
 
 def test_explain_listing_measures_a_word_in_the_whole_listing(
-    tiny_trained: TrainingResult, lamp: Listing
+    tiny_trained: ListingPipeline, lamp: Listing
 ) -> None:
     """A word's nats are the change in the fused answer, photo and description staying."""
-    pipeline = tiny_trained.pipeline
+    pipeline = tiny_trained
     whole = replace(lamp, title="lamp green")
     word = explain_listing(pipeline, whole, "Home > Lamps").title.words[0]
     column = pipeline.class_names.index("Home > Lamps")
@@ -74,21 +73,21 @@ def test_explain_listing_measures_a_word_in_the_whole_listing(
 
 
 def test_explain_listing_without_a_part_leaves_it_out(
-    tiny_trained: TrainingResult, lamp: Listing
+    tiny_trained: ListingPipeline, lamp: Listing
 ) -> None:
-    title_only = explain_listing(tiny_trained.pipeline, Listing("1", title="a lamp"))
+    title_only = explain_listing(tiny_trained, Listing("1", title="a lamp"))
     assert set(title_only.probabilities) == {"title", FUSED}
     assert (title_only.photo, title_only.heatmap) == (None, None)
     assert title_only.no_heatmap == "The listing has no photo."
-    photo_only = explain_listing(tiny_trained.pipeline, Listing("2", image=lamp.image))
+    photo_only = explain_listing(tiny_trained, Listing("2", image=lamp.image))
     assert set(photo_only.probabilities) == {"photo", FUSED}
     assert photo_only.title.words == ()
 
 
 def test_explain_listing_says_why_there_is_no_heatmap(
-    tiny_trained: TrainingResult, lamp: Listing
+    tiny_trained: ListingPipeline, lamp: Listing
 ) -> None:
-    pipeline = tiny_trained.pipeline  # its fake encoder has no backbone
+    pipeline = tiny_trained  # its fake encoder has no backbone
     explanation = explain_listing(pipeline, lamp)
     assert explanation.photo is not None
     assert explanation.heatmap is None
@@ -119,9 +118,9 @@ def test_explain_listing_shows_a_category_beyond_the_best_five(
 
 
 def test_explain_listing_refuses_what_it_cant_explain(
-    tiny_trained: TrainingResult, fake_embedder: Callable[..., Embedder]
+    tiny_trained: ListingPipeline, fake_embedder: Callable[..., Embedder]
 ) -> None:
-    pipeline = tiny_trained.pipeline
+    pipeline = tiny_trained
     with pytest.raises(ValueError, match="'Boats'"):
         explain_listing(pipeline, Listing("1", title="a boat"), "Boats")
     with pytest.raises(ValueError, match="neither"):

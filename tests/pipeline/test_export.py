@@ -15,7 +15,6 @@ from shelfsure.core.runtimes.session import Parity, parity
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline.export import ExportReport, ParityError, export_encoders
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult, train
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 
@@ -27,7 +26,7 @@ def pipeline(
     """Trained with encoders that exist outside of tests, at a size that is quick."""
     catalog = read_catalog(drawn_shop / "catalogue.csv", need_category=True)
     config = Config(levels=2, retrieval=RetrievalConfig(index=False))
-    return train(catalog, Embedder(starter_photos, starter_texts), config).pipeline
+    return ListingPipeline.fit(catalog, config, embedder=Embedder(starter_photos, starter_texts))
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +121,10 @@ def test_export_encoders_refuses_to_measure_on_nothing(
 
 
 def test_export_encoders_refuses_encoders_of_others(
-    tiny_trained: TrainingResult, tmp_path: Path
+    tiny_trained: ListingPipeline, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="loads by name"):
-        export_encoders(tiny_trained.pipeline, tmp_path / "out", "onnx", [Listing("x", "title")])
+        export_encoders(tiny_trained, tmp_path / "out", "onnx", [Listing("x", "title")])
 
 
 def test_report_fails_where_answers_change() -> None:

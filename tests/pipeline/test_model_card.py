@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 from shelfsure.pipeline.model_card import model_card
-from shelfsure.pipeline.training import TrainingResult
+from shelfsure.pipeline.pipeline import ListingPipeline
 
 
-def card(trained: TrainingResult, **facts: Any) -> str:
-    pipeline = trained.pipeline
+def card(trained: ListingPipeline, **facts: Any) -> str:
+    pipeline = trained
     names = facts.pop("class_names", pipeline.class_names)
     return model_card(names, pipeline.config.model_dump(), {**pipeline.facts, **facts})
 
@@ -17,7 +17,7 @@ def evidence(threshold: float) -> dict[str, Any]:
     return {"modalities": ["photo", "title"], "n": 1234, "top1": 0.9512, "accept": accept}
 
 
-def test_model_card_tells_data_metrics_and_classes(tiny_trained: TrainingResult) -> None:
+def test_model_card_tells_data_metrics_and_classes(tiny_trained: ListingPipeline) -> None:
     text = card(tiny_trained, evidence=[evidence(0.875)])
     assert "60 listings; photos 60, titles 60, descriptions 60" in text
     assert "2 rows were rejected, 2 left out" in text
@@ -28,17 +28,17 @@ def test_model_card_tells_data_metrics_and_classes(tiny_trained: TrainingResult)
     assert "seed 0" in text
 
 
-def test_model_card_says_that_nothing_is_accepted(tiny_trained: TrainingResult) -> None:
+def test_model_card_says_that_nothing_is_accepted(tiny_trained: ListingPipeline) -> None:
     assert "none keeps the promise" in card(tiny_trained, evidence=[evidence(2.0)])
 
 
-def test_model_card_says_that_nothing_was_left_out(tiny_trained: TrainingResult) -> None:
+def test_model_card_says_that_nothing_was_left_out(tiny_trained: ListingPipeline) -> None:
     assert "- none\n" in card(tiny_trained, left_out={}) + "\n"
 
 
 @pytest.mark.parametrize("name", ["<img src=x>", "a [b](c)", "`code`", "**bold**", "| cell |"])
 def test_model_card_keeps_category_names_from_being_markdown(
-    tiny_trained: TrainingResult, name: str
+    tiny_trained: ListingPipeline, name: str
 ) -> None:
     text = card(tiny_trained, class_names=[name], category_counts={name: 9}, left_out={name: 1})
     lines = [line for line in text.splitlines() if ": 9 listings" in line or line.endswith(": 1")]
@@ -49,9 +49,9 @@ def test_model_card_keeps_category_names_from_being_markdown(
         assert said.replace("\\", "") == name
 
 
-def test_model_card_needs_nothing_that_json_loses(tiny_trained: TrainingResult) -> None:
+def test_model_card_needs_nothing_that_json_loses(tiny_trained: ListingPipeline) -> None:
     """It is made at training, and could be made again from what the bundle holds."""
-    pipeline = tiny_trained.pipeline
+    pipeline = tiny_trained
     facts = json.loads(json.dumps(pipeline.facts))
     again = model_card(pipeline.class_names, pipeline.config.model_dump(mode="json"), facts)
     assert again == card(tiny_trained)

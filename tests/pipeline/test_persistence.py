@@ -18,7 +18,6 @@ from shelfsure.core.config import Config, ImageConfig, image_encoder_section
 from shelfsure.core.errors import TrainingError
 from shelfsure.embedding.embedder import load_embedder
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import train
 from shelfsure.vision.load import PhotoLimits
 from timm.models import save_for_hf
 
@@ -46,7 +45,7 @@ def trained_on(
         config, device="cpu", cache=None, limits=PhotoLimits(), progress=False, runtime="torch"
     )
     catalog = read_catalog(folder / "catalogue.csv", need_category=True)
-    return train(catalog, embedder, config, outside=outside, device="cpu").pipeline
+    return ListingPipeline.fit(catalog, config, embedder=embedder, outside=outside, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def test_train_calibrates_on_photos_that_the_encoder_has_not_seen(
     pipeline: ListingPipeline,
 ) -> None:
     assert pipeline.embedder.photos.preprocessing.side_px == 48  # type: ignore[attr-defined]
-    assert pipeline.facts["n_familiar"] == 20
+    assert pipeline.facts["n_in_encoder_train_set"] == 20
     counts = {tuple(e["modalities"]): e["n"] for e in pipeline.facts["evidence"]}
     assert counts["photo",] == pipeline.facts["n_photos"] - 20
     assert counts["title",] == pipeline.facts["n_titles"]
@@ -114,7 +113,7 @@ def test_train_calibrates_on_all_photos_where_siblings_know_each_half(
     outside = [Listing(str(n), image=noise(n)) for n in range(12)]
     pipeline = trained_on(with_fold_encoders, tiny_folder, tiny_config, outside)
     facts = pipeline.facts
-    assert (facts["n_siblings"], facts["n_familiar"]) == (2, 0)
+    assert (facts["n_fold_encoders"], facts["n_in_encoder_train_set"]) == (2, 0)
     counts = {tuple(each["modalities"]): each["n"] for each in facts["evidence"]}
     assert counts["photo",] == facts["n_photos"]
     assert pipeline.retrieval is not None
@@ -144,8 +143,8 @@ def test_train_leaves_siblings_alone_where_most_photos_are_new(
     said["seen"] = said["seen"][:4]
     (with_fold_encoders / "finetuned.json").write_text(json.dumps(said), encoding="utf-8")
     facts = trained_on(with_fold_encoders, tiny_folder, tiny_config).facts
-    assert facts["n_siblings"] == 0
-    assert 0 < facts["n_familiar"] <= 4
+    assert facts["n_fold_encoders"] == 0
+    assert 0 < facts["n_in_encoder_train_set"] <= 4
 
 
 def noise(seed: int) -> bytes:

@@ -15,12 +15,11 @@ from shelfsure.fusion.accept_rule import AcceptRule, Rules
 from shelfsure.fusion.views import Views, n_rows
 from shelfsure.pipeline import persistence
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult, train
 from shelfsure.pipeline.verdict import Verdict
 
 
 @pytest.fixture
-def listings(tiny_trained: TrainingResult) -> list[Listing]:
+def listings(tiny_trained: ListingPipeline) -> list[Listing]:
     """Ten good listings, in several states of completeness."""
     good = tiny_trained.catalog.listings[:10]
     poor = [
@@ -51,31 +50,33 @@ def rule(threshold: float) -> AcceptRule:
 
 
 def fixed_pipeline(
-    trained: TrainingResult, probabilities: list[float], *thresholds: float
+    trained: ListingPipeline, probabilities: list[float], *thresholds: float
 ) -> ListingPipeline:
     """A pipeline with known answers for lamps, rugs, kites; one threshold a level for titles."""
     rules = Rules({frozenset({"title"}): tuple(map(rule, thresholds)), frozenset({"photo"}): ()})
     answers: Any = Fixed(probabilities)
-    return replace(trained.pipeline, classifier=answers, rules=rules, retrieval=None)
+    return replace(trained, classifier=answers, rules=rules, retrieval=None)
 
 
-def test_predict_keeps_order_and_ids(tiny_trained: TrainingResult, listings: list[Listing]) -> None:
-    verdicts = tiny_trained.pipeline.predict(listings)
+def test_predict_keeps_order_and_ids(
+    tiny_trained: ListingPipeline, listings: list[Listing]
+) -> None:
+    verdicts = tiny_trained.predict(listings)
     assert [v.listing_id for v in verdicts] == [x.listing_id for x in listings]
-    alone = [tiny_trained.pipeline.predict([x])[0] for x in listings]
+    alone = [tiny_trained.predict([x])[0] for x in listings]
     for together, single in zip(verdicts, alone, strict=True):
         assert together.category == single.category
         assert together.probability == pytest.approx(single.probability, abs=1e-4)
 
 
-def test_predict_of_nothing_is_nothing(tiny_trained: TrainingResult) -> None:
-    assert tiny_trained.pipeline.predict([]) == []
+def test_predict_of_nothing_is_nothing(tiny_trained: ListingPipeline) -> None:
+    assert tiny_trained.predict([]) == []
 
 
 def test_predict_gives_probabilities_that_fit_together(
-    tiny_trained: TrainingResult, listings: list[Listing]
+    tiny_trained: ListingPipeline, listings: list[Listing]
 ) -> None:
-    for verdict in tiny_trained.pipeline.predict(listings):
+    for verdict in tiny_trained.predict(listings):
         probabilities = [guess.probability for guess in verdict.top_k]
         assert len(probabilities) == 3
         assert sum(probabilities) == pytest.approx(1, abs=1e-4)
@@ -86,14 +87,14 @@ def test_predict_gives_probabilities_that_fit_together(
         )
 
 
-def test_predict_names_the_evidence(tiny_trained: TrainingResult) -> None:
+def test_predict_names_the_evidence(tiny_trained: ListingPipeline) -> None:
     good = tiny_trained.catalog.listings[0]
     cases = {
         "fusion": good,
         "image_only": Listing("1", image=good.image),
         "text_only": Listing("2", title=good.title),
     }
-    verdicts = tiny_trained.pipeline.predict(list(cases.values()))
+    verdicts = tiny_trained.predict(list(cases.values()))
     assert [v.route for v in verdicts] == list(cases)
     assert [set(v.views) for v in verdicts] == [
         {"photo", "title", "description"},
@@ -102,7 +103,7 @@ def test_predict_names_the_evidence(tiny_trained: TrainingResult) -> None:
     ]
 
 
-def test_predict_rejects_what_it_cant_read(tiny_trained: TrainingResult, tmp_path: Path) -> None:
+def test_predict_rejects_what_it_cant_read(tiny_trained: ListingPipeline, tmp_path: Path) -> None:
     bad = [
         Listing("empty"),
         Listing("words", description="only a description"),
@@ -111,7 +112,7 @@ def test_predict_rejects_what_it_cant_read(tiny_trained: TrainingResult, tmp_pat
         Listing("gone", title="lamp", image=tmp_path / "gone.jpg"),
     ]
     good = tiny_trained.catalog.listings[0]
-    verdicts = tiny_trained.pipeline.predict([*bad, good])
+    verdicts = tiny_trained.predict([*bad, good])
     assert [v.decision for v in verdicts[:5]] == ["rejected"] * 5
     for verdict in verdicts[:5]:
         assert (verdict.category, verdict.probability, verdict.route) == (None, None, None)
@@ -122,7 +123,7 @@ def test_predict_rejects_what_it_cant_read(tiny_trained: TrainingResult, tmp_pat
     assert verdicts[5].category == good.category
 
 
-def test_predict_accepts_what_reaches_the_cut_off(tiny_trained: TrainingResult) -> None:
+def test_predict_accepts_what_reaches_the_cut_off(tiny_trained: ListingPipeline) -> None:
     title = [Listing("1", title="a lamp")]
     reaches = fixed_pipeline(tiny_trained, [0.75, 0.2, 0.05], 0.9, 0.75).predict(title)[0]
     assert (reaches.decision, reaches.category) == ("accept", "Home > Lamps")
@@ -134,7 +135,7 @@ def test_predict_accepts_what_reaches_the_cut_off(tiny_trained: TrainingResult) 
     assert "below 75.0%" in below.reasons[0]
 
 
-def test_predict_backs_off_to_the_parent_that_it_is_sure_of(tiny_trained: TrainingResult) -> None:
+def test_predict_backs_off_to_the_parent_that_it_is_sure_of(tiny_trained: ListingPipeline) -> None:
     title = [Listing("1", title="lamp or rug")]
     verdict = fixed_pipeline(tiny_trained, [0.5, 0.45, 0.05], 0.9, 0.9).predict(title)[0]
     assert verdict.decision == "review"
@@ -145,7 +146,7 @@ def test_predict_backs_off_to_the_parent_that_it_is_sure_of(tiny_trained: Traini
 
 
 def test_predict_backs_off_to_the_likeliest_parent_not_the_best_leafs(
-    tiny_trained: TrainingResult,
+    tiny_trained: ListingPipeline,
 ) -> None:
     title = [Listing("1", title="kite, lamp or rug")]
     verdict = fixed_pipeline(tiny_trained, [0.31, 0.29, 0.4], 0.6, 0.9).predict(title)[0]
@@ -154,35 +155,35 @@ def test_predict_backs_off_to_the_likeliest_parent_not_the_best_leafs(
     assert verdict.sure_of.category == "Home"
 
 
-def test_predict_accepts_nothing_on_evidence_without_a_rule(tiny_trained: TrainingResult) -> None:
+def test_predict_accepts_nothing_on_evidence_without_a_rule(tiny_trained: ListingPipeline) -> None:
     photo = [Listing("1", image=tiny_trained.catalog.listings[0].image)]
     verdict = fixed_pipeline(tiny_trained, [1 - 2e-9, 1e-9, 1e-9], 0.5, 0.5).predict(photo)[0]
     assert verdict.decision == "review"
     assert "Nothing is accepted on this evidence" in verdict.reasons[0]
 
 
-def test_predict_tells_where_modalities_disagree(tiny_trained: TrainingResult) -> None:
+def test_predict_tells_where_modalities_disagree(tiny_trained: ListingPipeline) -> None:
     lamp, kite = (
         next(x for x in tiny_trained.catalog.listings if x.category == name)
         for name in ("Home > Lamps", "Toys > Kites")
     )
-    verdict = tiny_trained.pipeline.predict([replace(lamp, image=kite.image)])[0]
+    verdict = tiny_trained.predict([replace(lamp, image=kite.image)])[0]
     assert verdict.views["photo"].category == "Toys > Kites"
     assert verdict.views["title"].category == "Home > Lamps"
     assert any("alone says" in reason for reason in verdict.reasons)
 
 
 def test_predict_can_accept_although_training_had_no_photos(
-    tiny_trained: TrainingResult,
+    tiny_trained: ListingPipeline,
     fake_embedder: Callable[..., Embedder],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A photo that the model knows nothing about must not undo what the title is sure of."""
-    monkeypatch.setattr(training, "remember", lambda *_, **__: None)
+    monkeypatch.setattr(training, "fit_retrieval", lambda *_, **__: None)
     texts = [replace(x, image=None) for x in tiny_trained.catalog.listings]
-    pipeline = train(
-        Catalog.from_listings(texts), fake_embedder(), tiny_trained.pipeline.config
-    ).pipeline
+    pipeline = ListingPipeline.fit(
+        Catalog.from_listings(texts), tiny_trained.config, embedder=fake_embedder()
+    )
     photo = tiny_trained.catalog.listings[0].image
     without = pipeline.predict(texts)
     with_photo = pipeline.predict([replace(x, image=photo) for x in texts])
@@ -197,45 +198,46 @@ def test_predict_can_accept_although_training_had_no_photos(
     assert "title" in only.reasons[0]
 
 
-def test_accepted_agrees_with_the_verdicts(
-    tiny_trained: TrainingResult, listings: list[Listing]
+def test_decisions_are_the_verdicts_own(
+    tiny_trained: ListingPipeline, listings: list[Listing]
 ) -> None:
-    pipeline = tiny_trained.pipeline
-    predictions = pipeline.predict_views(pipeline.views(pipeline.embedder.embed(listings)))
-    decisions = [v.decision == "accept" for v in pipeline.predict(listings)]
-    assert pipeline.accepted(predictions) == decisions
-    assert any(decisions)
+    rows = [*listings, Listing("empty"), Listing("broken", "lamp", b"no photo")]
+    embedded = tiny_trained.embedder.embed(rows)
+    evidence = tiny_trained.evidence(embedded, tiny_trained.views(embedded))
+    decisions = tiny_trained.policy.decisions(evidence)
+    assert decisions == [v.decision for v in tiny_trained.predict(rows)]
+    assert {"accept", "rejected"} <= set(decisions)
 
 
 def test_predict_says_what_could_be_better_about_a_photo(
-    tiny_trained: TrainingResult, listings: list[Listing]
+    tiny_trained: ListingPipeline, listings: list[Listing]
 ) -> None:
     rows = [*listings, Listing("broken", title="lamp", image=b"no photo")]
-    verdicts = tiny_trained.pipeline.predict(rows)
+    verdicts = tiny_trained.predict(rows)
     small = ["low_resolution" in {f.flag for f in v.quality} for v in verdicts]  # 48 pixels
     assert small == [x.image is not None and x.listing_id != "broken" for x in rows]
-    without = tiny_trained.pipeline.predict(rows, quality=False)
+    without = tiny_trained.predict(rows, quality=False)
     assert without == [v.model_copy(update={"quality": ()}) for v in verdicts]
 
 
-def test_verdict_survives_json(tiny_trained: TrainingResult, listings: list[Listing]) -> None:
-    for verdict in tiny_trained.pipeline.predict([*listings, Listing("empty")]):
+def test_verdict_survives_json(tiny_trained: ListingPipeline, listings: list[Listing]) -> None:
+    for verdict in tiny_trained.predict([*listings, Listing("empty")]):
         assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
         assert Verdict.model_validate(json.loads(json.dumps(verdict.model_dump()))) == verdict
 
 
 def test_loaded_pipeline_gives_the_same_verdicts(
-    tiny_trained: TrainingResult,
+    tiny_trained: ListingPipeline,
     listings: list[Listing],
     fake_embedder: Callable[..., Embedder],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(persistence, "load_embedder", lambda *_, **__: fake_embedder())
-    saved = tiny_trained.pipeline.save(tmp_path / "shop")
+    saved = tiny_trained.save(tmp_path / "shop")
     loaded = ListingPipeline.load(tmp_path / "shop")
     assert saved.version == loaded.version != ""
-    assert loaded.facts == tiny_trained.pipeline.facts
+    assert loaded.facts == tiny_trained.facts
     some = listings[::3]
     before, after = saved.predict(some), loaded.predict(some)
     for one, other in zip(before, after, strict=True):

@@ -22,7 +22,6 @@ from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline.bundle import open_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.starter import STARTER_BUNDLE, starter_pipeline, starter_shop
-from shelfsure.pipeline.training import train
 from shelfsure.text.tfidf import Tfidf
 
 MAX_BYTES = 3_000_000
@@ -131,7 +130,7 @@ def test_train_keeps_nothing_of_a_single_listing_if_asked(
 ) -> None:
     catalog = read_catalog(drawn_shop / "catalogue.csv", need_category=True)
     config = Config(levels=2, retrieval=RetrievalConfig(index=False, ood_detector="statistics"))
-    pipeline = train(catalog, naming_embedder(), config).pipeline
+    pipeline = ListingPipeline.fit(catalog, config, embedder=naming_embedder())
     saved = pipeline.save(tmp_path / "bundle")
     assert saved.retrieval is not None
     assert saved.retrieval.index is None
@@ -140,7 +139,7 @@ def test_train_keeps_nothing_of_a_single_listing_if_asked(
         m for scorer in saved.retrieval.ood_detector.scorers.values() for m in scorer.detectors
     }
     assert methods == {"vim"}
-    stored = load_file(tmp_path / "bundle" / "memory.safetensors")
+    stored = load_file(tmp_path / "bundle" / "retrieval.safetensors")
     per_listing = {name for name, array in stored.items() if len(array) == len(catalog.listings)}
     assert all("/ood_scores" in name or "/categories" in name for name in per_listing)
 

@@ -10,7 +10,7 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config, ImageConfig, TextConfig
 from shelfsure.core.errors import TrainingError
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.pipeline.training import TrainingResult, resolve, train
+from shelfsure.pipeline.pipeline import ListingPipeline
 
 MakeEmbedder = Callable[..., Embedder]
 ALL = {"photo", "title", "description"}
@@ -22,9 +22,9 @@ def catalog(tiny_folder: Path) -> Catalog:
 
 
 @pytest.fixture(autouse=True)
-def _no_memory(tiny_trained: TrainingResult, monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_memory(tiny_trained: ListingPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """What else training keeps of the catalogue has tests of its own, and takes seconds."""
-    monkeypatch.setattr(training, "remember", lambda *_, **__: None)
+    monkeypatch.setattr(training, "fit_retrieval", lambda *_, **__: None)
 
 
 def having(catalog: Catalog, *, without: set[str]) -> Catalog:
@@ -34,15 +34,15 @@ def having(catalog: Catalog, *, without: set[str]) -> Catalog:
     return Catalog.from_listings([x for x in listings if x.image or x.title])
 
 
-def right_fraction(result: TrainingResult, listings: list[Listing]) -> float:
-    verdicts = result.pipeline.predict(listings)
+def right_fraction(result: ListingPipeline, listings: list[Listing]) -> float:
+    verdicts = result.predict(listings)
     return float(
         np.mean([v.category == x.category for v, x in zip(verdicts, listings, strict=True)])
     )
 
 
-def test_train_leaves_out_categories_with_too_few_listings(tiny_trained: TrainingResult) -> None:
-    pipeline = tiny_trained.pipeline
+def test_train_leaves_out_categories_with_too_few_listings(tiny_trained: ListingPipeline) -> None:
+    pipeline = tiny_trained
     assert pipeline.class_names == ("Home > Lamps", "Home > Rugs", "Toys > Kites")
     assert pipeline.facts["left_out"] == {"Garden > Hoses": 2}
     assert pipeline.facts["n_left_out"] == 2
@@ -50,14 +50,14 @@ def test_train_leaves_out_categories_with_too_few_listings(tiny_trained: Trainin
     assert pipeline.facts["category_counts"] == dict.fromkeys(pipeline.class_names, 20)
 
 
-def test_train_rejects_rows_that_it_cant_use(tiny_trained: TrainingResult) -> None:
+def test_train_rejects_rows_that_it_cant_use(tiny_trained: ListingPipeline) -> None:
     rejected = {bad.listing_id: bad.kind for bad in tiny_trained.catalog.rejected}
     assert rejected == {"bad-photo": "unusable photo", "t00": "duplicate id"}
-    assert tiny_trained.pipeline.facts["n_rejected"] == 2
+    assert tiny_trained.facts["n_rejected"] == 2
 
 
-def test_train_learns_every_modality_and_their_mixtures(tiny_trained: TrainingResult) -> None:
-    evidence = tiny_trained.pipeline.facts["evidence"]
+def test_train_learns_every_modality_and_their_mixtures(tiny_trained: ListingPipeline) -> None:
+    evidence = tiny_trained.facts["evidence"]
     assert {frozenset(e["modalities"]) for e in evidence} == {
         frozenset(p)
         for p in (
@@ -73,20 +73,23 @@ def test_train_learns_every_modality_and_their_mixtures(tiny_trained: TrainingRe
     assert right_fraction(tiny_trained, photos) > 0.9
 
 
-def test_train_fits_a_rule_for_each_level(tiny_trained: TrainingResult) -> None:
-    rules = tiny_trained.pipeline.rules.for_pattern(frozenset(ALL))
+def test_train_fits_a_rule_for_each_level(tiny_trained: ListingPipeline) -> None:
+    rules = tiny_trained.rules.for_pattern(frozenset(ALL))
     assert len(rules) == 2
     assert all(rule.target_precision == 0.8 and rule.n_calibration == 60 for rule in rules)
 
 
 def test_train_again_gives_the_same(
-    catalog: Catalog, tiny_trained: TrainingResult, fake_embedder: MakeEmbedder, tiny_config: Config
+    catalog: Catalog,
+    tiny_trained: ListingPipeline,
+    fake_embedder: MakeEmbedder,
+    tiny_config: Config,
 ) -> None:
-    again = train(catalog, fake_embedder(), tiny_config)
-    before = replace(tiny_trained.pipeline, retrieval=None)
+    again = ListingPipeline.fit(catalog, tiny_config, embedder=fake_embedder())
+    before = replace(tiny_trained, retrieval=None)
     listings = catalog.listings[::7]
-    assert again.pipeline.predict(listings) == before.predict(listings)
-    assert again.pipeline.facts == tiny_trained.pipeline.facts
+    assert again.predict(listings) == before.predict(listings)
+    assert again.facts == tiny_trained.facts
 
 
 @pytest.mark.parametrize("fusion", ["pool", "concatenation", "stacking"])
@@ -94,8 +97,8 @@ def test_train_can_hold_listings_back_for_calibration(
     catalog: Catalog, fake_embedder: MakeEmbedder, tiny_config: Config, fusion: str
 ) -> None:
     config = tiny_config.model_copy(update={"calibration": "split", "fusion": fusion})
-    result = train(catalog, fake_embedder(), config)
-    evidence = {frozenset(e["modalities"]): e for e in result.pipeline.facts["evidence"]}
+    result = ListingPipeline.fit(catalog, config, embedder=fake_embedder())
+    evidence = {frozenset(e["modalities"]): e for e in result.facts["evidence"]}
     assert evidence[frozenset(ALL)]["n"] == 12  # a fifth of 60
     assert evidence[frozenset(ALL)]["top1"] > 0.8
 
@@ -117,14 +120,14 @@ def test_train_does_with_what_listings_have(
     route: str,
 ) -> None:
     poor = having(catalog, without=without)
-    result = train(poor, fake_embedder(), tiny_config)
-    facts = result.pipeline.facts
+    result = ListingPipeline.fit(poor, tiny_config, embedder=fake_embedder())
+    facts = result.facts
     counts = {"photo": facts["n_photos"], "title": facts["n_titles"],
               "description": facts["n_descriptions"]}  # fmt: skip
     assert counts == {part: 60 if part in left else 0 for part in ALL}
     assert set().union(*(e["modalities"] for e in facts["evidence"])) == left
     listings = [x for x in poor.listings if x.category != "Garden > Hoses"]
-    verdicts = result.pipeline.predict(listings)
+    verdicts = result.predict(listings)
     assert {v.route for v in verdicts} == {route}
     assert right_fraction(result, listings) > 0.9
 
@@ -136,8 +139,10 @@ def test_train_with_some_of_everything_missing(
         replace(x, image=None if i % 5 == 0 else x.image, title=None if i % 5 == 1 else x.title)
         for i, x in enumerate(having(catalog, without=set()).listings)
     ]
-    result = train(Catalog.from_listings(holes), fake_embedder(), tiny_config)
-    facts = result.pipeline.facts
+    result = ListingPipeline.fit(
+        Catalog.from_listings(holes), tiny_config, embedder=fake_embedder()
+    )
+    facts = result.facts
     assert (facts["n_photos"], facts["n_titles"]) == (48, 48)
     assert right_fraction(result, holes[:50]) > 0.9
 
@@ -145,16 +150,20 @@ def test_train_with_some_of_everything_missing(
 def test_train_predicts_as_many_levels_as_asked(
     catalog: Catalog, fake_embedder: MakeEmbedder, tiny_config: Config
 ) -> None:
-    result = train(catalog, fake_embedder(), tiny_config.model_copy(update={"levels": 1}))
-    assert result.pipeline.class_names == ("Home", "Toys")
-    assert len(result.pipeline.rules.for_pattern(frozenset(ALL))) == 1
+    result = ListingPipeline.fit(
+        catalog, tiny_config.model_copy(update={"levels": 1}), embedder=fake_embedder()
+    )
+    assert result.class_names == ("Home", "Toys")
+    assert len(result.rules.for_pattern(frozenset(ALL))) == 1
 
 
 def test_train_can_leave_the_description_out(
     catalog: Catalog, fake_embedder: MakeEmbedder, tiny_config: Config
 ) -> None:
-    result = train(catalog, fake_embedder(), tiny_config.model_copy(update={"description": False}))
-    assert result.pipeline.facts["n_descriptions"] == 0
+    result = ListingPipeline.fit(
+        catalog, tiny_config.model_copy(update={"description": False}), embedder=fake_embedder()
+    )
+    assert result.facts["n_descriptions"] == 0
 
 
 def test_train_says_what_is_missing(
@@ -162,13 +171,15 @@ def test_train_says_what_is_missing(
 ) -> None:
     config = tiny_config.model_copy(update={"min_examples": 21})
     with pytest.raises(TrainingError, match="21 listings or more, but 0 of 4 have them"):
-        train(catalog, fake_embedder(), config)
+        ListingPipeline.fit(catalog, config, embedder=fake_embedder())
     few = Catalog.from_listings(catalog.listings[:12])
     with pytest.raises(TrainingError, match="listings"):
-        train(few, fake_embedder(), tiny_config.model_copy(update={"min_examples": 2}))
+        ListingPipeline.fit(
+            few, tiny_config.model_copy(update={"min_examples": 2}), embedder=fake_embedder()
+        )
     same = [Listing(str(i), "the same", category="AB"[i % 2]) for i in range(10)]
     with pytest.raises(TrainingError, match="at least 3 listings that aren't duplicates, got 1"):
-        train(Catalog.from_listings(same), fake_embedder(), tiny_config)
+        ListingPipeline.fit(Catalog.from_listings(same), tiny_config, embedder=fake_embedder())
 
 
 def test_train_says_why_rows_were_set_aside_when_too_few_are_left(
@@ -177,12 +188,12 @@ def test_train_says_why_rows_were_set_aside_when_too_few_are_left(
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     broken = [Listing(f"b{i}", None, tmp_path / "broken.jpg", category="A") for i in range(4)]
     with pytest.raises(TrainingError, match=r"4 rejected \(4 unusable photo\).* Row 1: .*photo"):
-        train(Catalog.from_listings(broken), fake_embedder(), tiny_config)
+        ListingPipeline.fit(Catalog.from_listings(broken), tiny_config, embedder=fake_embedder())
 
 
-def test_resolve_names_the_precision_that_runs() -> None:
+def test_on_names_the_precision_that_runs() -> None:
     config = Config(image=ImageConfig(precision="auto"), text=TextConfig(precision="auto"))
-    resolved = resolve(config, "cpu")
+    resolved = config.on("cpu")
     assert {resolved.image.precision, resolved.text.precision} <= {"float32", "bfloat16"}
     fixed = Config(image=ImageConfig(precision="bfloat16"))
-    assert resolve(fixed, "cpu") == fixed
+    assert fixed.on("cpu") == fixed

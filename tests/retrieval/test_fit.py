@@ -15,6 +15,7 @@ from shelfsure.catalog.listing import Listing, category_levels, category_prefix
 from shelfsure.catalog.photos import photos_in
 from shelfsure.core.config import RetrievalConfig
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.training_data import TrainingData
 from shelfsure.pipeline.features import build_views
 from shelfsure.retrieval.fit import finest_labels, fit_retrieval
 from shelfsure.retrieval.model import RetrievalModel
@@ -27,24 +28,27 @@ def listings(drawn_shop: Path) -> tuple[Listing, ...]:
     return read_catalog(drawn_shop / "catalogue.csv").listings
 
 
-def remembered(
-    listings: Sequence[Listing], embedder: Embedder, outside: Sequence[Listing] = (), **config: bool
-) -> RetrievalModel:
+def training_data(listings: Sequence[Listing], embedder: Embedder) -> TrainingData:
+    """Two levels of the category path; those with fewer than five listings are left out."""
     embedded = embedder.embed(listings)
     categories = [category_prefix(x.category or "", 2) for x in listings]
-    return fit_retrieval(
-        listings,
-        embedded,
+    counts = Counter(categories)
+    return TrainingData(
+        embedded=embedded,
         views=build_views(embedded, {}),
-        labels=finest_labels(categories, 5),
-        folds=np.arange(len(listings)) % 5,
-        names=list(dict.fromkeys(categories)),
         categories=categories,
-        outside=outside,
-        embedder=embedder,
-        config=RetrievalConfig(**config),
-        device="cpu",
+        class_names=tuple(name for name, n in counts.items() if n >= 5),
+        left_out={name: n for name, n in counts.items() if n < 5},
+        groups=np.arange(len(listings)),
+        folds=np.arange(len(listings)) % 5,
     )
+
+
+def fitted(
+    listings: Sequence[Listing], embedder: Embedder, outside: Sequence[Listing] = (), **config: bool
+) -> RetrievalModel:
+    data = training_data(listings, embedder)
+    return fit_retrieval(data, embedder, RetrievalConfig(**config), outside, "cpu")
 
 
 def test_finest_labels_takes_the_deepest_category_that_is_large_enough() -> None:
@@ -94,10 +98,10 @@ def test_finest_labels_follows_a_permutation(
     np.testing.assert_array_equal(shuffled, finest_labels(categories, min_examples)[order])
 
 
-def test_remember_keeps_gate_shelf_and_every_category(
+def test_fit_retrieval_keeps_detector_listings_and_every_category(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder
 ) -> None:
-    retrieval = remembered(listings, naming_embedder())
+    retrieval = fitted(listings, naming_embedder())
     assert retrieval.names == (
         "Home > Lamps", "Home > Rugs", "Toys > Kites", "Garden > Hammocks",
     )  # fmt: skip
@@ -107,15 +111,17 @@ def test_remember_keeps_gate_shelf_and_every_category(
         "title_embedding",
         "photo+title_embedding",
     }
-    assert retrieval.shelf is not None
-    assert [x.listing_id for x in retrieval.shelf.listings] == [x.listing_id for x in listings]
+    assert retrieval.training_listings is not None
+    assert [x.listing_id for x in retrieval.training_listings.listings] == [
+        x.listing_id for x in listings
+    ]
 
 
-def test_remember_fits_how_much_a_title_counts(
+def test_fit_retrieval_fits_how_much_a_title_counts(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder
 ) -> None:
     turned = [replace(x, category=listings[i - 1].category) for i, x in enumerate(listings)]
-    right, wrong = (remembered(rows, naming_embedder()) for rows in (listings, turned))
+    right, wrong = (fitted(rows, naming_embedder()) for rows in (listings, turned))
     assert right.space is not None
     assert right.zero_shot is not None
     assert wrong.zero_shot is not None
@@ -124,43 +130,42 @@ def test_remember_fits_how_much_a_title_counts(
     assert wrong.zero_shot.slopes.title_beside_photo < 0.2 * prior
 
 
-def test_remember_has_no_gate_for_a_tiny_catalogue_but_says_so(
+def test_fit_retrieval_has_no_gate_for_a_tiny_catalogue_but_says_so(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        retrieval = remembered(listings[:9], naming_embedder())
+        retrieval = fitted(listings[:9], naming_embedder())
     assert retrieval.ood_detector is None
     assert retrieval.zero_shot is not None
     (said,) = [r.getMessage() for r in caplog.records]
-    assert said.startswith("No out-of-catalogue gate")
+    assert said.startswith("No out-of-catalogue detector")
     assert "among 9" in said
 
 
-def test_remember_has_no_zero_shot_without_class_names_but_says_so(
+def test_fit_retrieval_has_no_zero_shot_without_class_names_but_says_so(
     listings: tuple[Listing, ...], fake_embedder: MakeEmbedder, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        retrieval = remembered(listings, fake_embedder())
+        retrieval = fitted(listings, fake_embedder())
     assert (retrieval.space, retrieval.zero_shot, retrieval.names) == (None, None, ())
     assert retrieval.ood_detector is not None
     assert ["no zero-shot fallback" in r.getMessage() for r in caplog.records] == [True]
 
 
-def test_remember_keeps_no_listings_if_told_so(
+def test_fit_retrieval_keeps_no_listings_if_told_so(
     listings: tuple[Listing, ...], fake_embedder: MakeEmbedder
 ) -> None:
-    assert remembered(listings, fake_embedder(), index=False).shelf is None
+    assert fitted(listings, fake_embedder(), index=False).training_listings is None
 
 
-def test_remember_learns_from_outside_photos_but_not_from_their_titles(
+def test_fit_retrieval_learns_from_outside_photos_but_not_from_their_titles(
     listings: tuple[Listing, ...], fake_embedder: MakeEmbedder, drawn_shop: Path
 ) -> None:
     outside = photos_in(drawn_shop / "outside")
     titled = [replace(x, title=f"fire engine {i}") for i, x in enumerate(outside)]
     embedder = fake_embedder()
     plain, exposed, named = (
-        remembered(listings, embedder, strangers).ood_detector
-        for strangers in ((), outside, titled)
+        fitted(listings, embedder, strangers).ood_detector for strangers in ((), outside, titled)
     )
     assert plain is not None
     assert exposed is not None

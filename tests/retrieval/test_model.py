@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,16 @@ from shelfsure.core.config import Config, RetrievalConfig
 from shelfsure.core.errors import BundleFingerprintError, ConfigError
 from shelfsure.core.index_errors import IndexFingerprintError
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.listings import EmbeddedListings
+from shelfsure.embedding.training_data import TrainingData
 from shelfsure.pipeline.features import build_views
-from shelfsure.pipeline.training import train
-from shelfsure.retrieval.fit import finest_labels, fit_retrieval
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.retrieval.duplicates.find import index_listings
+from shelfsure.retrieval.fit import fit_retrieval
 from shelfsure.retrieval.index.store import ListingIndex
-from shelfsure.retrieval.model import WRITER_FILES, RetrievalModel, index_shelf
+from shelfsure.retrieval.model import WRITER_FILES, RetrievalModel
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
+from shelfsure.vision.load import PhotoLimits
 
 MakeEmbedder = Callable[..., Embedder]
 TRAINED = ("Home > Lamps", "Home > Rugs", "Toys > Kites")
@@ -44,25 +49,27 @@ class Kept:
     loaded: RetrievalModel
 
 
+def training_data(listings: Sequence[Listing], embedder: Embedder) -> TrainingData:
+    """Two levels of the category path; those with fewer than five listings are left out."""
+    embedded = embedder.embed(listings)
+    categories = [category_prefix(x.category or "", 2) for x in listings]
+    counts = Counter(categories)
+    return TrainingData(
+        embedded=embedded,
+        views=build_views(embedded, {}),
+        categories=categories,
+        class_names=tuple(name for name, n in counts.items() if n >= 5),
+        left_out={name: n for name, n in counts.items() if n < 5},
+        groups=np.arange(len(listings)),
+        folds=np.arange(len(listings)) % 5,
+    )
+
+
 def keep(
     listings: Sequence[Listing], embedder: Embedder, folder: Path, config: RetrievalConfig
 ) -> Kept:
-    """Remember listings as training does; save and load."""
-    embedded = embedder.embed(listings)
-    categories = [category_prefix(x.category or "", 2) for x in listings]
-    retrieval = fit_retrieval(
-        listings,
-        embedded,
-        views=build_views(embedded, {}),
-        labels=finest_labels(categories, 5),
-        folds=np.arange(len(listings)) % 5,
-        names=list(dict.fromkeys(categories)),
-        categories=categories,
-        outside=(),
-        embedder=embedder,
-        config=config,
-        device="cpu",
-    )
+    """Fit listings as training does; save and load."""
+    retrieval = fit_retrieval(training_data(listings, embedder), embedder, config, device="cpu")
     folder.mkdir()
     known = fingerprints(embedder)
     retrieval.save(folder, {"photo": known["photo"], "text": known["title"]})
@@ -96,13 +103,25 @@ def uploads(listings: tuple[Listing, ...]) -> list[Listing]:
     ]
 
 
+def duplicates_of(model: RetrievalModel, embedded: EmbeddedListings) -> dict:
+    return model.duplicates(embedded, PhotoLimits(), model.neighbours(embedded).by_photo)
+
+
+def neighbours_of(kept: Kept, asked: list[Listing]) -> list:
+    """What a verdict would show: `query`, the listing itself left out."""
+    embedded = kept.embedder.embed(asked)
+    columns = np.zeros(len(asked), dtype=int)
+    found = kept.loaded.query(embedded, build_views(embedded, {}), columns, TRAINED, alpha=0.1)
+    return [each.neighbours for each in found]
+
+
 def same_answers(one: RetrievalModel, other: RetrievalModel, kept: Kept, asked: list) -> None:
     embedded = kept.embedder.embed(asked)
     views, columns = build_views(embedded, {}), np.zeros(len(asked), dtype=int)
     np.testing.assert_allclose(one.p_values(views, columns), other.p_values(views, columns))
-    assert one.unseen(embedded, asked, TRAINED) == other.unseen(embedded, asked, TRAINED)
-    assert one.neighbours(embedded, asked) == other.neighbours(embedded, asked)
-    pairs = (m.duplicates(embedded, asked, kept.embedder) for m in (one, other))
+    assert one.unseen(embedded, TRAINED) == other.unseen(embedded, TRAINED)
+    assert one.neighbours(embedded).everywhere == other.neighbours(embedded).everywhere
+    pairs = (duplicates_of(m, embedded) for m in (one, other))
     assert next(pairs) == next(pairs)
 
 
@@ -140,7 +159,7 @@ def test_load_refuses_other_encoders(
 ) -> None:
     other = naming_embedder()
     other.texts.fingerprint = "others"
-    with pytest.raises(BundleFingerprintError, match="joint space"):
+    with pytest.raises(BundleFingerprintError, match="image-text space"):
         RetrievalModel.load(shop.folder, other, "conse", "cpu")
     replace(shop.loaded, space=None, zero_shot=None).save(tmp_path, {})
     with pytest.raises(IndexFingerprintError, match="title"):
@@ -174,7 +193,9 @@ def test_p_values_can_be_kept_by_category(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder, tmp_path: Path
 ) -> None:
     config = Config(levels=2, retrieval=RetrievalConfig(alpha=0.1, per_category=True))
-    pipeline = train(Catalog.from_listings(listings), naming_embedder(), config).pipeline
+    pipeline = ListingPipeline.fit(
+        Catalog.from_listings(listings), config, embedder=naming_embedder()
+    )
     retrieval = pipeline.retrieval
     assert retrieval is not None
     assert retrieval.ood_detector is not None
@@ -193,29 +214,29 @@ def test_p_values_can_be_kept_by_category(
 def test_unseen_names_only_categories_without_an_expert(shop: Kept, uploads: list[Listing]) -> None:
     asked = [Listing("lamp", "lamps glow"), uploads[2], Listing("neither")]
     embedded = shop.embedder.embed(asked)
-    lamp, hammock, neither = shop.loaded.unseen(embedded, asked, TRAINED)
+    lamp, hammock, neither = shop.loaded.unseen(embedded, TRAINED)
     assert lamp is not None
     assert hammock is not None
     assert neither is not None
-    assert {g.category for g in (lamp, hammock, neither)} == {"Garden > Hammocks"}
-    assert hammock.probability > 0.9 > 0.1 > lamp.probability
-    assert neither.probability == pytest.approx(0.25)
-    assert shop.loaded.unseen(embedded, asked, shop.loaded.names) == [None] * 3
+    assert {name for name, _ in (lamp, hammock, neither)} == {"Garden > Hammocks"}
+    assert hammock[1] > 0.9 > 0.1 > lamp[1]
+    assert neither[1] == pytest.approx(0.25)
+    assert shop.loaded.unseen(embedded, shop.loaded.names) == [None] * 3
     without = replace(shop.loaded, zero_shot=None)
     assert without.names == ()
-    assert without.unseen(embedded, asked, TRAINED) == [None] * 3
+    assert without.unseen(embedded, TRAINED) == [None] * 3
 
 
 def test_in_text_space_needs_a_joint_space(shop: Kept, uploads: list[Listing]) -> None:
-    with pytest.raises(ConfigError, match="joint image-text space"):
-        replace(shop.loaded, space=None).in_text_space(shop.embedder.embed(uploads), uploads)
+    with pytest.raises(ConfigError, match="image-text space"):
+        replace(shop.loaded, space=None).in_text_space(shop.embedder.embed(uploads))
 
 
 def test_neighbours_leave_the_listing_itself_out(
     shop: Kept, listings: tuple[Listing, ...], uploads: list[Listing]
 ) -> None:
     asked = [listings[0], *uploads]
-    itself, copy, photo, title, neither = shop.loaded.neighbours(shop.embedder.embed(asked), asked)
+    itself, copy, photo, title, neither = neighbours_of(shop, asked)
     assert "s00" not in {near.listing_id for near in itself}
     assert (copy[0].listing_id, copy[0].similarity) == ("s00", pytest.approx(1, abs=1e-5))
     assert [near.listing_id for near in itself] == [n.listing_id for n in copy[1:]]
@@ -248,7 +269,7 @@ def test_duplicates_finds_copies_and_only_copies(
         Listing("broken", listings[7].title, b"no photo"),
     ]
     embedded = shop.embedder.embed(asked)
-    found = shop.loaded.duplicates(embedded, asked, shop.embedder)
+    found = duplicates_of(shop.loaded, embedded)
     assert {
         asked[row].listing_id: [(p.b.listing_id, p.verdict) for p in pairs]
         for row, pairs in found.items()
@@ -272,13 +293,13 @@ def test_duplicates_know_photos_that_are_gone_by_their_bytes_only(
     embedded, again = kept.embedder.embed(uploads), kept.embedder.embed(longer)
     (tmp_path / "photos/3.png").unlink()
     (tmp_path / "photos/4.png").write_bytes(b"no photo")
-    assert sorted(kept.loaded.duplicates(embedded, uploads, kept.embedder)) == list(range(12))
-    found = kept.loaded.duplicates(again, longer, kept.embedder)
+    assert sorted(duplicates_of(kept.loaded, embedded)) == list(range(12))
+    found = duplicates_of(kept.loaded, again)
     assert sorted(found) == [0, 1, 2, *range(5, 12)]
     shutil.rmtree(tmp_path / "photos")
-    assert sorted(kept.loaded.duplicates(embedded, uploads, kept.embedder)) == list(range(12))
-    assert kept.loaded.duplicates(again, longer, kept.embedder) == {}
-    assert [row[0].listing_id for row in kept.loaded.neighbours(embedded, uploads)] == [
+    assert sorted(duplicates_of(kept.loaded, embedded)) == list(range(12))
+    assert duplicates_of(kept.loaded, again) == {}
+    assert [row[0].listing_id for row in kept.loaded.neighbours(embedded).everywhere] == [
         f"s{i:02d}" for i in range(12)
     ]
 
@@ -297,13 +318,13 @@ def test_a_catalogue_of_one_kind_of_evidence_works(
     assert kept.loaded.index is not None
     assert set(kept.loaded.index.info().spaces) == {part}
     embedded = kept.embedder.embed(uploads)
-    copied = kept.loaded.neighbours(embedded, uploads)
+    copied = kept.loaded.neighbours(embedded).everywhere
     assert copied[0][0].listing_id == "s00"
     has_it = [bool(getattr(x, {"photo": "image", "title": "title"}[part])) for x in uploads]
     assert [bool(row) for row in copied] == has_it
     p_values = kept.loaded.p_values(build_views(embedded, {}), np.zeros(4, dtype=int))
     assert np.isfinite(p_values).tolist() == has_it
-    duplicates = kept.loaded.duplicates(embedded, uploads, kept.embedder)
+    duplicates = duplicates_of(kept.loaded, embedded)
     assert sorted(duplicates) == ([0, 1] if part == "photo" else [])
     same_answers(kept.saved, kept.loaded, kept, uploads)
 
@@ -315,20 +336,20 @@ def test_a_memory_without_an_index_knows_no_neighbours(
     kept = keep(listings, naming_embedder(), tmp_path / "shop", RetrievalConfig(index=False))
     assert not (kept.folder / "index").exists()
     embedded = kept.embedder.embed(uploads)
-    assert kept.loaded.neighbours(embedded, uploads) == [[]] * 4
-    assert kept.loaded.duplicates(embedded, uploads, kept.embedder) == {}
+    assert kept.loaded.neighbours(embedded).everywhere == [[]] * 4
+    assert duplicates_of(kept.loaded, embedded) == {}
     same_answers(kept.saved, kept.loaded, kept, uploads)
 
 
-def test_index_shelf_gives_listings_back(shop: Kept, listings: tuple[Listing, ...]) -> None:
+def test_index_listings_gives_listings_back(shop: Kept, listings: tuple[Listing, ...]) -> None:
     assert shop.loaded.index is not None
-    shelf = index_shelf(shop.loaded.index)
+    held = index_listings(shop.loaded.index)
     embedded = shop.embedder.embed(listings)
-    rows = {x.listing_id: row for row, x in enumerate(shelf.listings)}
+    rows = {x.listing_id: row for row, x in enumerate(held.listings)}
     order = [rows[x.listing_id] for x in listings]
-    assert [shelf.listings[row].title for row in order] == [x.title for x in listings]
-    assert [shelf.photo_hashes[row] for row in order] == embedded.photo_hashes
-    np.testing.assert_allclose(shelf.photo_vectors(order), embedded.photo.features, atol=1e-6)
+    assert [held.listings[row].title for row in order] == [x.title for x in listings]
+    assert [held.photo_hashes[row] for row in order] == embedded.photo_hashes
+    np.testing.assert_allclose(held.photo_vectors(order), embedded.photo.features, atol=1e-6)
 
 
 def save_random_clip(folder: Path, seed: int) -> str:
@@ -351,11 +372,11 @@ def test_a_clip_model_can_be_the_joint_space(
 ) -> None:  # fmt: skip
     config = RetrievalConfig(image_text_space=save_random_clip(tmp_path / "clip", seed=0))
     kept = keep(listings, fake_embedder(), tmp_path / "shop", config)
-    photos, titles = kept.loaded.in_text_space(kept.embedder.embed(uploads), uploads)
+    photos, titles = kept.loaded.in_text_space(kept.embedder.embed(uploads))
     assert photos.shape == titles.shape == (4, 24)
     assert photos.any(axis=1).tolist() == [True, True, False, False]
     assert titles.any(axis=1).tolist() == [True, False, True, False]
     same_answers(kept.saved, kept.loaded, kept, uploads)
     save_random_clip(tmp_path / "clip", seed=1)  # other weights under the same name
-    with pytest.raises(BundleFingerprintError, match=r"joint space .*clip loads"):
+    with pytest.raises(BundleFingerprintError, match=r"image-text space .*clip loads"):
         RetrievalModel.load(kept.folder, kept.embedder, config.image_text_space, "cpu")

@@ -10,7 +10,6 @@ import pytest
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import BundleError
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.service import (
     QueueFullError,
@@ -22,7 +21,7 @@ from shelfsure.serving.service import (
 
 @dataclass
 class FakePipeline:
-    """Says each listing's title back; a gate holds it up, and some titles break it."""
+    """Says each listing's title back; a detector holds it up, and some titles break it."""
 
     version: str = "v1"
     batches: list[list[str]] = field(default_factory=list)
@@ -70,14 +69,14 @@ def make_service(fake: FakePipeline) -> Iterator[Callable[..., Service]]:
 
 
 def held(service: Service, fake: FakePipeline) -> None:
-    """Keep the model busy with one listing until the gate opens."""
+    """Keep the model busy with one listing until the detector opens."""
     fake.gate.clear()
     service.submit([Listing("held")])
     assert fake.entered.wait(20)
 
 
-def test_judge_answers_as_the_pipeline_does(tiny_trained: TrainingResult) -> None:
-    pipeline: ListingPipeline = tiny_trained.pipeline
+def test_judge_answers_as_the_pipeline_does(tiny_trained: ListingPipeline) -> None:
+    pipeline: ListingPipeline = tiny_trained
     listings = list(tiny_trained.catalog.listings[:20])
     with Service(lambda: pipeline) as service:
         singles = [service.judge(listing) for listing in listings]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from ...catalog.listing import Listing, category_prefix
 from ...catalog.splits import duplicate_groups, split_indices
 from ...core.arrays import Bools, Ints
 from ...core.errors import TrainingError
-from ...embedding.embedder import Embedded
+from ...embedding.listings import EmbeddedListings
 
 TEST_SHARE = 0.25
 SPLIT_SEED = 0
@@ -61,7 +61,7 @@ def gather(
     *,
     levels: int,
     min_examples: int,
-    embed: Callable[[Sequence[Listing]], Embedded],
+    embed: Callable[[Sequence[Listing]], EmbeddedListings],
 ) -> tuple[Material, Catalog, Catalog | None]:
     """Split a catalogue, or keep it and a given test catalogue apart.
 
@@ -96,13 +96,13 @@ def gather(
     rows = np.flatnonzero(embedded.photo.present & common)
     features = embedded.photo.dense()
     groups = duplicate_groups(
-        [embedded.photo_hashes[row] for row in rows],
-        [everything[row].title for row in rows],
+        [embedded.photo_hashes[row] for row in rows.tolist()],
+        [everything[row].title for row in rows.tolist()],
         None if features is None else features[rows],
         has_photo=None,
     )
     training, held_out = _parts(
-        [names[row] for row in rows], groups, None if test is None else own[rows]
+        [names[row] for row in rows.tolist()], groups, None if test is None else own[rows]
     )
     class_names = tuple(sorted({names[rows[place]] for place in training}))
     column = {name: i for i, name in enumerate(class_names)}
@@ -149,7 +149,7 @@ def _parts(names: Sequence[str], groups: Ints, own: Bools | None) -> tuple[Ints,
     return np.flatnonzero(own & ~np.isin(groups, groups[held_out])), held_out
 
 
-def _set_aside(catalog: Catalog, problems: dict[int, str], first: int) -> Catalog:
+def _set_aside(catalog: Catalog, problems: Mapping[int, str], first: int) -> Catalog:
     """Reject rows with an unusable photo; `first` is the place of the catalogue's first listing."""
     places = range(first, first + len(catalog.listings))
     return catalog.reject(

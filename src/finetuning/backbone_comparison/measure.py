@@ -13,7 +13,8 @@ from ...core.cache import EmbeddingCache
 from ...core.device import Precision
 from ...core.errors import TrainingError
 from ...core.runtimes.names import Runtime
-from ...embedding.embedder import Embedded, Embedder
+from ...embedding.embedder import Embedder
+from ...embedding.listings import EmbeddedListings
 from ...vision.encoder import PhotoEncoder
 from ...vision.load import PhotoLimits
 from ...vision.preprocess import Preprocessing
@@ -75,7 +76,9 @@ def as_encoder(model: "nn.Module", recipe: FinetuneConfig, place: Place) -> Phot
     )
 
 
-def embed_photos(encoder: PhotoEncoder, listings: Sequence[Listing], place: Place) -> Embedded:
+def embed_photos(
+    encoder: PhotoEncoder, listings: Sequence[Listing], place: Place
+) -> EmbeddedListings:
     """Embed the photos alone, in the order of the listings."""
     embedder = Embedder(encoder, _NoTexts(), place.cache, place.limits, place.progress)
     return embedder.embed([Listing(x.listing_id, image=x.image) for x in listings])

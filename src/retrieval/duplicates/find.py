@@ -1,180 +1,82 @@
-"""Find duplicates within a catalogue, or of new uploads in a catalogue."""
+"""A catalogue's duplicates in one call."""
 
-import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
 from pathlib import Path
 
-from ...embedding.encoders import ImageEncoder
+from ...catalog.catalog import Catalog
+from ...core.cache import EmbeddingCache
+from ...core.config import load_config
+from ...embedding.embedder import Embedder, load_embedder
+from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
-from .candidates import near_pairs
-from .groups import DuplicateGroup, group_duplicates, keeper_order
+from ..index.rows import embedded_rows
+from ..index.store import ListingIndex
+from ..zero_shot.load_space import fingerprints
+from .fit import fit_pair_model
+from .match import DuplicateResult, match_listings
 from .pair_model import PairModel
-from .shelf import PhotoView, Shelf, embed_views, title_similarity
-from .title_match import differing_attributes, name_different_things, title_attributes
-from .verdict import DuplicatePair, PhotoFinding, judge, titles_related
-from .verification import verify_pairs
-
-MAX_SHARED = 50  # listings with one photo; more, and it is a placeholder that tells nothing
-_LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateResult:
-    """What was found.
+@dataclass(frozen=True)
+class CatalogDuplicates(DuplicateResult):
+    """What was found, and the catalogue as it was used (more rows may be rejected)."""
 
-    Parameters
-    ----------
-    pairs
-        Duplicates and variants, the surest first; what is different isn't there.
-    groups
-        Duplicates around the listing to keep.
-    n_listings, n_compared
-        How many listings were looked through, and how many pairs of photos closely.
-    """
-
-    pairs: list[DuplicatePair]
-    groups: list[DuplicateGroup]
-    n_listings: int
-    n_compared: int
+    catalog: Catalog
 
 
 def find_duplicates(
-    shelf: Shelf,
-    encoder: ImageEncoder | None = None,
-    model: PairModel | None = None,
+    catalog: Catalog,
     *,
-    against: Shelf | None = None,
-    views: Sequence[PhotoView] = ("cropped",),
-    n_neighbours: int = 10,
-    limits: PhotoLimits | None = None,
+    against: str | Path | None = None,
+    embedder: Embedder | None = None,
+    model: PairModel | None = None,
+    fit_precision: float | None = None,
     progress: bool = False,
-) -> DuplicateResult:
-    """Find listings that are the same thing twice, and variants that only look like it.
-
-    Listings without a photo are passed over.
+) -> CatalogDuplicates:
+    """Find a catalogue's listings that are the same thing twice, and variants that look like it.
 
     Parameters
     ----------
-    shelf
-        The listings to look through.
-    encoder
-        What embedded the photos: embeds further views of them, which finds hard crops in large
-        catalogues. ``None`` searches with the photos as they are.
-    model
-        Rates pairs; ``None``: the one that comes with Shelfsure.
     against
-        Compare with these listings instead of among each other. A listing of the same id is the
-        same listing, so it is left out.
-    views
-        ``cropped``: the middle of the photo; ``mirrored``: for encoders that tell a photo from its
-        mirror image, which the starter's hardly does.
-    n_neighbours
-        Photos to compare closely with each photo, at most, by view.
-    limits
-        What a photo may be.
+        Folder of an index: compare with its listings instead of among each other.
+    embedder
+        None loads the starter profile's encoders, with the user's cache.
+    model
+        Rates pairs; None takes the one that comes with Shelfsure.
+    fit_precision
+        Fit that model to edited copies of these photos first, so that this share of the pairs
+        found is right, above 0, up to 1.
     progress
-        Show a bar on standard error.
+        Show bars on standard error.
+
+    Raises
+    ------
+    CalibrationError
+        If `fit_precision` can't be reached.
+    IndexFingerprintError
+        If the index was built with other encoders.
     """
-    model, limits = model or PairModel.load(), limits or PhotoLimits()
-    other = shelf if against is None else against
-    photos = shelf.distinct_photos()
-    other_photos = photos if against is None else against.distinct_photos()
-    sources, other_sources = _sources(shelf, photos), _sources(other, other_photos)
-    vectors = [shelf.photo_vectors([rows[0] for rows in photos])]
-    if encoder is not None:
-        vectors += embed_views(sources, encoder, views, limits, progress=progress)
-    near = near_pairs(
-        vectors,
-        None if against is None else against.photo_vectors([rows[0] for rows in other_photos]),
-        n_neighbours=n_neighbours,
-        min_similarity=model.min_similarity,
+    embedder = embedder or load_embedder(
+        load_config("starter"),
+        device="auto",
+        cache=EmbeddingCache(),
+        limits=PhotoLimits(),
+        progress=progress,
     )
-    pairs = [
-        _judged(shelf, a, other, b, PhotoFinding("same_bytes", 1.0, 1.0), model)
-        for a, b in _sharing(shelf, photos, against)
-    ]
-    n_pixels: dict[str, int] = {}
-    for found in verify_pairs(near, sources, other_sources, model, limits, progress=progress):
-        rows_a, rows_b = photos[found.a], other_photos[found.b]
-        if against is not None and _same_photo(shelf, rows_a[0], against, rows_b[0]):
-            continue  # already among those that share a photo
-        n_pixels |= {shelf.listings[row].listing_id: found.n_pixels[0] for row in rows_a}
-        n_pixels |= {other.listings[row].listing_id: found.n_pixels[1] for row in rows_b}
-        for a, b in product(_told_apart(rows_a), _told_apart(rows_b)):
-            pairs.append(_judged(shelf, a, other, b, found.finding, model))
-    pairs = [
-        pair
-        for pair in pairs
-        if pair.verdict != "different" and pair.a.listing_id != pair.b.listing_id
-    ]
-    pairs.sort(key=lambda pair: -pair.photo.probability)
-    order = keeper_order(shelf.listings, n_pixels)
-    if against is not None:  # what was there before stays
-        there = {listing.listing_id for listing in against.listings}
-        order = keeper_order(against.listings, n_pixels) + [
-            listing for listing in order if listing.listing_id not in there
-        ]
-    groups = group_duplicates(order, pairs)
-    return DuplicateResult(pairs, groups, len(shelf.listings), len(near.rows))
-
-
-def _judged(
-    shelf: Shelf, row_a: int, other: Shelf, row_b: int, finding: PhotoFinding, model: PairModel
-) -> DuplicatePair:
-    """Let the titles speak, and decide."""
-    a, b = shelf.listings[row_a], other.listings[row_b]
-    differences = differing_attributes(title_attributes(a.title), title_attributes(b.title))
-    similarity = title_similarity(shelf, row_a, other, row_b)
-    doubted = (
-        finding.probability < model.sure_threshold
-        and titles_related(similarity)
-        and name_different_things(a.title, b.title)
+    catalog, embedded = embedder.embed_catalog(catalog, description=False)
+    known = index_listings(ListingIndex.open(against, fingerprints(embedder))) if against else None
+    if fit_precision is not None:
+        model = fit_pair_model(
+            embedded, target_precision=fit_precision, limits=embedder.limits, progress=progress
+        )
+    found = match_listings(
+        embedded, embedder.photos, model, against=known, limits=embedder.limits, progress=progress
     )
-    verdict = judge(finding.relation, differences, similarity, doubted=doubted)
-    return DuplicatePair(a, b, verdict, finding, similarity, tuple(differences))
-
-
-def _sharing(
-    shelf: Shelf, photos: list[list[int]], against: Shelf | None
-) -> Iterator[tuple[int, int]]:
-    """Pair the listings whose photo files are identical."""
-    if against is None:
-        for rows in photos:
-            if len(rows) > MAX_SHARED:
-                _warn(shelf, rows)
-                yield from ((rows[0], row) for row in rows[1:])
-            else:
-                yield from combinations(rows, 2)
-        return
-    rows_of = {against.photo_hashes[rows[0]]: rows for rows in against.distinct_photos()}
-    for rows in photos:
-        digest = shelf.photo_hashes[rows[0]]
-        if digest is not None and digest in rows_of:
-            yield from product(rows, _told_apart(rows_of[digest]))
-
-
-def _told_apart(rows: list[int]) -> list[int]:
-    """Let one listing stand for all that show a placeholder."""
-    return rows if len(rows) <= MAX_SHARED else rows[:1]
-
-
-def _warn(shelf: Shelf, rows: list[int]) -> None:
-    _LOG.warning(
-        "%d listings show the very same photo (the first is %r): more than %d, so it is taken for "
-        "a placeholder, and they are compared only with the first",
-        len(rows),
-        shelf.listings[rows[0]].listing_id,
-        MAX_SHARED,
+    return CatalogDuplicates(
+        found.pairs, found.groups, found.n_listings, found.n_compared, catalog=catalog
     )
 
 
-def _same_photo(a: Shelf, row_a: int, b: Shelf, row_b: int) -> bool:
-    digest = a.photo_hashes[row_a]
-    return digest is not None and digest == b.photo_hashes[row_b]
-
-
-def _sources(shelf: Shelf, photos: list[list[int]]) -> list[str | bytes]:
-    images = [shelf.listings[rows[0]].image for rows in photos]
-    return [str(image) if isinstance(image, Path) else image or b"" for image in images]
+def index_listings(index: ListingIndex) -> EmbeddedListings:
+    """Read all of an index's listings, to compare others with them closely."""
+    return embedded_rows(index.contents())

@@ -7,17 +7,17 @@ from sklearn.model_selection import GroupKFold
 
 from ...core.arrays import Bools, Floats
 from ...core.errors import CalibrationError
+from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
 from .pair_model import SIGNS, PairModel, evidence
 from .sampling import PairSample, sample_pairs
-from .shelf import Shelf
 
 SURE_ERRORS = 0.25  # of the errors allowed, where titles name different things
 SHRINKAGE = 3.0  # a weight is pulled towards its prior as if by so many pairs
 
 
 def fit_pair_model(
-    shelf: Shelf,
+    embedded: EmbeddedListings,
     *,
     prior: PairModel | None = None,
     target_precision: float = 0.99,
@@ -33,7 +33,7 @@ def fit_pair_model(
 
     Parameters
     ----------
-    shelf
+    embedded
         The catalogue: 10 photos or more.
     prior
         The model to start from, the more so the fewer photos there are; ``None``: the one that
@@ -53,7 +53,7 @@ def fit_pair_model(
     """
     prior = prior or PairModel.load()
     sample = sample_pairs(
-        shelf, prior, n_sources, n_edits, seed, limits or PhotoLimits(), progress=progress
+        embedded, prior, n_sources, n_edits, seed, limits or PhotoLimits(), progress=progress
     )
     return fit_sample(sample, prior, target_precision, prior.min_similarity)
 

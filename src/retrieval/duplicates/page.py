@@ -15,7 +15,7 @@ from ...catalog.listing import Listing
 from ...core.errors import PhotoError
 from ...vision.load import decode_photo, photo_bytes
 from .alignment import Transform
-from .find import DuplicateResult
+from .match import DuplicateResult
 
 MAX_PAIRS_SHOWN = 200
 MAX_GROUPS_SHOWN = 100

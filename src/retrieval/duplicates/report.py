@@ -8,7 +8,7 @@ from typing import Any
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
 from ...core.files import atomic_path
-from .find import DuplicateResult
+from .match import DuplicateResult
 from .page import render_page
 from .verdict import DuplicatePair
 

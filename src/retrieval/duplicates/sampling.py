@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 from ...core.arrays import Bools, Floats, Ints
 from ...core.errors import CalibrationError, PhotoError
+from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits, decode_photo, photo_bytes
 from .candidates import near_pairs
 from .edits import EDITS, chain, encode_jpeg, other_colour
 from .pair_model import PairModel
 from .photo_detail import PhotoDetail, load_detail
 from .photo_match import FEATURES, match_photos
-from .shelf import Shelf
 
 MIN_PHOTOS = 10
 LOOK_ALIKES = 4  # neighbours that each copy is compared with
@@ -43,7 +43,7 @@ class PairSample:
 
 
 def sample_pairs(
-    shelf: Shelf,
+    embedded: EmbeddedListings,
     prior: PairModel | None,
     n_sources: int,
     n_edits: int,
@@ -59,13 +59,13 @@ def sample_pairs(
     all that the prior knows.
     """
     rng = np.random.default_rng(seed)
-    photos = [rows[0] for rows in shelf.distinct_photos()]
+    photos = [rows[0] for rows in embedded.distinct_photos()]
     if len(photos) < MIN_PHOTOS:
         raise CalibrationError(
             f"Fitting the duplicate model needs {MIN_PHOTOS} distinct photos or more, got "
             f"{len(photos)}. Use the model that comes with Shelfsure."
         )
-    near = _neighbours(shelf.photo_vectors(photos), LOOK_ALIKES)
+    near = _neighbours(embedded.photo_vectors(photos), LOOK_ALIKES)
     drawn = rng.permutation(len(photos))[:n_sources]
     features: list[Floats] = []
     copies: list[bool] = []
@@ -73,14 +73,14 @@ def sample_pairs(
     for source in tqdm(drawn, desc="Learning duplicates", disable=None if progress else True):
         row = photos[source]
         try:
-            image, original = _load(shelf, row, limits)
+            image, original = _load(embedded, row, limits)
         except PhotoError:
             continue
         edited = [_detail(copy, rng, limits) for copy in _copies(image, n_edits, rng)]
         recoloured = [other_colour(image, rng) for _ in range(n_edits // 4)]
         others = [_detail(copy, rng, limits) for copy in recoloured if copy is not None]
         neighbours = [photos[number] for number in near[source]]
-        look_alikes = list(_look_alikes(shelf, row, original, neighbours, prior, limits))
+        look_alikes = list(_look_alikes(embedded, row, original, neighbours, prior, limits))
         for copy in edited:
             features.append(match_photos(copy, original).features)
             features += [match_photos(copy, other).features for other in look_alikes]
@@ -95,8 +95,10 @@ def sample_pairs(
     )
 
 
-def _load(shelf: Shelf, row: int, limits: PhotoLimits) -> tuple[Image.Image, PhotoDetail]:
-    source = shelf.listings[row].image or b""
+def _load(
+    embedded: EmbeddedListings, row: int, limits: PhotoLimits
+) -> tuple[Image.Image, PhotoDetail]:
+    source = embedded.listings[row].image or b""
     image = decode_photo(
         photo_bytes(source),
         max_pixels=limits.max_pixels,
@@ -120,16 +122,16 @@ def _detail(image: Image.Image, rng: np.random.Generator, limits: PhotoLimits) -
 
 
 def _look_alikes(
-    shelf: Shelf,
+    embedded: EmbeddedListings,
     row: int,
     original: PhotoDetail,
     neighbours: Sequence[int],
     prior: PairModel | None,
     limits: PhotoLimits,
 ) -> Iterator[PhotoDetail]:
-    title = (shelf.listings[row].title or "").casefold().split()
+    title = (embedded.listings[row].title or "").casefold().split()
     for other in neighbours:
-        listing = shelf.listings[other]
+        listing = embedded.listings[other]
         if listing.image is None or (title and (listing.title or "").casefold().split() == title):
             continue
         try:

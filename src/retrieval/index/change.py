@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .batch import Batch, concatenate
 from .faiss_build import choose_kind
 from .manifest import Manifest, SegmentEntry, write_manifest
+from .rows import IndexRows, concatenate
 from .segment import write_segment
 from .snapshot import Snapshot, open_snapshot
 
@@ -21,7 +21,7 @@ def write_change(
     folder: Path,
     snapshot: Snapshot,
     ids: Iterable[str] = (),
-    new: Batch | None = None,
+    new: IndexRows | None = None,
     *,
     fold_all: bool = False,
 ) -> Snapshot:
@@ -57,7 +57,7 @@ def write_change(
     return open_snapshot(folder, snapshot)
 
 
-def outgrown(manifest: Manifest, entries: Sequence[SegmentEntry], new: Batch | None) -> bool:
+def outgrown(manifest: Manifest, entries: Sequence[SegmentEntry], new: IndexRows | None) -> bool:
     """Tell whether segments, each small enough for exact search, no longer are so together."""
     for space in manifest.dims:
         n_vectors = sum(entry.spaces[space].n_vectors for entry in entries)

@@ -7,8 +7,8 @@ import numpy as np
 from ...core.arrays import Floats
 from ...core.index_errors import IndexRecallError
 from ...fusion.views import View
-from .batch import dense
 from .manifest import Kind, WantedKind
+from .rows import dense
 from .vector_index import faiss, fill, prefer_blas
 
 EXACT_BELOW = 50_000

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from ...core.arrays import Bools
-from .batch import Batch
 from .faiss_build import build_index, choose_kind
 from .manifest import SegmentEntry, SpaceEntry, WantedKind, file_entry
 from .records import RecordFile, write_records
+from .rows import IndexRows
 from .vector_index import VectorIndex, read_index, write_index
 
 _RECORDS = "records.sqlite"
 
 
-def write_segment(folder: Path, number: int, batch: Batch, kind: WantedKind) -> SegmentEntry:
+def write_segment(folder: Path, number: int, batch: IndexRows, kind: WantedKind) -> SegmentEntry:
     """Write a batch to new files; they count once a manifest names them."""
     files, spaces = {}, {}
     name = _file_name(number, _RECORDS)
@@ -61,11 +61,11 @@ class Segment:
         indexes = {space: index.without(newer.live) for space, index in self.indexes.items()}
         return Segment(entry, self.records, indexes)
 
-    def batch(self) -> Batch:
+    def batch(self) -> IndexRows:
         """Read everything that is live."""
         rows = np.flatnonzero(self.live)
         records = self.records.read(rows.tolist())
-        return Batch(
+        return IndexRows(
             [records[row] for row in rows.tolist()],
             {space: index.vectors(rows) for space, index in self.indexes.items()},
         )

@@ -5,16 +5,32 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ...core.arrays import Bools, Floats, Ints
 from ...core.index_errors import IndexIncompleteError
 from ...fusion.views import View, Views, n_rows
-from .batch import dense
 from .manifest import Manifest, read_manifest
 from .records import Record
+from .rows import dense
 from .segment import Segment, open_segment
+
+
+class Hits(NamedTuple):
+    """What each query found, best first.
+
+    Parameters
+    ----------
+    similarities
+        Shape ``(n_queries, k)``, cosines; ``-inf`` where there are no more.
+    rows
+        Shape ``(n_queries, k)``; -1 where there are no more.
+    """
+
+    similarities: Floats
+    rows: Ints
 
 
 @dataclass(frozen=True)
@@ -75,35 +91,43 @@ class Snapshot:
             features[own], present[own] = dense(part), part.present
         return View(features, present)
 
-    def nearest(self, queries: Views, k: int) -> tuple[Floats, Ints]:
-        """Find the rows with the largest mean of the cosines that are there.
+    def nearest(self, queries: Views, k: int) -> tuple[Hits, dict[str, Hits]]:
+        """Find the rows with the largest mean of the cosines that are there; search a space once.
 
         With one space this is what FAISS finds. With more, each space proposes ``100 + 10 k`` rows,
         and the best of them all by the mean are kept: a row has to be near in one of the spaces.
 
         Returns
         -------
-        similarities, rows
-            Shape ``(n_queries, k)``, best first; ``-inf`` and -1 where there are no more.
+        Hits
+            By the mean of all spaces, shape ``(n_queries, k)``.
+        dict
+            Space -> the nearest in it alone, likewise.
         """
         require_neighbours(k)
         if len(queries) == 1:
             ((space, view),) = queries.items()
-            return self.nearest_in(space, view, k)
-        proposed = [
-            self.nearest_in(space, view, 100 + 10 * k)[1] for space, view in queries.items()
-        ]
+            only = self.nearest_in(space, view, k)
+            return only, {space: only}
+        proposed = {
+            space: self.nearest_in(space, view, 100 + 10 * k) for space, view in queries.items()
+        }
         similarities = np.full((n_rows(queries), k), -np.inf, dtype=np.float32)
         rows = np.full((n_rows(queries), k), -1, dtype=np.int64)
-        for query, candidates in enumerate(np.concatenate(proposed, axis=1)):
+        everywhere = np.concatenate([hits.rows for hits in proposed.values()], axis=1)
+        for query, candidates in enumerate(everywhere):
             candidates = np.unique(candidates[candidates >= 0])
             means = self._mean_cosines(queries, query, candidates)
             best = np.argsort(-means, kind="stable")[:k]
             similarities[query, : len(best)] = means[best]
             rows[query, : len(best)] = candidates[best]
-        return similarities, rows
+        each = {
+            space: Hits(hits.similarities[:, :k], hits.rows[:, :k])
+            for space, hits in proposed.items()
+        }
+        return Hits(similarities, rows), each
 
-    def nearest_in(self, space: str, view: View, k: int) -> tuple[Floats, Ints]:
+    def nearest_in(self, space: str, view: View, k: int) -> Hits:
         """Search every segment, keep the best; a query that isn't present finds nothing."""
         n = len(view.present)
         similarities = [np.full((n, k), -np.inf, dtype=np.float32)]
@@ -118,10 +142,12 @@ class Snapshot:
             similarities[-1][view.present] = found_similarities
             rows[-1][view.present] = np.where(found < 0, -1, found + offset)
         if len(rows) == 2:
-            return similarities[1], rows[1]
+            return Hits(similarities[1], rows[1])
         every, every_row = np.concatenate(similarities, axis=1), np.concatenate(rows, axis=1)
         best = np.argsort(-every, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(every, best, axis=1), np.take_along_axis(every_row, best, axis=1)
+        return Hits(
+            np.take_along_axis(every, best, axis=1), np.take_along_axis(every_row, best, axis=1)
+        )
 
     def _mean_cosines(self, queries: Views, query: int, rows: Ints) -> Floats:
         total, count = np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.float32)

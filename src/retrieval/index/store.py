@@ -10,14 +10,14 @@ import numpy as np
 
 from ...core.index_errors import IndexChangedError, IndexIncompleteError
 from ...fusion.views import Views
-from .batch import Batch, check_spaces, check_views, complete, concatenate
 from .change import sweep, write_change
 from .info import IndexInfo, describe
 from .join import JoinBlock, self_join
 from .lock import writer_lock
 from .manifest import Manifest, WantedKind, check_fingerprints, read_manifest
 from .records import Record
-from .snapshot import Snapshot, open_snapshot
+from .rows import IndexRows, check_spaces, check_views, complete, concatenate
+from .snapshot import Hits, Snapshot, open_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ListingIndex:
         IndexLockedError
             If another writer is at work.
         """
-        folder, batch = Path(folder), Batch(records, views)
+        folder, batch = Path(folder), IndexRows(records, views)
         with writer_lock(folder):
             try:
                 old = read_manifest(folder)
@@ -135,7 +135,7 @@ class ListingIndex:
         IndexLockedError
             If another writer is at work.
         """
-        given = Batch(records, views)
+        given = IndexRows(records, views)
         ids = [record.listing_id for record in records]
         with self._writing() as snapshot:
             batch = complete(given, snapshot.manifest.dims)
@@ -163,10 +163,10 @@ class ListingIndex:
         if batch.records:
             self.add(batch.records, batch.views)
 
-    def contents(self) -> Batch:
+    def contents(self) -> IndexRows:
         """Read every listing with its vectors into memory."""
         batches = [segment.batch() for segment in self._snapshot.segments]
-        return concatenate(batches) if batches else Batch([], {})
+        return concatenate(batches) if batches else IndexRows([], {})
 
     def rebuild(self, kind: WantedKind | None = None) -> None:
         """Write the index anew as one segment, of another kind if wished."""
@@ -176,11 +176,11 @@ class ListingIndex:
             wished_snapshot = Snapshot(manifest, snapshot.segments)
             self._snapshot = write_change(self.folder, wished_snapshot, fold_all=True)
 
-    def take(self, ids: Iterable[str]) -> Batch:
+    def take(self, ids: Iterable[str]) -> IndexRows:
         """Read some listings with their vectors; an id that isn't here is left out."""
         rows = np.array(list(self._snapshot.locate(ids).values()), dtype=np.int64)
         records = self._snapshot.records(rows.tolist())
-        return Batch(
+        return IndexRows(
             [records[row] for row in rows.tolist()],
             {space: self._snapshot.vectors(space, rows) for space in self._snapshot.manifest.dims},
         )
@@ -205,21 +205,29 @@ class ListingIndex:
         ValueError
             If a space is unknown, a vector has another width or isn't of unit length.
         """
+        return self.search_spaces(queries, k)[0]
+
+    def search_spaces(
+        self, queries: Views, k: int = 10
+    ) -> tuple[list[list[Neighbour]], dict[str, list[list[Neighbour]]]]:
+        """Find the nearest as `search` does, and those in each space alone, by one search each.
+
+        Returns
+        -------
+        list of list of Neighbour
+            As `search`.
+        dict
+            Space -> likewise, by that space's cosine.
+        """
         snapshot = self._snapshot
         check_views(queries)
         check_spaces(snapshot.manifest.dims, queries)
-        similarities, rows = snapshot.nearest(queries, k)
-        records = snapshot.records(rows[rows >= 0].tolist())
-        return [
-            [
-                _neighbour(records[row], similarity)
-                for row, similarity in zip(query_rows, query_similarities, strict=True)
-                if row >= 0
-            ]
-            for query_rows, query_similarities in zip(
-                rows.tolist(), similarities.tolist(), strict=True
-            )
-        ]
+        every, each = snapshot.nearest(queries, k)
+        wanted = np.concatenate([hits.rows.ravel() for hits in (every, *each.values())])
+        records = snapshot.records(wanted[wanted >= 0].tolist())
+        return _neighbours(every, records), {
+            space: _neighbours(hits, records) for space, hits in each.items()
+        }
 
     def self_join(self, space: str, k: int) -> Iterator[JoinBlock]:
         """Find every listing's `k` nearest others, in blocks of bounded memory; see `JoinBlock`."""
@@ -248,5 +256,12 @@ class ListingIndex:
             yield self._snapshot
 
 
-def _neighbour(record: Record, similarity: float) -> Neighbour:
-    return Neighbour(record.listing_id, similarity, record.title, record.image, record.category)
+def _neighbours(hits: Hits, records: Mapping[int, Record]) -> list[list[Neighbour]]:
+    return [
+        [
+            Neighbour(found.listing_id, similarity, found.title, found.image, found.category)
+            for row, similarity in zip(rows, similarities, strict=True)
+            if row >= 0 and (found := records[row])
+        ]
+        for rows, similarities in zip(hits.rows.tolist(), hits.similarities.tolist(), strict=True)
+    ]

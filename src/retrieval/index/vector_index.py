@@ -8,8 +8,8 @@ import numpy as np
 
 from ...core.arrays import Bools, Floats, Ints
 from ...fusion.views import View
-from .batch import dense
 from .manifest import FileEntry, verify
+from .rows import dense
 
 faiss: Any = faiss_module  # its own type stubs know only a part of it
 

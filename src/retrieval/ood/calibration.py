@@ -1,4 +1,4 @@
-"""What the gate compares with: the catalogue's own scores, for every set of views."""
+"""What the detector compares with: the catalogue's own scores, for every set of views."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The out-of-catalogue gate: a listing's views in, a p-value out.
+"""The out-of-catalogue detector: a listing's views in, a p-value out.
 
 A small p-value says: hardly any of the catalogue's own listings is as strange as this one.
 """
@@ -69,7 +69,7 @@ class OODDetector:
         """
         if self.per_category and predicted is None:
             raise ValueError(
-                "A gate fitted with per_category needs each listing's predicted category, got none."
+                "A detector fitted with per_category needs each listing's predicted category, got none."
             )
         scores, n = self.view_scores(views), n_rows(views)
         p: Floats = np.ones(n)

@@ -29,7 +29,7 @@ METHODS: dict[str, Any] = {
 
 
 MAX_LISTINGS = 5_000
-"""Listings that a detector learns from; more make a gate large and slow, and hardly sharper."""
+"""Listings that a detector learns from; more make a detector large and slow, and hardly sharper."""
 
 
 def evenly_spaced(n: int, at_most: int) -> Ints:

@@ -1,4 +1,4 @@
-"""Fitting the out-of-catalogue gate: which scores, standardised how, calibrated on what."""
+"""Fitting the out-of-catalogue detector: which scores, standardised how, calibrated on what."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -62,7 +62,7 @@ def fit_ood_detector(
     outside
         Views of things that the catalogue doesn't sell: seeds of a "trash" class. They sharpen the
         score and never enter the calibration, so the promise stays. Give titles only if sellers
-        could have written them: from file names, the gate learns to refuse short titles.
+        could have written them: from file names, the detector learns to refuse short titles.
     per_category
         Keep the promise for each predicted category by itself, where it has enough listings.
     predicted
@@ -107,8 +107,8 @@ def fit_ood_detector(
         scores[name][there] = held_out
     if not scorers:
         raise CalibrationError(
-            f"The out-of-catalogue gate needs a photo, title or description embedding of at least "
-            f"{MIN_ROWS} listings in 2 folds, but no view has them among {len(own_labels)}. "
+            "The out-of-catalogue detector needs a photo, title or description embedding of at "
+            f"least {MIN_ROWS} listings in 2 folds, but no view has them among {len(own_labels)}. "
             "Add listings."
         )
     ood_detector = OODDetector(scorers, {}, float(alpha), per_category)

@@ -1,4 +1,4 @@
-"""ConSE: a joint space without training (Norouzi et al. 2014).
+"""ConSE: a image-text space without training (Norouzi et al. 2014).
 
 "Zero-shot learning by convex combination of semantic embeddings": a classifier's best guesses mix
 the text embeddings of the class names, which puts a photo among texts.

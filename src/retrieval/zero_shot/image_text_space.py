@@ -1,4 +1,4 @@
-"""The joint image-text space: photos and texts as comparable unit vectors."""
+"""The image-text space: photos and texts as comparable unit vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class ImageTextSpace(Protocol):
 
     @property
     def texts(self) -> TextEncoder:
-        """Encodes cleaned texts; the joint space is the one that it gives."""
+        """Encodes cleaned texts; the image-text space is the one that it gives."""
         ...
 
     @property

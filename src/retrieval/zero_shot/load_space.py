@@ -1,4 +1,4 @@
-"""Which joint image-text space a bundle uses, and the names of its encoders."""
+"""Which image-text space a bundle uses, and the names of its encoders."""
 
 from ...core.arrays import Floats
 from ...core.errors import ConfigError
@@ -20,7 +20,7 @@ def space_embedder(space: ImageTextSpace | None, embedder: Embedder) -> Embedder
 def load_space(
     name: str, embedder: Embedder, device: str, *, vocabulary: Floats | None = None
 ) -> ImageTextSpace | None:
-    """Build the joint space: ConSE over the embedder's own encoders, or an open_clip model.
+    """Build the image-text space: ConSE over the embedder's own encoders, or an open_clip model.
 
     Returns
     -------

@@ -29,7 +29,7 @@ HUB_FILES = (
 
 
 class OpenClip:
-    """An open_clip model as a joint space; build it with `load`, or around any such model."""
+    """An open_clip model as a image-text space; build it with `load`, or around any such model."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 from ...core.files import atomic_path
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
-from ...retrieval.duplicates.find import DuplicateResult
+from ...retrieval.duplicates.match import DuplicateResult
 from ...retrieval.duplicates.groups import DuplicateGroup
 from ...retrieval.duplicates.report import PAIR_COLUMNS, merge_plan, pair_row
 

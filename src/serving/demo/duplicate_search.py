@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.cache import EmbeddingCache
-from ...embedding.embedder import set_problems_aside
 from ...core.errors import CatalogError, ConfigError
 from ...catalog.catalog import Catalog
-from ...retrieval.duplicates.find import DuplicateResult, find_duplicates
-from ...retrieval.duplicates.shelf import Shelf
-from ...retrieval.model import index_shelf
+from ...retrieval.duplicates.find import index_listings
+from ...retrieval.duplicates.match import DuplicateResult, match_listings
 from ...retrieval.zero_shot.load_space import fingerprints
 from ...retrieval.index.store import ListingIndex
 
@@ -97,10 +95,10 @@ def search_duplicates(
     CatalogError
         If there is nothing to look through.
     """
-    known = index_shelf(index) if index else None
+    known = index_listings(index) if index else None
     model = pipeline.retrieval.pair_model if pipeline.retrieval else None
     n_known = len(known.listings) if known else 0
-    shelf, against = known, None
+    embedded, against = known, None
     if catalog is not None:
         if len(catalog.listings) > MAX_LISTINGS:
             raise CatalogError(
@@ -113,17 +111,16 @@ def search_duplicates(
         for start in range(0, len(catalog.listings), _BLOCK):
             yield f"{start:,} of {len(catalog.listings):,} listings read …"
             embedder.embed(catalog.listings[start : start + _BLOCK], description=False)
-        embedded = embedder.embed(catalog.listings, description=False)
-        catalog, embedded = set_problems_aside(catalog, embedded)
-        shelf, against = Shelf.of(catalog.listings, embedded), known
-    if shelf is None:
+        catalog, embedded = embedder.embed_catalog(catalog, description=False)
+        against = known
+    if embedded is None:
         raise CatalogError("Something must be looked through. Add a table, or choose an index.")
     start_s = time.monotonic()
     pool = ThreadPoolExecutor(1)
     try:
         job = pool.submit(
-            find_duplicates,
-            shelf,
+            match_listings,
+            embedded,
             pipeline.embedder.photos,
             model,
             against=against,
@@ -131,7 +128,7 @@ def search_duplicates(
         )
         while wait([job], timeout=_POLL_S).not_done:
             yield (
-                f"{len(shelf.listings):,} listings read; comparing their photos closely … "
+                f"{len(embedded.listings):,} listings read; comparing their photos closely … "
                 f"{time.monotonic() - start_s:.0f} s"
             )
     finally:

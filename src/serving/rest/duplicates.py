@@ -1,12 +1,11 @@
 """Which listings of one request are in the catalogue already, or are each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...catalog.listing import Listing
-from ...retrieval.duplicates.find import DuplicateResult, find_duplicates
-from ...retrieval.duplicates.shelf import Shelf
+from ...retrieval.duplicates.match import DuplicateResult, match_listings
 from ...retrieval.duplicates.verdict import DuplicatePair
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class DuplicateMatches:
     """
 
     n_catalogue: int
-    problems: dict[int, str]
+    problems: Mapping[int, str]
     known: dict[int, list[DuplicatePair]]
     within: DuplicateResult
 
@@ -41,12 +40,16 @@ def match_duplicates(pipeline: "ListingPipeline", listings: Sequence[Listing]) -
     embedded = embedder.embed(listings, description=False)
     usable = [row for row in range(len(listings)) if row not in embedded.problems]
     placed = [replace(listings[row], listing_id=str(row)) for row in usable]
+    known: dict[int, list[DuplicatePair]] = {}
+    if retrieval:
+        near = retrieval.neighbours(embedded).by_photo
+        known = retrieval.duplicates(embedded, embedder.limits, near)
     return DuplicateMatches(
         n_catalogue=retrieval.index.info().n_listings if retrieval and retrieval.index else 0,
         problems=embedded.problems,
-        known=retrieval.duplicates(embedded, listings, embedder) if retrieval else {},
-        within=find_duplicates(
-            Shelf.of(placed, embedded.take(usable)),
+        known=known,
+        within=match_listings(
+            replace(embedded.take(usable), listings=placed),
             model=retrieval.pair_model if retrieval else None,
             limits=embedder.limits,
         ),

@@ -71,7 +71,7 @@ def test_refused_share_averages_at_most_alpha(
         shares.append(detector.refuses(listings(rng, 400)[0]).mean())
     standard_error = np.std(shares) / np.sqrt(len(shares))
     assert np.mean(shares) <= alpha + 3 * standard_error
-    assert np.mean(shares) >= 0.05  # a gate that never refuses keeps every promise
+    assert np.mean(shares) >= 0.05  # a detector that never refuses keeps every promise
 
 
 def test_gate_judges_by_the_views_that_are_there(rng: np.random.Generator) -> None:

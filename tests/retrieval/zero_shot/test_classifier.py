@@ -26,7 +26,7 @@ SLOPES = Slopes(photo_alone=10.0, title_alone=20.0, photo_beside_title=8.0, titl
 
 
 def word_space(vocabulary: np.ndarray | None = None) -> SimpleNamespace:
-    """A joint space with one axis a known word; unknown words share a last axis, weakly."""
+    """A image-text space with one axis a known word; unknown words share a last axis, weakly."""
 
     def embed_texts(texts: Sequence[str]) -> np.ndarray:
         rows = [[text.lower().split().count(word) for word in WORDS] + [0.1] for text in texts]

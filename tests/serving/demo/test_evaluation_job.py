@@ -20,7 +20,6 @@ from shelfsure.serving.demo.evaluation_job import (
     evaluate_in_parts,
     write_results,
 )
-from shelfsure.pipeline.training import TrainingResult
 
 NAMES = ("Home > Lamps", "Home > Rugs")
 
@@ -31,8 +30,8 @@ def labelled(*categories: str) -> Catalog:
 
 
 @pytest.fixture(scope="module")
-def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
-    return replace(tiny_trained.pipeline, retrieval=None, version="abc")
+def pipeline(tiny_trained: ListingPipeline) -> ListingPipeline:
+    return replace(tiny_trained, retrieval=None, version="abc")
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,12 @@ from shelfsure.pipeline.batch import judge, write_verdicts
 from shelfsure.serving.demo.jobs import BatchJob, Progress
 from shelfsure.serving.service import QueueFullError, Service
 from shelfsure.serving.demo.uploads.uploads import Upload
-from shelfsure.pipeline.training import TrainingResult
 from shelfsure.pipeline.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
-def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
-    return replace(tiny_trained.pipeline, retrieval=None, version="abc")
+def pipeline(tiny_trained: ListingPipeline) -> ListingPipeline:
+    return replace(tiny_trained, retrieval=None, version="abc")
 
 
 @pytest.fixture(scope="module")

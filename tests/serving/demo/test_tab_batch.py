@@ -25,7 +25,6 @@ from shelfsure.serving.review.store import ReviewStore
 from shelfsure.serving.service import Service
 from shelfsure.serving.demo.tabs.batch import batch_tab
 from shelfsure.serving.demo.theme import appearance
-from shelfsure.pipeline.training import TrainingResult
 from shelfsure.pipeline.verdict import Verdict
 
 # Gradio uses what pandas is about to drop
@@ -47,13 +46,13 @@ class SlowPipeline(ListingPipeline):
 
 
 @pytest.fixture(scope="module")
-def pipeline(tiny_trained: TrainingResult) -> ListingPipeline:
+def pipeline(tiny_trained: ListingPipeline) -> ListingPipeline:
     """Stricter than it need be, so that something is left to review."""
     strict = {
         pattern: tuple(replace(rule, threshold=0.9997) for rule in rules)
-        for pattern, rules in tiny_trained.pipeline.rules.by_pattern.items()
+        for pattern, rules in tiny_trained.rules.by_pattern.items()
     }
-    return replace(tiny_trained.pipeline, rules=Rules(strict), retrieval=None, version="abc")
+    return replace(tiny_trained, rules=Rules(strict), retrieval=None, version="abc")
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from shelfsure.serving.demo.duplicate_search import (
 )
 from shelfsure.serving.demo.tabs.duplicates import PAGE, Session, cases_html, summary_html
 from shelfsure.serving.demo.uploads.workspace import Workspace
-from shelfsure.pipeline.training import TrainingResult
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
 N_COPIED = 12
@@ -61,8 +60,8 @@ def twice(tmp_path_factory: pytest.TempPathFactory, drawn_shop: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pipeline(tiny_trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return tiny_trained.pipeline.save(tmp_path_factory.mktemp("bundle") / "tiny")
+def pipeline(tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tiny_trained.save(tmp_path_factory.mktemp("bundle") / "tiny")
 
 
 def found_in(pipeline: ListingPipeline, catalog: Catalog | None, index: Any, spare: Path) -> Found:

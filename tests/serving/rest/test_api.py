@@ -9,7 +9,6 @@ import pytest
 from fastapi.testclient import TestClient
 from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import Limits
 from shelfsure.serving.rest.schemas import EXAMPLE
@@ -20,10 +19,10 @@ KEY = "correct-horse-battery"
 
 @pytest.fixture(scope="session")
 def saved(
-    tiny_trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory
+    tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory
 ) -> ListingPipeline:
     """The tiny pipeline with its index on disk."""
-    return tiny_trained.pipeline.save(tmp_path_factory.mktemp("served") / "shop")
+    return tiny_trained.save(tmp_path_factory.mktemp("served") / "shop")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from shelfsure.pipeline.training import TrainingResult
+from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import BodyLimits
 from shelfsure.serving.service import Service
@@ -20,9 +20,9 @@ from shelfsure.serving.service import Service
 
 @pytest.fixture(scope="module")
 def client(
-    tiny_trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory
+    tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
-    pipeline = tiny_trained.pipeline.save(tmp_path_factory.mktemp("hostile") / "shop")
+    pipeline = tiny_trained.save(tmp_path_factory.mktemp("hostile") / "shop")
     with Service(lambda: pipeline) as service:
         _ = service.pipeline
         yield TestClient(create_app(service), raise_server_exceptions=False)

@@ -21,7 +21,6 @@ import pytest
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult
 from shelfsure.serving.rest import server as server_module
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import Limits
@@ -33,9 +32,9 @@ N_CLIENTS, N_REQUESTS = 32, 500
 
 @pytest.fixture(scope="module")
 def saved(
-    tiny_trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory
+    tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory
 ) -> ListingPipeline:
-    return tiny_trained.pipeline.save(tmp_path_factory.mktemp("busy") / "shop")
+    return tiny_trained.save(tmp_path_factory.mktemp("busy") / "shop")
 
 
 @contextmanager
@@ -68,7 +67,7 @@ def serve_with(saved: ListingPipeline) -> Iterator[Callable[..., str]]:
 
 
 def test_500_requests_of_32_clients_are_each_answered_with_their_own_verdict(
-    saved: ListingPipeline, tiny_folder: Path, tiny_trained: TrainingResult
+    saved: ListingPipeline, tiny_folder: Path, tiny_trained: ListingPipeline
 ) -> None:
     assert saved.retrieval is not None
     never = replace(saved.retrieval.pair_model, min_similarity=2.0)  # a close look takes long

@@ -8,16 +8,15 @@ import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
 from schemathesis import GenerationMode
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.training import TrainingResult
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.service import Service
 
 
 @pytest.fixture(scope="module")
 def service(
-    tiny_trained: TrainingResult, tmp_path_factory: pytest.TempPathFactory
+    tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    saved: ListingPipeline = tiny_trained.pipeline.save(tmp_path_factory.mktemp("fuzzed") / "shop")
+    saved: ListingPipeline = tiny_trained.save(tmp_path_factory.mktemp("fuzzed") / "shop")
     with Service(lambda: saved) as service:
         _ = service.pipeline
         yield service

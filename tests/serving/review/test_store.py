@@ -354,7 +354,7 @@ def test_export_trains(
     fake_embedder: Any,
     tiny_config: Any,
 ) -> None:
-    from shelfsure.pipeline.training import train
+    from shelfsure.pipeline.pipeline import ListingPipeline
 
     for listing in read_catalog(tiny_folder / "catalogue.csv").listings:
         if listing.category and not listing.listing_id.startswith("r"):
@@ -365,8 +365,8 @@ def test_export_trains(
     export = store.export(tmp_path / "out")
     catalog = read_catalog(export.folder / "catalogue.csv", need_category=True)
     assert export.n_labelled == 60
-    result = train(catalog, fake_embedder(), tiny_config)
-    assert len(result.pipeline.class_names) == 3
+    result = ListingPipeline.fit(catalog, tiny_config, embedder=fake_embedder())
+    assert len(result.class_names) == 3
 
 
 def test_newer_format_is_refused(store: ReviewStore) -> None:

@@ -69,7 +69,7 @@ def evaluate_tab(service: "Service", *, local: bool) -> None:
             )
             with gr.Accordion("Photos of what you don't sell", open=False):
                 outside = gr.File(
-                    label="A zip of such photos: measures the out-of-catalogue gate",
+                    label="A zip of such photos: measures the out-of-catalogue detector",
                     file_types=[".zip"],
                     height=130,
                     elem_id="evaluate-outside",

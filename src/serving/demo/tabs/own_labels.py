@@ -60,7 +60,7 @@ def sort_into(pipeline: "ListingPipeline", listing: Listing, typed: str) -> list
     Raises
     ------
     ConfigError
-        If there are fewer than two names or too many, nothing to sort, or no joint space.
+        If there are fewer than two names or too many, nothing to sort, or no image-text space.
     """
     names, descriptions = read_labels(typed.replace("\n", ","), None)
     if len(names) > MAX_LABELS:
@@ -74,7 +74,7 @@ def sort_into(pipeline: "ListingPipeline", listing: Listing, typed: str) -> list
     if not (embedded.photo.present[0] or embedded.title.present[0]):
         raise ConfigError("There is nothing to sort yet. Add a photo, a title, or both.")
     zero_shot = ZeroShot.from_names(names, descriptions, retrieval.space)
-    probabilities = zero_shot.classify(*retrieval.in_text_space(embedded, [listing]))[0]
+    probabilities = zero_shot.classify(*retrieval.in_text_space(embedded))[0]
     return [
         Guess(category=names[i], probability=float(probabilities[i]))
         for i in np.argsort(-probabilities, kind="stable")

@@ -12,16 +12,17 @@ import pytest
 from PIL import Image, ImageOps
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import CalibrationError
+from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.fusion.views import View
 from shelfsure.retrieval.duplicates import page
 from shelfsure.retrieval.duplicates.edits import EDITS, encode_jpeg
-from shelfsure.retrieval.duplicates.find import find_duplicates
 from shelfsure.retrieval.duplicates.fit import fit_pair_model
+from shelfsure.retrieval.duplicates.match import match_listings
 from shelfsure.retrieval.duplicates.page import matched_regions, word_differences
 from shelfsure.retrieval.duplicates.pair_model import PairModel
+from shelfsure.retrieval.duplicates.photo_views import embed_views
 from shelfsure.retrieval.duplicates.report import write_duplicates
 from shelfsure.retrieval.duplicates.sampling import sample_pairs
-from shelfsure.retrieval.duplicates.shelf import Shelf, embed_views
 from shelfsure.retrieval.duplicates.title_match import Difference
 from shelfsure.retrieval.duplicates.verdict import judge
 from shelfsure.vision.load import DecodedPhoto, PhotoLimits
@@ -53,7 +54,9 @@ class ThumbnailEncoder:
 ENCODER = ThumbnailEncoder()
 
 
-def shelf_of(listings: list[Listing], title_vectors: np.ndarray | None = None) -> Shelf:
+def embedded_of(
+    listings: list[Listing], title_vectors: np.ndarray | None = None
+) -> EmbeddedListings:
     there = np.array([listing.image is not None for listing in listings])
     vectors = np.zeros((len(listings), ENCODER.dim), dtype=np.float32)
     for row in np.flatnonzero(there):
@@ -62,7 +65,7 @@ def shelf_of(listings: list[Listing], title_vectors: np.ndarray | None = None) -
         )[0]
     titles = title_vectors if title_vectors is not None else np.ones((len(listings), 1))
     has_title = np.array([listing.title is not None for listing in listings])
-    return Shelf(
+    return EmbeddedListings.of_photos(
         listings,
         View(vectors, there),
         [hashlib.sha256(x.image).hexdigest() if x.image else None for x in listings],
@@ -103,8 +106,8 @@ EXPECTED = {
 }
 
 
-def test_find_duplicates_gives_every_pair_its_verdict(catalogue) -> None:
-    result = find_duplicates(shelf_of(catalogue), ENCODER)
+def test_match_listings_gives_every_pair_its_verdict(catalogue) -> None:
+    result = match_listings(embedded_of(catalogue), ENCODER)
     assert verdicts(result) == EXPECTED
     groups = {
         group.keeper.listing_id: [m.listing_id for m in group.members] for group in result.groups
@@ -112,26 +115,26 @@ def test_find_duplicates_gives_every_pair_its_verdict(catalogue) -> None:
     assert groups == {
         "crop": ["p0"], "p1": ["flip"], "p2": ["twin"], "p3": ["pixels"], "p6": ["untitled"],
     }  # fmt: skip
-    again = find_duplicates(shelf_of(catalogue), ENCODER)
+    again = match_listings(embedded_of(catalogue), ENCODER)
     assert [pair.evidence for pair in again.pairs] == [pair.evidence for pair in result.pairs]
 
 
-def test_find_duplicates_takes_another_colour_in_the_title_for_a_variant(catalogue) -> None:
+def test_match_listings_takes_another_colour_in_the_title_for_a_variant(catalogue) -> None:
     blue = Listing("p5", "Printed mug 305 blue", catalogue[5].image)
-    result = find_duplicates(shelf_of([blue, catalogue[13], catalogue[7]]))
+    result = match_listings(embedded_of([blue, catalogue[13], catalogue[7]]))
     assert verdicts(result) == {("p5", "red"): "variant"}
     assert "but for their colours" in result.pairs[0].evidence
     assert result.groups == []
 
 
-def test_find_duplicates_against_a_catalogue_keeps_what_is_there(catalogue) -> None:
+def test_match_listings_against_a_catalogue_keeps_what_is_there(catalogue) -> None:
     uploads = [
         Listing("new crop", "Printed mug 300", catalogue[8].image, "so long a description"),
         Listing("new twin", "Printed mug 302", catalogue[2].image),
         Listing("p4", "Printed mug 304", catalogue[4].image),  # the same listing again
         Listing("new", "Plate", encode_jpeg(Image.new("RGB", (300, 300), "green"))),
     ]
-    result = find_duplicates(shelf_of(uploads), ENCODER, against=shelf_of(catalogue[:8]))
+    result = match_listings(embedded_of(uploads), ENCODER, against=embedded_of(catalogue[:8]))
     assert verdicts(result) == {
         ("new crop", "p0"): "same_product",
         ("new twin", "p2"): "same_photo",
@@ -140,35 +143,35 @@ def test_find_duplicates_against_a_catalogue_keeps_what_is_there(catalogue) -> N
     assert keepers == {"p0", "p2"}
 
 
-def test_find_duplicates_without_anything_to_compare(catalogue) -> None:
+def test_match_listings_without_anything_to_compare(catalogue) -> None:
     for listings in ([], catalogue[:1], [catalogue[-1]]):
-        result = find_duplicates(shelf_of(listings), ENCODER)
+        result = match_listings(embedded_of(listings), ENCODER)
         assert (result.pairs, result.groups) == ([], [])
-    assert find_duplicates(shelf_of(catalogue[:2]), against=shelf_of([])).pairs == []
+    assert match_listings(embedded_of(catalogue[:2]), against=embedded_of([])).pairs == []
 
 
-def test_find_duplicates_does_not_pair_all_that_share_a_placeholder(catalogue, caplog) -> None:
+def test_match_listings_does_not_pair_all_that_share_a_placeholder(catalogue, caplog) -> None:
     many = [Listing(f"n{n}", f"Thing {n}", catalogue[0].image) for n in range(60)]
     with caplog.at_level(logging.WARNING):
-        result = find_duplicates(shelf_of(many))
+        result = match_listings(embedded_of(many))
     assert len(result.pairs) == 59
     assert "60 listings show the very same photo" in caplog.text
 
 
-def test_find_duplicates_passes_over_a_photo_that_broke_since(catalogue) -> None:
-    shelf = shelf_of(catalogue[:8])
+def test_match_listings_passes_over_a_photo_that_broke_since(catalogue) -> None:
+    embedded = embedded_of(catalogue[:8])
     broken = [
         Listing(x.listing_id, x.title, b"broken") if n < 2 else x
         for n, x in enumerate(catalogue[:8])
     ]
-    result = find_duplicates(Shelf(broken, shelf.photo, shelf.photo_hashes, shelf.title), ENCODER)
+    result = match_listings(replace(embedded, listings=broken), ENCODER)
     assert result.pairs == []
 
 
-def test_shelf_refuses_unequal_lengths(catalogue) -> None:
-    shelf = shelf_of(catalogue[:3])
-    with pytest.raises(ValueError, match=r"\[2, 3, 3, 3\]"):
-        Shelf(catalogue[:2], shelf.photo, shelf.photo_hashes, shelf.title)
+def test_embedded_listings_refuse_unequal_lengths(catalogue) -> None:
+    embedded = embedded_of(catalogue[:3])
+    with pytest.raises(ValueError, match=r"\[2, 3, 3, 3, 3, 3, 3\]"):
+        replace(embedded, listings=catalogue[:2])
 
 
 def test_embed_views_crop_and_mirror(product, as_png) -> None:
@@ -206,19 +209,19 @@ def test_judge_needs_clearer_photos_where_titles_name_different_things() -> None
     assert judge("same_bytes", [], 0.9, doubted=True) == "same_photo"
 
 
-def test_find_duplicates_doubts_unclear_photos_under_other_names(catalogue) -> None:
+def test_match_listings_doubts_unclear_photos_under_other_names(catalogue) -> None:
     never_sure = replace(PairModel.load(), sure_threshold=1.0)
     crop = catalogue[8].image
     for title, expected in (("Printed mugs 300", "same_product"), ("Printed jar 300", None)):
         listings = [catalogue[0], Listing("copy", title, crop)]
-        result = find_duplicates(shelf_of(listings), model=never_sure)
+        result = match_listings(embedded_of(listings), model=never_sure)
         assert verdicts(result).get(("p0", "copy")) == expected
-    assert len(find_duplicates(shelf_of(listings)).pairs) == 1
+    assert len(match_listings(embedded_of(listings)).pairs) == 1
 
 
 def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> None:
     nasty = Listing("p0", "<script>alert(1)</script> mug 300", catalogue[0].image)
-    result = find_duplicates(shelf_of([nasty, *catalogue[1:]]), ENCODER)
+    result = match_listings(embedded_of([nasty, *catalogue[1:]]), ENCODER)
     html = write_duplicates(result, tmp_path / "out").read_text()
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -242,7 +245,7 @@ def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> No
 
 
 def test_write_duplicates_of_nothing(tmp_path) -> None:
-    html = write_duplicates(find_duplicates(shelf_of([])), tmp_path).read_text()
+    html = write_duplicates(match_listings(embedded_of([])), tmp_path).read_text()
     assert "no two listings are the same product" in html
     assert json.loads((tmp_path / "merge.json").read_text())["steps"] == []
 
@@ -265,10 +268,10 @@ def test_word_differences_marks_both_sides() -> None:
 def test_fit_pair_model_learns_from_a_small_catalogue(product, as_png) -> None:
     listings = [Listing(f"p{n}", None, as_png(product(n))) for n in range(10)]
     listings.append(Listing("twin", None, listings[0].image))
-    shelf = shelf_of(listings)
-    model = fit_pair_model(shelf, n_sources=3, n_edits=4)
-    sample = sample_pairs(shelf, None, 2, 2, 9, PhotoLimits())
-    again = sample_pairs(shelf, None, 2, 2, 9, PhotoLimits())
+    embedded = embedded_of(listings)
+    model = fit_pair_model(embedded, n_sources=3, n_edits=4)
+    sample = sample_pairs(embedded, None, 2, 2, 9, PhotoLimits())
+    again = sample_pairs(embedded, None, 2, 2, 9, PhotoLimits())
     assert (sample.features == again.features).all()
     assert 0 < sample.copies.mean() < 0.5
     right = (model.probabilities(sample.features) >= model.threshold) == sample.copies
@@ -277,11 +280,11 @@ def test_fit_pair_model_learns_from_a_small_catalogue(product, as_png) -> None:
 
 def test_fit_pair_model_needs_photos(catalogue) -> None:
     with pytest.raises(CalibrationError, match="got 5"):
-        fit_pair_model(shelf_of(catalogue[:5]))
+        fit_pair_model(embedded_of(catalogue[:5]))
 
 
 @pytest.mark.realdata
-def test_find_duplicates_on_real_photos(real_data) -> None:
+def test_match_listings_on_real_photos(real_data) -> None:
     folder = real_data / "flipkart" / "images"
     photos = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))[:25]]
     assert len(photos) == 25
@@ -293,7 +296,7 @@ def test_find_duplicates_on_real_photos(real_data) -> None:
                 copy = EDITS[edit](image.convert("RGB"), np.random.default_rng(n))
                 uploads.append(Listing(f"{edit} {n}", None, encode_jpeg(copy)))
     model = PairModel.load()
-    result = find_duplicates(shelf_of(uploads), model=model, against=shelf_of(originals))
+    result = match_listings(embedded_of(uploads), model=model, against=embedded_of(originals))
     right = [pair for pair in result.pairs if pair.a.listing_id.split()[1] == pair.b.listing_id[1:]]
     assert len(right) >= 15
     assert len(result.pairs) - len(right) <= 1

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...catalog.listing import Listing
 from ...core.arrays import Floats
+from ...embedding.listings import EmbeddedListings
 from ...fusion.views import View, Views
-from .records import Record
+from .records import Record, records_of
 
 _SPACE_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes part of a file's name
 _UNIT_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Batch:
+class IndexRows:
     """Records and, row by row, their vectors in each space.
 
     Raises
@@ -37,6 +39,26 @@ class Batch:
                 "or comes twice. Give each listing its own id."
             )
         check_views(self.views, len(self.records))
+
+
+def index_rows(embedded: EmbeddedListings) -> IndexRows:
+    """Keep of listings what an index holds; a space that none of them is in is left out."""
+    spaces = {"photo": embedded.photo, "title": embedded.title}
+    return IndexRows(
+        records_of(embedded.listings, embedded.photo_hashes),
+        {name: view for name, view in spaces.items() if view.present.any()},
+    )
+
+
+def embedded_rows(rows: IndexRows) -> EmbeddedListings:
+    """Give listings from an index back as what was embedded."""
+    records, n = rows.records, len(rows.records)
+    return EmbeddedListings.of_photos(
+        [Listing(r.listing_id, r.title, r.image, category=r.category) for r in records],
+        rows.views.get("photo", View(np.zeros((n, 1), np.float32), np.zeros(n, bool))),
+        [record.photo_hash for record in records],
+        rows.views.get("title"),
+    )
 
 
 def check_views(views: Views, n_rows: int | None = None) -> None:
@@ -84,7 +106,7 @@ def check_spaces(dims: Mapping[str, int], views: Views) -> None:
             )
 
 
-def complete(batch: Batch, dims: Mapping[str, int]) -> Batch:
+def complete(rows: IndexRows, dims: Mapping[str, int]) -> IndexRows:
     """Give a batch every space of an index; those that it lacks hold nothing.
 
     Raises
@@ -92,26 +114,26 @@ def complete(batch: Batch, dims: Mapping[str, int]) -> Batch:
     ValueError
         If the index has no space for its vectors.
     """
-    check_spaces(dims, batch.views)
-    n = len(batch.records)
+    check_spaces(dims, rows.views)
+    n = len(rows.records)
     missing = {
         space: View(np.zeros((n, dim), dtype=np.float32), np.zeros(n, dtype=bool))
         for space, dim in dims.items()
-        if space not in batch.views
+        if space not in rows.views
     }
-    return Batch(batch.records, {**batch.views, **missing}) if missing else batch
+    return IndexRows(rows.records, {**rows.views, **missing}) if missing else rows
 
 
-def concatenate(batches: Sequence[Batch]) -> Batch:
+def concatenate(batches: Sequence[IndexRows]) -> IndexRows:
     """Put batches with the same spaces one after another."""
     if len(batches) == 1:
         return batches[0]
-    return Batch(
-        [record for batch in batches for record in batch.records],
+    return IndexRows(
+        [record for rows in batches for record in rows.records],
         {
             space: View(
-                np.concatenate([dense(batch.views[space]) for batch in batches]),
-                np.concatenate([batch.views[space].present for batch in batches]),
+                np.concatenate([dense(rows.views[space]) for rows in batches]),
+                np.concatenate([rows.views[space].present for rows in batches]),
             )
             for space in batches[0].views
         },

@@ -1,0 +1,67 @@
+"""A catalogue laid out for training: what every stage of it takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..core.arrays import Ints
+from ..fusion.views import Views, take
+from .listings import EmbeddedListings
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """n labelled listings, those of categories too small to train included: they belong as well.
+
+    Parameters
+    ----------
+    embedded
+        The listings, and their vectors by the fold encoders where there are any.
+    views
+        What the classifier sees of them.
+    categories
+        Each listing's category, as many levels as are predicted.
+    class_names
+        Categories with enough listings, in the order of the classifier's columns.
+    left_out
+        The other categories, and how many listings each has.
+    groups, folds
+        Shape ``(n,)``; duplicates share a group, and a group's listings a fold.
+    """
+
+    embedded: EmbeddedListings
+    views: Views
+    categories: Sequence[str]
+    class_names: tuple[str, ...]
+    left_out: Mapping[str, int]
+    groups: Ints
+    folds: Ints
+
+    @property
+    def taxonomy(self) -> tuple[str, ...]:
+        """Categories with a trained expert, in the order of its columns, and without."""
+        return (*self.class_names, *self.left_out)
+
+    @cached_property
+    def trained_rows(self) -> Ints:
+        """The listings of `class_names`."""
+        known = set(self.class_names)
+        return np.array([row for row, name in enumerate(self.categories) if name in known], int)
+
+    @cached_property
+    def other_rows(self) -> Ints:
+        """The listings of `left_out`."""
+        return np.array([n for n, name in enumerate(self.categories) if name in self.left_out], int)
+
+    @cached_property
+    def labels(self) -> Ints:
+        """The column of each of `trained_rows`."""
+        column = {name: i for i, name in enumerate(self.class_names)}
+        return np.array([column[self.categories[row]] for row in self.trained_rows])
+
+    @cached_property
+    def trained_views(self) -> Views:
+        """The views of `trained_rows`."""
+        return take(self.views, self.trained_rows)

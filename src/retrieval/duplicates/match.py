@@ -1,0 +1,195 @@
+"""Find duplicates within a catalogue, or of new uploads in a catalogue."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from pathlib import Path
+
+from ...embedding.encoders import ImageEncoder
+from ...embedding.listings import EmbeddedListings
+from ...vision.load import PhotoLimits
+from .candidates import near_pairs
+from .groups import DuplicateGroup, group_duplicates, keeper_order
+from .pair_model import PairModel
+from .photo_views import PhotoView, embed_views
+from .title_match import differing_attributes, name_different_things, title_attributes
+from .verdict import DuplicatePair, PhotoFinding, judge, titles_related
+from .verification import verify_pairs
+
+MAX_SHARED = 50  # listings with one photo; more, and it is a placeholder that tells nothing
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateResult:
+    """What was found.
+
+    Parameters
+    ----------
+    pairs
+        Duplicates and variants, the surest first; what is different isn't there.
+    groups
+        Duplicates around the listing to keep.
+    n_listings, n_compared
+        How many listings were looked through, and how many pairs of photos closely.
+    """
+
+    pairs: list[DuplicatePair]
+    groups: list[DuplicateGroup]
+    n_listings: int
+    n_compared: int
+
+
+def match_listings(
+    embedded: EmbeddedListings,
+    encoder: ImageEncoder | None = None,
+    model: PairModel | None = None,
+    *,
+    against: EmbeddedListings | None = None,
+    views: Sequence[PhotoView] = ("cropped",),
+    n_neighbours: int = 10,
+    limits: PhotoLimits | None = None,
+    progress: bool = False,
+) -> DuplicateResult:
+    """Find listings that are the same thing twice, and variants that only look like it.
+
+    Listings without a photo are passed over.
+
+    Parameters
+    ----------
+    embedded
+        The listings to look through.
+    encoder
+        What embedded the photos: embeds further views of them, which finds hard crops in large
+        catalogues. ``None`` searches with the photos as they are.
+    model
+        Rates pairs; ``None``: the one that comes with Shelfsure.
+    against
+        Compare with these listings instead of among each other. A listing of the same id is the
+        same listing, so it is left out.
+    views
+        ``cropped``: the middle of the photo; ``mirrored``: for encoders that tell a photo from its
+        mirror image, which the starter's hardly does.
+    n_neighbours
+        Photos to compare closely with each photo, at most, by view.
+    limits
+        What a photo may be.
+    progress
+        Show a bar on standard error.
+    """
+    model, limits = model or PairModel.load(), limits or PhotoLimits()
+    other = embedded if against is None else against
+    photos = embedded.distinct_photos()
+    other_photos = photos if against is None else against.distinct_photos()
+    sources, other_sources = _sources(embedded, photos), _sources(other, other_photos)
+    vectors = [embedded.photo_vectors([rows[0] for rows in photos])]
+    if encoder is not None:
+        vectors += embed_views(sources, encoder, views, limits, progress=progress)
+    near = near_pairs(
+        vectors,
+        None if against is None else against.photo_vectors([rows[0] for rows in other_photos]),
+        n_neighbours=n_neighbours,
+        min_similarity=model.min_similarity,
+    )
+    pairs = [
+        _judged(embedded, a, other, b, PhotoFinding("same_bytes", 1.0, 1.0), model)
+        for a, b in _sharing(embedded, photos, against)
+    ]
+    n_pixels: dict[str, int] = {}
+    for found in verify_pairs(near, sources, other_sources, model, limits, progress=progress):
+        rows_a, rows_b = photos[found.a], other_photos[found.b]
+        if against is not None and _same_photo(embedded, rows_a[0], against, rows_b[0]):
+            continue  # already among those that share a photo
+        n_pixels |= {embedded.listings[row].listing_id: found.n_pixels[0] for row in rows_a}
+        n_pixels |= {other.listings[row].listing_id: found.n_pixels[1] for row in rows_b}
+        for a, b in product(_told_apart(rows_a), _told_apart(rows_b)):
+            pairs.append(_judged(embedded, a, other, b, found.finding, model))
+    pairs = [
+        pair
+        for pair in pairs
+        if pair.verdict != "different" and pair.a.listing_id != pair.b.listing_id
+    ]
+    pairs.sort(key=lambda pair: -pair.photo.probability)
+    order = keeper_order(embedded.listings, n_pixels)
+    if against is not None:  # what was there before stays
+        there = {listing.listing_id for listing in against.listings}
+        order = keeper_order(against.listings, n_pixels) + [
+            listing for listing in order if listing.listing_id not in there
+        ]
+    groups = group_duplicates(order, pairs)
+    return DuplicateResult(pairs, groups, len(embedded.listings), len(near.rows))
+
+
+def _judged(
+    embedded: EmbeddedListings,
+    row_a: int,
+    other: EmbeddedListings,
+    row_b: int,
+    finding: PhotoFinding,
+    model: PairModel,
+) -> DuplicatePair:
+    """Let the titles speak, and decide."""
+    a, b = embedded.listings[row_a], other.listings[row_b]
+    differences = differing_attributes(title_attributes(a.title), title_attributes(b.title))
+    similarity = _title_similarity(embedded, row_a, other, row_b)
+    doubted = (
+        finding.probability < model.sure_threshold
+        and titles_related(similarity)
+        and name_different_things(a.title, b.title)
+    )
+    verdict = judge(finding.relation, differences, similarity, doubted=doubted)
+    return DuplicatePair(a, b, verdict, finding, similarity, tuple(differences))
+
+
+def _title_similarity(
+    a: EmbeddedListings, row_a: int, b: EmbeddedListings, row_b: int
+) -> float | None:
+    """Cosine of two titles' vectors; ``None`` where one is missing."""
+    if not (a.title.present[row_a] and b.title.present[row_b]):
+        return None
+    return float(a.title.array[row_a] @ b.title.array[row_b])
+
+
+def _sharing(
+    embedded: EmbeddedListings, photos: list[list[int]], against: EmbeddedListings | None
+) -> Iterator[tuple[int, int]]:
+    """Pair the listings whose photo files are identical."""
+    if against is None:
+        for rows in photos:
+            if len(rows) > MAX_SHARED:
+                _warn(embedded, rows)
+                yield from ((rows[0], row) for row in rows[1:])
+            else:
+                yield from combinations(rows, 2)
+        return
+    rows_of = {against.photo_hashes[rows[0]]: rows for rows in against.distinct_photos()}
+    for rows in photos:
+        digest = embedded.photo_hashes[rows[0]]
+        if digest is not None and digest in rows_of:
+            yield from product(rows, _told_apart(rows_of[digest]))
+
+
+def _told_apart(rows: list[int]) -> list[int]:
+    """Let one listing stand for all that show a placeholder."""
+    return rows if len(rows) <= MAX_SHARED else rows[:1]
+
+
+def _warn(embedded: EmbeddedListings, rows: list[int]) -> None:
+    _LOG.warning(
+        "%d listings show the very same photo (the first is %r): more than %d, so it is taken for "
+        "a placeholder, and they are compared only with the first",
+        len(rows),
+        embedded.listings[rows[0]].listing_id,
+        MAX_SHARED,
+    )
+
+
+def _same_photo(a: EmbeddedListings, row_a: int, b: EmbeddedListings, row_b: int) -> bool:
+    digest = a.photo_hashes[row_a]
+    return digest is not None and digest == b.photo_hashes[row_b]
+
+
+def _sources(embedded: EmbeddedListings, photos: list[list[int]]) -> list[str | bytes]:
+    images = [embedded.listings[rows[0]].image for rows in photos]
+    return [str(image) if isinstance(image, Path) else image or b"" for image in images]
