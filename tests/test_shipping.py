@@ -183,7 +183,7 @@ def test_everything_that_is_no_code_is_in_the_wheel() -> None:
         for path in (ROOT / "src").rglob("*")
         if path.is_file() and path.suffix not in {".py", ".pyc"}
     ]
-    assert Path("starter_bundle/manifest.json") in files
+    assert Path("pipeline/starter_bundle/manifest.json") in files
     missing = [path for path in files
                if not any(fnmatch.fnmatch(path.as_posix(), p.replace("**/", "*"))
                           for p in patterns)]  # fmt: skip

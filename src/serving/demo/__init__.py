@@ -1,0 +1,1 @@
+"""The Gradio demo: its page, its tabs, their pictures and jobs."""
