@@ -22,12 +22,12 @@ import numpy as np
 from PIL import Image
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import PhotoError
+from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.fusion.views import View
 from shelfsure.retrieval.duplicates.edits import EDITS, encode_jpeg
-from shelfsure.retrieval.duplicates.find import find_duplicates
 from shelfsure.retrieval.duplicates.fit import fit_pair_model
+from shelfsure.retrieval.duplicates.match import match_listings
 from shelfsure.retrieval.duplicates.pair_model import PairModel
-from shelfsure.retrieval.duplicates.shelf import Shelf
 from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.load import PhotoLimits, decode_photo
 
@@ -36,10 +36,10 @@ MAX_HASH_DISTANCE = 20
 Found = dict[str, set[str]]  # copy -> photos of the folder taken for its original
 
 
-def embedded(encoder: PhotoEncoder, photos: dict[str, bytes]) -> Shelf:
+def embedded(encoder: PhotoEncoder, photos: dict[str, bytes]) -> EmbeddedListings:
     squares = [encoder.prepare(encoder.decode(data, PhotoLimits())) for data in photos.values()]
     vectors = encoder.encode(squares)
-    return Shelf(
+    return EmbeddedListings.of_photos(
         [Listing(listing_id=name, image=data) for name, data in photos.items()],
         View(vectors, np.ones(len(photos), dtype=bool)),
         [hashlib.sha256(data).hexdigest() for data in photos.values()],
@@ -71,11 +71,11 @@ def edited_copies(photos: dict[str, bytes], sources: Iterable[str]) -> dict[str,
 
 
 def ours(
-    encoder: PhotoEncoder, copies: dict[str, bytes], shelf: Shelf, model: PairModel
+    encoder: PhotoEncoder, copies: dict[str, bytes], catalogue: EmbeddedListings, model: PairModel
 ) -> tuple[Found, float]:
     start = time.perf_counter()
     queries = embedded(encoder, copies)
-    result = find_duplicates(queries, encoder, model, against=shelf)
+    result = match_listings(queries, encoder, model, against=catalogue)
     seconds = time.perf_counter() - start
     found: Found = {}
     for pair in result.pairs:
@@ -149,17 +149,13 @@ def main() -> None:
     copies = edited_copies(photos, sources)
 
     encoder = PhotoEncoder.load("starter", side_px=288, crop_mode="border")
-    shelf = embedded(encoder, photos)
+    catalogue = embedded(encoder, photos)
     model = PairModel.load(options.model) if options.model else PairModel.load()
     if options.fit:
         rest = order[options.sources :]
-        own = Shelf(
-            [shelf.listings[place] for place in rest],
-            shelf.photo.take(rest),
-            [shelf.photo_hashes[place] for place in rest],
-        )
+        own = catalogue.take(rest)
         model = fit_pair_model(own, prior=model)
-    results = {"Shelfsure": ours(encoder, copies, shelf, model)}
+    results = {"Shelfsure": ours(encoder, copies, catalogue, model)}
     for kind in (PHash, DHash, WHash, AHash):
         near, seconds = hash_distances(kind(verbose=False), photos, copies)
         best = max(

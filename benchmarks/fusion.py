@@ -25,8 +25,9 @@ from shelfsure.catalog.listing import category_prefix
 from shelfsure.catalog.splits import duplicate_groups, group_folds
 from shelfsure.core.arrays import Bools, Floats, Ints
 from shelfsure.core.cache import EmbeddingCache
-from shelfsure.core.config import PROFILES
-from shelfsure.embedding.embedder import Embedded, load_embedder, set_problems_aside
+from shelfsure.core.config import load_config
+from shelfsure.embedding.embedder import load_embedder
+from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.evaluation.intervals import wilson_interval
 from shelfsure.evaluation.metrics import expected_calibration_error, log_loss
 from shelfsure.fusion.alternatives import Concatenation, Stacking
@@ -51,21 +52,21 @@ FITS: dict[str, Fit] = {
 EQUAL = "equal weights"
 
 
-def read(options: argparse.Namespace) -> tuple[Embedded, list[str]]:
+def read(options: argparse.Namespace) -> tuple[EmbeddedListings, list[str]]:
     """Embed the listings of every category that has enough of them."""
-    config = PROFILES["starter"]
+    config = load_config()
     catalog = read_catalog(options.catalogue, image_root=options.image_root, need_category=True)
     embedder = load_embedder(
         config, device="auto", cache=EmbeddingCache(), limits=PhotoLimits(), progress=True
     )
-    catalog, embedded = set_problems_aside(catalog, embedder.embed(catalog.listings))
+    catalog, embedded = embedder.embed_catalog(catalog)
     names = [category_prefix(item.category or "", options.levels) for item in catalog.listings]
     counts = Counter(names)
     kept = [row for row, name in enumerate(names) if counts[name] >= config.min_examples]
     return embedded.take(kept), [names[row] for row in kept]
 
 
-def views_for(embedded: Embedded, training: Bools) -> Views:
+def views_for(embedded: EmbeddedListings, training: Bools) -> Views:
     """Views of all listings, with words weighed by those of the training part."""
     tfidf = {}
     for part, texts in ((TITLE, embedded.titles), (DESCRIPTION, embedded.descriptions)):

@@ -17,7 +17,8 @@ from shelfsure.catalog.listing import Listing, category_prefix
 from shelfsure.catalog.splits import duplicate_groups, group_folds, split_indices
 from shelfsure.core.arrays import Floats, Ints
 from shelfsure.core.cache import EmbeddingCache
-from shelfsure.embedding.embedder import Embedded, Embedder
+from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.fusion.views import View, Views, take
 from shelfsure.retrieval.ood.detectors import METHODS, fit_detector, ood_score
 from shelfsure.retrieval.ood.fit import default_methods, fit_ood_detector
@@ -43,7 +44,7 @@ ARMS = {
 Raw = dict[str, dict[str, list[Floats]]]  # view -> method -> scores of own, left out, outside
 
 
-def as_views(embedded: Embedded) -> dict[str, View]:
+def as_views(embedded: EmbeddedListings) -> dict[str, View]:
     return {
         "photo": embedded.photo,
         "title_embedding": embedded.title,

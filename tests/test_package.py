@@ -49,4 +49,4 @@ def test_every_folder_of_code_is_shipped() -> None:
     assert all((folder / "__init__.py").is_file() for folder in folders)
     code = {".".join(["shelfsure", *folder.relative_to(SRC).parts]) for folder in folders}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert set(project["tool"]["setuptools"]["packages"]) == code
+    assert set(project["tool"]["setuptools"]["packages"]) == code | {"shelfsure.configs"}

@@ -25,12 +25,12 @@ def split(
     from ..catalog.export import write_listings
     from ..catalog.listing import category_prefix
     from ..catalog.splits import duplicate_groups, split_indices
-    from ..core.config import PROFILES
+    from ..core.config import load_config
     from ..embedding.embedder import load_embedder
 
     catalog = reading.catalog(catalogue, need_category=True)
     embedder = load_embedder(
-        PROFILES["starter"],
+        load_config(),
         device=reading.device,
         cache=reading.cache(),
         limits=reading.limits(),

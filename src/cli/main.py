@@ -75,7 +75,7 @@ def train(
     model_name: ModelName = None,
 ) -> None:
     """Train on a labelled catalogue and save a bundle."""
-    from ..core.config import image_encoder_section, load_config, parse_config
+    from ..core.config import image_encoder_section, load_config
     from ..embedding.embedder import load_embedder
     from ..pipeline.bundle import check_destination
     from ..pipeline.pipeline import ListingPipeline
@@ -85,11 +85,13 @@ def train(
     if promote is not None and mlflow == OFF:
         raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
     unseen = reading.catalog(promote, need_category=True) if promote else None
-    given = {"levels": levels, "min_examples": min_examples, "seed": seed}
-    chosen = load_config(config).model_dump() | {k: v for k, v in given.items() if v is not None}
-    if image_encoder is not None:
-        chosen["image"] = image_encoder_section(image_encoder)
-    settings = parse_config(chosen, "The configuration").on(reading.device)
+    settings = load_config(
+        config,
+        levels=levels,
+        min_examples=min_examples,
+        seed=seed,
+        image=image_encoder_section(image_encoder) if image_encoder else None,
+    ).on(reading.device)
     catalog = reading.catalog(catalogue, need_category=True)
     embedder = load_embedder(
         settings,

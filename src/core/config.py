@@ -1,8 +1,9 @@
 """What a training run can be told: the models behind configs/*.yaml."""
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -11,6 +12,7 @@ from .errors import ConfigError
 
 PrecisionChoice = Literal["auto", "float32", "bfloat16", "openvino-bfloat16"]
 """``auto`` is PyTorch's bfloat16 where the hardware multiplies it natively; see `device`."""
+CONFIGS = "shelfsure.configs"
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -152,22 +154,25 @@ class Config(_Section):
         return self.model_copy(update={"image": image, "text": text})
 
 
-PROFILES = {
-    "starter": Config(),
-    "full": Config(
-        image=ImageConfig(
-            weights="tf_efficientnetv2_s.in21k_ft_in1k",
-            side_px=384,
-            crop_mode="border",
-            precision="auto",
-        ),
-        text=TextConfig(weights="all-MiniLM-L6-v2"),
-    ),
-}
+PROFILES = {"starter": "starter.yaml", "full": "full.yaml"}
+"""Name -> its file among the configurations that come with Shelfsure."""
+M = TypeVar("M", bound=BaseModel)
 
 
-def load_config(source: str | Path) -> Config:
-    """Read a profile by name (``starter``, ``full``) or a YAML file.
+def load_config(source: str | Path = "starter", **given: Any) -> Config:
+    """Read a profile by name (``starter``, ``full``) or a YAML file; see `load_yaml`."""
+    return load_yaml(Config, source, PROFILES, **given)
+
+
+def load_yaml(model: type[M], source: str | Path, profiles: Mapping[str, str], **given: Any) -> M:
+    """Read a configuration by a profile's name or from a YAML file.
+
+    Parameters
+    ----------
+    profiles
+        Name -> its file among the configurations that come with Shelfsure.
+    given
+        Values that replace the file's, where they aren't None.
 
     Raises
     ------
@@ -176,25 +181,26 @@ def load_config(source: str | Path) -> Config:
     """
     import yaml
 
-    if str(source) in PROFILES:
-        return PROFILES[str(source)]
-    path = Path(source)
+    shipped = profiles.get(str(source))
+    path = files(CONFIGS) / shipped if shipped else Path(source)
     if not path.is_file():
         raise ConfigError(
-            f"The configuration must be {' or '.join(PROFILES)} or a YAML file, but {source} is "
+            f"The configuration must be {' or '.join(profiles)} or a YAML file, but {source} is "
             "neither. Check the path."
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} must be YAML in UTF-8, but: {error}") from error
-    return parse_config(values, str(path))
+        raise ConfigError(f"{source} must be YAML in UTF-8, but: {error}") from error
+    if isinstance(values, dict):
+        values |= {name: value for name, value in given.items() if value is not None}
+    return parse_config(model, values, str(source))
 
 
-def parse_config(values: Any, name: str) -> Config:
+def parse_config(model: type[M], values: Any, name: str) -> M:
     """Check a configuration's values; `name` stands in the error."""
     try:
-        return Config.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         problems = "\n".join(
             f"  {'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}; got {e['input']!r}"

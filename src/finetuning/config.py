@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..core.errors import ConfigError
+from ..core.config import load_yaml
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 SidePx = Annotated[int, Field(ge=32, le=1024)]
@@ -171,57 +171,9 @@ class FinetuneConfig(_Section):
         return max(stage.side_px for stage in self.stages)
 
 
-PROFILES = {
-    "full": FinetuneConfig(),
-    "starter": FinetuneConfig(
-        backbone="starter",
-        batch_size=32,
-        learning_rate=5e-4,
-        epochs=12,
-        stages=(
-            Stage(share=0.4, trained_fraction=0.4, side_px=224, strength=0.3),
-            Stage(share=0.4, trained_fraction=0.6, side_px=288, strength=0.6),
-            Stage(share=0.2, trained_fraction=0.6, side_px=352, strength=0.9),
-        ),
-    ),
-}
+PROFILES = {"full": "finetune.yaml", "starter": "finetune-starter.yaml"}
 
 
 def load_finetune_config(source: str | Path, **given: Any) -> FinetuneConfig:
-    """Read a profile by name (``starter``, ``full``) or a YAML file.
-
-    Parameters
-    ----------
-    given
-        Values that replace the file's, where they aren't None.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such file, or with every problem of the file at once.
-    """
-    import yaml
-
-    values: Any = {}
-    if str(source) in PROFILES:
-        values = PROFILES[str(source)].model_dump()
-    else:
-        try:
-            values = yaml.safe_load(Path(source).read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"The configuration must be {' or '.join(PROFILES)} or a YAML file in UTF-8, but: "
-                f"{error}"
-            ) from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source} must hold names and values, but holds {values!r}.")
-    try:
-        return FinetuneConfig.model_validate(
-            values | {key: value for key, value in given.items() if value is not None}
-        )
-    except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}; got {e['input']!r}"
-            for e in error.errors()
-        )
-        raise ConfigError(f"{source} has {error.error_count()} problem(s):\n{problems}") from error
+    """Read a profile by name (``starter``, ``full``) or a YAML file; see `load_yaml`."""
+    return load_yaml(FinetuneConfig, source, PROFILES, **given)

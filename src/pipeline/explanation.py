@@ -74,8 +74,8 @@ def explain_listing(
 ) -> Explanation:
     """Explain what the pipeline sees in a listing.
 
-    The probabilities are those of the verdict. The detector, duplicates and categories that are known
-    by name only have their reasons in the verdict.
+    The probabilities are those of the verdict. What is out of catalogue, duplicates and categories
+    that are known by name only have their reasons in the verdict.
 
     Parameters
     ----------

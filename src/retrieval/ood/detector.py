@@ -69,7 +69,8 @@ class OODDetector:
         """
         if self.per_category and predicted is None:
             raise ValueError(
-                "A detector fitted with per_category needs each listing's predicted category, got none."
+                "A detector fitted with per_category needs each listing's predicted category, "
+                "got none."
             )
         scores, n = self.view_scores(views), n_rows(views)
         p: Floats = np.ones(n)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core.errors import CatalogError, ConfigError, ShelfsureError
 from ...catalog.listing import Listing
+from ...core.errors import CatalogError, ConfigError, ShelfsureError
 from ...pipeline.verdict import Verdict
+from ..service import QueueFullError
 from .html import DECISIONS, render
 from .jobs import BatchJob, Progress
-from ..service import QueueFullError
 from .uploads.workspace import Workspace
 from .verdict_table import Filter
 

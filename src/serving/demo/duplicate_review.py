@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...core.files import atomic_path
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
-from ...retrieval.duplicates.match import DuplicateResult
+from ...core.files import atomic_path
 from ...retrieval.duplicates.groups import DuplicateGroup
+from ...retrieval.duplicates.match import DuplicateResult
 from ...retrieval.duplicates.report import PAIR_COLUMNS, merge_plan, pair_row
 
 ACCEPTED, REJECTED, OPEN = "accepted", "rejected", ""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...catalog.catalog import Catalog
 from ...core.cache import EmbeddingCache
 from ...core.errors import CatalogError, ConfigError
-from ...catalog.catalog import Catalog
 from ...retrieval.duplicates.find import index_listings
 from ...retrieval.duplicates.match import DuplicateResult, match_listings
-from ...retrieval.zero_shot.load_space import fingerprints
 from ...retrieval.index.store import ListingIndex
+from ...retrieval.zero_shot.load_space import fingerprints
 
 if TYPE_CHECKING:
     from ...pipeline.pipeline import ListingPipeline

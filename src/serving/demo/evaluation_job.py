@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...catalog.catalog import Catalog
+from ...catalog.listing import Listing, category_prefix
 from ...core.cache import EmbeddingCache
 from ...core.errors import CatalogError
 from ...evaluation import category_plots, plots
@@ -14,11 +16,9 @@ from ...evaluation.baselines import FUSION, NEUTRAL, arm_label
 from ...evaluation.compare import EvaluationInput, compare
 from ...evaluation.evaluate import evaluate, thumbnails
 from ...evaluation.figures import Figure
+from ...evaluation.messages import Headline, headlines
 from ...evaluation.report import MAX_CATEGORIES, write_report
 from ...evaluation.tables import confusion_counts, difference_text, fusion_effect
-from ...evaluation.messages import Headline, headlines
-from ...catalog.catalog import Catalog
-from ...catalog.listing import Listing, category_prefix
 
 if TYPE_CHECKING:
     from ...pipeline.pipeline import ListingPipeline

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ...pipeline.starter import N_PER_CATEGORY
 from ...sample.looks import draw_look
 from ...sample.photos import Photo, develop
 from ...sample.plan import plan_catalogue, plan_uploads
-from ...pipeline.starter import N_PER_CATEGORY
 
 _SEED = 11
 _SHOP_SEED = 7  # of the sample catalogue that `starter` draws

@@ -9,10 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from ...evaluation.baselines import NEUTRAL
-from ...pipeline.explanation import FUSED, Explanation
-from ...fusion.views import DESCRIPTION, PHOTO, TITLE
 from ...catalog.listing import category_levels
+from ...evaluation.baselines import NEUTRAL
+from ...fusion.views import DESCRIPTION, PHOTO, TITLE
+from ...pipeline.explanation import FUSED, Explanation
 
 HEAT_CELLS = 96
 """Cells along the heatmap's longer side; the browser smooths between them."""

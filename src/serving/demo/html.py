@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...catalog.listing import category_levels
-from ...retrieval.index.records import Record
 from ...pipeline.verdict import MISMATCH, Guess, Verdict, percent
+from ...retrieval.index.records import Record
 
 UNUSUAL = 0.2
 """Below this p-value a listing that belongs is worth a word."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing
-from ...pipeline.verdict import Verdict
 from ...pipeline.batch import judge
+from ...pipeline.verdict import Verdict
 from ..service import QueueFullError
 from .uploads.uploads import Upload
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...catalog.listing import Listing
-from ...pipeline.verdict import Verdict, percent
 from ...pipeline.batch import SUFFIXES, write_verdicts
+from ...pipeline.verdict import Verdict, percent
 from .jobs import BatchJob
 
 HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")

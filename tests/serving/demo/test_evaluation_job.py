@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shelfsure.catalog.catalog import Catalog, RejectedRow, read_catalog
+from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import CatalogError
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
-from shelfsure.catalog.catalog import Catalog, RejectedRow, read_catalog
-from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.demo.evaluation_job import (
     CHARTS,

@@ -20,8 +20,8 @@ from shelfsure.serving.demo.firewall import (
     check_event,
     clear_abandoned,
 )
-from shelfsure.serving.rest.problems import ProblemError
 from shelfsure.serving.demo.uploads import form_watch
+from shelfsure.serving.rest.problems import ProblemError
 
 LIMITS = DemoLimits(max_upload_bytes=2_000, max_kept_bytes=3_000, max_event_bytes=1_000)
 FORM = "multipart/form-data; boundary=x"

@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shelfsure.pipeline.verdict import Decision, Duplicate, Guess, NearListing, Route, Verdict
 from shelfsure.retrieval.index.records import Record
 from shelfsure.serving.demo.html import (
     DECISIONS,
@@ -18,7 +19,6 @@ from shelfsure.serving.demo.html import (
     stylesheet,
     verdict_card,
 )
-from shelfsure.pipeline.verdict import Decision, Duplicate, Guess, NearListing, Route, Verdict
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&{{7*7}}${7*7}'
 

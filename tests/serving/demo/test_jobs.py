@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
-from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.batch import judge, write_verdicts
-from shelfsure.serving.demo.jobs import BatchJob, Progress
-from shelfsure.serving.service import QueueFullError, Service
-from shelfsure.serving.demo.uploads.uploads import Upload
+from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.verdict import Verdict
+from shelfsure.serving.demo.jobs import BatchJob, Progress
+from shelfsure.serving.demo.uploads.uploads import Upload
+from shelfsure.serving.service import QueueFullError, Service
 
 
 @pytest.fixture(scope="module")

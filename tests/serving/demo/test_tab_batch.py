@@ -14,18 +14,18 @@ import gradio as gr
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from shelfsure.core.errors import CatalogError
-from shelfsure.fusion.accept_rule import Rules
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
-from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.core.errors import CatalogError
+from shelfsure.fusion.accept_rule import Rules
 from shelfsure.pipeline.batch import judge, write_verdicts
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.batch_session import duration, photo_source, required_table
-from shelfsure.serving.review.store import ReviewStore
-from shelfsure.serving.service import Service
 from shelfsure.serving.demo.tabs.batch import batch_tab
 from shelfsure.serving.demo.theme import appearance
-from shelfsure.pipeline.verdict import Verdict
+from shelfsure.serving.review.store import ReviewStore
+from shelfsure.serving.service import Service
 
 # Gradio uses what pandas is about to drop
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")

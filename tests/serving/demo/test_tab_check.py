@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from shelfsure.core.errors import BundleError, ConfigError
 from shelfsure.catalog.listing import Listing
+from shelfsure.core.errors import BundleError, ConfigError
+from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.examples import draw_examples
 from shelfsure.serving.demo.photo_input import listing_of, photo_input
-from shelfsure.serving.review.records import ReviewsFullError
-from shelfsure.serving.service import QueueFullError
 from shelfsure.serving.demo.tabs.check import judge
 from shelfsure.serving.demo.tabs.explanation import hottest_place, text_parts
 from shelfsure.serving.demo.tabs.own_labels import MAX_LABELS, sort_into
+from shelfsure.serving.review.records import ReviewsFullError
+from shelfsure.serving.service import QueueFullError
 from shelfsure.text.contributions import Word, WordContributions
-from shelfsure.pipeline.verdict import Verdict
 
 HOSTILE = (
     "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\"> mug"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
-from shelfsure.serving.review.store import ReviewStore
-from shelfsure.serving.demo.tabs.review import Said, answer, item_html
 from shelfsure.pipeline.verdict import Guess, Verdict
+from shelfsure.serving.demo.tabs.review import Said, answer, item_html
+from shelfsure.serving.review.store import ReviewStore
 
 HOSTILE = (
     "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"

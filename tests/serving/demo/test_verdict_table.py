@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 from shelfsure.catalog.catalog import Catalog, RejectedRow
 from shelfsure.catalog.listing import Listing
+from shelfsure.pipeline.verdict import Duplicate, Verdict
 from shelfsure.serving.demo.jobs import BatchJob
 from shelfsure.serving.demo.uploads.uploads import Upload
 from shelfsure.serving.demo.uploads.workspace import Workspace
@@ -16,7 +17,6 @@ from shelfsure.serving.demo.verdict_table import (
     table_rows,
     write_downloads,
 )
-from shelfsure.pipeline.verdict import Duplicate, Verdict
 
 
 def copy(verdict: str) -> Duplicate:

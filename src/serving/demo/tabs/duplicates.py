@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.context import Context
 
-from ....core.errors import ConfigError, ShelfsureError
 from ....catalog.listing import Listing
-from ....retrieval.duplicates.page import word_differences
+from ....core.errors import ConfigError, ShelfsureError
 from ....core.index_errors import ListingIndexError
+from ....retrieval.duplicates.page import word_differences
 from ..batch_session import explained, photo_source
-from ..html import COPIES, notice, render
 from ..duplicate_review import KINDS, DuplicateReview, write_plan
 from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_duplicates
+from ..html import COPIES, notice, render
 from ..thumbnails import thumbnail_uri
 from ..uploads.uploads import read_upload
 from ..uploads.workspace import Workspace

@@ -7,7 +7,6 @@ import gradio as gr
 
 from ....pipeline.starter import starter_shop
 from ..batch_session import explained, photo_source, required_table
-from ..html import notice, render
 from ..evaluation_job import (
     CHARTS,
     HEADERS,
@@ -18,6 +17,7 @@ from ..evaluation_job import (
     evaluate_in_parts,
     write_results,
 )
+from ..html import notice, render
 from ..uploads.example_uploads import example_labelled
 from ..uploads.uploads import read_outside, read_upload
 from ..uploads.workspace import Workspace

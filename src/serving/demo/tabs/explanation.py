@@ -10,8 +10,8 @@ from ....core.arrays import Floats
 from ....core.errors import ShelfsureError
 from ....pipeline.explanation import Explanation, explain_listing
 from ....text.contributions import WordContributions
-from ..html import notice, render
 from ..figures import heatmap_figure, probabilities_figure
+from ..html import notice, render
 
 if TYPE_CHECKING:
     from ...service import Service

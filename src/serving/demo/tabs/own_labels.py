@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from ....core.errors import ConfigError, ShelfsureError
 from ....catalog.listing import Listing
-from ....retrieval.zero_shot.labels import read_labels
-from ....retrieval.zero_shot.classifier import ZeroShot
+from ....core.errors import ConfigError, ShelfsureError
 from ....pipeline.verdict import Guess
+from ....retrieval.zero_shot.classifier import ZeroShot
+from ....retrieval.zero_shot.labels import read_labels
 from ..html import bars, notice
 from ..photo_input import listing_of
 

@@ -9,8 +9,8 @@ import gradio as gr
 from gradio.context import Context
 
 from ....core.errors import ShelfsureError
-from ..html import DECISIONS, render, verdict_card
 from ...review.records import Kind, ReviewItem
+from ..html import DECISIONS, render, verdict_card
 from ..thumbnails import thumbnail_uri
 from ..uploads.workspace import Workspace
 

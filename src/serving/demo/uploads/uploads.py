@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ....core.errors import CatalogError
 from ....catalog.catalog import Catalog, read_catalog
 from ....catalog.listing import Listing
 from ....catalog.photos import photos_in
 from ....catalog.rows import FIELDS, RowError, shown
+from ....core.errors import CatalogError
 from .archives import ArchiveLimits, unpack_photos
 
 _OPTION = re.compile(r", or pass --[\w-]+( [^\s.]+)?( or --[\w-]+ [^\s.]+)*")

@@ -3,7 +3,11 @@ from pathlib import Path
 import pytest
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.sample import write_sample
-from shelfsure.serving.demo.uploads.example_uploads import N_UPLOADS, example_labelled, example_uploads
+from shelfsure.serving.demo.uploads.example_uploads import (
+    N_UPLOADS,
+    example_labelled,
+    example_uploads,
+)
 from shelfsure.serving.demo.uploads.uploads import read_outside, read_upload
 
 

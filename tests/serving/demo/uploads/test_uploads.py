@@ -5,9 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
-from shelfsure.core.errors import CatalogError
 from shelfsure.catalog.rows import RowError
-from shelfsure.serving.demo.uploads.uploads import PhotoNames, UploadLimits, read_outside, read_upload
+from shelfsure.core.errors import CatalogError
+from shelfsure.serving.demo.uploads.uploads import (
+    PhotoNames,
+    UploadLimits,
+    read_outside,
+    read_upload,
+)
 
 Members = dict[str, bytes]
 
