@@ -27,8 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from shelfsure.catalog.catalog import Catalog
 from shelfsure.catalog.listing import Listing
-from shelfsure.core.device import Precision, autocast, pick_device, pick_precision
-from shelfsure.finetuning.allocator import keep_memory
+from shelfsure.core.device import Precision, autocast, keep_memory, pick_device, pick_precision
 from shelfsure.finetuning.backbones import build_backbone, depthwise_in_float32, train_layers
 from shelfsure.finetuning.batchnorm_folding import fold_norms
 from shelfsure.finetuning.config import FinetuneConfig, Stage

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import load_file, save_file
-from shelfsure.catalog.catalog import Catalog, read_catalog
+from shelfsure.catalog.catalog import Catalog, photos_in, read_catalog
 from shelfsure.catalog.listing import Listing, category_prefix
-from shelfsure.catalog.photos import photos_in
 from shelfsure.catalog.splits import duplicate_groups, split_indices
 from shelfsure.core.arrays import narrowed
 from shelfsure.core.cache import EmbeddingCache

@@ -21,8 +21,8 @@ import timm
 import torch
 from PIL import Image, ImageOps
 from shelfsure import Listing, ListingPipeline
-from shelfsure.core.runtimes.errors import RuntimeUnusableError
-from shelfsure.core.runtimes.machine import machine, versions
+from shelfsure.core.errors import RuntimeUnusableError
+from shelfsure.core.runtimes.benchmark import machine, versions
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.sample import write_sample
 from shelfsure.text.encoder import SentenceEncoder

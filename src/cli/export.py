@@ -56,9 +56,8 @@ def _listings(file: Path | None, photos: Path | None, reading: Reading) -> "Sequ
     """Read what parity is measured on; the drawn sample, where nothing is given."""
     import tempfile
 
-    from ..catalog.catalog import read_catalog
+    from ..catalog.catalog import photos_in, read_catalog
     from ..catalog.listing import Listing
-    from ..catalog.photos import photos_in
     from ..sample import write_sample
 
     if file:

@@ -44,7 +44,7 @@ def finetune(
 
     Use it with: shelfsure train CATALOGUE --image-encoder OUT
     """
-    from ..catalog.photos import photos_in
+    from ..catalog.catalog import photos_in
     from ..core.tracking import log_run
     from ..finetuning.config import load_finetune_config
     from ..finetuning.fitting import Machine

@@ -237,7 +237,7 @@ def _load(bundle: Path, reading: Reading) -> "ListingPipeline":
 
 
 def _outside(folder: Path | None) -> "Sequence[Listing]":
-    from ..catalog.photos import photos_in
+    from ..catalog.catalog import photos_in
 
     return photos_in(folder) if folder else ()
 

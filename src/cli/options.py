@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.runtimes.names import Runtime
+from ..core.device import Runtime
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog

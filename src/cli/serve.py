@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.runtimes.names import Runtime
+from ..core.device import Runtime
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline

@@ -12,11 +12,19 @@ ShelfsureError
 ├── CalibrationError          these listings can't calibrate one
 ├── CacheError                the embedding cache can't be opened
 ├── TrackingError             a run can't be logged
-└── BundleError               a saved pipeline can't be used
-    ├── BundleIncompleteError     a file is missing, or it was never finished
-    ├── BundleChangedError        a file isn't what was saved
-    ├── BundleFormatError         written by a newer Shelfsure, or no bundle at all
-    └── BundleFingerprintError    fitted on other weights than those at hand
+├── RuntimeUnusableError      an encoder can't run on the wanted runtime
+├── BundleError               a saved pipeline can't be used
+│   ├── BundleIncompleteError     a file is missing, or it was never finished
+│   ├── BundleChangedError        a file isn't what was saved
+│   ├── BundleFormatError         written by a newer Shelfsure, or no bundle at all
+│   └── BundleFingerprintError    fitted on other weights than those at hand
+└── ListingIndexError         a listing index can't be used or changed
+    ├── IndexIncompleteError      there is none that is finished, or a file is missing
+    ├── IndexChangedError         a file isn't what was saved
+    ├── IndexFormatError          written by a newer Shelfsure
+    ├── IndexFingerprintError     built with other weights than those at hand
+    ├── IndexLockedError          another process is writing to it
+    └── IndexRecallError          an approximate one can't find enough of the true neighbours
 """
 
 
@@ -86,3 +94,35 @@ class BundleFormatError(BundleError):
 
 class BundleFingerprintError(BundleError):
     """A bundle was fitted on other weights than those at hand."""
+
+
+class ListingIndexError(ShelfsureError):
+    """A listing index can't be used or changed."""
+
+
+class IndexIncompleteError(ListingIndexError):
+    """There is no finished index, or one of its files is missing."""
+
+
+class IndexChangedError(ListingIndexError):
+    """An index's file isn't what was saved."""
+
+
+class IndexFormatError(ListingIndexError):
+    """An index was written by a newer Shelfsure."""
+
+
+class IndexFingerprintError(ListingIndexError):
+    """An index was built with other weights than those at hand."""
+
+
+class IndexLockedError(ListingIndexError):
+    """Another process is writing to the index."""
+
+
+class IndexRecallError(ListingIndexError):
+    """An approximate index can't find enough of the true neighbours."""
+
+
+class RuntimeUnusableError(ShelfsureError):
+    """An encoder can't run on the wanted runtime, or not exactly enough."""

@@ -1,5 +1,6 @@
 """Listings to embeddings: each photo and text is read once, encoded once, and remembered."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -7,17 +8,16 @@ from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.cache import EmbeddingCache
 from ..core.config import Config
-from ..core.device import pick_device, pick_precision
-from ..core.runtimes.names import Runtime
+from ..core.device import Runtime, pick_device, pick_precision
+from ..fusion.views import View
 from ..text.clean import clean_text
 from ..text.encoder import SentenceEncoder
 from ..vision.encoder import PhotoEncoder
 from ..vision.load import PhotoLimits
 from .encoders import ImageEncoder, TextEncoder
-from .encoding import Encoding
+from .encoding import Encoding, as_view
 from .listings import EmbeddedListings
 from .photos import embed_photos
-from .texts import embed_texts
 
 
 @dataclass(frozen=True)
@@ -132,3 +132,22 @@ def load_embedder(
         runtime=runtime,
     )
     return Embedder(photos, texts, cache, limits, progress)
+
+
+def embed_texts(texts: Sequence[str], encoder: TextEncoder, encoding: Encoding, what: str) -> View:
+    """Embed cleaned texts; an empty one is missing.
+
+    Parameters
+    ----------
+    what
+        They are, for the progress bar.
+    """
+    keys = [hashlib.sha256(text.encode()).hexdigest() if text else None for text in texts]
+    text_of = {key: text for key, text in zip(keys, texts, strict=True) if key}
+    space = encoder.fingerprint
+    found = encoding.known(text_of, space)
+    fresh = [(key, text) for key, text in text_of.items() if key not in found]
+    fresh.sort(key=lambda item: len(item[1]))  # batches of like length waste no padding
+    with encoding.bar(what, total=len(text_of), initial=len(found)) as bar:
+        found |= encoding.encode(fresh, encoder.encode, space, bar)
+    return as_view(keys, found, encoder.dim)

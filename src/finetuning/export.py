@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigError
-from ..vision.tuned import TUNED_FILE
+from ..vision.backbone import TUNED_FILE
 
 if TYPE_CHECKING:
     import torch

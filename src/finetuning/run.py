@@ -10,11 +10,10 @@ import numpy as np
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
-from ..core.device import pick_device, pick_precision
+from ..core.device import keep_memory, pick_device, pick_precision
 from ..core.errors import ConfigError, TrainingError
 from ..core.tracking import git_commit
 from ..vision.load import PhotoLimits
-from .allocator import keep_memory
 from .backbones import depthwise_in_float32, normalisation
 from .batchnorm_folding import fold_norms
 from .config import FinetuneConfig

@@ -13,17 +13,16 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from ..catalog.listing import Listing
+from ..core.device import RuntimeName
 from ..core.errors import ConfigError, ShelfsureError
 from ..core.runtimes.benchmark import MIN_COSINE, open_session
-from ..core.runtimes.formats import write_openvino
-from ..core.runtimes.names import RuntimeName
-from ..core.runtimes.onnx_export import write_onnx
+from ..core.runtimes.onnx_export import write_onnx, write_openvino
 from ..core.runtimes.session import Parity, parity
 from ..embedding.embedder import Embedder
 from ..embedding.listings import EmbeddedListings
 from ..text.encoder import SentenceEncoder
+from ..vision.backbone import TUNED_FILE
 from ..vision.encoder import PhotoEncoder
-from ..vision.tuned import TUNED_FILE
 from .pipeline import ListingPipeline
 
 AnyEncoder = TypeVar("AnyEncoder", PhotoEncoder, SentenceEncoder)

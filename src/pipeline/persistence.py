@@ -6,15 +6,15 @@ from pathlib import Path
 
 from ..core.cache import EmbeddingCache
 from ..core.config import Config
+from ..core.device import Runtime
 from ..core.errors import BundleChangedError
-from ..core.runtimes.names import Runtime
 from ..embedding.embedder import load_embedder
 from ..fusion.accept_rule import Rules
 from ..fusion.storage import load_classifier, save_classifier
 from ..retrieval.model import RetrievalModel
 from ..text.tfidf import Tfidf
+from ..vision.backbone import TUNED_FILE, tuned_input
 from ..vision.load import PhotoLimits
-from ..vision.tuned import TUNED_FILE, tuned_input
 from .bundle import Bundle, open_bundle, writing_bundle
 from .model_card import model_card
 from .state import PipelineState

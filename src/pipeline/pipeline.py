@@ -12,8 +12,8 @@ from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.cache import EmbeddingCache
 from ..core.config import Config, load_config
+from ..core.device import Runtime
 from ..core.errors import ConfigError
-from ..core.runtimes.names import Runtime
 from ..embedding.embedder import Embedder, load_embedder
 from ..embedding.listings import EmbeddedListings
 from ..fusion.views import (

@@ -15,9 +15,8 @@ from filelock import FileLock
 
 from ..catalog.catalog import read_catalog
 from ..core.cache import EmbeddingCache, default_cache_dir
-from ..core.errors import CacheError
-from ..core.index_errors import ListingIndexError
-from ..core.runtimes.names import Runtime
+from ..core.device import Runtime
+from ..core.errors import CacheError, ListingIndexError
 from ..embedding.embedder import Embedder
 from ..retrieval.index.rows import index_rows
 from ..retrieval.index.store import ListingIndex

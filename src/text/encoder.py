@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.preprocessing import normalize
 
 from ..core.arrays import Floats
-from ..core.device import Precision, autocast, pick_device
+from ..core.device import Precision, Runtime, autocast, pick_device
 from ..core.errors import WeightsError
 from ..core.runtimes.benchmark import RuntimeBenchmark
 from ..core.runtimes.engine import Engine, check_runtime
-from ..core.runtimes.names import Runtime
 from ..core.runtimes.session import Graph, Session
 from ..core.weights import (
     WAYS_OUT,

@@ -9,18 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arrays import Floats
-from ..core.device import Precision, pick_device
+from ..core.device import Precision, Runtime, pick_device
 from ..core.errors import WeightsError
 from ..core.runtimes.benchmark import RuntimeBenchmark
 from ..core.runtimes.engine import Engine, check_runtime
-from ..core.runtimes.names import Runtime
 from ..core.runtimes.session import Graph, Session
 from ..core.runtimes.torch_session import TorchSession
 from ..core.weights import state_fingerprint
-from .backbone import load_backbone
+from .backbone import FoldEncoder, load_backbone, tuned_input
 from .load import DecodedPhoto, PhotoLimits
 from .preprocess import CropMode, Decode, Preprocessing
-from .tuned import FoldEncoder, tuned_input
 
 if TYPE_CHECKING:
     import torch

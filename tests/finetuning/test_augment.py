@@ -3,8 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.finetuning.augment import augment, compressed, mix
-from shelfsure.finetuning.backdrops import on_backdrop, white_background
+from shelfsure.finetuning.augment import augment, compressed, mix, on_backdrop, white_background
 from shelfsure.finetuning.config import Augmentation
 from shelfsure.finetuning.data import Photos, TrainingPhotos, collate
 from shelfsure.finetuning.schedule import Draw

@@ -14,8 +14,7 @@ from PIL import Image
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing, category_prefix
 from shelfsure.core.config import Config, RetrievalConfig
-from shelfsure.core.errors import BundleFingerprintError, ConfigError
-from shelfsure.core.index_errors import IndexFingerprintError
+from shelfsure.core.errors import BundleFingerprintError, ConfigError, IndexFingerprintError
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.embedding.training_data import TrainingData

@@ -7,9 +7,11 @@ or not at all; what is damaged is made anew.
 import hashlib
 import json
 import logging
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,11 +19,9 @@ from filelock import FileLock
 
 from ..arrays import Floats
 from ..cache import default_cache_dir
-from ..device import Precision
+from ..device import Precision, RuntimeName
+from ..errors import RuntimeUnusableError
 from ..files import atomic_path
-from .errors import RuntimeUnusableError
-from .machine import machine, versions
-from .names import RuntimeName
 from .onnx_export import write_onnx
 from .session import Graph, Parity, Session, parity
 
@@ -193,3 +193,40 @@ def _timed(encode: Encode, session: Session | None) -> tuple[Floats, float]:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+PACKAGES = (
+    "shelfsure",
+    "torch",
+    "timm",
+    "transformers",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "openvino",
+)
+
+
+def versions() -> str:
+    """Name what converts and runs models: ``"torch 2.6.0, onnx 1.17.0, …"``."""
+    return ", ".join(f"{name} {version(name)}" for name in PACKAGES if find_spec(name))
+
+
+def machine() -> str:
+    """Name the processor, what PyTorch uses of it, and how many threads it may."""
+    import torch
+
+    return (
+        f"{_processor()}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
+        f"{torch.get_num_threads()} threads"
+    )
+
+
+def _processor() -> str:
+    """Read the processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

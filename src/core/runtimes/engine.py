@@ -3,11 +3,9 @@
 import logging
 from typing import get_args
 
-from ..device import Precision
-from ..errors import ConfigError
+from ..device import Precision, Runtime, RuntimeName
+from ..errors import ConfigError, RuntimeUnusableError
 from .benchmark import RuntimeBenchmark
-from .errors import RuntimeUnusableError
-from .names import Runtime, RuntimeName
 from .session import Session
 
 _LOG = logging.getLogger(__name__)

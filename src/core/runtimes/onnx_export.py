@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
+from ..errors import RuntimeUnusableError
 from ..files import atomic_path
-from .errors import RuntimeUnusableError
 from .session import Graph
 
 OPSET = 18
@@ -66,3 +66,18 @@ def _exporting() -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def write_openvino(onnx: Path, path: Path) -> Path:
+    """Turn an ONNX file into ``.xml`` and ``.bin`` beside each other, in float32; it goes.
+
+    Returns
+    -------
+    Path
+        The ``.xml``.
+    """
+    import openvino as ov
+
+    ov.save_model(ov.Core().read_model(onnx), path, compress_to_fp16=False)
+    onnx.unlink()
+    return path

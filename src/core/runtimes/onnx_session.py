@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Floats
-from .errors import RuntimeUnusableError
-from .names import RuntimeName
+from ..device import RuntimeName
+from ..errors import RuntimeUnusableError
 from .session import Batch
 
 

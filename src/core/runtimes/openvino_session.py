@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import Floats
-from ..device import Precision
-from .errors import RuntimeUnusableError
-from .names import RuntimeName
+from ..device import Precision, RuntimeName
+from ..errors import RuntimeUnusableError
 from .session import Batch
 
 if TYPE_CHECKING:

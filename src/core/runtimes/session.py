@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Floats
-from .names import RuntimeName
+from ..device import RuntimeName
 
 if TYPE_CHECKING:
     import torch

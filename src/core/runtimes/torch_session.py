@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..arrays import Floats
-from ..device import Precision, autocast
-from .names import RuntimeName
+from ..device import Precision, RuntimeName, autocast
 from .session import Batch
 
 if TYPE_CHECKING:

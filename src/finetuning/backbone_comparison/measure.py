@@ -10,9 +10,8 @@ import numpy as np
 from ...catalog.listing import Listing
 from ...core.arrays import Floats
 from ...core.cache import EmbeddingCache
-from ...core.device import Precision
+from ...core.device import Precision, Runtime
 from ...core.errors import TrainingError
-from ...core.runtimes.names import Runtime
 from ...embedding.embedder import Embedder
 from ...embedding.listings import EmbeddedListings
 from ...vision.encoder import PhotoEncoder

@@ -12,8 +12,8 @@ from typing import Any
 from ...catalog.catalog import Catalog
 from ...core.errors import TrainingError
 from ...core.files import atomic_path
+from ...vision.backbone import TUNED_FILE
 from ...vision.encoder import PhotoEncoder
-from ...vision.tuned import TUNED_FILE
 from ..backbones import build_backbone
 from ..config import FinetuneConfig
 from ..run import Machine, finetune

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import numpy as np
 
 from ...core.arrays import Floats
-from ...core.index_errors import IndexRecallError
+from ...core.errors import IndexRecallError
 from ...fusion.views import View
 from .manifest import Kind, WantedKind
 from .rows import dense

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...core.index_errors import IndexLockedError
+from ...core.errors import IndexLockedError
 
 LOCK_FILE, HOLDER_FILE = ".lock", ".writer.pid"
 

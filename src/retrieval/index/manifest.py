@@ -14,13 +14,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...core.files import atomic_path
-from ...core.index_errors import (
+from ...core.errors import (
     IndexChangedError,
     IndexFingerprintError,
     IndexFormatError,
     IndexIncompleteError,
 )
+from ...core.files import atomic_path
 
 MANIFEST = "manifest.json"
 FORMAT = 1

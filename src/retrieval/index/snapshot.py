@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import Bools, Floats, Ints
-from ...core.index_errors import IndexIncompleteError
+from ...core.errors import IndexIncompleteError
 from ...fusion.views import View, Views, n_rows
 from .manifest import Manifest, read_manifest
 from .records import Record

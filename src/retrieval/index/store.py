@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from ...core.index_errors import IndexChangedError, IndexIncompleteError
+from ...core.errors import IndexChangedError, IndexIncompleteError
 from ...fusion.views import Views
 from .change import sweep, write_change
 from .info import IndexInfo, describe

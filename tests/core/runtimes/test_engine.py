@@ -8,10 +8,9 @@ import pytest
 import shelfsure.core.runtimes.benchmark as benchmark_module
 import shelfsure.core.runtimes.engine as engine_module
 from shelfsure.core.arrays import Floats
-from shelfsure.core.errors import ConfigError
+from shelfsure.core.errors import ConfigError, RuntimeUnusableError
 from shelfsure.core.runtimes.benchmark import RuntimeBenchmark, Trial, read_trials
 from shelfsure.core.runtimes.engine import OTHERS, Engine, check_runtime
-from shelfsure.core.runtimes.errors import RuntimeUnusableError
 from shelfsure.core.runtimes.session import Graph, Session
 
 from .conftest import encode_on

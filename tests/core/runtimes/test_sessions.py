@@ -10,11 +10,10 @@ import numpy as np
 import openvino as ov
 import pytest
 import timm
+from shelfsure.core.device import RuntimeName
+from shelfsure.core.errors import RuntimeUnusableError
 from shelfsure.core.runtimes.benchmark import open_session
-from shelfsure.core.runtimes.errors import RuntimeUnusableError
-from shelfsure.core.runtimes.formats import write_openvino
-from shelfsure.core.runtimes.names import RuntimeName
-from shelfsure.core.runtimes.onnx_export import write_onnx
+from shelfsure.core.runtimes.onnx_export import write_onnx, write_openvino
 from shelfsure.core.runtimes.openvino_session import OpenVinoSession, require_bfloat16
 from shelfsure.core.runtimes.session import Graph, Session
 from shelfsure.text.encoder import PROBES, SentenceEncoder
@@ -176,7 +175,7 @@ def refuse(*args): raise SystemExit(f"connects to {{args}}")
 socket.socket.connect = socket.getaddrinfo = refuse
 import threading, torch
 from pathlib import Path
-from shelfsure.core.runtimes.formats import write_openvino
+from shelfsure.core.runtimes.onnx_export import write_openvino
 from shelfsure.core.runtimes.onnx_export import write_onnx
 from shelfsure.core.runtimes.session import Graph
 from shelfsure.core.runtimes.benchmark import open_session

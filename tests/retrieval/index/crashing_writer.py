@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from shelfsure.core.index_errors import IndexIncompleteError
+from shelfsure.core.errors import IndexIncompleteError
 from shelfsure.fusion.views import View
 from shelfsure.retrieval.index.records import Record
 from shelfsure.retrieval.index.store import ListingIndex

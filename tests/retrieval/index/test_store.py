@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shelfsure.catalog.listing import Listing
-from shelfsure.core.index_errors import (
+from shelfsure.core.errors import (
     IndexChangedError,
     IndexFingerprintError,
     IndexFormatError,

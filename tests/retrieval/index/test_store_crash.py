@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from shelfsure.core.index_errors import IndexIncompleteError, IndexLockedError
+from shelfsure.core.errors import IndexIncompleteError, IndexLockedError
 from shelfsure.retrieval.index.lock import writer_lock
 from shelfsure.retrieval.index.store import ListingIndex
 

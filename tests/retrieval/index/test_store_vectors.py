@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.core.index_errors import IndexRecallError
+from shelfsure.core.errors import IndexRecallError
 from shelfsure.fusion.views import View
 from shelfsure.retrieval.index import faiss_build
 from shelfsure.retrieval.index.change import segments_to_fold

@@ -10,8 +10,7 @@ import pytest
 import shelfsure.serving.demo.duplicate_search as search_module
 from PIL import Image, ImageEnhance
 from shelfsure.catalog.catalog import Catalog, read_catalog
-from shelfsure.core.errors import CatalogError, ConfigError
-from shelfsure.core.index_errors import IndexIncompleteError
+from shelfsure.core.errors import CatalogError, ConfigError, IndexIncompleteError
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.demo.duplicate_review import DuplicateReview
 from shelfsure.serving.demo.duplicate_search import (

@@ -10,8 +10,7 @@ import gradio as gr
 from gradio.context import Context
 
 from ....catalog.listing import Listing
-from ....core.errors import ConfigError, ShelfsureError
-from ....core.index_errors import ListingIndexError
+from ....core.errors import ConfigError, ListingIndexError, ShelfsureError
 from ....retrieval.duplicates.page import word_differences
 from ..batch_session import explained, photo_source
 from ..duplicate_review import KINDS, DuplicateReview, write_plan

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ....catalog.catalog import Catalog, read_catalog
+from ....catalog.catalog import Catalog, photos_in, read_catalog
 from ....catalog.listing import Listing
-from ....catalog.photos import photos_in
 from ....catalog.rows import FIELDS, RowError, shown
 from ....core.errors import CatalogError
 from .archives import ArchiveLimits, unpack_photos

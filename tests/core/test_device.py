@@ -3,11 +3,11 @@ import subprocess
 import sys
 
 import pytest
-from shelfsure.finetuning.allocator import keep_memory
+from shelfsure.core.device import keep_memory
 
 FAULTS = """
 import resource, sys, torch
-from shelfsure.finetuning.allocator import keep_memory
+from shelfsure.core.device import keep_memory
 
 def faults(repeats):
     was = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
