@@ -18,7 +18,7 @@ def result_table(facts: Mapping[str, Any]) -> Table:
     levels = range(1, len(facts["measured"][chosen]) + 1)
     n_held_out, n_seen = facts["n_held_out"], facts["n_seen"]
     title = f"{n_held_out:,} held-out photos; {n_seen:,} learned from"
-    if "siblings" in facts:
+    if "fold_encoders" in facts:
         title = f"{n_held_out:,} photos, each by an encoder that hasn't learned it"
     table = Table(title=title)
     table.add_column("fine-tuned share of the weights")

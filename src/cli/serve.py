@@ -98,7 +98,7 @@ def serve(
             )
         # finding the fastest runtime takes seconds, and meanwhile PyTorch answers the same
         trial = threading.Thread(
-            target=pipeline.embedder.select_runtime, name="settle", daemon=True
+            target=pipeline.embedder.select_runtime, name="select-runtime", daemon=True
         )
         trials.append(trial)
         trial.start()

@@ -47,7 +47,7 @@ def export_encoder(
     *,
     mean: tuple[float, ...],
     std: tuple[float, ...],
-    siblings: "Mapping[str, Mapping[str, torch.Tensor]]",
+    fold_encoders: "Mapping[str, Mapping[str, torch.Tensor]]",
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``finetuned.json`` and ``rejected.csv``.
 
@@ -57,7 +57,7 @@ def export_encoder(
     ----------
     facts
         What ``finetuned.json`` says; see `run.finetune`.
-    siblings
+    fold_encoders
         File name -> weights of encoders that lie beside this one.
     """
     import torch
@@ -81,7 +81,7 @@ def export_encoder(
                 "crop_mode": facts["crop_mode"],
             },
         )
-        for name, weights in siblings.items():
+        for name, weights in fold_encoders.items():
             save_file({n: value.contiguous() for n, value in weights.items()}, staging / name)
         (staging / TUNED_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
         catalog.write_rejected(staging / "rejected.csv")

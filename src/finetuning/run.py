@@ -170,16 +170,20 @@ def finetune(
         "seed": config.seed,
         "git_commit": git_commit(),
     }
-    siblings = {}
+    fold_encoders = {}
     if len(parts) > 1:
-        siblings = {f"sibling-{number}.safetensors": each for number, each in enumerate(blended)}
-        facts["siblings"] = [
+        fold_encoders = {
+            f"fold-encoder-{number}.safetensors": each for number, each in enumerate(blended)
+        }
+        facts["fold_encoders"] = [
             {"weights": name, "held_out": _hashes([part], "held_out")}
-            for name, part in zip(siblings, parts, strict=True)
+            for name, part in zip(fold_encoders, parts, strict=True)
         ]
     model = backbone.model.cpu()
     model.load_state_dict(average(blended))
-    export_encoder(out, model, facts, prepared.catalog, mean=mean, std=std, siblings=siblings)
+    export_encoder(
+        out, model, facts, prepared.catalog, mean=mean, std=std, fold_encoders=fold_encoders
+    )
     state.remove()
     return FinetuneResult(out, facts, prepared.catalog)
 

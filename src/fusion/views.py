@@ -27,7 +27,7 @@ class View:
         Shape ``(n, d)``, dense or sparse float32; a row that isn't there is zero.
     present
         Shape ``(n,)``; False where the listing has no such view.
-    familiar
+    in_encoder_train_set
         Shape ``(n,)``; True where the features come from an encoder that was fine-tuned on this
         very row. It looks more certain there than on new rows, so such a row may teach but never
         calibrate. None if there is none.

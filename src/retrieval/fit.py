@@ -1,4 +1,4 @@
-"""Make a catalogue's memory: fit the detector, embed the category names, keep the listings."""
+"""Fit what is known of a catalogue as a whole: who belongs, categories by name, its listings."""
 
 import logging
 from collections import Counter

@@ -126,7 +126,7 @@ def tuned_input(weights: str) -> TunedInput:
             FoldEncoder(
                 path.with_name(Path(each["weights"]).name), seen.difference(each["held_out"])
             )
-            for each in said.get("siblings", ())
+            for each in said.get("fold_encoders", said.get("siblings", ()))
         )
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise WeightsError(f"{path} must be a JSON object, but: {error}. Tune it anew.") from error

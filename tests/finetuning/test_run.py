@@ -248,8 +248,8 @@ def in_parts(quick: FinetuneConfig, tmp_path: Path) -> FinetuneConfig:
     return quick.model_copy(update=changes | {"epochs": 2.0})
 
 
-def siblings_of(folder: Path) -> list[Path]:
-    return sorted(folder.glob("sibling-*.safetensors"))
+def fold_encoders_of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("fold-encoder-*.safetensors"))
 
 
 def test_finetune_averages_encoders_that_each_missed_a_part(
@@ -258,7 +258,7 @@ def test_finetune_averages_encoders_that_each_missed_a_part(
     result = run(patterns, tmp_path / "ft", in_parts, device)
     facts = result.facts
     assert (facts["n_seen"], facts["n_held_out"], facts["held_out"]) == (72, 72, [])
-    missed = [set(each["held_out"]) for each in facts["siblings"]]
+    missed = [set(each["held_out"]) for each in facts["fold_encoders"]]
     assert len(missed) == 3
     assert all(20 <= len(each) <= 28 for each in missed)
     assert set.union(*missed) == set(facts["seen"])
@@ -267,17 +267,17 @@ def test_finetune_averages_encoders_that_each_missed_a_part(
     assert steps == sorted(steps)
     assert steps[-1] == facts["n_steps"]
 
-    stored = [load_file(path) for path in siblings_of(tmp_path / "ft")]
+    stored = [load_file(path) for path in fold_encoders_of(tmp_path / "ft")]
     average = load_file(tmp_path / "ft/model.safetensors")
     for name, array in average.items():
         if array.dtype.kind == "f":
             mean = np.mean([each[name] for each in stored], axis=0)
             np.testing.assert_allclose(array, mean, rtol=1e-5, atol=1e-6)
     encoder = PhotoEncoder.load(f"local-dir:{tmp_path / 'ft'}", device="cpu", runtime="torch")
-    siblings = list(encoder.open_fold_encoders())
+    fold_encoders = list(encoder.open_fold_encoders())
     assert encoder.seen == set(facts["seen"])
-    assert [encoder.seen - each.seen for each in siblings] == missed
-    assert len({each.fingerprint for each in (encoder, *siblings)}) == 4
+    assert [encoder.seen - each.seen for each in fold_encoders] == missed
+    assert len({each.fingerprint for each in (encoder, *fold_encoders)}) == 4
 
 
 @pytest.mark.parametrize("changes", [{"n_parts": 1}, {"single_from": 70}])
@@ -285,18 +285,20 @@ def test_finetune_trains_one_encoder_where_told_to(
     patterns: Catalog, in_parts: FinetuneConfig, tmp_path: Path, changes: dict[str, int]
 ) -> None:
     result = run(patterns, tmp_path / "ft", in_parts.model_copy(update=changes))
-    assert not siblings_of(tmp_path / "ft")
-    assert "siblings" not in result.facts
+    assert not fold_encoders_of(tmp_path / "ft")
+    assert "fold_encoders" not in result.facts
     assert len(result.facts["held_out"]) == pytest.approx(0.2 * 72, abs=2)
 
 
-def test_siblings_that_are_gone_are_missed_by_name(
+def test_fold_encoders_that_are_gone_are_missed_by_name(
     patterns: Catalog, in_parts: FinetuneConfig, tmp_path: Path
 ) -> None:
     run(patterns, tmp_path / "ft", in_parts)
     encoder = PhotoEncoder.load(f"local-dir:{tmp_path / 'ft'}", device="cpu", runtime="torch")
-    (tmp_path / "ft/sibling-0.safetensors").unlink()
-    with pytest.raises(WeightsError, match=r"sibling-0\.safetensors must hold .* Tune .* anew"):
+    (tmp_path / "ft/fold-encoder-0.safetensors").unlink()
+    with pytest.raises(
+        WeightsError, match=r"fold-encoder-0\.safetensors must hold .* Tune .* anew"
+    ):
         next(encoder.open_fold_encoders())
 
 
@@ -345,4 +347,4 @@ def test_two_processes_learn_what_one_does(
     subprocess.run(command, check=True, env=environment(), timeout=250)
     assert distance(tmp_path / "one", tmp_path / "out") < 2e-3
     assert json.loads((tmp_path / "out/finetuned.json").read_text())["n_steps"] > 5
-    assert len(siblings_of(tmp_path / "out")) == (3 if launcher == "torchrun" else 0)
+    assert len(fold_encoders_of(tmp_path / "out")) == (3 if launcher == "torchrun" else 0)

@@ -177,7 +177,7 @@ def test_fit_calibrates_on_rows_that_the_encoder_has_not_learned(rng: np.random.
     assert honest.heads["photo"].temperature > naive.heads["photo"].temperature
 
 
-def learned_by_siblings(
+def learned_by_fold_encoders(
     rng: np.random.Generator, n: int = 240
 ) -> tuple[dict[str, View], np.ndarray, np.ndarray]:
     """Give labels away to an average, and to each of two others for its half."""
@@ -194,10 +194,10 @@ def learned_by_siblings(
 
 
 @pytest.mark.parametrize("method", [LateFusion, Concatenation, Stacking])
-def test_fit_calibrates_on_all_rows_where_siblings_answer(
+def test_fit_calibrates_on_all_rows_where_fold_encoders_answer(
     rng: np.random.Generator, method: type[FusionClassifier]
 ) -> None:
-    views, labels, _ = learned_by_siblings(rng)
+    views, labels, _ = learned_by_fold_encoders(rng)
     folds = np.arange(len(labels)) // 6 % 4
     naive = {"photo": replace(views["photo"], fold_encoders=(), in_encoder_train_set=None)}
     _, held_out = method.fit(views, labels, 3, folds)
@@ -212,10 +212,10 @@ def test_fit_calibrates_on_all_rows_where_siblings_answer(
     assert right(held_out[BOTH]) > right(held_out[PHOTO])
 
 
-def test_fit_learns_the_temperature_from_siblings(rng: np.random.Generator) -> None:
-    views, labels, _ = learned_by_siblings(rng, 900)
+def test_fit_learns_the_temperature_from_fold_encoders(rng: np.random.Generator) -> None:
+    views, labels, _ = learned_by_fold_encoders(rng, 900)
     fitted, _ = LateFusion.fit(views, labels, 3, np.arange(900) // 6 % 4)
-    _, fresh_labels, said = learned_by_siblings(rng, 900)
+    _, fresh_labels, said = learned_by_fold_encoders(rng, 900)
     new = {"photo": View(said.astype(np.float32), np.ones(900, dtype=bool))}
     assert log_loss(fitted.log_probabilities(new), fresh_labels) < np.log(3) - 0.2
 

@@ -78,7 +78,7 @@ def test_rows_by_pattern_puts_every_row_into_its_own_group(rows: list[frozenset[
     assert all(rows[row] == pattern for pattern, members in groups.items() for row in members)
 
 
-def test_siblings_stand_in_where_they_have_not_learned() -> None:
+def test_fold_encoders_stand_in_where_they_have_not_learned() -> None:
     everyone, rows = np.ones(4, dtype=bool), np.arange(4)
     one, other = (
         View(np.full((4, 1), number), everyone, in_encoder_train_set=rows % 2 == number)
@@ -92,7 +92,7 @@ def test_siblings_stand_in_where_they_have_not_learned() -> None:
     ]
 
 
-def test_rounds_without_siblings_are_folds() -> None:
+def test_rounds_without_fold_encoders_are_folds() -> None:
     planned = rounds(VIEWS, np.array([0, 1, 2, 1]))
     assert [each.predict_mask.tolist() for each in planned] == [
         [True, False, False, False],
@@ -104,7 +104,7 @@ def test_rounds_without_siblings_are_folds() -> None:
 
 
 @pytest.mark.parametrize("n_new", [0, 3])
-def test_rounds_ask_siblings_what_they_have_not_learned(n_new: int) -> None:
+def test_rounds_ask_fold_encoders_what_they_have_not_learned(n_new: int) -> None:
     n = 9 + n_new
     rows, everyone, folds = np.arange(n), np.ones(n, dtype=bool), np.arange(n) % 3
     old = rows < 9

@@ -60,15 +60,19 @@ def with_fold_encoders(tuned: Path, tiny_folder: Path, tmp_path: Path) -> Path:
     said = json.loads((folder / "finetuned.json").read_text(encoding="utf-8"))
     photos = sorted((tiny_folder / "photos").iterdir())
     hashes = [hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos]
-    average, said["seen"], said["siblings"] = load_file(folder / "model.safetensors"), hashes, []
+    average, said["seen"], said["fold_encoders"] = (
+        load_file(folder / "model.safetensors"),
+        hashes,
+        [],
+    )
     for number in (0, 1):
-        name = f"fold encoder-{number}.safetensors"
+        name = f"fold-encoder-{number}.safetensors"
         moved = {
             key: value + (0.01 * (1 - 2 * number) if "weight" in key else 0)
             for key, value in average.items()
         }
         save_file(moved, folder / name)
-        said["siblings"].append({"weights": name, "held_out": hashes[number::2]})
+        said["fold_encoders"].append({"weights": name, "held_out": hashes[number::2]})
     (folder / "finetuned.json").write_text(json.dumps(said), encoding="utf-8")
     return folder
 
@@ -107,7 +111,7 @@ def test_saved_bundle_holds_the_encoder_but_not_what_it_has_seen(
     assert json.loads(written["photo_encoder/finetuned.json"]).keys() == {"side_px", "crop_mode"}
 
 
-def test_train_calibrates_on_all_photos_where_siblings_know_each_half(
+def test_train_calibrates_on_all_photos_where_fold_encoders_know_each_half(
     with_fold_encoders: Path, tiny_folder: Path, tiny_config: Config, tmp_path: Path
 ) -> None:
     outside = [Listing(str(n), image=noise(n)) for n in range(12)]
@@ -136,7 +140,7 @@ def test_train_needs_new_photos_for_a_strict_split(
     assert n["photo",] < n["title",]  # 20 photos that it has learned calibrate nothing
 
 
-def test_train_leaves_siblings_alone_where_most_photos_are_new(
+def test_train_leaves_fold_encoders_alone_where_most_photos_are_new(
     with_fold_encoders: Path, tiny_folder: Path, tiny_config: Config
 ) -> None:
     said = json.loads((with_fold_encoders / "finetuned.json").read_text(encoding="utf-8"))

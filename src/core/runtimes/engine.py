@@ -17,7 +17,7 @@ WORTH_A_TRIAL = 256
 
 
 def check_runtime(wanted: Runtime, device: str, precision: Precision) -> Runtime:
-    """Settle what device and number format leave to choose.
+    """Decide what device and number format leave to choose.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""The joint view: photo and title as one vector, so that a neighbour must be alike in both at once.
+"""The photo-title view: both as one vector, so that a neighbour must be alike in both at once.
 
 A phone case photographed like a mug, titled like a curtain, has near neighbours in each view by
-itself, and none in the joint one.
+itself, and none in the photo-title view.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ JOINT_PARTS = frozenset({PHOTO, TITLE_VIEW})
 
 
 def with_joint_view(views: Views) -> dict[str, View]:
-    """Add the joint view where there are photos and titles.
+    """Add the photo-title view where there are photos and titles.
 
     Returns
     -------

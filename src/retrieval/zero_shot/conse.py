@@ -84,7 +84,7 @@ class ConSE:
     photos
         Over a timm backbone that still has its classifier.
     texts
-        Its space is the joint one.
+        Its space is the one of photos and titles.
     class_vectors
         Shape ``(n_classes, texts.dim)``; see `embed_classes`. They are the `vocabulary` too.
 

@@ -31,7 +31,7 @@ class Slopes:
 class ImageTextSpace(Protocol):
     """Photos and texts in one space; every row is of unit length and independent of its batch.
 
-    ``Embedder(joint.photos, joint.texts, cache)`` embeds listings with a cache.
+    ``Embedder(space.photos, space.texts, cache)`` embeds listings with a cache.
     """
 
     @property

@@ -312,7 +312,7 @@ def test_gate_keeps_its_promise_on_an_encoder_that_has_learned_some_listings(
     assert refused["naive"] > 0.15
 
 
-def test_gate_keeps_its_promise_on_an_encoder_that_siblings_speak_for(
+def test_gate_keeps_its_promise_on_an_encoder_that_fold_encoders_speak_for(
     rng: np.random.Generator,
 ) -> None:
     """The average has learned every listing; each of two fold encoders one half of them."""
