@@ -50,9 +50,8 @@ def duplicates(
     for pair in result.pairs:
         counts[pair.verdict] = counts.get(pair.verdict, 0) + 1
     found = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
-    typer.echo(
-        f"{result.catalog.summary()}\nPairs: {found}; {len(result.groups):,} groups. See {page}."
-    )
+    typer.echo(f"{result.catalog.summary()}\nCandidates: {result.search}.")
+    typer.echo(f"Pairs: {found}; {len(result.groups):,} groups. See {page}.")
 
 
 @reads_listings

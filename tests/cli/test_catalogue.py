@@ -239,6 +239,7 @@ def copies(drawn_shop: Path, tmp_path: Path) -> Path:
 def test_duplicates_within_a_file(run: Run, copies: Path) -> None:
     said = ok(run("duplicates", copies, "--out", "found"))
     assert "15 rows: 14 kept, 1 rejected" in said
+    assert "Candidates: exact search, recall@10 1.000." in said
     assert "0 same_photo, 1 same_product, 0 variant; 1 groups" in said
     (pair,) = records(Path("found/pairs.csv"))
     assert {pair["listing_id_a"], pair["listing_id_b"]} == {"u05", "crop"}

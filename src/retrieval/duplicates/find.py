@@ -73,7 +73,7 @@ def find_duplicates(
         embedded, embedder.photos, model, against=known, limits=embedder.limits, progress=progress
     )
     return CatalogDuplicates(
-        found.pairs, found.groups, found.n_listings, found.n_compared, catalog=catalog
+        found.pairs, found.groups, found.n_listings, found.n_compared, found.search, catalog
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...embedding.encoders import ImageEncoder
 from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
-from .candidates import near_pairs
+from .candidates import CandidateSearch, near_pairs
 from .groups import DuplicateGroup, group_duplicates, keeper_order
 from .pair_model import PairModel
 from .photo_views import PhotoView, embed_views
@@ -33,12 +33,15 @@ class DuplicateResult:
         Duplicates around the listing to keep.
     n_listings, n_compared
         How many listings were looked through, and how many pairs of photos closely.
+    search
+        How those pairs were searched, and what share of the nearest photos that finds.
     """
 
     pairs: list[DuplicatePair]
     groups: list[DuplicateGroup]
     n_listings: int
     n_compared: int
+    search: CandidateSearch
 
 
 def match_listings(
@@ -118,7 +121,7 @@ def match_listings(
             listing for listing in order if listing.listing_id not in there
         ]
     groups = group_duplicates(order, pairs)
-    return DuplicateResult(pairs, groups, len(embedded.listings), len(near.rows))
+    return DuplicateResult(pairs, groups, len(embedded.listings), len(near.rows), near.search)
 
 
 def _judged(

@@ -25,12 +25,13 @@ def write_segment(folder: Path, number: int, batch: IndexRows, kind: WantedKind)
     files[name] = file_entry(folder / name)
     for space, view in batch.views.items():
         n_vectors = int(view.present.sum())
-        chosen = choose_kind(kind, n_vectors)
-        index, recall = build_index(view, chosen)
+        built = build_index(view, choose_kind(kind, n_vectors))
         name = _file_name(number, f"{space}.faiss")
-        write_index(index, folder / name)
+        write_index(built.index, folder / name)
         files[name] = file_entry(folder / name)
-        spaces[space] = SpaceEntry(kind=chosen, n_vectors=n_vectors, recall_at_10=recall)
+        spaces[space] = SpaceEntry(
+            kind=built.kind, n_vectors=n_vectors, recall_at_10=built.recall_at_10
+        )
     return SegmentEntry(number=number, n_rows=len(batch.records), spaces=spaces, files=files)
 
 

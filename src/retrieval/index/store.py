@@ -64,7 +64,7 @@ class ListingIndex:
             Space -> its encoder's fingerprint.
         kind
             ``exact``, ``hnsw``, ``ivf``, or ``auto``: exact below 50,000 vectors. An approximate
-            one searches as wide as it takes to find .95 of the true ten nearest; `info` tells.
+            one searches as wide as it takes to find .98 of the true ten nearest; `info` tells.
 
         Raises
         ------

@@ -1,9 +1,12 @@
+import doctest
+import logging
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shelfsure.retrieval.duplicates import candidates
-from shelfsure.retrieval.duplicates.candidates import build_index, near_pairs
+from shelfsure.retrieval.duplicates.candidates import CandidateSearch, near_pairs
 
 
 def unit(rng: np.random.Generator, n: int, d: int = 8) -> np.ndarray:
@@ -55,20 +58,52 @@ def test_near_pairs_of_nothing(rng, n) -> None:
     assert near_pairs([unit(rng, 3)], unit(rng, 0)).rows.shape == (0, 2)
 
 
-def test_build_index_beyond_the_limit_finds_copies_in_cells(rng, monkeypatch) -> None:
-    vectors = unit(rng, 3000, 16)
-    copies = vectors[:50] + rng.normal(0, 0.01, (50, 16)).astype(np.float32)
-    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
-    index = build_index(vectors, exact_limit=1000)
-    assert index.ntotal == 3000
-    assert hasattr(index, "nprobe")
-    _, nearest = index.search(copies, 1)
-    assert (nearest[:, 0] == np.arange(50)).mean() > 0.95
-    monkeypatch.setattr(candidates, "BLOCK_ROWS", 7)
+def test_near_pairs_of_few_photos_is_exact_and_the_same_in_blocks(rng, monkeypatch) -> None:
     small = unit(rng, 20)
+    found = near_pairs([small], n_neighbours=3, min_similarity=-1)
+    assert found.search == CandidateSearch("exact", 1.0)
+    monkeypatch.setattr(candidates, "BLOCK_ROWS", 7)
     blocked = near_pairs([small], n_neighbours=3, min_similarity=-1)
-    monkeypatch.undo()
-    assert (
-        blocked.rows.tolist()
-        == near_pairs([small], n_neighbours=3, min_similarity=-1).rows.tolist()
-    )
+    assert blocked.rows.tolist() == found.rows.tolist()
+
+
+def clustered(rng: np.random.Generator, n: int, n_clusters: int, d: int = 96) -> np.ndarray:
+    centres = rng.standard_normal((n_clusters, d), dtype=np.float32)
+    rows = centres[rng.integers(0, n_clusters, n)] + rng.standard_normal((n, d), dtype=np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def copies_of(rng: np.random.Generator, originals: np.ndarray, cosine: float) -> np.ndarray:
+    """Copies at exactly this cosine from their originals, each in a direction of its own."""
+    away = rng.standard_normal(originals.shape, dtype=np.float32)
+    away -= (away * originals).sum(axis=1, keepdims=True) * originals
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    return cosine * originals + np.sqrt(1 - cosine**2) * away
+
+
+@pytest.mark.parametrize(("n_clusters", "kind"), [(120, "ivf"), (1200, "exact")])
+def test_near_pairs_finds_hard_copies_in_a_large_catalogue(rng, caplog, n_clusters, kind) -> None:
+    catalogue = clustered(rng, 60_000, n_clusters)
+    cosines = np.array([0.6, 0.7, 0.8])
+    originals = rng.permutation(60_000)[:9000].reshape(3, 3000)
+    copies = [copies_of(rng, catalogue[o], c) for o, c in zip(originals, cosines, strict=True)]
+    with caplog.at_level(logging.INFO):
+        found = near_pairs([np.concatenate(copies)], catalogue, n_neighbours=10)
+    hits = found.rows[found.rows[:, 1] == originals.ravel()[found.rows[:, 0]]][:, 0]
+    recall = np.bincount(hits // 3000, minlength=3) / 3000
+    assert (recall >= 0.98).all(), recall
+    assert found.search.kind == kind
+    assert 0.98 <= found.search.recall_at_10 <= 1
+    assert str(found.search) in caplog.text
+
+
+def test_near_pairs_of_few_uploads_is_exact_however_large_the_catalogue(rng) -> None:
+    catalogue = unit(rng, 50_001)
+    found = near_pairs([catalogue[[7, 3]]], catalogue, n_neighbours=1)
+    assert found.search.kind == "exact"
+    assert found.rows.tolist() == [[0, 7], [1, 3]]
+
+
+def test_candidate_search_says_what_it_is() -> None:
+    assert doctest.testmod(candidates).failed == 0
+    assert str(CandidateSearch("exact", 1.0)) == "exact search, recall@10 1.000"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from shelfsure.catalog.listing import Listing
+from shelfsure.retrieval.duplicates.candidates import CandidateSearch
 from shelfsure.retrieval.duplicates.find import DuplicateResult
 from shelfsure.retrieval.duplicates.groups import group_duplicates
 from shelfsure.retrieval.duplicates.report import PAIR_COLUMNS, merge_plan
@@ -24,7 +25,8 @@ def review() -> DuplicateReview:
     found = ["ab same_photo", "ac same_product", "bc same_photo", "de same_product", "af variant"]
     pairs = [pair(listings[k[0]], listings[k[1]], k.split()[1]) for k in found]
     groups = group_duplicates(listings.values(), pairs)
-    return DuplicateReview(DuplicateResult(pairs, groups, len(listings), len(pairs)))
+    search = CandidateSearch("exact", 1.0)
+    return DuplicateReview(DuplicateResult(pairs, groups, len(listings), len(pairs), search))
 
 
 def merged(review: DuplicateReview) -> list[tuple[str, str]]:
