@@ -12,10 +12,11 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.arrays import Floats
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.fusion.accept_rule import AcceptRule, Rules
-from shelfsure.fusion.views import Views, n_rows
+from shelfsure.fusion.views import View, Views, n_rows
 from shelfsure.pipeline import persistence
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.verdict import Verdict
+from shelfsure.retrieval.index.snapshot import Hits, Snapshot
 
 
 @pytest.fixture
@@ -246,3 +247,30 @@ def test_loaded_pipeline_gives_the_same_verdicts(
         assert (one.category, one.decision, one.route, set(one.views)) == (
             other.category, other.decision, other.route, set(other.views)
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("duplicates", [True, False])
+def test_predict_searches_each_space_of_the_index_once_a_batch(
+    tiny_trained: ListingPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, duplicates: bool
+) -> None:
+    saved = tiny_trained.save(tmp_path / "bundle")
+    listings = list(tiny_trained.catalog.listings[:12])
+    asked = [replace(listing, listing_id=f"new-{n}") for n, listing in enumerate(listings)]
+    searches: list[tuple[str, int]] = []
+    nearest_in = Snapshot.nearest_in
+
+    def counted(self: Snapshot, space: str, view: View, k: int) -> Hits:
+        searches.append((space, len(view.present)))
+        return nearest_in(self, space, view, k)
+
+    monkeypatch.setattr(Snapshot, "nearest_in", counted)
+    verdicts = saved.predict(asked, duplicates=duplicates)
+    assert sorted(searches) == [("photo", 12), ("title", 12)]
+    originals = [{listing.listing_id} for listing in listings]
+    assert [{v.neighbours[0].listing_id} for v in verdicts] == originals
+    found = [{twin.listing_id for twin in v.duplicates} for v in verdicts]
+    assert [ids >= own for ids, own in zip(found, originals, strict=True)] == [duplicates] * 12
+    searches.clear()
+    monkeypatch.setattr("shelfsure.pipeline.pipeline.BLOCK", 5)
+    assert saved.predict(asked, duplicates=duplicates) == verdicts
+    assert sorted(searches) == [(space, n) for space in ("photo", "title") for n in (2, 5, 5)]

@@ -18,12 +18,14 @@ from shelfsure.core.errors import BundleFingerprintError, ConfigError, IndexFing
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.embedding.training_data import TrainingData
+from shelfsure.fusion.views import View
 from shelfsure.pipeline.features import build_views
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.duplicates.find import index_listings
 from shelfsure.retrieval.fit import fit_retrieval
+from shelfsure.retrieval.index.snapshot import Hits, Snapshot
 from shelfsure.retrieval.index.store import ListingIndex
-from shelfsure.retrieval.model import WRITER_FILES, RetrievalModel
+from shelfsure.retrieval.model import N_CANDIDATES, WRITER_FILES, RetrievalModel
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
 from shelfsure.vision.load import PhotoLimits
 
@@ -245,6 +247,35 @@ def test_neighbours_leave_the_listing_itself_out(
     for row in (itself, copy, photo, title):
         similarities = [near.similarity for near in row]
         assert similarities == sorted(similarities, reverse=True)
+
+
+def test_query_searches_once_and_finds_what_each_search_alone_would(
+    shop: Kept,
+    listings: tuple[Listing, ...],
+    uploads: list[Listing],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = [*listings[:20], *uploads]
+    embedded, index = shop.embedder.embed(asked), shop.loaded.index
+    assert index is not None
+    photos = {"photo": embedded.photo}
+    near = index.search({**photos, "title": embedded.title}, N_CANDIDATES)
+    copies = shop.loaded.duplicates(embedded, PhotoLimits(), index.search(photos, N_CANDIDATES))
+    searches: list[str] = []
+    nearest_in = Snapshot.nearest_in
+
+    def counted(self: Snapshot, space: str, view: View, k: int) -> Hits:
+        searches.append(space)
+        return nearest_in(self, space, view, k)
+
+    monkeypatch.setattr(Snapshot, "nearest_in", counted)
+    views, columns = build_views(embedded, {}), np.zeros(len(asked), dtype=int)
+    found = shop.loaded.query(embedded, views, columns, TRAINED, alpha=0.1, limits=PhotoLimits())
+    assert sorted(searches) == ["photo", "title"]
+    for listing, expected, result in zip(asked, near, found, strict=True):
+        assert result.neighbours == [n for n in expected if n.listing_id != listing.listing_id]
+    assert {row: each.duplicates for row, each in enumerate(found) if each.duplicates} == copies
+    assert [pair.b.listing_id for pair in copies[20]] == ["s00"]
 
 
 def jpeg(photo: Image.Image, quality: int = 70) -> bytes:

@@ -99,6 +99,20 @@ def test_search_by_both_means_the_cosines_that_are_there(tmp_path: Path) -> None
     assert [len(neighbours) for neighbours in index.search(asked, 30)] == [30, 20, 20]
 
 
+def test_search_spaces_gives_what_each_search_would(tmp_path: Path) -> None:
+    keys = [f"id-{i}" for i in range(300)]
+    index = build(tmp_path, keys[:200])
+    index.add(records_for(keys[200:]), views_of(keys[200:], {"photo": {"id-210"}}))
+    views = views_of(["q1", "q2", "q3", "id-7"], {"title": {"q2"}, "photo": {"q3"}})
+    everywhere, each = index.search_spaces(views, 5)
+    assert everywhere == index.search(views, 5)
+    assert set(each) == {"photo", "title"}
+    for space, neighbours in each.items():
+        assert neighbours == index.search({space: views[space]}, 5)
+    alone, photo = index.search_spaces({"photo": views["photo"]}, 5)
+    assert alone == photo["photo"] == each["photo"]
+
+
 def test_search_answers_a_query_without_vectors_with_nothing(index: ListingIndex) -> None:
     queries = views_of(["id-1", "id-2"], {"photo": {"id-1"}, "title": {"id-1"}})
     for asked in (queries, {"photo": queries["photo"]}):
