@@ -38,7 +38,7 @@ WORKDIR /data
 VOLUME /data
 USER 10001
 EXPOSE 7860
-# the first start draws and embeds the sample catalogue
+# the first start embeds the sample catalogue
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/healthz', timeout=4)"]
 ENTRYPOINT ["shelfsure"]

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: setup app demo test lint check pins picture clean
+.PHONY: setup app demo test lint check pins picture sample clean
 
 setup: $(READY)
 
@@ -19,7 +19,7 @@ $(READY): requirements/dev.txt pyproject.toml
 app: $(READY)  ## the demo in a browser, with the starter bundle: no data and no training needed
 	$(BIN)/python app.py
 
-demo: $(READY)  ## draw a catalogue, train on it, compare fusion with photo and text alone
+demo: $(READY)  ## unpack a catalogue, train on it, compare fusion with photo and text alone
 	rm -rf demo
 	$(BIN)/shelfsure sample demo/shop --sheet demo/sample.png
 	$(BIN)/shelfsure split demo/shop/catalogue.csv --out demo/shop
@@ -31,13 +31,16 @@ picture: demo  ## redraw the README's pictures
 	cp demo/report/comparison.png docs/comparison.png
 	$(BIN)/python benchmarks/screenshot.py
 
+sample: $(READY)  ## draw the sample catalogue that ships anew
+	$(BIN)/python -m tools.sample_catalogue --out src/catalog/sample.zip
+
 test: $(READY)  ## each file in one of WORKERS processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src
+	$(BIN)/mypy src tools
 	$(BIN)/lint-imports
 
 check: lint test

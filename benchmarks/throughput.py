@@ -2,7 +2,7 @@
 
 python benchmarks/throughput.py [FOLDER] [--photos 256] [--rounds 3] [--bundle runs/shop]
 
-Reads the folder's photos, or draws the sample catalogue's, enlarged to 1.9 megapixels. The naive
+Reads the folder's photos, or the sample catalogue's, enlarged to 1.9 megapixels. The naive
 script (timm, PIL, a DataLoader, PyTorch, in batches of 32 and of 1) and Shelfsure's two modes see
 the same photos in turns, so that a busy machine slows all of them; a ratio is the median over
 rounds. With --bundle, `predict` is timed too, from file to verdict: without titles, without the
@@ -21,10 +21,10 @@ import timm
 import torch
 from PIL import Image, ImageOps
 from shelfsure import Listing, ListingPipeline
+from shelfsure.catalog.sample import unpack_sample
 from shelfsure.core.errors import RuntimeUnusableError
 from shelfsure.core.runtimes.benchmark import machine, versions
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.sample import write_sample
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 from torch.utils.data import DataLoader, Dataset
@@ -88,8 +88,8 @@ def predicting(pipeline: ListingPipeline, *, quality: bool) -> Callable[[list[Pa
 
 
 def enlarged_sample(folder: Path, n_photos: int) -> list[Path]:
-    """Draw the sample catalogue, and enlarge its photos to what phones upload, grain added."""
-    write_sample(folder / "shop")
+    """Unpack the sample catalogue, and enlarge its photos to what phones upload, grain added."""
+    unpack_sample(folder / "shop")
     rng = np.random.default_rng(0)
     paths = []
     for number, source in enumerate(sorted((folder / "shop").rglob("*.jpg"))[:n_photos]):

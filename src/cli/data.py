@@ -1,4 +1,4 @@
-"""Commands around the data: split a catalogue, draw a sample, look after the cache."""
+"""Commands around the data: split a catalogue, unpack the sample, look after the cache."""
 
 from pathlib import Path
 from typing import Annotated
@@ -58,13 +58,21 @@ def split(
 
 def sample(
     directory: Annotated[Path, typer.Argument(help="A new folder.")],
-    seed: Annotated[int, typer.Option(min=0)] = 7,
-    sheet: Annotated[Path | None, typer.Option(help="Also draw a contact sheet (PNG).")] = None,
+    seed: Annotated[int | None, typer.Option(hidden=True)] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also make a contact sheet (PNG).")] = None,
 ) -> None:
-    """Draw a small synthetic catalogue to try everything on."""
-    from ..sample import contact_sheet, write_sample
+    """Unpack a small synthetic catalogue to try everything on."""
+    from ..catalog.sample import SAMPLE_SEED, unpack_sample
+    from ..catalog.sample_sheet import contact_sheet
+    from ..core.errors import ConfigError
 
-    summary = write_sample(directory, seed=seed)
+    if seed not in {None, SAMPLE_SEED}:
+        raise ConfigError(
+            f"The sample that ships was drawn with seed {SAMPLE_SEED}, so --seed {seed} can't be "
+            "had. Leave it out, or draw another sample in a checkout: python -m "
+            f"tools.sample_catalogue --seed {seed} --out sample.zip"
+        )
+    summary = unpack_sample(directory)
     typer.echo(
         f"{summary.n_listings} listings, {summary.n_uploads} new uploads and "
         f"{summary.n_outside} outside photos are in {summary.directory}; truth.csv says what is "

@@ -53,23 +53,23 @@ def export(
 
 
 def _listings(file: Path | None, photos: Path | None, reading: Reading) -> "Sequence[Listing]":
-    """Read what parity is measured on; the drawn sample, where nothing is given."""
+    """Read what parity is measured on; the sample, where nothing is given."""
     import tempfile
 
     from ..catalog.catalog import photos_in, read_catalog
     from ..catalog.listing import Listing
-    from ..sample import write_sample
+    from ..catalog.sample import unpack_sample
 
     if file:
         return reading.catalog(file, need_category=False).listings
     if photos:
         return photos_in(photos)
     with tempfile.TemporaryDirectory() as folder:
-        write_sample(Path(folder) / "shop", n_per_category=4)
-        drawn = read_catalog(Path(folder) / "shop" / "catalogue.csv").listings
+        unpack_sample(Path(folder) / "shop", n_per_category=4)
+        sample = read_catalog(Path(folder) / "shop" / "catalogue.csv").listings
         # the photos' bytes, because the folder goes
         return [
             Listing(one.listing_id, one.title, Path(one.image).read_bytes(), one.description)
-            for one in drawn
+            for one in sample
             if isinstance(one.image, str | Path)
         ]

@@ -1,7 +1,8 @@
-"""The starter pipeline: the bundle inside the package, over a catalogue that is drawn on the spot.
+"""The starter pipeline: the bundle inside the package, over the sample catalogue.
 
 The bundle was trained on real listings and holds none of them (see its README.md). What it finds
-neighbours and duplicates in is the sample catalogue, drawn and embedded once, then kept.
+neighbours and duplicates in is a part of the sample catalogue, unpacked and embedded once, then
+kept.
 """
 
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from ..catalog.catalog import read_catalog
+from ..catalog.sample import sample_fingerprint, unpack_sample
 from ..core.cache import EmbeddingCache, default_cache_dir
 from ..core.device import Runtime
 from ..core.errors import CacheError, ListingIndexError
@@ -21,14 +23,13 @@ from ..embedding.embedder import Embedder
 from ..retrieval.index.rows import index_rows
 from ..retrieval.index.store import ListingIndex
 from ..retrieval.zero_shot.load_space import fingerprints
-from ..sample import write_sample
 from ..vision.load import PhotoLimits
 from .pipeline import ListingPipeline
 
 STARTER_BUNDLE = Path(__file__).parent / "starter_bundle"
 """A bundle like any other: every command that takes a bundle's folder takes this one."""
 N_PER_CATEGORY = 10
-"""Listings drawn in each of 12 categories: enough to find something, few enough to wait for."""
+"""Listings in each of 12 categories: enough to find something, few enough to wait for."""
 
 
 def starter_pipeline(
@@ -41,7 +42,7 @@ def starter_pipeline(
 ) -> ListingPipeline:
     """Load the pipeline that classifies real photos at once, without any training.
 
-    The first call draws and embeds the sample catalogue, which takes some 15 s; later ones find it.
+    The first call embeds the sample catalogue, which takes some 10 s; later ones find it.
 
     Parameters
     ----------
@@ -65,12 +66,12 @@ def starter_pipeline(
     )
     if pipeline.retrieval is None:
         return pipeline
-    index = _shop_index(pipeline.embedder, progress)
+    index = _shop_index(pipeline.embedder)
     return replace(pipeline, retrieval=replace(pipeline.retrieval, index=index))
 
 
-def starter_shop(*, progress: bool = True) -> Path:
-    """Give the folder of the sample catalogue; draw it if it isn't there.
+def starter_shop() -> Path:
+    """Give the folder of the sample catalogue; unpack it if it isn't there.
 
     Returns
     -------
@@ -83,20 +84,20 @@ def starter_shop(*, progress: bool = True) -> Path:
         If it can't be written.
     """
     with _home() as home:
-        return _drawn(home, progress)
+        return _unpacked(home)
 
 
-def _shop_index(embedder: Embedder, progress: bool) -> ListingIndex:
+def _shop_index(embedder: Embedder) -> ListingIndex:
     """Open the sample catalogue's index; make anew whatever is missing, damaged or outdated."""
     with _home() as home:
-        shop = _drawn(home, progress)
+        shop = _unpacked(home)
         folder = home / "index" / _key(fingerprints(embedder))
         try:
             index = ListingIndex.open(folder, fingerprints(embedder))
             if _photos_there(index):
                 return index
             shutil.rmtree(shop)  # somebody tidied the cache up, or moved it
-            shop = _drawn(home, progress)
+            shop = _unpacked(home)
         except ListingIndexError:
             shutil.rmtree(folder, ignore_errors=True)
         listings = read_catalog(shop / "catalogue.csv").listings
@@ -115,18 +116,18 @@ def _photos_there(index: ListingIndex) -> bool:
     return all(Path(record.image).is_file() for record in records if record.image)
 
 
-def _drawn(home: Path, progress: bool) -> Path:
+def _unpacked(home: Path) -> Path:
     shop = home / "shop"
     if not (shop / "catalogue.csv").is_file():
         shutil.rmtree(shop, ignore_errors=True)
-        write_sample(shop, n_per_category=N_PER_CATEGORY, progress=progress)
+        unpack_sample(shop, n_per_category=N_PER_CATEGORY)
     return shop
 
 
 @contextmanager
 def _home() -> Iterator[Path]:
     """Hold this version's folder in the cache: several servers may start at once."""
-    home = default_cache_dir() / f"starter-{version('shelfsure')}"
+    home = default_cache_dir() / f"starter-{version('shelfsure')}-{sample_fingerprint()[:8]}"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".lock"):

@@ -126,19 +126,23 @@ def test_split_parts_hold_every_good_row_once(run: Run, tiny_folder: Path) -> No
     assert f"--image-root {tiny_folder}" in done.out
 
 
-def test_sample_and_a_look_at_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shelfsure.sample as sample
-
-    small = sample.write_sample
-    monkeypatch.setattr(sample, "write_sample", lambda d, **k: small(d, **k, n_per_category=4))
-    done = run("sample", "demo", "--seed", "3", "--sheet", "sheet.png")
+def test_sample_and_a_look_at_it(run: Run) -> None:
+    done = run("sample", "demo", "--sheet", "sheet.png")
     assert done.code == 0, done.error
-    assert "48 listings" in done.out
-    assert len(records(Path("demo/catalogue.csv"))) == 48
+    assert "480 listings" in done.out
+    assert len(records(Path("demo/catalogue.csv"))) == 480
     assert Path("sheet.png").is_file()
     again = run("sample", "demo")
     assert again.code == 1
     assert "demo" in again.error
+
+
+def test_sample_has_the_seed_it_was_drawn_with(run: Run) -> None:
+    refused = run("sample", "other", "--seed", "3")
+    assert refused.code == 1
+    assert "tools.sample_catalogue --seed 3" in refused.error.replace("\n", " ")
+    assert not Path("other").exists()
+    assert run("sample", "same", "--seed", "7").code == 0
 
 
 def test_cache_info_and_clear(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The bundle inside the package, and the catalogue that is drawn around it."""
+"""The bundle inside the package, and the sample catalogue around it."""
 
 import json
 import re
@@ -71,10 +71,10 @@ def test_starter_bundle_is_small_and_holds_no_listing() -> None:
     assert "PromptCloud" in card
 
 
-def test_starter_pipeline_draws_once_and_then_finds_it(
+def test_starter_pipeline_unpacks_once_and_then_finds_it(
     pipeline: ListingPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forbid(monkeypatch, "write_sample")
+    forbid(monkeypatch, "unpack_sample")
     monkeypatch.setattr(Embedder, "embed", None)
     again = starter_pipeline(device="cpu", progress=False)
     assert again.retrieval is not None
@@ -85,8 +85,8 @@ def test_starter_pipeline_draws_once_and_then_finds_it(
     assert len(again.retrieval.index.ids()) == 48
 
 
-def test_starter_pipeline_judges_a_drawn_listing(pipeline: ListingPipeline) -> None:
-    shop = starter_shop(progress=False)
+def test_starter_pipeline_judges_a_listing_of_the_sample(pipeline: ListingPipeline) -> None:
+    shop = starter_shop()
     listing = next(item for item in read_catalog(shop / "catalogue.csv").listings if item.image)
     [verdict] = pipeline.predict([replace(listing, listing_id="mine")])
     assert verdict.category in pipeline.class_names
@@ -102,7 +102,7 @@ def test_starter_pipeline_knows_a_watch_by_its_words(pipeline: ListingPipeline) 
 
 def test_starter_pipeline_mends_what_was_tidied_away(pipeline: ListingPipeline, home: Path) -> None:
     assert pipeline.retrieval is not None
-    shop = starter_shop(progress=False)
+    shop = starter_shop()
     next(shop.glob("photos/*.jpg")).unlink()
     mended = starter_pipeline(device="cpu", progress=False)
     assert all(item.image for item in read_catalog(shop / "catalogue.csv").listings if item.image)
@@ -122,7 +122,7 @@ def test_starter_shop_says_where_it_cannot_write(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SHELFSURE_CACHE_DIR", str(tmp_path / "file"))
     with pytest.raises(CacheError, match=r"file/starter-.*SHELFSURE_CACHE_DIR"):
-        starter_shop(progress=False)
+        starter_shop()
 
 
 def test_train_keeps_nothing_of_a_single_listing_if_asked(

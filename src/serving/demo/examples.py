@@ -1,18 +1,20 @@
-"""Listings to try with one click, drawn by `sample` and so nobody's property."""
+"""Listings to try with one click, from the sample catalogue and so nobody's property."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from ...catalog.sample import read_sample
 
-from ...pipeline.starter import N_PER_CATEGORY
-from ...sample.looks import draw_look
-from ...sample.photos import Photo, develop
-from ...sample.plan import plan_catalogue, plan_uploads
-
-_SEED = 11
-_SHOP_SEED = 7  # of the sample catalogue that `starter` draws
-_MUG, _VASE = "Kitchen > Mugs", "Home > Vases"
+_EXAMPLES = (
+    ("A mug", "Ceramic coffee mug with a printed design, 330 ml", "photos/u0068.jpg"),
+    ("A vase", "Handmade ceramic flower vase, showpiece", "photos/u0018.jpg"),
+    # an edited copy of a vase in the starter's catalogue
+    ("Listed already", "bud holdr red (Halden) 22 cm", "photos/u0040.jpg"),
+    ("Mismatched", "Round analog wall clock for the living room", "photos/u0059.jpg"),
+    ("Not sold here", "Family car, five doors, diesel", "outside/car_21.jpg"),
+    ("A title alone", "Analog wrist watch for men, leather strap", None),
+)
+"""What a button says, a title, and a photo of the sample; one for each thing a verdict may say."""
 
 
 @dataclass(frozen=True)
@@ -32,39 +34,15 @@ class Example:
     photo: Path | None
 
 
-def draw_examples(folder: Path) -> tuple[Example, ...]:
-    """Draw one listing for each thing that a verdict may say; photos go into `folder`."""
-    mug, vase, other_mug, car = (
-        _photo(folder, subject, number)
-        for subject, number in ((_MUG, 5), (_VASE, 4), (_MUG, 6), ("car", 2))
-    )
-    return (
-        Example("A mug", "Ceramic coffee mug with a printed design, 330 ml", mug),
-        Example("A vase", "Handmade ceramic flower vase, showpiece", vase),
-        _seen_before(folder),
-        Example("Mismatched", "Round analog wall clock for the living room", other_mug),
-        Example("Not sold here", "Family car, five doors, diesel", car),
-        Example("A title alone", "Analog wrist watch for men, leather strap", None),
+def unpack_examples(folder: Path) -> tuple[Example, ...]:
+    """Give one listing for each thing that a verdict may say; photos go into `folder`."""
+    return tuple(
+        Example(name, title, _unpacked(photo, folder) if photo else None)
+        for name, title, photo in _EXAMPLES
     )
 
 
-def _seen_before(folder: Path) -> Example:
-    """Draw an edited copy of a vase in the starter's catalogue."""
-    rng = np.random.default_rng(_SHOP_SEED)
-    catalogue = plan_catalogue(rng, _SHOP_SEED, N_PER_CATEGORY)
-    uploads = plan_uploads(rng, _SHOP_SEED, catalogue, N_PER_CATEGORY)
-    copy, recipe = next(
-        (row.listing, row.photo)
-        for row in uploads
-        if row.photo and row.kind == "near_duplicate" and row.listing.category == _VASE
-    )
-    path = folder / "seen-before.jpg"
-    path.write_bytes(develop(recipe))
-    return Example("Listed already", copy.title or "", path)
-
-
-def _photo(folder: Path, subject: str, number: int) -> Path:
-    look = draw_look(np.random.default_rng((_SEED, number)))
-    path = folder / f"example-{number}.jpg"
-    path.write_bytes(develop(Photo(subject, (_SEED, number), look, quality=88)))
+def _unpacked(name: str, folder: Path) -> Path:
+    path = folder / Path(name).name
+    path.write_bytes(read_sample(name))
     return path

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_WAITING = 64
 """Events of the page that may wait; beyond, Gradio tells people to come back."""
 LOADING = notice(
-    "Fill in what you like meanwhile. The first start takes up to a minute, because a catalogue to "
-    "compare with is drawn then; later ones take seconds.",
+    "Fill in what you like meanwhile. The first start takes half a minute, because a catalogue to "
+    "compare with is embedded then; later ones take seconds.",
     heading="The model is loading …",
 )
 DELETE_EVERY_S, DELETE_AFTER_S = 600, 3600

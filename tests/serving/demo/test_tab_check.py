@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from shelfsure.catalog.listing import Listing
+from shelfsure.catalog.sample import read_records, unpack_sample
 from shelfsure.core.errors import BundleError, ConfigError
+from shelfsure.pipeline.starter import N_PER_CATEGORY
 from shelfsure.pipeline.verdict import Verdict
-from shelfsure.serving.demo.examples import draw_examples
+from shelfsure.serving.demo.examples import unpack_examples
 from shelfsure.serving.demo.photo_input import listing_of, photo_input
 from shelfsure.serving.demo.tabs.check import judge
 from shelfsure.serving.demo.tabs.explanation import hottest_place, text_parts
@@ -134,14 +136,30 @@ def test_examples_outlive_the_deletion_of_uploads() -> None:
     assert done.stdout.strip() == b"[True, True, True, True, True]"
 
 
-def test_draw_examples_draws_a_copy_of_what_the_starter_sells(tmp_path: Path) -> None:
-    examples = draw_examples(tmp_path)
-    assert len({example.name for example in examples}) == len(examples) == 6
-    photos = [example.photo.read_bytes() for example in examples if example.photo]
+def test_unpack_examples_are_what_their_buttons_say(tmp_path: Path) -> None:
+    unpack_sample(tmp_path / "shop", n_per_category=N_PER_CATEGORY)
+    rows = read_records(tmp_path / "shop" / "truth.csv")
+    truth = {row["listing_id"]: row for row in rows}
+    titles = {r["listing_id"]: r["title"] for r in read_records(tmp_path / "shop" / "uploads.csv")}
+    examples = {example.name: example for example in unpack_examples(tmp_path)}
+    assert len(examples) == 6
+    photos = [example.photo.read_bytes() for example in examples.values() if example.photo]
     assert len(set(photos)) == 5
-    (tmp_path / "again").mkdir()
-    again = [e.photo.read_bytes() for e in draw_examples(tmp_path / "again") if e.photo]
-    assert again == photos
+
+    def of(name: str) -> dict[str, str]:
+        photo = examples[name].photo
+        assert photo
+        return truth[photo.stem]
+
+    for name, category in (("A mug", "Mugs"), ("A vase", "Vases"), ("Mismatched", "Mugs")):
+        assert (of(name)["kind"], of(name)["file"]) == ("listing", "uploads.csv")
+        assert of(name)["category"].endswith(f"> {category}")
+    copy = of("Listed already")
+    assert copy["kind"] == "near_duplicate"
+    assert copy["of_listing_id"] in truth  # the starter sells it
+    assert examples["Listed already"].title == titles[copy["listing_id"]]
+    assert examples["Not sold here"].photo == tmp_path / "car_21.jpg"
+    assert examples["A title alone"].photo is None
 
 
 def test_sort_into_refuses_what_cannot_be_sorted() -> None:

@@ -239,12 +239,12 @@ def row_card(service: "Service", job: BatchJob, row: int) -> str:
 
 
 def _example(service: "Service") -> Any:
-    """Make what fills in the example; it is drawn at the first click, and kept."""
+    """Make what fills in the example; it is put together at the first click, and kept."""
     place = Workspace()
 
     def fill() -> list[str]:
         names, levels = service.pipeline.class_names, service.pipeline.config.levels
-        shop = starter_shop(progress=False)
+        shop = starter_shop()
         table, archive = example_uploads(shop, place.path, names, levels)
         return [str(table), str(archive), _DRAWN]
 

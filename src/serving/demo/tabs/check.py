@@ -14,7 +14,7 @@ from ....core.errors import ShelfsureError
 from ....pipeline.verdict import Verdict
 from ...review.records import ReviewsFullError
 from ...service import QueueFullError
-from ..examples import draw_examples
+from ..examples import unpack_examples
 from ..html import notice, similar_card, spoken, verdict_card
 from ..photo_input import listing_of, photo_input
 from ..thumbnails import thumbnail_uri
@@ -180,7 +180,7 @@ def _example_buttons(fields: Sequence[Any]) -> list[Any]:
     events = []
     gr.HTML('<h2 class="sf-small-heading">Or try one of these</h2>', apply_default_css=False)
     with gr.Row(elem_classes="sf-examples"):
-        for example in draw_examples(Path(folder.name)):
+        for example in unpack_examples(Path(folder.name)):
             button = gr.Button(example.name, size="sm", min_width=96, icon=example.photo)
             if button.icon:  # or it would be deleted like an upload
                 button.keep_in_cache.add(button.icon["path"])

@@ -212,12 +212,12 @@ def progress_card(n_done: int, n_rows: int) -> str:
 
 
 def _example(service: "Service") -> Any:
-    """Make what fills in the example; it is drawn at the first click, and kept."""
+    """Make what fills in the example; it is put together at the first click, and kept."""
     place = Workspace()
 
     def fill() -> list[str]:
         pipeline = service.pipeline
-        shop = starter_shop(progress=False)
+        shop = starter_shop()
         names, levels = pipeline.class_names, pipeline.config.levels
         paths = example_labelled(shop, place.path, names, levels)
         return [*map(str, paths), _DRAWN]

@@ -1,4 +1,4 @@
-"""Tables and zips of photos to try with one click, taken from the drawn sample catalogue."""
+"""Tables and zips of photos to try with one click, taken from the sample catalogue."""
 
 import csv
 import zipfile
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ....catalog.listing import category_levels, category_prefix
+from ....catalog.sample import read_records
 
 N_UPLOADS, N_LABELLED = 30, 72
 _STARTER_NAMES = {
@@ -38,15 +39,15 @@ def example_uploads(
     Parameters
     ----------
     shop
-        A sample catalogue, as `write_sample` leaves it.
+        A sample catalogue, as `unpack_sample` leaves it.
     into
         Folder to write to.
     class_names, levels
         The model's. One that wasn't trained on the sample gets plain titles and no descriptions:
         the sample's are written to be awkward, and strange to a model of real shops.
     """
-    rows = _read(shop / "uploads.csv")[:N_UPLOADS]
-    truth = {row["listing_id"]: row["category"] for row in _read(shop / "truth.csv")}
+    rows = read_records(shop / "uploads.csv")[:N_UPLOADS]
+    truth = {row["listing_id"]: row["category"] for row in read_records(shop / "truth.csv")}
     if not {category_prefix(name, levels) for name in truth.values()} & set(class_names):
         rows = [_plain(row, truth[row["listing_id"]]) for row in rows]
     rows[5:5] = [dict.fromkeys(rows[0], "") | bad for bad in _BAD_ROWS]
@@ -62,12 +63,12 @@ def example_labelled(
     model inside the package does; listings that it can't know are left out.
     """
     labelled = []
-    for row in _read(shop / "catalogue.csv"):
+    for row in read_records(shop / "catalogue.csv"):
         name = _name_in(class_names, row["category"], levels)
         if name:
             labelled.append(row | {"category": name})
     step = max(1, len(labelled) // N_LABELLED)
-    rows = labelled[::step] or _read(shop / "catalogue.csv")[:N_LABELLED]
+    rows = labelled[::step] or read_records(shop / "catalogue.csv")[:N_LABELLED]
     outside = sorted(path.relative_to(shop).as_posix() for path in (shop / "outside").iterdir())
     return (
         _write(rows, into / "labelled.csv"),
@@ -87,11 +88,6 @@ def _name_in(class_names: Sequence[str], category: str, levels: int) -> str | No
     prefixes = [category_prefix(category, n) for n in range(1, len(category_levels(category)) + 1)]
     names = [_STARTER_NAMES[prefix] for prefix in prefixes if prefix in _STARTER_NAMES]
     return names[-1] if names and names[-1] in class_names else None
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _write(rows: Sequence[Mapping[str, str]], path: Path) -> Path:

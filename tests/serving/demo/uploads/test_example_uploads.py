@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from shelfsure.catalog.catalog import read_catalog
-from shelfsure.sample import write_sample
+from shelfsure.catalog.sample import unpack_sample
 from shelfsure.serving.demo.uploads.example_uploads import (
     N_UPLOADS,
     example_labelled,
@@ -13,8 +13,8 @@ from shelfsure.serving.demo.uploads.uploads import read_outside, read_upload
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drawn") / "shop"
-    write_sample(folder, n_per_category=4)
+    folder = tmp_path_factory.mktemp("sample") / "shop"
+    unpack_sample(folder, n_per_category=4)
     return folder
 
 

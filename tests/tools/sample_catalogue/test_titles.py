@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.sample.categories import CATEGORIES
-from shelfsure.sample.looks import Look, draw_look
-from shelfsure.sample.plan import plan_catalogue, plan_uploads
-from shelfsure.sample.titles import Wording, describe, draw_wording, misspelt, spoilt
+from tools.sample_catalogue.categories import CATEGORIES
+from tools.sample_catalogue.looks import Look, draw_look
+from tools.sample_catalogue.plan import plan_catalogue, plan_uploads
+from tools.sample_catalogue.titles import Wording, describe, draw_wording, misspelt, spoilt
 
 
 def test_title_closes_the_gaps_of_empty_parts() -> None:

@@ -10,8 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 from scipy.interpolate import CubicSpline, PchipInterpolator
-
-from ..core.arrays import Floats
+from shelfsure.core.arrays import Floats
 
 SIDE = 640
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+from shelfsure.catalog.listing import Listing
 
-from ..catalog.listing import Listing
 from .categories import CATEGORIES, Category
 from .looks import draw_look
-from .photos import Photo
+from .photos import QUALITIES, Photo
 from .planted import Row, outsider, planted_copies, without
 from .titles import describe, draw_wording, spoilt
 
@@ -77,7 +77,7 @@ def _original(
     )
     # What is copied shows the product: a closed box would look alike for several listings.
     boxed = not full and rng.random() < _BOXED_FRACTION
-    photo = Photo(category.path, seed, look, int(rng.integers(85, 93)), boxed)
+    photo = Photo(category.path, seed, look, int(rng.integers(*QUALITIES)), boxed)
     return Row(listing, "listing", photo, wording, copyable=full)
 
 

@@ -1,13 +1,12 @@
-"""A small synthetic catalogue, drawn and worded by our own code, to try everything out with.
+"""Draws and words the sample catalogue that `shelfsure sample` unpacks.
 
 canvas, looks          strokes, light, colours and patterns
 kitchen … vases        one drawing a category; outsiders: what no category covers
 backgrounds … photos   from a drawing to a JPEG file
 titles, planted, plan  what is written, what is planted, and what the files hold
-write, sheet           the public door
+write                  the zip
 """
 
-from .sheet import contact_sheet
-from .write import SampleSummary, write_sample
+from .write import write_sample_zip
 
-__all__ = ["SampleSummary", "contact_sheet", "write_sample"]
+__all__ = ["write_sample_zip"]

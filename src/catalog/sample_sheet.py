@@ -1,6 +1,5 @@
 """One picture of the whole sample: a row of thumbnails for each category."""
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..core.errors import CatalogError
 from ..core.files import atomic_path
+from .sample import read_records
 
 _WIDTH_PX, _LABEL_PX, _GAP_PX = 1440, 132, 4
 
@@ -18,7 +18,7 @@ def contact_sheet(directory: str | Path, out_path: str | Path, columns: int = 12
     Parameters
     ----------
     directory
-        A folder that `write_sample` wrote.
+        A folder that `unpack_sample` wrote.
     out_path
         Where to write the picture; an older one there is replaced.
     columns
@@ -46,15 +46,14 @@ def contact_sheet(directory: str | Path, out_path: str | Path, columns: int = 12
                 thumbnail = ImageOps.fit(photo.convert("RGB"), (side - _GAP_PX, side - _GAP_PX))
             sheet.paste(thumbnail, (_LABEL_PX + side * column, side * row + _GAP_PX // 2))
     with atomic_path(out_path) as partial:
-        sheet.save(partial, "PNG", optimize=True)
+        sheet.save(partial, "PNG")
     return out_path
 
 
 def _photos_by_category(directory: Path) -> dict[str, list[Path]]:
     """Find the photos of the ordinary listings, in the catalogue's order."""
     try:
-        with (directory / "truth.csv").open(encoding="utf-8", newline="") as file:
-            truth = list(csv.DictReader(file))
+        truth = read_records(directory / "truth.csv")
     except FileNotFoundError:
         raise CatalogError(
             f"{directory} must be a sample folder, but has no truth.csv. Write one with "

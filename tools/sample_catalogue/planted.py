@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from shelfsure.catalog.listing import Listing
 
-from ..catalog.listing import Listing
 from .categories import CATEGORIES
 from .looks import PALETTE, draw_look
 from .outsiders import OUTSIDERS
-from .photos import EDITS, Photo
+from .photos import EDITS, QUALITIES, Photo
 from .titles import Wording, misspelt
 
 _OUTSIDER_TITLES = {
@@ -58,7 +58,7 @@ def outsider(rng: np.random.Generator, seed: tuple[int, int], number: int) -> Ro
     """Plan something that no category covers; every third has no title."""
     name = list(OUTSIDERS)[number % len(OUTSIDERS)]
     title = None if number % 3 == 2 else str(rng.choice(_OUTSIDER_TITLES[name]))
-    photo = Photo(name, seed, draw_look(rng), int(rng.integers(85, 93)))
+    photo = Photo(name, seed, draw_look(rng), int(rng.integers(*QUALITIES)))
     note = name if title else f"{name}; missing_title"
     return Row(Listing(title=title), "outsider", photo, note=note)
 

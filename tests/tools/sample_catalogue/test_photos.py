@@ -4,10 +4,10 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from shelfsure.sample.categories import CATEGORIES
-from shelfsure.sample.looks import PATTERNS, Look, cloth, draw_look
-from shelfsure.sample.outsiders import OUTSIDERS
-from shelfsure.sample.photos import EDITS, Photo, develop, picture
+from tools.sample_catalogue.categories import CATEGORIES
+from tools.sample_catalogue.looks import PATTERNS, Look, cloth, draw_look
+from tools.sample_catalogue.outsiders import OUTSIDERS
+from tools.sample_catalogue.photos import EDITS, Photo, develop, picture
 
 LOOK = Look("blue", "ivory", "striped")
 
@@ -20,14 +20,14 @@ def small(data: bytes) -> np.ndarray:
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda category: category.path)
 def test_draw_fills_a_good_part_of_its_square_and_varies(category) -> None:
     drawings = []
-    for seed in range(6):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         drawing = category.draw(rng, draw_look(rng))
         alpha = np.asarray(drawing)[..., 3]
         assert drawing.mode == "RGBA"
         assert 0.04 < (alpha > 0).mean() < 0.95
         drawings.append(drawing.tobytes())
-    assert len(set(drawings)) == 6
+    assert len(set(drawings)) == 3
 
 
 @pytest.mark.parametrize("name", OUTSIDERS)
@@ -38,9 +38,9 @@ def test_outsiders_are_drawn(name: str, rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_cloth_shows_both_colours_unless_plain(pattern: str, rng: np.random.Generator) -> None:
     look = Look("navy", "ivory", pattern)
-    colours = np.asarray(cloth(rng, look)).reshape(-1, 3)
+    colours = np.asarray(cloth(rng, look), dtype=int).reshape(-1, 3)
     assert (np.abs(colours - np.array(look.main)).max(axis=1) < 8).any()
-    assert (len(np.unique(colours, axis=0)) == 1) == (pattern == "plain")
+    assert (colours == colours[0]).all() == (pattern == "plain")
 
 
 def test_develop_repeats_itself_and_follows_its_seed() -> None:
@@ -61,11 +61,17 @@ def test_develop_recolours_the_product_and_leaves_the_scene() -> None:
     assert corners.sum() <= 1
 
 
-@pytest.mark.parametrize("edit", EDITS)
-def test_develop_edits_stay_close_to_their_source(edit: str) -> None:
+@pytest.fixture(scope="module")
+def clocks() -> list[bytes]:
+    """A clock to copy, and three others."""
     photo = Photo("Home > Clocks", (9, 9), LOOK, 88)
-    source, copy = develop(photo), develop(replace(photo, edit=edit))
-    others = [develop(replace(photo, seed=(9, n))) for n in (3, 4, 5)]
+    return [develop(replace(photo, seed=(9, n))) for n in (9, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_develop_edits_stay_close_to_their_source(edit: str, clocks: list[bytes]) -> None:
+    source, *others = clocks
+    copy = develop(Photo("Home > Clocks", (9, 9), LOOK, 88, edit=edit))
     assert copy != source
 
     def distance(data: bytes) -> float:

@@ -1,0 +1,1 @@
+"""What makes the data that Shelfsure ships; runs from a checkout, is never installed."""
