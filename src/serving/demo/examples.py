@@ -6,11 +6,11 @@ from pathlib import Path
 from ...catalog.sample import read_sample
 
 _EXAMPLES = (
-    ("A mug", "Ceramic coffee mug with a printed design, 330 ml", "photos/u0068.jpg"),
+    ("A mug", "Ceramic coffee mug with a printed design, 330 ml", "photos/u0059.jpg"),
     ("A vase", "Handmade ceramic flower vase, showpiece", "photos/u0018.jpg"),
     # an edited copy of a vase in the starter's catalogue
     ("Listed already", "bud holdr red (Halden) 22 cm", "photos/u0040.jpg"),
-    ("Mismatched", "Round analog wall clock for the living room", "photos/u0059.jpg"),
+    ("Mismatched", "Round analog wall clock for the living room", "photos/u0068.jpg"),
     ("Not sold here", "Family car, five doors, diesel", "outside/car_21.jpg"),
     ("A title alone", "Analog wrist watch for men, leather strap", None),
 )
