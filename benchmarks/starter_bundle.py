@@ -131,8 +131,6 @@ def shrink(folder: Path, out: Path, card: str) -> None:
                 shutil.copy(path, staging / path.name)
         text = (folder / "README.md").read_text(encoding="utf-8")
         (staging / "README.md").write_text(text + card, encoding="utf-8")
-        for path in staging.iterdir():
-            path.chmod(0o644)
 
 
 def leaks(folder: Path, catalog: Catalog, embedder: Embedder, outside: list[Listing]) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import socket
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,6 +72,29 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20261120)
+
+
+@pytest.fixture
+def failing_rename(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Path], AbstractContextManager[None]]:
+    """Let no new folder take a name, and expect that to be said; what was there may come back."""
+
+    @contextmanager
+    def failing(out: Path) -> Iterator[None]:
+        rename = Path.rename
+
+        def refuse(self: Path, target: Path) -> Path:
+            if Path(target) == out and ".partial-" in self.name:
+                raise OSError("no rename today")
+            return rename(self, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", refuse)
+            with pytest.raises(OSError, match="no rename today"):
+                yield
+
+    return failing
 
 
 @pytest.fixture(scope="session")

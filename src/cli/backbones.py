@@ -48,9 +48,10 @@ def backbones(
 
     from ..core.device import pick_device, pick_precision
     from ..core.errors import TrainingError
+    from ..core.files import require_free_folder
     from ..finetuning.backbone_comparison.candidates import find_candidates
     from ..finetuning.backbone_comparison.dataset import gather
-    from ..finetuning.backbone_comparison.experiment import check_folder, compare_backbones
+    from ..finetuning.backbone_comparison.experiment import COMPARISON, compare_backbones
     from ..finetuning.backbone_comparison.measure import Place, embed_photos
     from ..finetuning.backbone_comparison.mlflow_log import log_comparison
     from ..finetuning.backbone_comparison.records import ARMS
@@ -60,7 +61,7 @@ def backbones(
     from ..vision.encoder import PhotoEncoder
 
     out = out.resolve()
-    check_folder(out)
+    require_free_folder(out, COMPARISON, replace=True)  # an earlier one goes on
     recipe = load_finetune_config(config)
     recipe = recipe.model_copy(update={"levels": max(levels, recipe.levels)})
     device = pick_device(reading.device)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import ConfigError, ShelfsureError, TrackingError
+from ..core.files import require_free_folder
 from ..core.tracking import LOCAL_STORE, OFF, log_run
 from .backbones import backbones
 from .catalogue import classify, duplicates, taxonomy_app
@@ -77,11 +78,11 @@ def train(
     """Train on a labelled catalogue and save a bundle."""
     from ..core.config import image_encoder_section, load_config
     from ..embedding.embedder import load_embedder
-    from ..pipeline.bundle import check_destination
+    from ..pipeline.bundle import BUNDLE
     from ..pipeline.pipeline import ListingPipeline
 
     out = out.resolve()
-    check_destination(out, overwrite=overwrite)
+    require_free_folder(out, BUNDLE, replace=overwrite)
     if promote is not None and mlflow == OFF:
         raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
     unseen = reading.catalog(promote, need_category=True) if promote else None

@@ -1,6 +1,5 @@
 """MLflow: what a run was told, found and made, in a local SQLite store unless told otherwise."""
 
-import hashlib
 import logging
 import os
 import platform
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import TrackingError
+from .files import sha256_of_file
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 OFF = "none"
@@ -136,12 +136,6 @@ def environment() -> str:
     return "\n".join([*head, *packages, ""])
 
 
-def file_hash(path: Path) -> str:
-    """Compute the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Join nested names by dots.
 
@@ -165,7 +159,7 @@ def _origin(data: Path | None, parent: str) -> dict[str, str]:
         "mlflow.parentRunId": parent,
         "shelfsure_version": version("shelfsure"),
         "python_version": platform.python_version(),
-        "data_sha256": file_hash(data) if data else "",
+        "data_sha256": sha256_of_file(data) if data else "",
     }
     return {key: value for key, value in tags.items() if value}
 
@@ -189,6 +183,6 @@ def _log_dataset(client: Any, run_id: str, data: Path) -> None:
     from mlflow.entities import Dataset, DatasetInput
 
     dataset = Dataset(
-        name=data.name, digest=file_hash(data)[:12], source_type="local", source=str(data)
+        name=data.name, digest=sha256_of_file(data)[:12], source_type="local", source=str(data)
     )
     client.log_inputs(run_id, datasets=[DatasetInput(dataset)])

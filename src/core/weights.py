@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import WeightsError
+from .files import sha256_of_file
 
 if TYPE_CHECKING:
     import torch
@@ -42,9 +43,7 @@ def verify_sha256(path: Path, expected: str) -> None:
     """Refuse a weight file that isn't the one this version was built for."""
     if not path.is_file():
         raise WeightsError(f"Weights file {path} is missing. Reinstall the package that holds it.")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
+    if (found := sha256_of_file(path)) != expected:
         raise WeightsError(
             f"{path.name} must have sha256 {expected}, but has {found}. "
             "It was changed or damaged: reinstall the package that holds it."

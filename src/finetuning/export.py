@@ -1,13 +1,11 @@
 """The result: a folder in timm's own format, and what Shelfsure has to know beside it."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import ConfigError
+from ..core.files import FolderKind, atomic_folder
 from ..vision.backbone import TUNED_FILE
 
 if TYPE_CHECKING:
@@ -17,26 +15,7 @@ if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
 
 
-def check_out(out: Path, *, overwrite: bool) -> None:
-    """Complain before the work starts, not after it.
-
-    Raises
-    ------
-    ConfigError
-        If `out` holds something, and isn't a fine-tuned encoder that may be replaced.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / TUNED_FILE).is_file():
-        raise ConfigError(
-            f"An encoder is saved to a new or empty folder, but {out} holds something else. "
-            "Choose another --out."
-        )
-    if not overwrite:
-        raise ConfigError(
-            f"{out} already holds a fine-tuned encoder. Pass --overwrite to replace it, or choose "
-            "another --out."
-        )
+ENCODER = FolderKind("a fine-tuned encoder", TUNED_FILE)
 
 
 def export_encoder(
@@ -44,10 +23,11 @@ def export_encoder(
     model: "nn.Module",
     facts: Mapping[str, Any],
     catalog: "Catalog",
-    *,
     mean: tuple[float, ...],
     std: tuple[float, ...],
     fold_encoders: "Mapping[str, Mapping[str, torch.Tensor]]",
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Write ``config.json``, ``model.safetensors``, ``finetuned.json`` and ``rejected.csv``.
 
@@ -64,9 +44,7 @@ def export_encoder(
     from safetensors.torch import save_file
     from timm.models import save_for_hf
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.partial-"))
-    try:
+    with atomic_folder(out, ENCODER, replace=overwrite) as staging:
         side = facts["side_px"]
         save_for_hf(
             model.cpu().to(memory_format=torch.contiguous_format),
@@ -85,9 +63,3 @@ def export_encoder(
             save_file({n: value.contiguous() for n, value in weights.items()}, staging / name)
         (staging / TUNED_FILE).write_text(json.dumps(facts, indent=2), encoding="utf-8")
         catalog.write_rejected(staging / "rejected.csv")
-        staging.chmod(0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        staging.rename(out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

@@ -12,13 +12,14 @@ from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.device import keep_memory, pick_device, pick_precision
 from ..core.errors import ConfigError, TrainingError
+from ..core.files import require_free_folder
 from ..core.tracking import git_commit
 from ..vision.load import PhotoLimits
 from .backbones import depthwise_in_float32, normalisation
 from .batchnorm_folding import fold_norms
 from .config import FinetuneConfig
 from .dataset import Prepared, prepare, settings_of
-from .export import check_out, export_encoder
+from .export import ENCODER, export_encoder
 from .features import Runs
 from .fitting import Machine, decide_epochs, make_schedule
 from .folds import tune_parts
@@ -120,7 +121,7 @@ def finetune(
             f"{config.batch_size}."
         )
     if first:
-        check_out(out, overwrite=overwrite)
+        require_free_folder(out, ENCODER, replace=overwrite)
     mean, std = normalisation(config.backbone)
     if first:
         state.begin(settings_of(catalog, outside, config, framing), resume=resume)
@@ -182,7 +183,7 @@ def finetune(
     model = backbone.model.cpu()
     model.load_state_dict(average(blended))
     export_encoder(
-        out, model, facts, prepared.catalog, mean=mean, std=std, fold_encoders=fold_encoders
+        out, model, facts, prepared.catalog, mean, std, fold_encoders, overwrite=overwrite
     )
     state.remove()
     return FinetuneResult(out, facts, prepared.catalog)

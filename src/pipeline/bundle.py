@@ -7,9 +7,7 @@ bundles from people you trust.
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,10 +23,12 @@ from ..core.errors import (
     BundleFormatError,
     BundleIncompleteError,
 )
+from ..core.files import FolderKind, atomic_folder, sha256_of_file
 
 MANIFEST = "manifest.json"
 FORMAT = "shelfsure-bundle"
 FORMAT_VERSION = 2
+BUNDLE = FolderKind("a bundle", MANIFEST, BundleError)
 
 
 @dataclass(frozen=True)
@@ -74,34 +74,9 @@ def writing_bundle(
     BundleError
         If `folder` is there and `overwrite` isn't set, or it holds something else than a bundle.
     """
-    check_destination(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.partial-"))
-    try:
+    with atomic_folder(folder, BUNDLE, replace=overwrite) as staging:
         yield staging
         _write_manifest(staging, fingerprints)
-        staging.chmod(0o755)
-        _swap(staging, folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def check_destination(folder: Path, *, overwrite: bool) -> None:
-    """Complain before the work starts, not after it."""
-    if not folder.exists():
-        return
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if not (folder / MANIFEST).is_file():
-        raise BundleError(
-            f"A bundle is saved to a new or empty folder, but {folder} holds something else. "
-            "Choose another --out."
-        )
-    if not overwrite:
-        raise BundleError(
-            f"{folder} already holds a bundle. Pass --overwrite to replace it, or choose "
-            "another --out."
-        )
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -138,20 +113,13 @@ def copy_bundle(source: Path, folder: Path, *, overwrite: bool = False) -> Bundl
     BundleError
         If `source` can't be used, or `folder` is taken (see `writing_bundle`).
     """
-    check_destination(folder, overwrite=overwrite)
-    open_bundle(source)
-    names = [*_parse((source / MANIFEST).read_bytes(), source / MANIFEST)["files"], MANIFEST]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.partial-"))
-    try:
-        for name in names:
+    with atomic_folder(folder, BUNDLE, replace=overwrite) as staging:
+        open_bundle(source)
+        names = _parse((source / MANIFEST).read_bytes(), source / MANIFEST)["files"]
+        for name in (*names, MANIFEST):
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, staging / name)
         open_bundle(staging)
-        staging.chmod(0o755)
-        _swap(staging, folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return open_bundle(folder)
 
 
@@ -186,9 +154,7 @@ def _verify(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
         raise BundleIncompleteError(
             f"Bundle {folder} must hold {name}, but doesn't. Copy it again, or train anew."
         )
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected["sha256"]:
+    if (found := sha256_of_file(path)) != expected["sha256"]:
         raise BundleChangedError(
             f"{path} must have sha256 {expected['sha256'][:12]}…, but has {found[:12]}…: it was "
             "changed after it was saved. Restore it, or train anew."
@@ -196,45 +162,20 @@ def _verify(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
 
 
 def _write_manifest(staging: Path, fingerprints: Mapping[str, str]) -> None:
-    files = {}
-    for path in sorted(p for p in staging.rglob("*") if p.is_file()):
-        with path.open("rb+") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        files[path.relative_to(staging).as_posix()] = {
-            "sha256": digest,
-            "bytes": path.stat().st_size,
-        }
+    paths = sorted(path for path in staging.rglob("*") if path.is_file())
+    found = {path: {"sha256": sha256_of_file(path), "bytes": path.stat().st_size} for path in paths}
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "shelfsure_version": version("shelfsure"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "fingerprints": dict(fingerprints),
-        "files": files,
+        "files": {path.relative_to(staging).as_posix(): said for path, said in found.items()},
     }
     manifest["manifest_sha256"] = _own_hash(manifest)
-    with (staging / MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
+    (staging / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
 def _own_hash(manifest: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def _swap(staging: Path, folder: Path) -> None:
-    """Put the new folder in the old one's place; the old one goes only after that."""
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    folder.rename(old)
-    try:
-        staging.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,8 +1,6 @@
 """A bundle's encoders as files for other programs, proved equal before they are handed over."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +13,7 @@ import numpy as np
 from ..catalog.listing import Listing
 from ..core.device import RuntimeName
 from ..core.errors import ConfigError, ShelfsureError
+from ..core.files import FolderKind, atomic_folder
 from ..core.runtimes.benchmark import MIN_COSINE, open_session
 from ..core.runtimes.onnx_export import write_onnx, write_openvino
 from ..core.runtimes.session import Parity, parity
@@ -92,14 +91,10 @@ def export_encoders(
     RuntimeUnusableError
         If an encoder can't be converted.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"An export needs a new or empty folder, but {folder} holds something.")
     images, texts = pipeline.embedder.photos, pipeline.embedder.texts
     if not isinstance(images, PhotoEncoder) or not isinstance(texts, SentenceEncoder):
         raise ConfigError("Only encoders that Shelfsure loads by name can be exported.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.partial-"))
-    try:
+    with atomic_folder(folder, FolderKind("an export")) as staging:
         exported = _write(images, texts, staging, wanted)
         own = Embedder(_exact(images), _exact(texts), limits=pipeline.embedder.limits)
         report = compare(pipeline, own, exported, listings, _least_cosine(images, texts))
@@ -111,10 +106,6 @@ def export_encoders(
                 f"the bundle's, and {MIN_AGREEMENT:.0%} of the answers must stay, but {report}. "
                 "Choose another --format."
             )
-        staging.chmod(0o755)
-        staging.replace(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return report
 
 

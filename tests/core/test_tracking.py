@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.core.errors import TrackingError
-from shelfsure.core.tracking import ENVIRONMENT, OFF, environment, file_hash, flatten, log_run
+from shelfsure.core.tracking import ENVIRONMENT, OFF, environment, flatten, log_run
 
 pytestmark = [
     # MLflow's models use a loader strategy that the newest SQLAlchemy warns of
@@ -210,11 +210,6 @@ def test_environment_lists_what_is_installed() -> None:
     assert platform.python_version() in head
     assert f"pytest=={pytest.__version__}" in packages
     assert packages == sorted(packages, key=str.casefold)
-
-
-def test_file_hash_is_the_files_sha256(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"abc")
-    assert file_hash(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
 
 
 def test_log_run_logs_nothing_where_it_is_off(files: Path) -> None:

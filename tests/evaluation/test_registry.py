@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,3 +284,16 @@ def test_copy_bundle_refuses_a_changed_one_and_leaves_nothing(good: Path, tmp_pa
     assert copy_bundle(good, tmp_path / "whole").version == open_bundle(good).version
     assert not (tmp_path / "whole" / "stray.txt").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"changed", "whole"}
+
+
+def test_copy_bundle_that_cannot_replace_one_keeps_it(
+    good: Path, tmp_path: Path, failing_rename: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    folder = tmp_path / "copy"
+    copy_bundle(good, folder)
+    (folder / "stray.txt").write_text("old")
+    with failing_rename(folder):
+        copy_bundle(good, folder, overwrite=True)
+    assert (folder / "stray.txt").read_text() == "old"
+    assert open_bundle(folder).version == open_bundle(good).version
+    assert list(tmp_path.iterdir()) == [folder]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,28 @@ def test_finetune_refuses_a_folder_that_holds_something(
     (tmp_path / "ft/precious.txt").write_text("mine")
     with pytest.raises(ConfigError, match="holds something else"):
         finetune(patterns, tmp_path / "ft", quick, machine=CPU, overwrite=True)
+
+
+def test_finetune_that_cannot_replace_an_encoder_keeps_it_and_goes_on_later(
+    patterns: Catalog,
+    quick: FinetuneConfig,
+    tmp_path: Path,
+    failing_rename: Callable[[Path], AbstractContextManager[None]],
+) -> None:
+    out = tmp_path / "ft"
+    out.mkdir()
+    (out / "finetuned.json").write_text("old")
+    with failing_rename(out):
+        finetune(patterns, out, quick, machine=CPU, overwrite=True)
+    assert (out / "finetuned.json").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"ft", ".ft.finetuning"}
+    run(patterns, out, quick, resume=True, overwrite=True)
+    assert json.loads((out / "finetuned.json").read_text())["n_seen"] > 0
+    assert list(tmp_path.iterdir()) == [out]
+    (tmp_path / "ordinary").touch()
+    assert {path.stat().st_mode for path in (*out.iterdir(), tmp_path / "ordinary")} == {
+        (tmp_path / "ordinary").stat().st_mode
+    }
 
 
 def test_finetune_says_why_no_photo_can_be_used(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from shelfsure.pipeline.bundle import (
     FORMAT_VERSION,
     MANIFEST,
     _own_hash,
-    check_destination,
     open_bundle,
     writing_bundle,
 )
@@ -209,15 +209,14 @@ def test_writing_never_replaces_what_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/1.jpg").touch()
     (tmp_path / "file").touch()
-    for name in ("photos", "file"):
-        with pytest.raises(BundleError, match=f"{name} holds something else"):
+    for name, found in (("photos", "1.jpg"), ("file", "a file")):
+        with pytest.raises(BundleError, match=rf"{name} holds something else \({found}\)"):
             write(tmp_path / name, "new", overwrite=True)
     assert (tmp_path / "photos/1.jpg").exists()
 
 
 def test_writing_takes_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    check_destination(tmp_path / "empty", overwrite=False)
     write(tmp_path / "empty", "new")
     assert open_bundle(tmp_path / "empty").fingerprints == {"photo": "f" * 64}
 
@@ -232,19 +231,32 @@ def test_writing_that_fails_leaves_the_old_bundle(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["shop"]
 
 
+def test_writing_that_cannot_replace_a_bundle_keeps_it(
+    tmp_path: Path, failing_rename: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    folder = tmp_path / "shop"
+    write(folder, "old")
+    with failing_rename(folder):
+        write(folder, "new", overwrite=True)
+    assert (folder / "model.json").read_text() == "old"
+    open_bundle(folder)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from shelfsure.pipeline import bundle
 
-original = getattr(bundle, sys.argv[2])
+owner = {"Path": Path, "bundle": bundle}[sys.argv[2]]
+original = getattr(owner, sys.argv[3])
 
 def then_die(*arguments):
-    if sys.argv[3] == "after":
+    if sys.argv[4] == "after":
         original(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 
-setattr(bundle, sys.argv[2], then_die)
+setattr(owner, sys.argv[3], then_die)
 with bundle.writing_bundle(Path(sys.argv[1]), {}, overwrite=True) as staging:
     (staging / "model.json").write_text("new")
 """
@@ -252,17 +264,25 @@ with bundle.writing_bundle(Path(sys.argv[1]), {}, overwrite=True) as staging:
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 @pytest.mark.parametrize(
-    ("function", "moment", "left"),
-    [("_write_manifest", "before", "old"), ("_swap", "before", "old"), ("_swap", "after", "new")],
+    ("owner", "function", "moment"),
+    [
+        ("bundle", "_write_manifest", "before"),
+        ("bundle", "_write_manifest", "after"),
+        ("Path", "rename", "before"),
+        ("Path", "rename", "after"),  # the old bundle is out of the way, the new one not there
+    ],
 )
-def test_writing_that_is_killed_leaves_a_whole_bundle(
-    tmp_path: Path, function: str, moment: str, left: str
+def test_writing_that_is_killed_leaves_the_old_bundle(
+    tmp_path: Path, owner: str, function: str, moment: str
 ) -> None:
     folder = tmp_path / "shop"
     write(folder, "old")
-    command = [sys.executable, "-c", KILLED, str(folder), function, moment]
+    command = [sys.executable, "-c", KILLED, str(folder), owner, function, moment]
     assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+    with pytest.raises(BundleError, match="already holds a bundle"):
+        write(folder, "next")
     open_bundle(folder)
-    assert (folder / "model.json").read_text() == left
+    assert (folder / "model.json").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
     write(folder, "next", overwrite=True)
     assert (folder / "model.json").read_text() == "next"

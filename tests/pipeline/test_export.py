@@ -1,5 +1,7 @@
 import json
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +112,17 @@ def test_export_encoders_refuses_a_folder_in_use(
     with pytest.raises(ConfigError, match="new or empty folder"):
         export_encoders(pipeline, tmp_path, "onnx", listings)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_export_encoders_that_cannot_take_its_name_leaves_nothing(
+    pipeline: ListingPipeline,
+    listings: list[Listing],
+    tmp_path: Path,
+    failing_rename: Callable[[Path], AbstractContextManager[None]],
+) -> None:
+    with failing_rename(tmp_path / "out"):
+        export_encoders(pipeline, tmp_path / "out", "torch", listings[:3])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_export_encoders_refuses_to_measure_on_nothing(

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ...core.errors import ConfigError
+from ...core.files import FolderKind
 from .candidates import Candidate
 from .dataset import Material
 from .measure import Place
@@ -15,24 +15,7 @@ from .records import Comparison, Trial
 from .report import RESULTS, write_report
 from .trials import Settings, run_trial, time_candidate
 
-
-def check_folder(out: Path) -> None:
-    """Refuse a folder that holds something else, before any work.
-
-    Raises
-    ------
-    ConfigError
-        If `out` is neither new, nor empty, nor an earlier comparison.
-    """
-    if (
-        out.exists()
-        and not (out / RESULTS).is_file()
-        and not (out.is_dir() and not any(out.iterdir()))
-    ):
-        raise ConfigError(
-            f"A comparison is written to a new or empty folder, or goes on with an earlier one, "
-            f"but {out} holds something else. Choose another --out."
-        )
+COMPARISON = FolderKind("a comparison", RESULTS)
 
 
 def compare_backbones(

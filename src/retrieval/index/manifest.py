@@ -7,7 +7,6 @@ has a whole index before them, whatever a writer does meanwhile.
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -20,7 +19,7 @@ from ...core.errors import (
     IndexFormatError,
     IndexIncompleteError,
 )
-from ...core.files import atomic_path
+from ...core.files import atomic_path, sha256_of_file, sync
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -119,18 +118,16 @@ def read_manifest(folder: Path) -> Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Make `manifest` the index, in one step that survives a power cut."""
     body = manifest.model_dump(mode="json")
-    sync_folder(folder)  # the files that it names come first
+    sync(folder)  # the files that it names come first
     with atomic_path(folder / MANIFEST) as path:
         path.write_text(json.dumps({"sha256": _digest(body), "index": body}))
-    sync_folder(folder)
+    sync(folder)
 
 
 def file_entry(path: Path) -> FileEntry:
     """Put a finished file on disk for good, and describe it."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return FileEntry(n_bytes=file.tell(), sha256=digest)
+    sync(path)
+    return FileEntry(n_bytes=path.stat().st_size, sha256=sha256_of_file(path))
 
 
 def verify(file: io.BufferedReader, path: Path, expected: FileEntry) -> None:
@@ -165,16 +162,6 @@ def check_fingerprints(folder: Path, built: Mapping[str, str], given: Mapping[st
                 f"but this one is {fingerprint}. Use the encoder that it was built with, or "
                 "build it anew with: shelfsure index build"
             )
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the folder's list of names on disk; Windows does that by itself."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 _REPAIR = (

@@ -9,13 +9,13 @@
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...catalog.delimited import write_csv
 from ...catalog.export import write_listings
+from ...core.files import FolderKind, atomic_folder
 from .records import Answer, ReviewError, ReviewItem
 
 LABEL_COLUMNS = (
@@ -63,22 +63,9 @@ def write_export(items: Sequence[ReviewItem], history: Sequence[Answer], folder:
     """
     if not items:
         raise ReviewError("Nothing was answered yet, so there is nothing to export.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ReviewError(
-            f"Answers are exported to a new or empty folder, but {folder} holds something. "
-            "Name another one."
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.partial-"))
-    try:
-        export = replace(_fill(staging, items, history), folder=folder)
-        staging.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return export
+    kind = FolderKind("an export of answers", error=ReviewError)
+    with atomic_folder(folder, kind) as staging:
+        return replace(_fill(staging, items, history), folder=folder)
 
 
 def unique_ids(items: Iterable[ReviewItem]) -> dict[int, str]:

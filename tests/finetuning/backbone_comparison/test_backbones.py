@@ -15,11 +15,12 @@ from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.cli.main import app
 from shelfsure.core.errors import ConfigError, TrainingError, WeightsError
+from shelfsure.core.files import require_free_folder
 from shelfsure.finetuning.backbone_comparison import trials
 from shelfsure.finetuning.backbone_comparison.candidates import Candidate, find_candidates
 from shelfsure.finetuning.backbone_comparison.dataset import Material, gather
 from shelfsure.finetuning.backbone_comparison.experiment import (
-    check_folder,
+    COMPARISON,
     compare_backbones,
     facts_of,
     planned,
@@ -248,21 +249,13 @@ def test_compare_backbones_leaves_what_is_done_and_goes_on(
     assert [row["n_seeds"] for row in rows] == [1, 0]
     assert rows[1]["notes"] == ["not run yet"]
     assert len(list(tmp_path.glob("encoders/.*.finetuning/part-0/last.ckpt"))) == 1
-    check_folder(tmp_path)
+    require_free_folder(tmp_path, COMPARISON, replace=True)
     comparison = compare_backbones([resnet], material, tmp_path, settings, PLACE)
     assert [row.n_seeds for row in comparison.rows()] == [1, 1]
 
 
 def _stop(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
-
-
-def test_check_folder_refuses_what_isnt_a_comparison(tmp_path: Path) -> None:
-    check_folder(tmp_path / "new")
-    check_folder(tmp_path)
-    (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="holds something else"):
-        check_folder(tmp_path)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,20 @@ def test_export_that_fails_leaves_nothing(
     with pytest.raises(OSError, match="disk full"):
         answered_store(store, tiny_folder).export(tmp_path / "place/out")
     assert not list((tmp_path / "place").iterdir())
+
+
+def test_export_that_cannot_take_its_name_leaves_nothing(
+    store: ReviewStore,
+    tiny_folder: Path,
+    tmp_path: Path,
+    failing_rename: Callable[[Path], AbstractContextManager[None]],
+) -> None:
+    out = tmp_path / "place/out"
+    answered_store(store, tiny_folder)
+    with failing_rename(out):
+        store.export(out)
+    assert not list(out.parent.iterdir())
+    assert store.export(out).n_labelled
 
 
 def test_export_trains(
