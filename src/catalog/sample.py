@@ -1,9 +1,7 @@
 """The sample catalogue: drawn once by `tools/sample_catalogue`, shipped as a zip, unpacked here."""
 
 import csv
-import hashlib
 import io
-import tempfile
 import zipfile
 import zlib
 from collections import Counter, defaultdict
@@ -12,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import CatalogError, ConfigError
+from ..core.errors import CatalogError
+from ..core.files import FolderKind, atomic_folder, sha256_of_file
 
 SAMPLE_ZIP = Path(__file__).with_name("sample.zip")
 SAMPLE_SEED = 7
@@ -66,12 +65,7 @@ def unpack_sample(directory: str | Path, *, n_per_category: int | None = None) -
             f"a variant; got {n_per_category}. Ask for more listings."
         )
     target = Path(directory).absolute()
-    _refuse_occupied(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because a rename is one step only within one file system.
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as partial:
-        # One level down, because the temporary folder itself is readable by its owner alone.
-        stage = Path(partial) / "sample"
+    with atomic_folder(target, FolderKind("a sample catalogue")) as stage:
         with _archive() as archive:
             truth = _records(archive.read(_TRUTH))
             dropped = _left_out(truth, n_per_category) if n_per_category else set()
@@ -80,11 +74,7 @@ def unpack_sample(directory: str | Path, *, n_per_category: int | None = None) -
         if dropped:
             for name in (_CATALOGUE, _UPLOADS, _TRUTH):
                 _drop(stage / name, dropped)
-        summary = _summary(stage, target)
-        if target.exists():
-            target.rmdir()
-        stage.rename(target)
-    return summary
+        return _summary(stage, target)
 
 
 def read_sample(name: str) -> bytes:
@@ -100,18 +90,7 @@ def read_records(path: Path) -> list[Record]:
 
 def sample_fingerprint() -> str:
     """Name the sample by its content: the sha256 of the zip."""
-    with SAMPLE_ZIP.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _refuse_occupied(target: Path) -> None:
-    if target.exists() and not target.is_dir():
-        raise ConfigError(f"{target} must be a folder, but is a file. Name another folder.")
-    if target.is_dir() and (found := sorted(path.name for path in target.iterdir())):
-        raise ConfigError(
-            f"{target} must be empty or not exist yet, but holds {len(found)} entries "
-            f"({', '.join(found[:3])}). Name another folder, or empty this one first."
-        )
+    return sha256_of_file(SAMPLE_ZIP)
 
 
 @contextmanager

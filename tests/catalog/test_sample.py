@@ -191,9 +191,9 @@ def test_unpack_sample_takes_an_empty_folder(tmp_path: Path) -> None:
 
 def test_unpack_sample_refuses_a_folder_with_something_in_it(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds 1 entries \(thesis.txt\)"):
+    with pytest.raises(ConfigError, match=r"holds something else \(thesis.txt\)"):
         unpack_sample(tmp_path)
-    with pytest.raises(ConfigError, match="is a file"):
+    with pytest.raises(ConfigError, match=r"\(a file\)"):
         unpack_sample(tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
