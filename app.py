@@ -31,7 +31,7 @@ def main(
     here = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (compared, not listened on)
     typer.echo(f"Open http://{here}:{port}/ in a browser. The model loads meanwhile; Ctrl-C ends.")
     try:
-        serve(bundle, host=host, port=port, device=device, api_key=api_key)
+        serve(bundle=bundle, host=host, port=port, device=device, api_key=api_key)
     except ShelfsureError as error:
         typer.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from error

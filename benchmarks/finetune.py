@@ -28,11 +28,11 @@ from rich.table import Table
 from shelfsure.catalog.catalog import Catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.device import Precision, autocast, keep_memory, pick_device, pick_precision
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.finetuning.backbones import build_backbone, depthwise_in_float32, train_layers
 from shelfsure.finetuning.batchnorm_folding import fold_norms
 from shelfsure.finetuning.config import FinetuneConfig, Stage
 from shelfsure.finetuning.data import Photos, TrainingPhotos
-from shelfsure.finetuning.fitting import Machine
 from shelfsure.finetuning.run import finetune
 from shelfsure.finetuning.schedule import Draw
 from torch.utils.flop_counter import FlopCounterMode
@@ -201,7 +201,7 @@ def run_rate(options: argparse.Namespace, device: str) -> float:
             Catalog.from_listings(listings, need_category=True),
             folder / "ft",
             config,
-            machine=Machine(device),
+            options=RunOptions(device=device),
         )
         if result is None:
             raise SystemExit("A run on one device has a result.")

@@ -28,6 +28,7 @@ from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import load_config
 from shelfsure.embedding.embedder import load_embedder
 from shelfsure.embedding.listings import EmbeddedListings
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.evaluation.intervals import wilson_interval
 from shelfsure.evaluation.metrics import expected_calibration_error, log_loss
 from shelfsure.fusion.alternatives import Concatenation, Stacking
@@ -36,7 +37,6 @@ from shelfsure.fusion.views import DESCRIPTION, PHOTO, TITLE, Views, modality, r
 from shelfsure.pipeline.features import build_views
 from shelfsure.pipeline.training import MIN_TEXTS
 from shelfsure.text.tfidf import Tfidf
-from shelfsure.vision.load import PhotoLimits
 
 INPUTS = {
     "all": {PHOTO, TITLE, DESCRIPTION},
@@ -56,9 +56,7 @@ def read(options: argparse.Namespace) -> tuple[EmbeddedListings, list[str]]:
     """Embed the listings of every category that has enough of them."""
     config = load_config()
     catalog = read_catalog(options.catalogue, image_root=options.image_root, need_category=True)
-    embedder = load_embedder(
-        config, device="auto", cache=EmbeddingCache(), limits=PhotoLimits(), progress=True
-    )
+    embedder = load_embedder(config, RunOptions(cache=EmbeddingCache(), progress=True))
     catalog, embedded = embedder.embed_catalog(catalog)
     names = [category_prefix(item.category or "", options.levels) for item in catalog.listings]
     counts = Counter(names)

@@ -19,6 +19,7 @@ from shelfsure.core.arrays import Floats, Ints
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.listings import EmbeddedListings
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.fusion.views import View, Views, take
 from shelfsure.retrieval.ood.detectors import METHODS, fit_detector, ood_score
 from shelfsure.retrieval.ood.fit import default_methods, fit_ood_detector
@@ -162,7 +163,8 @@ def main() -> None:
     if not listings or not strangers:
         parser.error(f"found {len(listings)} listings and {len(strangers)} outside photos")
     encoder = PhotoEncoder.load(side_px=288, crop_mode="border")
-    embedder = Embedder(encoder, SentenceEncoder.load(), EmbeddingCache(), progress=True)
+    run_options = RunOptions(cache=EmbeddingCache(), progress=True)
+    embedder = Embedder(encoder, SentenceEncoder.load(), run_options)
     embedded = embedder.embed(listings)
     views, outside = as_views(embedded), as_views(embedder.embed(strangers))
     paths = [listing.category or "" for listing in listings]

@@ -25,11 +25,11 @@ from shelfsure.core.arrays import narrowed
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import Config, RetrievalConfig, TextConfig
 from shelfsure.embedding.embedder import Embedder, load_embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
 from shelfsure.pipeline.bundle import open_bundle, writing_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.vision.load import PhotoLimits
 
 MIN_LISTINGS = 5
 MAX_BYTES = 3_000_000
@@ -100,7 +100,7 @@ def measured(catalog: Catalog, embedder: Embedder, outside: list[Listing]) -> di
         shrink(full, small, "")
         held_out = part(catalog, rows["test"])
         for folder in (full, small):
-            pipeline = ListingPipeline.load(folder, cache=embedder.cache)
+            pipeline = ListingPipeline.load(folder, embedder.options)
             evaluation, _ = evaluate(pipeline, held_out, outside=asked)
             metrics = compare(evaluation)
             print(folder.name, json.dumps(metrics["arms"]["fusion"]), json.dumps(metrics["ood"]))
@@ -167,9 +167,8 @@ def main() -> None:
     options = parser.parse_args()
     catalog = read_catalog(options.listings, image_root=options.image_root, need_category=True)
     outside = list(photos_in(options.outside))
-    embedder = load_embedder(
-        CONFIG, device="cpu", cache=EmbeddingCache(), limits=PhotoLimits(), progress=True
-    )
+    run_options = RunOptions(device="cpu", cache=EmbeddingCache(), progress=True)
+    embedder = load_embedder(CONFIG, run_options)
     figures = measured(catalog, embedder, outside)
     result = ListingPipeline.fit(catalog, CONFIG, embedder=embedder, outside=outside)
     card = CARD.format(

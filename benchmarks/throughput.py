@@ -25,6 +25,7 @@ from shelfsure.catalog.sample import unpack_sample
 from shelfsure.core.errors import RuntimeUnusableError
 from shelfsure.core.runtimes.benchmark import machine, versions
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 from torch.utils.data import DataLoader, Dataset
@@ -141,7 +142,7 @@ def compare(paths: list[Path], rounds: int, runtime: str, bundle: Path | None) -
     except RuntimeUnusableError as error:
         print(f"fast mode left out: {error}")
     if bundle:
-        pipeline = ListingPipeline.load(bundle, device="cpu", runtime=runtime)
+        pipeline = ListingPipeline.load(bundle, RunOptions(device="cpu", runtime=runtime))
         pipeline.embedder.select_runtime()
         contenders["predict"] = predicting(pipeline, quality=False)
         contenders["predict, photo quality"] = predicting(pipeline, quality=True)

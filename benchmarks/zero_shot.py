@@ -17,6 +17,7 @@ from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import SEPARATOR, category_levels, category_prefix
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot
 from shelfsure.retrieval.zero_shot.conse import ConSE
 from shelfsure.retrieval.zero_shot.image_text_space import ImageTextSpace
@@ -68,7 +69,7 @@ def main() -> None:
     else:
         photos = PhotoEncoder.load("starter", side_px=288, crop_mode="border")
         space = ConSE.from_encoders(photos, SentenceEncoder.load(), cache)
-    embedder = Embedder(space.photos, space.texts, cache, progress=True)
+    embedder = Embedder(space.photos, space.texts, RunOptions(cache=cache, progress=True))
     embedded = embedder.embed(listings, description=False)
     photo, title = space.to_text_space(embedded.photo.features), embedded.title.features
     even, odd = slice(0, None, 2), slice(1, None, 2)

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .catalog.catalog import Catalog, read_catalog
     from .catalog.listing import Listing
+    from .core.cache import EmbeddingCache
     from .core.errors import ShelfsureError
+    from .embedding.run_options import RunOptions
     from .pipeline.pipeline import ListingPipeline
     from .pipeline.verdict import Guess, Verdict
     from .retrieval.duplicates.find import find_duplicates
+    from .vision.load import PhotoLimits
 
 __all__ = [
     "Catalog",
+    "EmbeddingCache",
     "Guess",
     "Listing",
     "ListingPipeline",
+    "PhotoLimits",
+    "RunOptions",
     "ShelfsureError",
     "Verdict",
     "find_duplicates",
@@ -29,9 +35,12 @@ __all__ = [
 
 _HOME = {
     "Catalog": ".catalog.catalog",
+    "EmbeddingCache": ".core.cache",
     "Guess": ".pipeline.verdict",
     "Listing": ".catalog.listing",
     "ListingPipeline": ".pipeline.pipeline",
+    "PhotoLimits": ".vision.load",
+    "RunOptions": ".embedding.run_options",
     "ShelfsureError": ".core.errors",
     "Verdict": ".pipeline.verdict",
     "find_duplicates": ".retrieval.duplicates.find",

@@ -21,6 +21,7 @@ from shelfsure.core.arrays import Floats
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
@@ -157,7 +158,8 @@ def fake_embedder() -> Callable[..., Embedder]:
     """Make an embedder of new fake encoders: ``fake_embedder(cache, limits)``."""
 
     def make(cache: EmbeddingCache | None = None, limits: PhotoLimits | None = None) -> Embedder:
-        return Embedder(FakePhotos(), FakeTexts(), cache, limits or PhotoLimits())
+        options = RunOptions(cache=cache, limits=limits or PhotoLimits())
+        return Embedder(FakePhotos(), FakeTexts(), options)
 
     return make
 

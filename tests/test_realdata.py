@@ -12,10 +12,10 @@ from shelfsure.catalog.splits import duplicate_groups, split_indices
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.embedding.embedder import load_embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.vision.load import PhotoLimits
 
 N_LISTINGS = 400  # half of them, because embedding takes a tenth of a second each
 SEED = 2  # of three tried the farthest from the bars: what fails here is a change, not chance
@@ -33,13 +33,8 @@ def metrics(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
     alone = np.arange(len(names))
     kept = split_indices(names, alone, {"kept": share, "rest": 1 - share}, SEED)["kept"]
     catalog = part(catalog, kept)
-    embedder = load_embedder(
-        config,
-        device="cpu",
-        cache=EmbeddingCache(tmp_path_factory.mktemp("cache")),
-        limits=PhotoLimits(),
-        progress=False,
-    )
+    cache = EmbeddingCache(tmp_path_factory.mktemp("cache"))
+    embedder = load_embedder(config, RunOptions(device="cpu", cache=cache))
     catalog, embedded = embedder.embed_catalog(catalog)
     groups = duplicate_groups(
         embedded.photo_hashes,

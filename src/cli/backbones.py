@@ -7,16 +7,25 @@ import typer
 
 from ..core.errors import ConfigError
 from ..core.tracking import LOCAL_STORE, OFF
-from .options import Reading, reads_listings
+from .options import (
+    CatalogueFile,
+    EncoderOptions,
+    FileOptions,
+    Mlflow,
+    PhotoOptions,
+    takes_options,
+)
 
 DEFAULT_BACKBONES = "starter,light-cnn,resnet50.a1_in1k,tf_efficientnetv2_s.in21k_ft_in1k"
 
 
-@reads_listings
+@takes_options
 def backbones(
-    catalogue: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")],
+    catalogue: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder of the comparison; an earlier one goes on.")],
-    reading: Reading,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     backbones: Annotated[
         str,
         typer.Option(help="starter, light-cnn, local-dir:FOLDER, timm names, random:NAME."),
@@ -36,7 +45,7 @@ def backbones(
     only_frozen: Annotated[
         bool | None, typer.Option("--frozen/--finetuned", help="One arm alone; default: both.")
     ] = None,
-    mlflow: Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")] = LOCAL_STORE,
+    mlflow: Mlflow = LOCAL_STORE,
 ) -> None:
     """Compare photo backbones on a labelled catalogue, over seeds."""
     names = [name.strip() for name in backbones.split(",") if name.strip()]
@@ -46,13 +55,15 @@ def backbones(
 
     from rich.console import Console
 
-    from ..core.device import pick_device, pick_precision
     from ..core.errors import TrainingError
     from ..core.files import require_free_folder
     from ..finetuning.backbone_comparison.candidates import find_candidates
     from ..finetuning.backbone_comparison.dataset import gather
-    from ..finetuning.backbone_comparison.experiment import COMPARISON, compare_backbones
-    from ..finetuning.backbone_comparison.measure import Place, embed_photos
+    from ..finetuning.backbone_comparison.experiment import (
+        COMPARISON,
+        compare_backbones,
+    )
+    from ..finetuning.backbone_comparison.measure import embed_photos
     from ..finetuning.backbone_comparison.mlflow_log import log_comparison
     from ..finetuning.backbone_comparison.records import ARMS
     from ..finetuning.backbone_comparison.report import PAGE, result_table
@@ -64,34 +75,26 @@ def backbones(
     require_free_folder(out, COMPARISON, replace=True)  # an earlier one goes on
     recipe = load_finetune_config(config)
     recipe = recipe.model_copy(update={"levels": max(levels, recipe.levels)})
-    device = pick_device(reading.device)
-    place = Place(
-        device,
-        pick_precision(recipe.precision, device),
-        reading.runtime,
-        reading.limits(),
-        reading.cache(),
-        progress=True,
-    )
+    options = encoders.run_options(photos).resolved(recipe.precision)
     candidates, skipped = find_candidates(names)
     for name, why in skipped.items():
         typer.echo(f"Skipping {name}: {why}", err=True)
-    read = reading.catalog(catalogue, need_category=True)
-    unseen = reading.catalog(test, need_category=True) if test else None
-    looking = PhotoEncoder.load(crop_mode="border", device=device, runtime=reading.runtime)
+    read = file.catalog(catalogue, need_category=True)
+    unseen = file.catalog(test, need_category=True) if test else None
+    looking = PhotoEncoder.load(crop_mode="border", device=options.device, runtime=options.runtime)
     material, kept, kept_test = gather(
         read,
         unseen,
         levels=levels,
         min_examples=recipe.min_examples,
-        embed=lambda listings: embed_photos(looking, listings, place),
+        embed=lambda listings: embed_photos(looking, listings, options),
     )
     out.mkdir(parents=True, exist_ok=True)
     arms = ARMS if only_frozen is None else ARMS[:1] if only_frozen else ARMS[1:]
     settings = Settings(recipe, chosen_seeds, arms, max_minutes)
     try:
         comparison = compare_backbones(
-            candidates, material, out, settings, place, skipped=skipped, names=names
+            candidates, material, out, settings, options, skipped=skipped, names=names
         )
     except (KeyboardInterrupt, SystemExit):  # Lightning ends a stopped run by leaving
         typer.echo(

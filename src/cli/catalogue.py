@@ -6,19 +6,30 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ConfigError
-from .encoders import ConfigOption, embed_one, embedder_of
-from .options import Reading, reads_listings
+from .options import (
+    BundleFolder,
+    CatalogueFile,
+    ConfigOption,
+    Device,
+    EncoderOptions,
+    FileOptions,
+    PhotoOptions,
+    RuntimeOption,
+    embed_one,
+    load_encoders,
+    takes_options,
+)
 
 taxonomy_app = typer.Typer(no_args_is_help=True, help="The categories that a bundle knows by name.")
 
-CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
 
-
-@reads_listings
+@takes_options
 def duplicates(
     catalogue: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder of pairs, groups, merge plan and report.")],
-    reading: Reading,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     against: Annotated[
         Path | None, typer.Option(help="Compare with this index instead of within the file.")
     ] = None,
@@ -38,11 +49,10 @@ def duplicates(
     from ..retrieval.duplicates.report import write_duplicates
 
     result = find_duplicates(
-        reading.catalog(catalogue, need_category=False),
+        file.catalog(catalogue, need_category=False),
         against=against,
-        embedder=embedder_of(reading, config),
+        embedder=load_encoders(config, encoders.run_options(photos)),
         fit_precision=precision if fit else None,
-        progress=True,
     )
     page = write_duplicates(result, out)
     result.catalog.write_rejected(out / "rejected.csv")
@@ -54,9 +64,10 @@ def duplicates(
     typer.echo(f"Pairs: {found}; {len(result.groups):,} groups. See {page}.")
 
 
-@reads_listings
+@takes_options
 def classify(
-    reading: Reading,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     photo: Annotated[Path | None, typer.Argument(help="The photo; or give a --title.")] = None,
     title: Annotated[str | None, typer.Option(help="The title.")] = None,
     labels: Annotated[str | None, typer.Option(help="Categories, separated by commas.")] = None,
@@ -73,21 +84,19 @@ def classify(
     from rich.text import Text
 
     from ..core.config import load_config
-    from ..embedding.embedder import Embedder
     from ..retrieval.zero_shot.classifier import ZeroShot
     from ..retrieval.zero_shot.labels import read_labels
-    from ..retrieval.zero_shot.load_space import load_space
+    from ..retrieval.zero_shot.load_space import load_space, space_embedder
 
     names, descriptions = read_labels(labels, labels_file)
-    embedder = embedder_of(reading, config)
-    space = load_space(load_config(config).retrieval.image_text_space, embedder, reading.device)
+    embedder = load_encoders(config, encoders.run_options(photos, progress=False))
+    space = load_space(load_config(config).retrieval.image_text_space, embedder)
     if space is None:
         raise ConfigError("The photo encoder knows no class names. Use --config starter.")
-    own = Embedder(space.photos, space.texts, embedder.cache, embedder.limits)
-    photos, titles = embed_one(photo, title, own)
+    seen, read = embed_one(photo, title, space_embedder(space, embedder) or embedder)
     zero_shot = ZeroShot.from_names(names, descriptions, space)
     probabilities = zero_shot.classify(
-        space.to_text_space(np.asarray(photos.features)), np.asarray(titles.features)
+        space.to_text_space(np.asarray(seen.features)), np.asarray(read.features)
     )[0]
     table = Table("probability", "category")
     for i in probabilities.argsort()[::-1]:
@@ -96,34 +105,26 @@ def classify(
 
 
 @taxonomy_app.command("add")
-@reads_listings
 def taxonomy_add(
-    bundle: Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")],
+    bundle: BundleFolder,
     categories: Annotated[list[str], typer.Argument(help='"Garden > Hammocks", one or more.')],
-    reading: Reading,
+    device: Device = "auto",
+    runtime: RuntimeOption = "auto",
 ) -> None:
     """Let a bundle know categories by name alone; a listing that fits one goes to review."""
+    from ..embedding.run_options import RunOptions
     from ..pipeline.pipeline import ListingPipeline
 
-    pipeline = ListingPipeline.load(
-        bundle, device=reading.device, cache=reading.cache(), runtime=reading.runtime
-    )
+    pipeline = ListingPipeline.load(bundle, RunOptions(device=device, runtime=runtime))
     saved = pipeline.with_categories(categories).save(bundle, overwrite=True)
     typer.echo(f"{', '.join(categories)} added; the bundle is now {saved.version}.")
 
 
 @taxonomy_app.command("list")
-@reads_listings
-def taxonomy_list(
-    bundle: Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")],
-    reading: Reading,
-) -> None:
+def taxonomy_list(bundle: BundleFolder) -> None:
     """List a bundle's categories, and which are known by name only."""
-    from ..pipeline.pipeline import ListingPipeline
+    from ..pipeline.persistence import load_names
 
-    pipeline = ListingPipeline.load(
-        bundle, device=reading.device, cache=reading.cache(), runtime=reading.runtime
-    )
-    names = pipeline.retrieval.names if pipeline.retrieval else pipeline.class_names
-    for name in names:
-        typer.echo(name if name in pipeline.class_names else f"{name} (by name only)")
+    trained, by_name_only = load_names(bundle)
+    for line in (*trained, *(f"{name} (by name only)" for name in by_name_only)):
+        typer.echo(line)

@@ -5,18 +5,25 @@ from typing import Annotated
 
 import typer
 
-from .options import Reading, reads_listings
+from .options import (
+    CatalogueFile,
+    EncoderOptions,
+    FileOptions,
+    PhotoOptions,
+    load_encoders,
+    takes_options,
+)
 
 cache_app = typer.Typer(no_args_is_help=True, help="The cache of embeddings.")
 
-CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
 
-
-@reads_listings
+@takes_options
 def split(
     catalogue: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder for train.csv and test.csv.")],
-    reading: Reading,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     test_fraction: Annotated[float, typer.Option(min=0.01, max=0.99)] = 0.25,
     levels: Annotated[int, typer.Option(help="Category levels to keep in proportion.")] = 2,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -25,18 +32,9 @@ def split(
     from ..catalog.export import write_listings
     from ..catalog.listing import category_prefix
     from ..catalog.splits import duplicate_groups, split_indices
-    from ..core.config import load_config
-    from ..embedding.embedder import load_embedder
 
-    catalog = reading.catalog(catalogue, need_category=True)
-    embedder = load_embedder(
-        load_config(),
-        device=reading.device,
-        cache=reading.cache(),
-        limits=reading.limits(),
-        progress=True,
-        runtime=reading.runtime,
-    )
+    catalog = file.catalog(catalogue, need_category=True)
+    embedder = load_encoders("starter", encoders.run_options(photos))
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
     groups = duplicate_groups(
         embedded.photo_hashes,
@@ -46,7 +44,7 @@ def split(
     )
     names = [category_prefix(item.category or "", levels) for item in catalog.listings]
     shares = {"train": 1 - test_fraction, "test": test_fraction}
-    root = reading.image_root or catalogue.parent
+    root = file.image_root or catalogue.parent
     for name, rows in split_indices(names, groups, shares, seed).items():
         path = out / f"{name}.csv"
         write_listings(path, [catalog.listings[row] for row in rows], root)

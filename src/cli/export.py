@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .options import Reading, reads_listings
+from .options import BundleFolder, FileOptions, PhotoOptions, takes_options
 
 if TYPE_CHECKING:
     from ..catalog.listing import Listing
 
 
-@reads_listings
+@takes_options
 def export(
-    bundle: Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")],
+    bundle: BundleFolder,
     out: Annotated[Path, typer.Option(help="A new folder.")],
-    reading: Reading,
+    file: FileOptions,
+    photo: PhotoOptions,
     format_: Annotated[
         Literal["onnx", "openvino", "torch"],
         typer.Option("--format", help="torch: safetensors for timm and sentence-transformers."),
@@ -28,17 +29,15 @@ def export(
 ) -> None:
     """Write the encoders for other programs, if they answer there as they do here."""
     from ..core.errors import ConfigError
+    from ..embedding.run_options import RunOptions
     from ..pipeline.export import export_encoders
     from ..pipeline.pipeline import ListingPipeline
 
     if listings and photos:
         raise ConfigError("Give --listings or --photos, not both.")
-    if reading.device not in {"auto", "cpu"}:
-        raise ConfigError(f"Export runs on the CPU, so --device must be cpu, not {reading.device}.")
-    pipeline = ListingPipeline.load(
-        bundle, device="cpu", limits=reading.limits(), progress=True, runtime=reading.runtime
-    )
-    tried = _listings(listings, photos, reading)
+    tried = _listings(listings, photos, file)
+    options = RunOptions(device="cpu", limits=photo.limits(), progress=True)
+    pipeline = ListingPipeline.load(bundle, options)
     report = export_encoders(pipeline, out.resolve(), format_, tried)
     said = [
         f"{name}: cosine at least {found.cosine_min:.6f}, largest difference "
@@ -52,7 +51,7 @@ def export(
     )
 
 
-def _listings(file: Path | None, photos: Path | None, reading: Reading) -> "Sequence[Listing]":
+def _listings(table: Path | None, photos: Path | None, file: FileOptions) -> "Sequence[Listing]":
     """Read what parity is measured on; the sample, where nothing is given."""
     import tempfile
 
@@ -60,8 +59,8 @@ def _listings(file: Path | None, photos: Path | None, reading: Reading) -> "Sequ
     from ..catalog.listing import Listing
     from ..catalog.sample import unpack_sample
 
-    if file:
-        return reading.catalog(file, need_category=False).listings
+    if table:
+        return file.catalog(table, need_category=False).listings
     if photos:
         return photos_in(photos)
     with tempfile.TemporaryDirectory() as folder:

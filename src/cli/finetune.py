@@ -1,22 +1,35 @@
 """`shelfsure finetune`: a catalogue to a photo encoder of its own."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.tracking import LOCAL_STORE, OFF
-from .options import Reading, reads_listings
+from .options import (
+    CatalogueFile,
+    ConfigOption,
+    Device,
+    FileOptions,
+    Mlflow,
+    PhotoOptions,
+    takes_options,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _MACHINE = "Machine"
 
 
-@reads_listings
+@takes_options
 def finetune(
-    catalogue: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")],
+    catalogue: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder of the encoder to write.")],
-    reading: Reading,
-    config: Annotated[str, typer.Option(help="starter, full, or a YAML file.")] = "starter",
+    file: FileOptions,
+    photos: PhotoOptions,
+    config: ConfigOption = "starter",
     outside: Annotated[
         Path | None,
         typer.Option(help="Folder of photos that the catalogue doesn't sell: learned as a class."),
@@ -38,7 +51,8 @@ def finetune(
         int, typer.Option(help="Processes on each machine.", min=1, rich_help_panel=_MACHINE)
     ] = 1,
     nodes: Annotated[int, typer.Option(help="Machines.", min=1, rich_help_panel=_MACHINE)] = 1,
-    mlflow: Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")] = LOCAL_STORE,
+    device: Device = "auto",
+    mlflow: Mlflow = LOCAL_STORE,
 ) -> None:
     """Fine-tune a photo encoder on a labelled catalogue.
 
@@ -46,22 +60,22 @@ def finetune(
     """
     from ..catalog.catalog import photos_in
     from ..core.tracking import log_run
+    from ..embedding.run_options import RunOptions
     from ..finetuning.config import load_finetune_config
     from ..finetuning.fitting import Machine
     from ..finetuning.run import finetune as run
-    from .finetune_report import result_table
 
     out = out.resolve()
     settings = load_finetune_config(config, levels=levels, epochs=epochs, seed=seed)
-    catalog = reading.catalog(catalogue, need_category=True)
+    catalog = file.catalog(catalogue, need_category=True)
     try:
         result = run(
             catalog,
             out,
             settings,
             outside=photos_in(outside) if outside else (),
-            limits=reading.limits(),
-            machine=Machine(reading.device, devices, nodes, max_minutes, progress=True),
+            options=RunOptions(device=device, limits=photos.limits(), progress=True),
+            machine=Machine(devices, nodes, max_minutes),
             resume=resume,
             overwrite=overwrite,
         )
@@ -87,3 +101,31 @@ def finetune(
         curves=result.curves,
         data=catalogue,
     )
+
+
+def result_table(facts: Mapping[str, Any]) -> "Table":
+    """Compare held-out photos before and after, as the pipeline uses them.
+
+    Parameters
+    ----------
+    facts
+        What ``finetuned.json`` says.
+    """
+    from rich.table import Table
+
+    chosen = str(facts["blend"])
+    levels = range(1, len(facts["measured"][chosen]) + 1)
+    n_held_out, n_seen = facts["n_held_out"], facts["n_seen"]
+    title = f"{n_held_out:,} held-out photos; {n_seen:,} learned from"
+    if "fold_encoders" in facts:
+        title = f"{n_held_out:,} photos, each by an encoder that hasn't learned it"
+    table = Table(title=title)
+    table.add_column("fine-tuned share of the weights")
+    for level in levels:
+        table.add_column(f"level {level}: top-1", justify="right")
+        table.add_column("macro-F1", justify="right")
+    for share, measured in facts["measured"].items():
+        name = "none (before)" if float(share) == 0 else f"{float(share):.0%}"
+        cells = [f"{level[key]:.3f}" for level in measured for key in ("top1", "macro_f1")]
+        table.add_row(name + (" (chosen)" if share == chosen else ""), *cells)
+    return table

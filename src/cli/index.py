@@ -6,40 +6,59 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ConfigError
-from .encoders import ConfigOption, embed_one, embedder_of, fingerprints_of
-from .options import Reading, reads_listings
+from .options import (
+    CatalogueFile,
+    ConfigOption,
+    EncoderOptions,
+    FileOptions,
+    PhotoOptions,
+    embed_one,
+    load_encoders,
+    takes_options,
+)
 
 if TYPE_CHECKING:
+    from ..catalog.catalog import Catalog
+    from ..embedding.run_options import RunOptions
     from ..retrieval.index.store import ListingIndex
 
 index_app = typer.Typer(no_args_is_help=True, help="Indexes of listings, to search in.")
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of the index, index/NAME.")]
-CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
 Kind = Annotated[str, typer.Option(help="auto, exact, hnsw or ivf.")]
 KINDS = ("auto", "exact", "hnsw", "ivf")
 
 
 @index_app.command("build")
-@reads_listings
+@takes_options
 def index_build(
     catalogue: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder of the index, index/NAME.")],
-    reading: Reading,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     kind: Kind = "auto",
     config: ConfigOption = "starter",
 ) -> None:
     """Build an index of a catalogue, or replace the one that is there."""
-    _write(catalogue, out, reading, config, kind=kind, build=True)
+    kind = _kind(kind)
+    options = encoders.run_options(photos)
+    _write(file.catalog(catalogue, need_category=False), out, options, config, kind)
 
 
 @index_app.command("add")
-@reads_listings
+@takes_options
 def index_add(
-    index: IndexFolder, catalogue: CatalogueFile, reading: Reading, config: ConfigOption = "starter"
+    index: IndexFolder,
+    catalogue: CatalogueFile,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
+    config: ConfigOption = "starter",
 ) -> None:
     """Add listings; those whose id is there already are replaced."""
-    _write(catalogue, index, reading, config, kind="auto", build=False)
+    options = encoders.run_options(photos)
+    _write(file.catalog(catalogue, need_category=False), index, options, config)
 
 
 @index_app.command("remove")
@@ -84,10 +103,11 @@ def index_info(index: IndexFolder) -> None:
 
 
 @index_app.command("search")
-@reads_listings
+@takes_options
 def index_search(
     index: IndexFolder,
-    reading: Reading,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     photo: Annotated[Path | None, typer.Option(help="Search by this photo.")] = None,
     title: Annotated[str | None, typer.Option(help="Search by this title.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 10,
@@ -99,12 +119,13 @@ def index_search(
     from rich.text import Text
 
     from ..retrieval.index.store import ListingIndex
+    from ..retrieval.zero_shot.load_space import fingerprints
 
-    embedder = embedder_of(reading, config)
-    photos, titles = embed_one(photo, title, embedder)
-    opened = ListingIndex.open(index, fingerprints_of(embedder))
+    embedder = load_encoders(config, encoders.run_options(photos, progress=False))
+    seen, read = embed_one(photo, title, embedder)
+    opened = ListingIndex.open(index, fingerprints(embedder))
     spaces = opened.info().spaces
-    views = {n: v for n, v in {"photo": photos, "title": titles}.items() if n in spaces}
+    views = {n: v for n, v in {"photo": seen, "title": read}.items() if n in spaces}
     table = Table("similarity", "listing", "category", "title")
     for near in opened.search(views, k)[0]:
         cells = (near.listing_id, near.category or "", near.title or "")
@@ -113,26 +134,21 @@ def index_search(
 
 
 def _write(
-    catalogue: Path, folder: Path, reading: Reading, config: str, *, kind: str, build: bool
+    catalog: "Catalog", folder: Path, options: "RunOptions", config: str, kind: str | None = None
 ) -> None:
+    """Embed listings, and build an index of a `kind`; without one, add them to what is there."""
     from ..retrieval.index.rows import index_rows
     from ..retrieval.index.store import ListingIndex
+    from ..retrieval.zero_shot.load_space import fingerprints
 
-    wanted = _kind(kind)
-    catalog = reading.catalog(catalogue, need_category=False)
-    embedder = embedder_of(reading, config)
+    embedder = load_encoders(config, options)
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
     rows = index_rows(embedded)
-    if build:
-        index = ListingIndex.build(
-            folder,
-            rows.records,
-            rows.views,
-            fingerprints_of(embedder),
-            wanted,  # type: ignore[arg-type]
-        )
+    if kind:
+        known = fingerprints(embedder)
+        index = ListingIndex.build(folder, rows.records, rows.views, known, kind)  # type: ignore[arg-type]
     else:
-        index = ListingIndex.open(folder, fingerprints_of(embedder))
+        index = ListingIndex.open(folder, fingerprints(embedder))
         index.add(rows.records, rows.views)
     rejected = folder.with_name(f"{folder.name}-rejected.csv")
     catalog.write_rejected(rejected)

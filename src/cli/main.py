@@ -16,7 +16,16 @@ from .data import cache_app, sample, split
 from .export import export
 from .finetune import finetune
 from .index import index_app
-from .options import Reading, reads_listings
+from .options import (
+    BundleFolder,
+    CatalogueFile,
+    ConfigOption,
+    EncoderOptions,
+    FileOptions,
+    Mlflow,
+    PhotoOptions,
+    takes_options,
+)
 from .registry import promote_and_say, registry_app
 from .review import review_app
 from .serve import serve
@@ -34,13 +43,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
-BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]
 Outside = Annotated[
     Path | None, typer.Option(help="Folder of photos that the catalogue doesn't sell.")
 ]
-Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
 Promote = Annotated[
     Path | None,
     typer.Option(
@@ -54,12 +60,14 @@ ModelName = Annotated[
 
 
 @app.command()
-@reads_listings
+@takes_options
 def train(
     catalogue: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
-    reading: Reading,
-    config: Annotated[str, typer.Option(help="starter, full, or a YAML file.")] = "starter",
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
+    config: ConfigOption = "starter",
     levels: Annotated[int | None, typer.Option(help="Category levels to predict.", min=1)] = None,
     min_examples: Annotated[
         int | None, typer.Option(help="Leave out categories with fewer listings.", min=2)
@@ -77,7 +85,6 @@ def train(
 ) -> None:
     """Train on a labelled catalogue and save a bundle."""
     from ..core.config import image_encoder_section, load_config
-    from ..embedding.embedder import load_embedder
     from ..pipeline.bundle import BUNDLE
     from ..pipeline.pipeline import ListingPipeline
 
@@ -85,27 +92,18 @@ def train(
     require_free_folder(out, BUNDLE, replace=overwrite)
     if promote is not None and mlflow == OFF:
         raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
-    unseen = reading.catalog(promote, need_category=True) if promote else None
+    unseen = file.catalog(promote, need_category=True) if promote else None
     settings = load_config(
         config,
         levels=levels,
         min_examples=min_examples,
         seed=seed,
         image=image_encoder_section(image_encoder) if image_encoder else None,
-    ).on(reading.device)
-    catalog = reading.catalog(catalogue, need_category=True)
-    embedder = load_embedder(
-        settings,
-        device=reading.device,
-        cache=reading.cache(),
-        limits=reading.limits(),
-        progress=True,
-        runtime=reading.runtime,
     )
-    strangers = _outside(outside)
-    pipeline = ListingPipeline.fit(
-        catalog, settings, embedder=embedder, outside=strangers, device=reading.device
-    ).save(out, overwrite=overwrite)
+    catalog = file.catalog(catalogue, need_category=True)
+    options, strangers = encoders.run_options(photos), _outside(outside)
+    pipeline = ListingPipeline.fit(catalog, settings, options, outside=strangers)
+    pipeline = pipeline.save(out, overwrite=overwrite)
     catalog = pipeline.catalog or catalog
     catalog.write_rejected(out / "rejected.csv")
     _say(catalog.summary(), rejected=out / "rejected.csv")
@@ -116,7 +114,7 @@ def train(
         mlflow,
         experiment="shelfsure-train",
         name=out.name,
-        parameters=settings.model_dump() | {"catalogue": str(catalogue)},
+        parameters=pipeline.config.model_dump() | {"catalogue": str(catalogue)},
         metrics={"n_listings": pipeline.facts["n_listings"], "unseen": evidence},
         files=out / "README.md",
         data=catalogue,
@@ -130,12 +128,14 @@ def train(
 
 
 @app.command()
-@reads_listings
+@takes_options
 def predict(
     bundle: BundleFolder,
     listings: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Verdicts: .csv, .jsonl or .parquet.")],
-    reading: Reading,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     no_duplicates: Annotated[
         bool, typer.Option("--no-duplicates", help="Don't look for duplicates: twice as fast.")
     ] = False,
@@ -147,24 +147,26 @@ def predict(
     from collections import Counter
 
     from ..pipeline.batch import check_suffix, judge, write_verdicts
+    from ..pipeline.pipeline import ListingPipeline
 
     check_suffix(out)
-    catalog = reading.catalog(listings, need_category=False)
-    rows = judge(
-        _load(bundle, reading), catalog, duplicates=not no_duplicates, quality=not no_quality
-    )
+    catalog = file.catalog(listings, need_category=False)
+    pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
+    rows = judge(pipeline, catalog, duplicates=not no_duplicates, quality=not no_quality)
     write_verdicts(out, rows)
     counts = Counter(verdict.decision for _, verdict in rows)
     _say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
 
 
 @app.command()
-@reads_listings
+@takes_options
 def evaluate(
     bundle: BundleFolder,
     listings: CatalogueFile,
     out: Annotated[Path, typer.Option(help="Folder of the report.")],
-    reading: Reading,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     outside: Outside = None,
     mlflow: Mlflow = LOCAL_STORE,
 ) -> None:
@@ -178,9 +180,10 @@ def evaluate(
     from ..evaluation.evaluate import thumbnails
     from ..evaluation.report import write_report
     from ..evaluation.tables import comparison_table
+    from ..pipeline.pipeline import ListingPipeline
 
-    catalog = reading.catalog(listings, need_category=True)
-    pipeline = _load(bundle, reading)
+    catalog = file.catalog(listings, need_category=True)
+    pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
     evaluation, catalog = answer(pipeline, catalog, outside=_outside(outside))
     header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
     page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
@@ -222,19 +225,6 @@ app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(registry_app, name="registry")
 app.add_typer(review_app, name="review")
 app.add_typer(cache_app, name="cache")
-
-
-def _load(bundle: Path, reading: Reading) -> "ListingPipeline":
-    from ..pipeline.pipeline import ListingPipeline
-
-    return ListingPipeline.load(
-        bundle,
-        device=reading.device,
-        cache=reading.cache(),
-        limits=reading.limits(),
-        progress=True,
-        runtime=reading.runtime,
-    )
 
 
 def _outside(folder: Path | None) -> "Sequence[Listing]":

@@ -1,4 +1,4 @@
-"""The options that every command which reads listings has, declared once."""
+"""Options that several commands have, in groups: a command takes those that it uses."""
 
 import functools
 import inspect
@@ -10,13 +10,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.device import Runtime
+from ..core.errors import ConfigError
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
     from ..core.cache import EmbeddingCache
+    from ..embedding.embedder import Embedder
+    from ..embedding.run_options import RunOptions
+    from ..fusion.views import View
     from ..vision.load import PhotoLimits
 
 _FILE, _PHOTOS, _RUN = "Column names in the file", "Photos", "Running"
+
+CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
+BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
+ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a YAML file.")]
+Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
+Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", rich_help_panel=_RUN)]
+RuntimeOption = Annotated[
+    Runtime,
+    typer.Option(
+        help="What computes the encoders; auto is the fastest here.", rich_help_panel=_RUN
+    ),
+]
 
 
 def _column(name: str) -> Any:
@@ -24,37 +40,19 @@ def _column(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How listings are read and embedded; every field is a command-line option."""
+class FileOptions:
+    """How a file of listings is read."""
 
     image_root: Annotated[
         Path | None,
         typer.Option(help="Folder of the photos (default: the file's)", rich_help_panel=_PHOTOS),
     ] = None
-    max_pixels: Annotated[
-        int, typer.Option(help="Refuse photos with more pixels.", min=1, rich_help_panel=_PHOTOS)
-    ] = 100_000_000
-    allow_truncated: Annotated[
-        bool, typer.Option("--allow-truncated", help="Use cut-off photos.", rich_help_panel=_PHOTOS)
-    ] = False
     listing_id_column: Annotated[str | None, _column("listing_id")] = None
     title_column: Annotated[str | None, _column("title")] = None
     description_column: Annotated[str | None, _column("description")] = None
     brand_column: Annotated[str | None, _column("brand")] = None
     category_column: Annotated[str | None, _column("category")] = None
     image_column: Annotated[str | None, _column("image")] = None
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", rich_help_panel=_RUN)] = (
-        "auto"
-    )
-    runtime: Annotated[
-        Runtime,
-        typer.Option(
-            help="What computes the encoders; auto is the fastest here.", rich_help_panel=_RUN
-        ),
-    ] = "auto"
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Embed everything anew.", rich_help_panel=_RUN)
-    ] = False
 
     def catalog(self, path: Path, *, need_category: bool) -> "Catalog":
         """Read a file of listings with these options."""
@@ -67,29 +65,94 @@ class Reading:
             path, columns=columns, image_root=self.image_root, need_category=need_category
         )
 
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """What a photo may be."""
+
+    max_pixels: Annotated[
+        int, typer.Option(help="Refuse photos with more pixels.", min=1, rich_help_panel=_PHOTOS)
+    ] = 100_000_000
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Use cut-off photos.", rich_help_panel=_PHOTOS)
+    ] = False
+
     def limits(self) -> "PhotoLimits":
         from ..vision.load import PhotoLimits
 
         return PhotoLimits(self.max_pixels, self.allow_truncated)
 
-    def cache(self) -> "EmbeddingCache | None":
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How encoders run."""
+
+    device: Device = "auto"
+    runtime: RuntimeOption = "auto"
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Embed everything anew.", rich_help_panel=_RUN)
+    ] = False
+
+    def run_options(
+        self,
+        photos: PhotoOptions,
+        *,
+        progress: bool = True,
+        cache: "type[EmbeddingCache] | None" = None,
+    ) -> "RunOptions":
+        """Put these options and those of photos together; `cache` opens another than the usual."""
         from ..core.cache import EmbeddingCache
+        from ..embedding.run_options import RunOptions
 
-        return None if self.no_cache else EmbeddingCache()
+        return RunOptions(
+            device=self.device,
+            runtime=self.runtime,
+            limits=photos.limits(),
+            cache=None if self.no_cache else (cache or EmbeddingCache)(),
+            progress=progress,
+        )
 
 
-def reads_listings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options of `Reading`; it takes them as one argument named `reading`."""
-    shared = inspect.signature(Reading, eval_str=True).parameters
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all options of each group that it has an argument of."""
+    groups = (FileOptions, PhotoOptions, EncoderOptions)
     own = inspect.signature(command, eval_str=True).parameters
-    parameters = [p for p in own.values() if p.name != "reading"]
-    parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shared.values()]
+    taken = {p.name: p.annotation for p in own.values() if p.annotation in groups}
+    parameters = [p for p in own.values() if p.name not in taken]
+    options = {
+        name: inspect.signature(group, eval_str=True).parameters for name, group in taken.items()
+    }
+    for shared in options.values():
+        parameters += [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shared.values()]
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
-        reading = Reading(**{name: values.pop(name) for name in shared})
-        command(reading=reading, **values)
+        for name, shared in options.items():
+            given = {option: values.pop(option) for option in shared if option in values}
+            values[name] = taken[name](**given)
+        command(**values)
 
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapped
+
+
+def load_encoders(config: str, options: "RunOptions") -> "Embedder":
+    """Load the encoders that a configuration names."""
+    from ..core.config import load_config
+    from ..embedding.embedder import load_embedder
+
+    return load_embedder(load_config(config), options)
+
+
+def embed_one(photo: Path | None, title: str | None, embedder: "Embedder") -> "tuple[View, View]":
+    """Embed one listing; its photo's error is the user's."""
+    from ..catalog.listing import Listing
+    from ..core.errors import UnreadablePhotoError
+
+    if photo is None and not (title or "").strip():
+        raise ConfigError("A photo or a title is needed, but neither was given.")
+    embedded = embedder.embed([Listing(title=title, image=photo)], description=False)
+    if embedded.problems:
+        raise UnreadablePhotoError(embedded.problems[0])
+    return embedded.photo, embedded.title

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.tracking import LOCAL_STORE
-from .options import Reading, reads_listings
+from .options import BundleFolder, EncoderOptions, FileOptions, PhotoOptions, takes_options
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
@@ -23,10 +23,12 @@ NOT_PROMOTED = 4
 
 
 @registry_app.command("promote")
-@reads_listings
+@takes_options
 def registry_promote(
-    bundle: Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")],
-    reading: Reading,
+    bundle: BundleFolder,
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     name: Annotated[
         str | None, typer.Option(help="Name in the registry (default: the folder's).")
     ] = None,
@@ -40,14 +42,8 @@ def registry_promote(
     from ..pipeline.pipeline import ListingPipeline
 
     bundle = bundle.resolve()
-    catalog = reading.catalog(against, need_category=True) if against else None
-    pipeline = ListingPipeline.load(
-        bundle,
-        device=reading.device,
-        cache=reading.cache(),
-        limits=reading.limits(),
-        progress=True,
-    )
+    catalog = file.catalog(against, need_category=True) if against else None
+    pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
     promote_and_say(mlflow, name or bundle.name, bundle, pipeline, catalog)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.device import Runtime
+from .options import EncoderOptions, PhotoOptions, takes_options
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 _WHO, _HOW = "Who may ask", "How much"
 
 
+@takes_options
 def serve(
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
     bundle: Annotated[
         Path | None,
         typer.Argument(help="Folder that `shelfsure train` wrote (default: the starter's)."),
@@ -51,14 +54,6 @@ def serve(
     max_queue: Annotated[
         int, typer.Option(help="Listings that may wait.", min=1, rich_help_panel=_HOW)
     ] = 256,
-    max_pixels: Annotated[
-        int, typer.Option(help="Refuse photos with more pixels.", min=1, rich_help_panel=_HOW)
-    ] = 100_000_000,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    runtime: Annotated[
-        Runtime, typer.Option(help="auto, torch, onnxruntime or openvino.")
-    ] = "auto",
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Embed everything anew.")] = False,
 ) -> None:
     """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
     from ..core.errors import ConfigError
@@ -67,7 +62,6 @@ def serve(
     from ..serving.rest.limits import MEGABYTE, Limits
     from ..serving.serve import serve as run
     from ..serving.service import ServiceSettings
-    from ..vision.load import PhotoLimits
 
     if api_key is not None and (not api_key.isascii() or len(api_key) < 16):
         raise ConfigError(
@@ -79,23 +73,18 @@ def serve(
             f"Warning: whoever reaches {host}:{port} may use this server. Set an --api-key.",
             err=True,
         )
-    cache = None if no_cache else ServingCache()
-    photo_limits = PhotoLimits(max_pixels)
+    options = encoders.run_options(photos, progress=bundle is None, cache=ServingCache)
     trials: list[threading.Thread] = []
 
     def open_pipeline() -> "ListingPipeline":
         if bundle is None:
             from ..pipeline.starter import starter_pipeline
 
-            pipeline = starter_pipeline(
-                device=device, cache=cache, limits=photo_limits, runtime=runtime
-            )
+            pipeline = starter_pipeline(options)
         else:
             from ..pipeline.pipeline import ListingPipeline
 
-            pipeline = ListingPipeline.load(
-                bundle, device=device, cache=cache, limits=photo_limits, runtime=runtime
-            )
+            pipeline = ListingPipeline.load(bundle, options)
         # finding the fastest runtime takes seconds, and meanwhile PyTorch answers the same
         trial = threading.Thread(
             target=pipeline.embedder.select_runtime, name="select-runtime", daemon=True

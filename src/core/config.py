@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .device import pick_device, pick_precision
 from .errors import ConfigError
 
 PrecisionChoice = Literal["auto", "float32", "bfloat16", "openvino-bfloat16"]
@@ -143,15 +142,6 @@ class Config(_Section):
     calibration: Literal["cross", "split"] = "cross"
     n_folds: Annotated[int, Field(ge=3, le=20)] = 5
     seed: Annotated[int, Field(ge=0)] = 0
-
-    def on(self, device: str) -> "Config":
-        """Replace ``auto`` by what a device does best, so that a bundle names what it ran on."""
-        place = pick_device(device)
-        image, text = (
-            part.model_copy(update={"precision": pick_precision(part.precision, place)})
-            for part in (self.image, self.text)
-        )
-        return self.model_copy(update={"image": image, "text": text})
 
 
 PROFILES = {"starter": "starter.yaml", "full": "full.yaml"}

@@ -2,41 +2,31 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.cache import EmbeddingCache
 from ..core.config import Config
-from ..core.device import Runtime, pick_device, pick_precision
 from ..fusion.views import View
 from ..text.clean import clean_text
 from ..text.encoder import SentenceEncoder
 from ..vision.encoder import PhotoEncoder
-from ..vision.load import PhotoLimits
 from .encoders import ImageEncoder, TextEncoder
-from .encoding import Encoding, as_view
+from .encoding import as_view, encode_new, known, progress_bar
 from .listings import EmbeddedListings
 from .photos import embed_photos
+from .run_options import RunOptions
 
 
 @dataclass(frozen=True)
 class Embedder:
-    """Two encoders and a cache.
-
-    Parameters
-    ----------
-    cache
-        None embeds everything anew.
-    progress
-        Show a bar with rate and time left on standard error, if that is a terminal.
-    """
+    """Two encoders, and the options that they run with."""
 
     photos: ImageEncoder
     texts: TextEncoder
-    cache: EmbeddingCache | None = None
-    limits: PhotoLimits = field(default_factory=PhotoLimits)
-    progress: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
 
     def embed(
         self, listings: Sequence[Listing], *, description: bool = True, quality: bool = False
@@ -50,14 +40,13 @@ class Embedder:
         """
         titles = [clean_text(listing.title) for listing in listings]
         described = [clean_text(listing.description) if description else "" for listing in listings]
-        encoding = Encoding(self.cache, self.progress)
         images = [listing.image for listing in listings]
-        photos = embed_photos(images, self.photos, self.limits, encoding, quality=quality)
+        photos = embed_photos(images, self.photos, self.options, quality=quality)
         return EmbeddedListings(
             listings=listings,
             photo=photos.view,
-            title=embed_texts(titles, self.texts, encoding, "titles"),
-            description=embed_texts(described, self.texts, encoding, "descriptions"),
+            title=embed_texts(titles, self.texts, self.options, "titles"),
+            description=embed_texts(described, self.texts, self.options, "descriptions"),
             photo_hashes=photos.hashes,
             titles=titles,
             descriptions=described,
@@ -84,6 +73,11 @@ class Embedder:
         }
         return catalog.reject(reasons), embedded.take(good)
 
+    def with_cache(self, folder: Path) -> "Embedder":
+        """Remember embeddings in a folder, if they aren't remembered elsewhere."""
+        cache = self.options.cache or EmbeddingCache(folder)
+        return replace(self, options=replace(self.options, cache=cache))
+
     def select_runtime(self) -> None:
         """Choose each encoder's runtime now: for a server, which shouldn't stop for it later."""
         for encoder in (self.photos, self.texts):
@@ -91,21 +85,8 @@ class Embedder:
                 encoder.engine.select_runtime()
 
 
-def load_embedder(
-    config: Config,
-    *,
-    device: str,
-    cache: EmbeddingCache | None,
-    limits: PhotoLimits,
-    progress: bool,
-    runtime: Runtime = "auto",
-) -> Embedder:
+def load_embedder(config: Config, options: RunOptions) -> Embedder:
     """Load both encoders as configured.
-
-    Parameters
-    ----------
-    runtime
-        What computes them: ``auto`` (the fastest here), ``torch``, ``onnxruntime``, ``openvino``.
 
     Raises
     ------
@@ -114,27 +95,27 @@ def load_embedder(
     RuntimeUnusableError
         If a runtime was asked for by name, and can't run them.
     """
-    device = pick_device(device)
     image, text = config.image, config.text
+    photo_run, text_run = options.resolved(image.precision), options.resolved(text.precision)
     photos = PhotoEncoder.load(
         image.weights,
         side_px=image.side_px,
         crop_mode=image.crop_mode,
         decode=image.decode,
-        device=device,
-        precision=pick_precision(image.precision, device),
-        runtime=runtime,
+        device=photo_run.device,
+        precision=photo_run.precision,
+        runtime=options.runtime,
     )
     texts = SentenceEncoder.load(
         text.weights,
-        device=device,
-        precision=pick_precision(text.precision, device),
-        runtime=runtime,
+        device=text_run.device,
+        precision=text_run.precision,
+        runtime=options.runtime,
     )
-    return Embedder(photos, texts, cache, limits, progress)
+    return Embedder(photos, texts, options)
 
 
-def embed_texts(texts: Sequence[str], encoder: TextEncoder, encoding: Encoding, what: str) -> View:
+def embed_texts(texts: Sequence[str], encoder: TextEncoder, options: RunOptions, what: str) -> View:
     """Embed cleaned texts; an empty one is missing.
 
     Parameters
@@ -145,9 +126,9 @@ def embed_texts(texts: Sequence[str], encoder: TextEncoder, encoding: Encoding, 
     keys = [hashlib.sha256(text.encode()).hexdigest() if text else None for text in texts]
     text_of = {key: text for key, text in zip(keys, texts, strict=True) if key}
     space = encoder.fingerprint
-    found = encoding.known(text_of, space)
+    found = known(text_of, space, options.cache)
     fresh = [(key, text) for key, text in text_of.items() if key not in found]
     fresh.sort(key=lambda item: len(item[1]))  # batches of like length waste no padding
-    with encoding.bar(what, total=len(text_of), initial=len(found)) as bar:
-        found |= encoding.encode(fresh, encoder.encode, space, bar)
+    with progress_bar(what, len(text_of), len(found), shown=options.progress) as bar:
+        found |= encode_new(fresh, encoder.encode, space, options.cache, bar)
     return as_view(keys, found, encoder.dim)

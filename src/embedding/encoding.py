@@ -1,7 +1,9 @@
-"""Running an encoder over what is new, and remembering it."""
+"""Running an encoder over what is new, and remembering it.
+
+A `space` names an encoder with all else that changes its output; content is named by its hash.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,51 +20,44 @@ BATCH = 32
 WRITE_EVERY = 256
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """A cache, if there is one, and whether progress is shown.
+def known(keys: Iterable[str], space: str, cache: EmbeddingCache | None) -> dict[str, Floats]:
+    """Give the vectors that are remembered."""
+    return cache.read(space, list(keys)) if cache else {}
 
-    A `space` names an encoder with all else that changes its output; content is named by its hash.
-    """
 
-    cache: EmbeddingCache | None = None
-    progress: bool = False
+def remember(vectors: Mapping[str, Floats], space: str, cache: EmbeddingCache | None) -> None:
+    if cache and vectors:
+        cache.write(space, vectors)
 
-    def known(self, keys: Iterable[str], space: str) -> dict[str, Floats]:
-        """Give the vectors that are remembered."""
-        return self.cache.read(space, list(keys)) if self.cache else {}
 
-    def remember(self, vectors: Mapping[str, Floats], space: str) -> None:
-        if self.cache and vectors:
-            self.cache.write(space, vectors)
+def encode_new(
+    items: Iterable[tuple[str, Any]],
+    encode: Callable[[list[Any]], Floats],
+    space: str,
+    cache: EmbeddingCache | None,
+    bar: "Bar",
+) -> dict[str, Floats]:
+    """Encode in batches as they come (photos are decoded meanwhile); write now and then."""
+    new: dict[str, Floats] = {}
+    unwritten: dict[str, Floats] = {}
+    try:
+        for batch in batches(items, BATCH):
+            vectors = encode([item for _, item in batch])
+            unwritten.update(zip((key for key, _ in batch), vectors, strict=True))
+            bar.update(len(batch))
+            if len(unwritten) >= WRITE_EVERY:
+                remember(unwritten, space, cache)
+                new |= unwritten
+                unwritten = {}
+    finally:  # what was done before Ctrl-C is kept
+        remember(unwritten, space, cache)
+    return new | unwritten
 
-    def encode(
-        self,
-        items: Iterable[tuple[str, Any]],
-        encode: Callable[[list[Any]], Floats],
-        space: str,
-        bar: "Bar",
-    ) -> dict[str, Floats]:
-        """Encode in batches as they come (photos are decoded meanwhile); write now and then."""
-        new: dict[str, Floats] = {}
-        unwritten: dict[str, Floats] = {}
-        try:
-            for batch in batches(items, BATCH):
-                vectors = encode([item for _, item in batch])
-                unwritten.update(zip((key for key, _ in batch), vectors, strict=True))
-                bar.update(len(batch))
-                if len(unwritten) >= WRITE_EVERY:
-                    self.remember(unwritten, space)
-                    new |= unwritten
-                    unwritten = {}
-        finally:  # what was done before Ctrl-C is kept
-            self.remember(unwritten, space)
-        return new | unwritten
 
-    def bar(self, what: str, total: int, initial: int) -> "Bar":
-        """Show a bar only where there is work to watch."""
-        hidden = None if self.progress and initial < total else True
-        return tqdm(total=total, initial=initial, desc=f"Embedding {what}", disable=hidden)
+def progress_bar(what: str, total: int, initial: int, *, shown: bool) -> "Bar":
+    """Show a bar only where there is work to watch."""
+    hidden = None if shown and initial < total else True
+    return tqdm(total=total, initial=initial, desc=f"Embedding {what}", disable=hidden)
 
 
 def as_view(keys: Sequence[str | None], vectors: Mapping[str, Floats], dim: int) -> View:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from ..vision.encoder import PhotoEncoder
 from .embedder import Embedder
-from .encoding import Encoding
 from .listings import EmbeddedListings
 from .photos import embed_photos
 
@@ -21,10 +20,9 @@ def with_fold_encoders(embedded: EmbeddedListings, embedder: Embedder) -> Embedd
     """
     if not isinstance(embedder.photos, PhotoEncoder):
         return embedded
-    encoding = Encoding(embedder.cache, embedder.progress)
     images = [listing.image for listing in embedded.listings]
     views = tuple(
-        embed_photos(images, fold_encoder, embedder.limits, encoding).view
+        embed_photos(images, fold_encoder, embedder.options).view
         for fold_encoder in embedder.photos.open_fold_encoders()
     )
     return replace(embedded, photo=replace(embedded.photo, fold_encoders=views))

@@ -14,8 +14,9 @@ from ..fusion.views import View
 from ..vision.load import DecodedPhoto, PhotoLimits, decode_photo, photo_bytes
 from ..vision.quality import SIDE_PX, PhotoQuality, assess_photo, is_measurable
 from .encoders import ImageEncoder, Square
-from .encoding import Encoding, as_view
+from .encoding import as_view, encode_new, known, progress_bar, remember
 from .reading_ahead import ahead, threads
+from .run_options import RunOptions
 
 QUALITY = "quality-1"
 """Names the measures in the cache; to be changed with what is measured."""
@@ -34,8 +35,7 @@ class PhotoRows:
 def embed_photos(
     sources: Sequence[Any],
     encoder: ImageEncoder,
-    limits: PhotoLimits,
-    encoding: Encoding,
+    options: RunOptions,
     *,
     quality: bool = False,
 ) -> PhotoRows:
@@ -48,6 +48,7 @@ def embed_photos(
     quality
         Measure the photos as well, on the pixels that are decoded for the encoder.
     """
+    limits, cache = options.limits, options.cache
     space = f"{encoder.fingerprint}|{limits}"
     measures = f"{QUALITY}|{space}"  # what was decoded for the encoder is what was measured
     with threads() as pool:
@@ -56,8 +57,8 @@ def embed_photos(
         for row, digest in enumerate(hashes):
             if digest is not None:
                 rows_of.setdefault(digest, []).append(row)
-        found = encoding.known(rows_of, space)
-        measured = encoding.known(rows_of, measures) if quality else {}
+        found = known(rows_of, space, cache)
+        measured = known(rows_of, measures, cache) if quality else {}
         to_encode = rows_of.keys() - found.keys()
         to_measure = rows_of.keys() - measured.keys() if quality else set()
         fresh = [digest for digest in rows_of if digest in to_encode | to_measure]
@@ -83,11 +84,12 @@ def embed_photos(
                 else:
                     bar.update()
 
-        with encoding.bar("photos", len(rows_of), initial=len(rows_of) - len(fresh)) as bar:
+        n_known = len(rows_of) - len(fresh)
+        with progress_bar("photos", len(rows_of), n_known, shown=options.progress) as bar:
             try:
-                found |= encoding.encode(squares(), encoder.encode, space, bar)
+                found |= encode_new(squares(), encoder.encode, space, cache, bar)
             finally:
-                encoding.remember(new, measures)
+                remember(new, measures, cache)
     view = as_view(hashes, found, encoder.dim)
     seen: frozenset[str] = getattr(encoder, "seen", frozenset())
     if seen:  # by a fine-tuned encoder

@@ -131,7 +131,7 @@ def promote(
     uri
         An MLflow tracking URI.
     challenger
-        `bundle`, loaded; its embedding cache and limits serve the champion, too.
+        `bundle`, loaded; the champion is loaded with its options.
     against
         Listings that neither has seen; None if there is no champion yet.
     run_id
@@ -155,13 +155,7 @@ def promote(
                     "listings that neither has seen. Pass --against TEST.csv."
                 )
             with _downloaded(uri, name, CHAMPION) as place:
-                old = ListingPipeline.load(
-                    place,
-                    device=getattr(challenger.embedder.photos, "device", "auto"),
-                    cache=challenger.embedder.cache,
-                    limits=challenger.embedder.limits,
-                    progress=challenger.embedder.progress,
-                )
+                old = ListingPipeline.load(place, challenger.embedder.options)
                 comparison = compare_pipelines(challenger, old, against)
         version = _register(uri, client, name, bundle, run_id)
         client.set_model_version_tag(name, version, "bundle_version", challenger.version)

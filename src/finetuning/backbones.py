@@ -130,9 +130,9 @@ def _in_float32(kind: Any) -> Any:
     return InFloat32
 
 
-def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Give the mean and deviation of pixels, from 0 to 1, that a backbone expects."""
+def normalisation(model: "nn.Module") -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Give the mean and deviation of pixels, from 0 to 1, that a network expects."""
     from timm.data import resolve_model_data_config
 
-    data = resolve_model_data_config(build_backbone(name, 2).model)
+    data = resolve_model_data_config(model)
     return tuple(map(float, data["mean"])), tuple(map(float, data["std"]))

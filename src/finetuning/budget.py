@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.device import autocast
+from ..embedding.run_options import ResolvedOptions
 from .config import FinetuneConfig, Stage
 from .data import Photos, TrainingPhotos, collate
-from .features import Runs
 from .schedule import Draw
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def time_stages(
     model: "nn.Module",
     photos: Photos,
     config: FinetuneConfig,
-    runs: Runs,
+    options: ResolvedOptions,
     *,
     at_once: int,
     workers: int,
@@ -71,17 +71,17 @@ def time_stages(
     from .backbones import train_layers
 
     data = TrainingPhotos(photos, config)
-    on_cpu = runs.device == "cpu"
+    on_cpu = options.device == "cpu"
     n = TRIAL if on_cpu else at_once
-    model.eval().to(runs.device).to(memory_format=torch.channels_last)
+    model.eval().to(options.device).to(memory_format=torch.channels_last)
 
     def augment(stage: Stage) -> torch.Tensor:
         rows = [row % len(photos.labels) for row in range(TRIAL)]
         return collate([data[Draw(row, row, stage.side_px, stage.strength)] for row in rows])[0]
 
     def step(pixels: torch.Tensor, learn: bool) -> None:
-        inputs = (pixels.to(runs.device) / 255.0).contiguous(memory_format=torch.channels_last)
-        with autocast(runs.device, runs.precision), torch.set_grad_enabled(learn):
+        inputs = (pixels.to(options.device) / 255.0).contiguous(memory_format=torch.channels_last)
+        with autocast(options.device, options.precision), torch.set_grad_enabled(learn):
             logits = model(inputs)
         if learn:
             logits.float().logsumexp(dim=1).sum().backward()

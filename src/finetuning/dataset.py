@@ -14,10 +14,11 @@ from ..catalog.splits import duplicate_groups, group_folds, split_indices
 from ..core.arrays import Floats, Ints
 from ..core.errors import TrainingError
 from ..core.files import atomic_path
+from ..embedding.run_options import ResolvedOptions
 from ..vision.load import photo_bytes
 from .backbones import Backbone, build_backbone
 from .config import FinetuneConfig
-from .features import Runs, pooled_features, start_head
+from .features import pooled_features, start_head
 from .image_store import Framing, ImageStore, open_squares, prepare_squares
 from .loss import balance
 from .state import RunState
@@ -69,7 +70,7 @@ def prepare(
     config: FinetuneConfig,
     framing: Framing,
     state: RunState,
-    runs: Runs,
+    options: ResolvedOptions,
     *,
     first: bool,
 ) -> tuple[list[Prepared], Backbone]:
@@ -95,7 +96,11 @@ def prepare(
         problems = {int(row): why for row, why in said["problems"].items()}
     else:
         problems = prepare_squares(
-            sources, framing, state.folder, max_bytes=config.cache_gb * 1e9, progress=runs.progress
+            sources,
+            framing,
+            state.folder,
+            max_bytes=config.cache_gb * 1e9,
+            progress=options.progress,
         )
     good = np.array([row for row in range(len(own)) if row not in problems], dtype=int)
     if not len(good):
@@ -120,12 +125,12 @@ def prepare(
     if said is None:
         if config.titles:
             titles = [*(x.title for x in own), *(None for _ in outside)]
-            save_titles(titles, config.text_encoder, runs.device, state)
+            save_titles(titles, config.text_encoder, options.device, state)
         hashes = [
             "" if row in problems else hashlib.sha256(photo_bytes(source)).hexdigest()
             for row, source in enumerate(sources)
         ]
-        frozen = _features(backbone, squares, usable, state, runs)
+        frozen = _features(backbone, squares, usable, state, options)
         groups = duplicate_groups(
             [hashes[row] for row in usable],
             [own[row].title if row < len(own) else None for row in usable],
@@ -200,13 +205,13 @@ def load_head(backbone: Backbone, part: RunState) -> None:
 
 
 def _features(
-    backbone: Backbone, squares: ImageStore, rows: Ints, state: RunState, runs: Runs
+    backbone: Backbone, squares: ImageStore, rows: Ints, state: RunState, options: ResolvedOptions
 ) -> Floats | None:
     if not backbone.pretrained:
         return None
     found = frozen_features(state)
     if found is None:
-        found = pooled_features(backbone.model, squares, rows, runs)
+        found = pooled_features(backbone.model, squares, rows, options)
         with atomic_path(state.folder / FEATURES) as partial:
             save_file({"features": found}, partial)
     return found

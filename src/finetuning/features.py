@@ -1,7 +1,6 @@
 """Frozen features: what the head starts from, and what weights are compared by."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +9,13 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ..core.arrays import Floats, Ints
-from ..core.device import Precision, autocast
+from ..core.device import autocast
 from ..core.errors import PhotoError
 from ..embedding.reading_ahead import ahead, batches, threads
+from ..embedding.run_options import ResolvedOptions
 from ..fusion.calibration import fit_temperature, log_loss
 from ..fusion.heads import fit_head, tempered
+from .backbones import normalisation
 from .image_store import ImageStore, Square
 
 if TYPE_CHECKING:
@@ -26,24 +27,9 @@ C = 30.0
 """Inverse regularisation of heads on unit features; see `fusion.heads`."""
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Where and how a network runs.
-
-    Parameters
-    ----------
-    mean, std
-        Per channel, for pixels from 0 to 1.
-    """
-
-    device: str
-    precision: Precision
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    progress: bool = False
-
-
-def pooled_features(model: "nn.Module", squares: ImageStore, rows: Ints, runs: Runs) -> Floats:
+def pooled_features(
+    model: "nn.Module", squares: ImageStore, rows: Ints, options: ResolvedOptions
+) -> Floats:
     """Give what the classifier sees, for photos as they are.
 
     Returns
@@ -53,17 +39,19 @@ def pooled_features(model: "nn.Module", squares: ImageStore, rows: Ints, runs: R
     """
     import torch
 
-    model.eval().to(runs.device).to(memory_format=torch.channels_last)
-    mean = torch.tensor(runs.mean, device=runs.device).view(1, 3, 1, 1) * 255
-    std = torch.tensor(runs.std, device=runs.device).view(1, 3, 1, 1) * 255
+    model.eval().to(options.device).to(memory_format=torch.channels_last)
+    mean, std = (
+        torch.tensor(values, device=options.device).view(1, 3, 1, 1) * 255
+        for values in normalisation(model)
+    )
     out = []
-    size = BATCH if runs.device == "cpu" else GPU_BATCH
-    hidden = None if runs.progress else True
+    size = BATCH if options.device == "cpu" else GPU_BATCH
+    hidden = None if options.progress else True
     bar = tqdm(total=len(rows), desc="Looking at photos", disable=hidden)
     with bar, threads() as pool:
         for photos in batches(ahead(pool, squares.__getitem__, rows.tolist()), size):
-            batch = torch.from_numpy(np.stack(list(map(_readable, photos)))).to(runs.device)
-            with torch.inference_mode(), autocast(runs.device, runs.precision):
+            batch = torch.from_numpy(np.stack(list(map(_readable, photos)))).to(options.device)
+            with torch.inference_mode(), autocast(options.device, options.precision):
                 pixels = (batch.permute(0, 3, 1, 2) - mean) / std
                 features = model.forward_features(pixels)  # type: ignore[operator]
                 pooled = model.forward_head(features, pre_logits=True)  # type: ignore[operator]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.arrays import Ints
-from .backbones import Backbone
+from ..embedding.run_options import ResolvedOptions
+from .backbones import Backbone, normalisation
 from .config import FinetuneConfig
 from .dataset import Prepared, frozen_rows
-from .features import Runs
 from .image_store import Part
 from .schedule import Schedule, draw_weights
 from .state import BEST, RunState
@@ -25,7 +25,7 @@ MIN_TITLES = 20
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run may use.
+    """How many processes a run may use, and for how long.
 
     Parameters
     ----------
@@ -35,11 +35,9 @@ class Machine:
         As many epochs are planned as fit into this, up to the configured number.
     """
 
-    device: str = "auto"
     devices: int = 1
     nodes: int = 1
     max_minutes: float | None = None
-    progress: bool = False
 
 
 def decide_epochs(
@@ -47,7 +45,7 @@ def decide_epochs(
     backbone: Backbone,
     config: FinetuneConfig,
     state: RunState,
-    runs: Runs,
+    options: ResolvedOptions,
     machine: Machine,
     seconds: float | None,
     *,
@@ -66,7 +64,7 @@ def decide_epochs(
             backbone.model,
             _part(prepared, rows),
             config,
-            runs,
+            options,
             at_once=config.batch_size // (config.accumulate * machine.devices * machine.nodes),
             workers=_n_workers(config, machine),
         )
@@ -106,7 +104,7 @@ def fit(
     config: FinetuneConfig,
     state: RunState,
     place: RunState,
-    runs: Runs,
+    options: ResolvedOptions,
     machine: Machine,
 ) -> list[dict[str, float]]:
     """Train, and give the backbone its best weights.
@@ -134,20 +132,21 @@ def fit(
         schedule,
         place.folder,
         history,
-        device=runs.device,
-        precision=runs.precision,
+        device=options.device,
+        precision=options.precision,
         devices=machine.devices,
         nodes=machine.nodes,
-        progress=machine.progress,
+        progress=options.progress,
     )
+    mean, std = normalisation(backbone.model)
     module = Finetuning(
         backbone,
         prepared.taxonomy,
         prepared.counts,
         config,
         schedule,
-        mean=runs.mean,
-        std=runs.std,
+        mean=mean,
+        std=std,
         teacher=_teacher(backbone, prepared, config, state),
     )
     workers = _n_workers(config, machine)

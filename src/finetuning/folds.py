@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from ..core.files import atomic_path
+from ..embedding.run_options import ResolvedOptions
 from .backbones import Backbone
 from .config import FinetuneConfig
 from .dataset import Prepared, load_head
-from .features import Runs
 from .fitting import Machine, fit, make_schedule
 from .state import RunState
 from .weight_interpolation import Tuned
@@ -27,7 +27,7 @@ def tune_parts(
     config: FinetuneConfig,
     epochs: float,
     state: RunState,
-    runs: Runs,
+    options: ResolvedOptions,
     machine: Machine,
     *,
     first: bool,
@@ -50,9 +50,9 @@ def tune_parts(
         before = _copied(backbone)
         points = place.recall(HISTORY, wait=False)
         if points is None:
-            if machine.progress and first and len(parts) > 1:
+            if options.progress and len(parts) > 1:
                 tqdm.write(f"Encoder {number + 1} of {len(parts)}", file=sys.stderr)
-            points = fit(backbone, prepared, schedule, config, state, place, runs, machine)
+            points = fit(backbone, prepared, schedule, config, state, place, options, machine)
             if first:
                 _keep(backbone, place)
                 place.remember(HISTORY, points)

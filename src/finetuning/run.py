@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,16 @@ import numpy as np
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
-from ..core.device import keep_memory, pick_device, pick_precision
+from ..core.device import keep_memory
 from ..core.errors import ConfigError, TrainingError
 from ..core.files import require_free_folder
 from ..core.tracking import git_commit
-from ..vision.load import PhotoLimits
-from .backbones import depthwise_in_float32, normalisation
+from ..embedding.run_options import RunOptions
+from .backbones import build_backbone, depthwise_in_float32, normalisation
 from .batchnorm_folding import fold_norms
 from .config import FinetuneConfig
 from .dataset import Prepared, prepare, settings_of
 from .export import ENCODER, export_encoder
-from .features import Runs
 from .fitting import Machine, decide_epochs, make_schedule
 from .folds import tune_parts
 from .image_store import Framing
@@ -73,7 +72,7 @@ def finetune(
     config: FinetuneConfig,
     *,
     outside: Sequence[Listing] = (),
-    limits: PhotoLimits | None = None,
+    options: RunOptions | None = None,
     machine: Machine | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -109,11 +108,12 @@ def finetune(
 
     started, first = time.monotonic(), is_first_process()
     state = RunState.beside(out)
-    device = pick_device(machine.device)
-    precision = pick_precision(config.precision, device)
+    options = (options or RunOptions()).resolved(config.precision)
+    options = replace(options, progress=options.progress and first)
+    device = options.device
     if device == "cpu":
         keep_memory()
-    framing = Framing(config.side_px, config.crop_mode, limits or PhotoLimits())
+    framing = Framing(config.side_px, config.crop_mode, options.limits)
     pieces = config.accumulate * machine.devices * machine.nodes
     if config.batch_size % pieces:
         raise ConfigError(
@@ -122,12 +122,11 @@ def finetune(
         )
     if first:
         require_free_folder(out, ENCODER, replace=overwrite)
-    mean, std = normalisation(config.backbone)
+    mean, std = normalisation(build_backbone(config.backbone, 2).model)
     if first:
         state.begin(settings_of(catalog, outside, config, framing), resume=resume)
-    runs = Runs(device, precision, mean, std, progress=machine.progress and first)
     try:
-        parts, backbone = prepare(catalog, outside, config, framing, state, runs, first=first)
+        parts, backbone = prepare(catalog, outside, config, framing, state, options, first=first)
     except TrainingError:
         if first and not resume:
             state.remove()  # nothing to go on from
@@ -137,17 +136,19 @@ def finetune(
             fold_norms(backbone.model)
     elif device.startswith("cuda") and machine.devices * machine.nodes > 1:
         convert_sync_batchnorm(backbone.model)  # in place
-    if device == "cpu" and precision == "bfloat16":
+    if device == "cpu" and options.precision == "bfloat16":
         depthwise_in_float32(backbone.model)
     left = None
     if machine.max_minutes is not None:
         left = (machine.max_minutes * 60 - _since(started)) / len(parts)
-    epochs = decide_epochs(parts[0], backbone, config, state, runs, machine, left, first=first)
-    tuned, history = tune_parts(backbone, parts, config, epochs, state, runs, machine, first=first)
+    epochs = decide_epochs(parts[0], backbone, config, state, options, machine, left, first=first)
+    tuned, history = tune_parts(
+        backbone, parts, config, epochs, state, options, machine, first=first
+    )
     if not first:
         return None
     shares = config.blend if backbone.pretrained else (1.0,)
-    chosen = choose_blend(backbone.model, tuned, shares, state, runs)
+    chosen = choose_blend(backbone.model, tuned, shares, state, options)
     blended = [blend(each.before, each.after, chosen.share) for each in tuned]
     prepared = parts[0]
     seen, held_out = (_hashes(parts, name) for name in ("training", "held_out"))
@@ -165,7 +166,7 @@ def finetune(
         "blend": chosen.share,
         "measured": {str(share): levels for share, levels in chosen.measured.items()},
         "parent": {"backbone": config.backbone, "fingerprint": backbone.fingerprint},
-        "precision": precision,
+        "precision": options.precision,
         "device": device,
         "config": config.model_dump(mode="json"),
         "seed": config.seed,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..embedding.run_options import ResolvedOptions
 from .dataset import Prepared, frozen_rows
-from .features import Runs, judge_features, pooled_features
+from .features import judge_features, pooled_features
 from .state import RunState
 from .taxonomy import OUTSIDE
 
@@ -65,12 +66,16 @@ class Tuned:
 
 
 def choose_blend(
-    model: "nn.Module", tuned: Sequence[Tuned], shares: Sequence[float], state: RunState, runs: Runs
+    model: "nn.Module",
+    tuned: Sequence[Tuned],
+    shares: Sequence[float],
+    state: RunState,
+    options: ResolvedOptions,
 ) -> Blend:
     """Choose the share that does best on what each encoder didn't learn from, on average."""
 
     def measure(share: float) -> Measured:
-        return mean_measured([_judged(model, each, share, state, runs) for each in tuned])
+        return mean_measured([_judged(model, each, share, state, options) for each in tuned])
 
     return choose_share(shares, measure)
 
@@ -99,7 +104,7 @@ def average(states: Sequence["State"]) -> "dict[str, torch.Tensor]":
 
 
 def _judged(
-    model: "nn.Module", tuned: Tuned, share: float, state: RunState, runs: Runs
+    model: "nn.Module", tuned: Tuned, share: float, state: RunState, options: ResolvedOptions
 ) -> Measured:
     prepared = tuned.prepared
     outside = [leaf == OUTSIDE for leaf in prepared.taxonomy.leaves]
@@ -111,5 +116,5 @@ def _judged(
     features = frozen_rows(prepared, rows, state) if share == 0.0 else None
     if features is None:
         model.load_state_dict(blend(tuned.before, tuned.after, share))
-        features = pooled_features(model, prepared.squares, rows, runs)
+        features = pooled_features(model, prepared.squares, rows, options)
     return judge_features(features, training, held_out, levels)

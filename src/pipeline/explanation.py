@@ -166,7 +166,7 @@ def _explain_photo(
     """Give the photo as shown, its heatmap, and why there is none."""
     if listing.image is None:
         return None, None, "The listing has no photo."
-    encoder, limits = pipeline.embedder.photos, pipeline.embedder.limits
+    encoder, limits = pipeline.embedder.photos, pipeline.embedder.options.limits
     decoded = decode_photo(
         photo_bytes(listing.image),
         max_pixels=limits.max_pixels,

@@ -19,6 +19,7 @@ from ..core.runtimes.onnx_export import write_onnx, write_openvino
 from ..core.runtimes.session import Parity, parity
 from ..embedding.embedder import Embedder
 from ..embedding.listings import EmbeddedListings
+from ..embedding.run_options import RunOptions
 from ..text.encoder import SentenceEncoder
 from ..vision.backbone import TUNED_FILE
 from ..vision.encoder import PhotoEncoder
@@ -96,7 +97,9 @@ def export_encoders(
         raise ConfigError("Only encoders that Shelfsure loads by name can be exported.")
     with atomic_folder(folder, FolderKind("an export")) as staging:
         exported = _write(images, texts, staging, wanted)
-        own = Embedder(_exact(images), _exact(texts), limits=pipeline.embedder.limits)
+        # no cache: vectors from there would be compared with themselves
+        options = RunOptions(limits=pipeline.embedder.options.limits)
+        own = Embedder(_exact(images), _exact(texts), options)
         report = compare(pipeline, own, exported, listings, _least_cosine(images, texts))
         _write_json(staging / "parity.json", asdict(report) | {"passed": report.passed})
         _write_json(staging / "preprocessing.json", describe(images, texts, wanted))
@@ -125,7 +128,7 @@ def compare(
     """
     wanted = pipeline.config.description
     ours = own.embed(listings, description=wanted)
-    theirs = replace(other, limits=own.limits).embed(listings, description=wanted)
+    theirs = replace(other, options=own.options).embed(listings, description=wanted)
     image, text = _parity_of(ours, theirs, ("photo",)), _parity_of(ours, theirs, _TEXTS)
     if image is None and text is None:
         raise ConfigError("Parity is measured on photos and titles, but no listing has any.")

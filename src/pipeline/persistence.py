@@ -4,17 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
-from ..core.cache import EmbeddingCache
 from ..core.config import Config
-from ..core.device import Runtime
 from ..core.errors import BundleChangedError
 from ..embedding.embedder import load_embedder
+from ..embedding.run_options import RunOptions
 from ..fusion.accept_rule import Rules
 from ..fusion.storage import load_classifier, save_classifier
-from ..retrieval.model import RetrievalModel
+from ..retrieval.model import RetrievalModel, read_saved
 from ..text.tfidf import Tfidf
 from ..vision.backbone import TUNED_FILE, tuned_input
-from ..vision.load import PhotoLimits
 from .bundle import Bundle, open_bundle, writing_bundle
 from .model_card import model_card
 from .state import PipelineState
@@ -32,15 +30,7 @@ OLD_NAMES = {
 """What files of format 1 call things, and what they are called now."""
 
 
-def load_state(
-    folder: Path,
-    *,
-    device: str,
-    cache: EmbeddingCache | None,
-    limits: PhotoLimits | None,
-    progress: bool,
-    runtime: Runtime,
-) -> PipelineState:
+def load_state(folder: Path, options: RunOptions) -> PipelineState:
     """Read what `save_state` wrote; see `ListingPipeline.load`."""
     bundle = open_bundle(folder)
     try:
@@ -56,18 +46,11 @@ def load_state(
             f"Bundle {folder} must hold a whole model, but reading it failed: {error!r}. "
             "Train it anew."
         ) from error
-    embedder = load_embedder(
-        config,
-        device=device,
-        cache=cache,
-        limits=limits or PhotoLimits(),
-        progress=progress,
-        runtime=runtime,
-    )
+    embedder = load_embedder(config, options)
     bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
     bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
     space = config.retrieval.image_text_space
-    retrieval = RetrievalModel.load(bundle.folder, embedder, space, device, old_names=OLD_NAMES)
+    retrieval = RetrievalModel.load(bundle.folder, embedder, space, old_names=OLD_NAMES)
     return PipelineState(
         embedder,
         tfidf,
@@ -79,6 +62,15 @@ def load_state(
         retrieval,
         version=bundle.version,
     )
+
+
+def load_names(folder: Path) -> tuple[list[str], list[str]]:
+    """Read a bundle's trained categories and those known by name only; no encoder is loaded."""
+    bundle = open_bundle(folder)
+    trained: list[str] = bundle.read_json(MODEL)["class_names"]
+    _, document = read_saved(bundle.folder, OLD_NAMES)
+    names = document.get("zero_shot", {}).get("names", ())
+    return trained, [name for name in names if name not in trained]
 
 
 def save_state(state: PipelineState, folder: Path, *, overwrite: bool) -> Bundle:

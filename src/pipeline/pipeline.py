@@ -1,9 +1,10 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from tqdm import tqdm
@@ -12,10 +13,10 @@ from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.cache import EmbeddingCache
 from ..core.config import Config, load_config
-from ..core.device import Runtime
 from ..core.errors import ConfigError
 from ..embedding.embedder import Embedder, load_embedder
 from ..embedding.listings import EmbeddedListings
+from ..embedding.run_options import RunOptions
 from ..fusion.views import (
     DESCRIPTION,
     PHOTO,
@@ -27,7 +28,6 @@ from ..fusion.views import (
     restrict,
 )
 from ..retrieval.result import RetrievalResult
-from ..vision.load import PhotoLimits
 from .decision import DecisionPolicy, Evidence, Predictions
 from .features import build_views
 from .persistence import load_state, save_state
@@ -47,10 +47,10 @@ class ListingPipeline(PipelineState):
         cls,
         catalog: Catalog,
         config: Config | str | Path = "starter",
+        options: RunOptions | None = None,
         *,
         embedder: Embedder | None = None,
         outside: Sequence[Listing] = (),
-        device: str = "auto",
     ) -> Self:
         """Train on a labelled catalogue.
 
@@ -60,54 +60,36 @@ class ListingPipeline(PipelineState):
             Read with ``need_category=True``.
         config
             A configuration, a profile's name (``starter``, ``full``) or a YAML file.
+        options
+            How the encoders run; by default with the user's cache and progress bars.
         embedder
-            The encoders that `config` names; None loads them, with the user's cache.
+            The encoders that `config` names, with their options; None loads them.
         outside
             Things that the catalogue doesn't sell: they sharpen the out-of-catalogue detector.
-        device
-            ``auto``, ``cpu``, ``cuda``, ``mps``.
 
         Raises
         ------
         TrainingError
             If fewer than two categories have enough listings.
         """
-        config = (config if isinstance(config, Config) else load_config(config)).on(device)
-        embedder = embedder or load_embedder(
-            config,
-            device=device,
-            cache=EmbeddingCache(),
-            limits=PhotoLimits(),
-            progress=True,
-        )
-        return cls(**vars(fit_state(catalog, embedder, config, outside=outside, device=device)))
+        if options and embedder:
+            raise ValueError("An embedder has options of its own. Give it or options, not both.")
+        config = config if isinstance(config, Config) else load_config(config)
+        options = options or RunOptions(cache=EmbeddingCache(), progress=True)
+        embedder = embedder or load_embedder(config, options)
+        config = embedder.options.applied_to(config)
+        return cls(**vars(fit_state(catalog, embedder, config, outside=outside)))
 
     @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        *,
-        device: str = "auto",
-        cache: EmbeddingCache | None = None,
-        limits: PhotoLimits | None = None,
-        progress: bool = False,
-        runtime: Runtime = "auto",
-    ) -> Self:
+    def load(cls, folder: str | Path, options: RunOptions | None = None, **given: Any) -> Self:
         """Load a bundle.
 
         Parameters
         ----------
-        device
-            ``auto``, ``cpu``, ``cuda``, ``mps``.
-        cache
-            Where embeddings are remembered; None embeds everything anew.
-        limits
-            What a photo may be.
-        progress
-            Show a progress bar on standard error.
-        runtime
-            What computes the encoders: ``auto`` (the fastest here, once there is work for it),
-            ``torch``, ``onnxruntime``, ``openvino``.
+        options
+            How its encoders run; by default on the best device here, without a cache.
+        given
+            Fields of `options` by name: deprecated, they go with the next release.
 
         Raises
         ------
@@ -116,15 +98,17 @@ class ListingPipeline(PipelineState):
         WeightsError
             If its encoders' weights can't be had.
         """
-        state = load_state(
-            Path(folder),
-            device=device,
-            cache=cache,
-            limits=limits,
-            progress=progress,
-            runtime=runtime,
-        )
-        return cls(**vars(state))
+        options = options or RunOptions()
+        if given:
+            warnings.warn(
+                f"ListingPipeline.load takes RunOptions({', '.join(f'{x}=...' for x in given)}) "
+                "in place of keywords, which go with the next release.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            # limits=None was allowed
+            options = replace(options, **{k: v for k, v in given.items() if v is not None})
+        return cls(**vars(load_state(Path(folder), options)))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Self:
         """Save as a bundle; what was there stays until the new one is whole.
@@ -171,7 +155,7 @@ class ListingPipeline(PipelineState):
             listings, description=self.config.description, quality=quality
         )
         verdicts: list[Verdict] = []
-        hidden = None if self.embedder.progress else True
+        hidden = None if self.embedder.options.progress else True
         with tqdm(total=len(listings), desc="Judging listings", disable=hidden) as bar:
             for start in range(0, len(listings), BLOCK):  # so that memory doesn't grow with them
                 block = embedded.take(range(start, min(start + BLOCK, len(listings))))
@@ -208,7 +192,7 @@ class ListingPipeline(PipelineState):
                 predictions.probabilities.argmax(axis=1),
                 self.class_names,
                 alpha=self.config.retrieval.alpha,
-                limits=self.embedder.limits if duplicates else None,
+                limits=self.embedder.options.limits if duplicates else None,
             )
         return Evidence(embedded, predictions, retrieved)
 

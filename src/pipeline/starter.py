@@ -16,14 +16,13 @@ from filelock import FileLock
 
 from ..catalog.catalog import read_catalog
 from ..catalog.sample import sample_fingerprint, unpack_sample
-from ..core.cache import EmbeddingCache, default_cache_dir
-from ..core.device import Runtime
+from ..core.cache import default_cache_dir
 from ..core.errors import CacheError, ListingIndexError
 from ..embedding.embedder import Embedder
+from ..embedding.run_options import RunOptions
 from ..retrieval.index.rows import index_rows
 from ..retrieval.index.store import ListingIndex
 from ..retrieval.zero_shot.load_space import fingerprints
-from ..vision.load import PhotoLimits
 from .pipeline import ListingPipeline
 
 STARTER_BUNDLE = Path(__file__).parent / "starter_bundle"
@@ -32,38 +31,22 @@ N_PER_CATEGORY = 10
 """Listings in each of 12 categories: enough to find something, few enough to wait for."""
 
 
-def starter_pipeline(
-    *,
-    device: str = "auto",
-    cache: EmbeddingCache | None = None,
-    limits: PhotoLimits | None = None,
-    progress: bool = True,
-    runtime: Runtime = "auto",
-) -> ListingPipeline:
+def starter_pipeline(options: RunOptions | None = None) -> ListingPipeline:
     """Load the pipeline that classifies real photos at once, without any training.
 
     The first call embeds the sample catalogue, which takes some 10 s; later ones find it.
 
     Parameters
     ----------
-    device, cache, limits, runtime
+    options
         As for `ListingPipeline.load`.
-    progress
-        Show progress bars on standard error, if that is a terminal.
 
     Raises
     ------
     CacheError
         If the sample catalogue can't be kept.
     """
-    pipeline = ListingPipeline.load(
-        STARTER_BUNDLE,
-        device=device,
-        cache=cache,
-        limits=limits,
-        progress=progress,
-        runtime=runtime,
-    )
+    pipeline = ListingPipeline.load(STARTER_BUNDLE, options)
     if pipeline.retrieval is None:
         return pipeline
     index = _shop_index(pipeline.embedder)

@@ -40,7 +40,6 @@ def fit_state(
     config: Config,
     *,
     outside: Sequence[Listing] = (),
-    device: str = "auto",
 ) -> PipelineState:
     """Fit everything on a labelled catalogue; see `ListingPipeline.fit`.
 
@@ -49,12 +48,12 @@ def fit_state(
     embedder
         The encoders that `config` names.
     config
-        With precisions that this machine has; see `Config.on`.
+        With precisions that this machine has; see `RunOptions.applied_to`.
     """
     catalog, data, tfidf = prepare(catalog, embedder, config)
     classifier, held_out = fit_classifier(data, config)
     rules = fit_accept_rules(data, classifier, held_out, config)
-    retrieval = fit_retrieval(data, embedder, config.retrieval, outside, device)
+    retrieval = fit_retrieval(data, embedder, config.retrieval, outside)
     facts = _facts(data, catalog) | {"evidence": evidence(held_out, data.labels, rules)}
     return PipelineState(
         embedder, tfidf, classifier, data.class_names, rules, config, facts, retrieval, catalog

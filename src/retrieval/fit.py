@@ -31,7 +31,6 @@ def fit_retrieval(
     embedder: Embedder,
     config: RetrievalConfig,
     outside: Sequence[Listing] = (),
-    device: str = "auto",
 ) -> RetrievalModel:
     """Fit everything that is about the catalogue as a whole.
 
@@ -39,12 +38,10 @@ def fit_retrieval(
     ----------
     outside
         Things that the catalogue doesn't sell.
-    device
-        Where a CLIP model runs, if one is configured.
     """
     column = {name: i for i, name in enumerate(data.taxonomy)}
     true = np.array([column[name] for name in data.categories])
-    space = load_space(config.image_text_space, embedder, device)
+    space = load_space(config.image_text_space, embedder)
     retrieval = RetrievalModel(
         ood_detector=_fit_detector(data, true, outside, embedder, config),
         zero_shot=None,

@@ -118,7 +118,6 @@ class RetrievalModel:
         folder: Path,
         embedder: Embedder,
         image_text_space: str,
-        device: str,
         *,
         old_names: Mapping[str, str] = NO_NAMES,
     ) -> "RetrievalModel | None":
@@ -134,12 +133,9 @@ class RetrievalModel:
         RetrievalModel or None
             None if nothing was saved.
         """
-        names = (RETRIEVAL, *(old for old, new in old_names.items() if new == RETRIEVAL))
-        stem = next((folder / name for name in names if (folder / f"{name}.json").is_file()), None)
+        stem, document = read_saved(folder, old_names)
         if stem is None:
             return None
-        said = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
-        document = {old_names.get(key, key): value for key, value in said.items()}
         arrays: dict[str, dict[str, Any]] = defaultdict(dict)
         for key, array in widened(load_file(stem.with_suffix(".safetensors"))).items():
             part, _, name = key.partition("|")
@@ -149,7 +145,7 @@ class RetrievalModel:
         if "zero_shot" in document:
             zero_shot = ZeroShot.from_parts(arrays["zero_shot"], document["zero_shot"])
             vocabulary = arrays["vocabulary"][""]
-            space = load_space(image_text_space, embedder, device, vocabulary=vocabulary)
+            space = load_space(image_text_space, embedder, vocabulary=vocabulary)
             fitted = document.get("image_text_space", "none")
             found = space.fingerprint if space else "none"
             if found != fitted:
@@ -331,6 +327,14 @@ class RetrievalModel:
             if pair.b.listing_id != listings[row].listing_id:
                 pairs.setdefault(row, []).append(pair)
         return pairs
+
+
+def read_saved(folder: Path, old_names: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
+    """Find what `RetrievalModel.save` wrote (its path without a suffix), and read its JSON part."""
+    names = (RETRIEVAL, *(old for old, new in old_names.items() if new == RETRIEVAL))
+    stem = next((folder / name for name in names if (folder / f"{name}.json").is_file()), None)
+    said = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8")) if stem else {}
+    return stem, {old_names.get(key, key): value for key, value in said.items()}
 
 
 def dense(views: Views) -> dict[str, View]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..catalog.listing import Listing
@@ -19,9 +18,7 @@ from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
 
 if TYPE_CHECKING:
-    from ..core.cache import EmbeddingCache
     from ..pipeline.pipeline import ListingPipeline
-    from ..vision.load import PhotoLimits
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError", "ServiceSettings"]
 
@@ -83,25 +80,6 @@ class Service:
         self.metrics.watch(lambda: self._queue.n_waiting, lambda: self.ready)
         self._worker = threading.Thread(target=self._work, name="shelfsure-model", daemon=True)
         self._worker.start()
-
-    @classmethod
-    def from_bundle(
-        cls,
-        folder: str | Path,
-        *,
-        device: str = "auto",
-        cache: "EmbeddingCache | None" = None,
-        limits: "PhotoLimits | None" = None,
-        settings: ServiceSettings | None = None,
-    ) -> Self:
-        """Serve a bundle; the options are those of `ListingPipeline.load`."""
-
-        def open_pipeline() -> "ListingPipeline":
-            from ..pipeline.pipeline import ListingPipeline
-
-            return ListingPipeline.load(folder, device=device, cache=cache, limits=limits)
-
-        return cls(open_pipeline, settings=settings)
 
     @property
     def ready(self) -> bool:

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import pytest
 import shelfsure.cli.main as cli
 from PIL import Image
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.retrieval.duplicates import fit
 from shelfsure.retrieval.index.store import ListingIndex
 
@@ -56,11 +58,11 @@ def run(
 ) -> Run:
     """The same with encoders that need no weights; a title's words are all they know."""
 
-    def load(config: object, *, cache: object, limits: object, **options: object) -> Embedder:
-        return naming_embedder(cache, limits)
+    def load(config: object, options: RunOptions) -> Embedder:
+        return replace(naming_embedder(), options=options)
 
-    monkeypatch.setattr("shelfsure.embedding.embedder.load_embedder", load)
-    monkeypatch.setattr("shelfsure.pipeline.persistence.load_embedder", load)
+    for module in ("pipeline.persistence", "pipeline.pipeline", "embedding.embedder"):
+        monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
 
     def command(*arguments: object) -> Outcome:
         done = run_starter(*arguments)
@@ -298,6 +300,14 @@ def test_taxonomy_add_makes_a_category_known_by_name(
     near = [x["listing_id"] for x in json.loads(after["swing"]["neighbours"])]
     assert {"s42", "s43"} == set(near[:2])  # the index came along
     assert before["lamp"]["model_version"] != after["lamp"]["model_version"]
+
+
+def test_taxonomy_list_loads_no_encoder(
+    run: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("shelfsure.pipeline.persistence.load_embedder")
+    assert ok(run("taxonomy", "list", bundle)).splitlines()[0] == "Home > Lamps"
+    assert "nowhere" in error_line(run("taxonomy", "list", "nowhere"))
 
 
 def test_taxonomy_add_says_what_it_cant_add(run: Run, bundle: Path) -> None:

@@ -30,18 +30,10 @@ def test_export_says_how_exact_it_is(photos: Path, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--photos", ".", "--listings", "x.csv"], "not both"),
-        (["--device", "cuda"], "must be cpu, not cuda"),
-    ],
-)
-def test_export_refuses_what_doesnt_go_together(
-    options: list[str], message: str, tmp_path: Path
-) -> None:
+def test_export_refuses_what_doesnt_go_together(tmp_path: Path) -> None:
+    options = ["--photos", ".", "--listings", "x.csv"]
     given = [str(STARTER_BUNDLE), "--out", str(tmp_path / "out"), *options]
     result = CliRunner().invoke(app, ["export", *given])
     assert isinstance(result.exception, ConfigError)
-    assert message in str(result.exception)
+    assert "not both" in str(result.exception)
     assert not (tmp_path / "out").exists()

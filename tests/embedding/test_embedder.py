@@ -20,6 +20,7 @@ from shelfsure.core.config import Config, ImageConfig
 from shelfsure.core.errors import ConfigError, UnreadablePhotoError, WeightsError
 from shelfsure.embedding.embedder import Embedder, load_embedder
 from shelfsure.embedding.listings import EmbeddedListings
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.load import PhotoLimits, decode_photo
 from shelfsure.vision.quality import SIDE_PX, assess_photo, is_measurable
@@ -295,13 +296,7 @@ def test_load_embedder_refuses_what_isnt_there(
     device: str, weights: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error, match=r"toaster|no_such_model"):
-        load_embedder(
-            Config(image=ImageConfig(weights=weights)),
-            device=device,
-            cache=None,
-            limits=PhotoLimits(),
-            progress=False,
-        )
+        load_embedder(Config(image=ImageConfig(weights=weights)), RunOptions(device=device))
 
 
 def test_settle_leaves_encoders_of_others_alone(fake_embedder: MakeEmbedder) -> None:
@@ -331,9 +326,5 @@ def test_load_embedder_refuses_a_runtime_that_precision_rules_out() -> None:
     with pytest.raises(ConfigError, match="auto or torch, not openvino"):
         load_embedder(
             Config(image=ImageConfig(precision="bfloat16")),
-            device="cpu",
-            cache=None,
-            limits=PhotoLimits(),
-            progress=False,
-            runtime="openvino",
+            RunOptions(device="cpu", runtime="openvino"),
         )

@@ -23,6 +23,7 @@ from shelfsure.core.errors import (
     TrackingError,
 )
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.evaluation.intervals import paired_bootstrap
 from shelfsure.evaluation.mlflow_model import OUTPUTS, judge_table, listing_of
 from shelfsure.evaluation.registry import (
@@ -37,6 +38,7 @@ from shelfsure.evaluation.registry import (
 )
 from shelfsure.pipeline.bundle import copy_bundle, open_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.vision.load import PhotoLimits
 
 pytestmark = [
     # MLflow's own: models for its database, and its import under pydantic
@@ -47,12 +49,20 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _fake_weights(
+def fake_weights(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fake_embedder: Callable[..., Embedder]
-) -> None:
+) -> list[RunOptions]:
+    """Load encoders that need no weights; gives the options that each pair is loaded with."""
     monkeypatch.chdir(tmp_path)  # MLflow lays models down in the current folder
-    for module in ("pipeline.persistence", "embedding.embedder"):
-        monkeypatch.setattr(f"shelfsure.{module}.load_embedder", lambda *_, **__: fake_embedder())
+    loaded: list[RunOptions] = []
+
+    def load(config: Config, options: RunOptions) -> Embedder:
+        loaded.append(options)
+        return replace(fake_embedder(), options=options)
+
+    for module in ("pipeline.persistence", "pipeline.pipeline", "embedding.embedder"):
+        monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
+    return loaded
 
 
 @pytest.fixture
@@ -244,6 +254,21 @@ def test_registry_commands_round_trip(
     assert "challenger" in listed
     run("registry", "pull", "lamps", "--out", tmp_path / "pulled", "--mlflow", uri)
     assert open_bundle(tmp_path / "pulled").version == open_bundle(good).version
+
+
+def test_registry_promote_loads_the_champion_as_it_loads_the_challenger(
+    uri: str, good: Path, bad: Path, tiny_folder: Path, fake_weights: list[RunOptions]
+) -> None:
+    options = ("--runtime", "onnxruntime", "--device", "cpu", "--no-cache",
+               "--max-pixels", "123456", "--allow-truncated")  # fmt: skip
+    promote_as = ("--name", "lamps", "--mlflow", uri, *options)
+    assert run("registry", "promote", bad, *promote_as) == 0
+    against = ("--against", tiny_folder / "catalogue.csv")
+    assert run("registry", "promote", good, *promote_as, *against) == 0
+    limits = PhotoLimits(123456, allow_truncated=True)
+    wanted = RunOptions("cpu", runtime="onnxruntime", limits=limits, progress=True)
+    loaded = [options for options in fake_weights if options != RunOptions()]  # that is MLflow
+    assert loaded == [wanted] * 3  # the first, the challenger, the champion
 
 
 def test_train_promotes_what_it_trained_and_logs_it_once(

@@ -1,11 +1,10 @@
 import numpy as np
 import torch
-from shelfsure.finetuning.backbones import build_backbone
-from shelfsure.finetuning.features import Runs, pooled_features, start_head
+from shelfsure.embedding.run_options import ResolvedOptions
+from shelfsure.finetuning.backbones import build_backbone, normalisation
+from shelfsure.finetuning.features import pooled_features, start_head
 from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.preprocess import Preprocessing
-
-MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.2)
 
 
 def test_pooled_features_are_the_encoders_before_they_are_shortened(
@@ -14,8 +13,8 @@ def test_pooled_features_are_the_encoders_before_they_are_shortened(
     model = build_backbone("random:test_resnet", 3).model
     squares = rng.integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
     rows = np.array([3, 39, 0])
-    features = pooled_features(model, squares, rows, Runs("cpu", "float32", MEAN, STD))  # type: ignore[arg-type]
-    encoder = PhotoEncoder(model, Preprocessing(64, 1.0, "border", MEAN, STD))
+    features = pooled_features(model, squares, rows, ResolvedOptions(device="cpu"))  # type: ignore[arg-type]
+    encoder = PhotoEncoder(model, Preprocessing(64, 1.0, "border", *normalisation(model)))
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     np.testing.assert_allclose(unit, encoder.encode(list(squares[rows])), atol=1e-5)
 

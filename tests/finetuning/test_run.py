@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 from shelfsure.catalog.catalog import Catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import ConfigError, TrainingError, WeightsError
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.finetuning.config import FinetuneConfig
 from shelfsure.finetuning.fitting import Machine
 from shelfsure.finetuning.run import FinetuneResult, finetune
@@ -27,7 +28,7 @@ from shelfsure.finetuning.state import RunState
 from shelfsure.vision.encoder import PhotoEncoder
 from timm.models import save_for_hf
 
-CPU = Machine("cpu")
+CPU = RunOptions(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> list[Listing]:
 def run(
     catalog: Catalog, out: Path, config: FinetuneConfig, device: str = "cpu", **given: Any
 ) -> FinetuneResult:
-    result = finetune(catalog, out, config, machine=Machine(device), **given)
+    result = finetune(catalog, out, config, options=RunOptions(device=device), **given)
     assert result is not None
     return result
 
@@ -70,14 +71,17 @@ from pathlib import Path
 from shelfsure.finetuning.config import FinetuneConfig
 from shelfsure.finetuning.fitting import Machine
 from shelfsure.finetuning.run import finetune
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.catalog.catalog import Catalog
 from shelfsure.catalog.listing import Listing
 here = Path(__file__).parent
 rows = json.loads((here / "rows.json").read_text())
 catalog = Catalog.from_listings([Listing(i, t, p, category=c) for i, t, p, c in rows])
 config = FinetuneConfig.model_validate_json((here / "config.json").read_text())
-machine = Machine({given.get("device", "cpu")!r}, devices={given.get("devices", 1)})
-finetune(catalog, here / "out", config, machine=machine, resume="--resume" in sys.argv)
+options = RunOptions(device={given.get("device", "cpu")!r})
+machine = Machine(devices={given.get("devices", 1)})
+resume = "--resume" in sys.argv
+finetune(catalog, here / "out", config, options=options, machine=machine, resume=resume)
 """
     )
     return [sys.executable, str(folder / "go.py")]
@@ -189,7 +193,8 @@ def test_finetune_plans_as_many_epochs_as_fit_into_the_time(
 ) -> None:
     config = quick.model_copy(update={"epochs": 500.0})
     started = time.monotonic()
-    finetune(patterns, tmp_path / "ft", config, machine=Machine(device, max_minutes=0.05))
+    options, machine = RunOptions(device=device), Machine(max_minutes=0.05)
+    finetune(patterns, tmp_path / "ft", config, options=options, machine=machine)
     assert time.monotonic() - started < 60
 
 
@@ -199,7 +204,7 @@ def test_finetune_refuses_a_folder_that_holds_something(
     (tmp_path / "ft").mkdir()
     (tmp_path / "ft/precious.txt").write_text("mine")
     with pytest.raises(ConfigError, match="holds something else"):
-        finetune(patterns, tmp_path / "ft", quick, machine=CPU, overwrite=True)
+        finetune(patterns, tmp_path / "ft", quick, options=CPU, overwrite=True)
 
 
 def test_finetune_that_cannot_replace_an_encoder_keeps_it_and_goes_on_later(
@@ -229,7 +234,7 @@ def test_finetune_says_why_no_photo_can_be_used(
 ) -> None:
     bad = [x for x in patterns.listings if x.listing_id == "bad"]
     with pytest.raises(TrainingError, match=r"there is none\. The first.*bad\.png"):
-        finetune(Catalog.from_listings(bad), tmp_path / "ft", quick, machine=CPU)
+        finetune(Catalog.from_listings(bad), tmp_path / "ft", quick, options=CPU)
     assert not list(tmp_path.iterdir())  # the next attempt starts anew
 
 
@@ -241,19 +246,19 @@ def test_unfinished_runs_are_resumed_as_they_were_started_or_not_at_all(
 ) -> None:
     out = tmp_path / "ft"
     with pytest.raises(ConfigError, match="holds none"):
-        finetune(patterns, out, quick, machine=CPU, resume=True)
+        finetune(patterns, out, quick, options=CPU, resume=True)
     with monkeypatch.context() as patched:
         patched.setattr("shelfsure.finetuning.run.export_encoder", _stop)
         with pytest.raises(KeyboardInterrupt):
-            finetune(patterns, out, quick, machine=CPU)
+            finetune(patterns, out, quick, options=CPU)
     with pytest.raises(ConfigError, match="Pass --resume"):
-        finetune(patterns, out, quick, machine=CPU)
+        finetune(patterns, out, quick, options=CPU)
     other = quick.model_copy(update={"learning_rate": 0.5})
     with pytest.raises(ConfigError, match=r"learning_rate: 0\.003, now 0\.5"):
-        finetune(patterns, out, other, machine=CPU, resume=True)
+        finetune(patterns, out, other, options=CPU, resume=True)
     run(patterns, out, quick, resume=True)
     with pytest.raises(ConfigError, match="--overwrite"):
-        finetune(patterns, out, quick, machine=CPU)
+        finetune(patterns, out, quick, options=CPU)
 
 
 def _stop(*_: object, **__: object) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,20 @@ def test_export_encoders_for_torch_is_the_same_encoder_from_a_folder(
     texts = SentenceEncoder.load(f"local-dir:{tmp_path / 'torch/text'}", device="cpu")
     assert photos.fingerprint == pipeline.embedder.photos.fingerprint
     assert texts.fingerprint == pipeline.embedder.texts.fingerprint
+
+
+def test_export_encoders_compares_what_no_cache_remembers(
+    pipeline: ListingPipeline,
+    listings: list[Listing],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    embedder = pipeline.embedder.with_cache(tmp_path / "cache")
+    embedder.embed(listings[:3])
+    wrong = embedder.photos.on(SimpleNamespace(rows_at_once=8, run=lambda _: [np.eye(3, 1280)]))
+    monkeypatch.setattr(exporting, "_write", lambda *_: replace(embedder, photos=wrong))
+    with pytest.raises(ParityError):
+        export_encoders(replace(pipeline, embedder=embedder), tmp_path / "o", "onnx", listings[:3])
 
 
 def test_export_encoders_leaves_nothing_of_what_differs(

@@ -17,9 +17,11 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config, ImageConfig, image_encoder_section
 from shelfsure.core.errors import TrainingError
 from shelfsure.embedding.embedder import load_embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.vision.load import PhotoLimits
 from timm.models import save_for_hf
+
+TORCH = RunOptions(device="cpu", runtime="torch")
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +43,9 @@ def trained_on(
 ) -> ListingPipeline:
     image = ImageConfig.model_validate(image_encoder_section(str(tuned)))
     config = config.model_copy(update={"image": image})
-    embedder = load_embedder(
-        config, device="cpu", cache=None, limits=PhotoLimits(), progress=False, runtime="torch"
-    )
+    embedder = load_embedder(config, TORCH)
     catalog = read_catalog(folder / "catalogue.csv", need_category=True)
-    return ListingPipeline.fit(catalog, config, embedder=embedder, outside=outside, device="cpu")
+    return ListingPipeline.fit(catalog, config, embedder=embedder, outside=outside)
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +96,10 @@ def test_saved_bundle_holds_the_encoder_but_not_what_it_has_seen(
     shutil.move(tuned, gone)
     try:
         shutil.move(tmp_path / "first", tmp_path / "elsewhere")
-        loaded = ListingPipeline.load(tmp_path / "elsewhere", device="cpu", runtime="torch")
+        loaded = ListingPipeline.load(tmp_path / "elsewhere", TORCH)
         assert loaded.predict(listings) == before
         loaded.save(tmp_path / "elsewhere", overwrite=True)
-        again = ListingPipeline.load(tmp_path / "elsewhere", device="cpu", runtime="torch")
+        again = ListingPipeline.load(tmp_path / "elsewhere", TORCH)
         assert [v.category for v in again.predict(listings)] == [v.category for v in before]
     finally:
         shutil.move(gone, tuned)

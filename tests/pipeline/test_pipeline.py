@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import shelfsure.pipeline.training as training
-from shelfsure.catalog.catalog import Catalog
+from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.arrays import Floats
+from shelfsure.core.cache import EmbeddingCache
+from shelfsure.core.config import Config
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.fusion.accept_rule import AcceptRule, Rules
 from shelfsure.fusion.views import View, Views, n_rows
 from shelfsure.pipeline import persistence
@@ -274,3 +277,40 @@ def test_predict_searches_each_space_of_the_index_once_a_batch(
     monkeypatch.setattr("shelfsure.pipeline.pipeline.BLOCK", 5)
     assert saved.predict(asked, duplicates=duplicates) == verdicts
     assert sorted(searches) == [(space, n) for space in ("photo", "title") for n in (2, 5, 5)]
+
+
+def test_load_still_takes_keywords_and_says_that_they_go(
+    tiny_trained: ListingPipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pipeline = tiny_trained.save(tmp_path / "shop")
+
+    def load(config: Config, options: RunOptions) -> Embedder:
+        return replace(pipeline.embedder, options=options)
+
+    monkeypatch.setattr(persistence, "load_embedder", load)
+    cache = EmbeddingCache(tmp_path)
+    with pytest.warns(DeprecationWarning, match=r"RunOptions\(device=\.\.\., cache=\.\.\., limits"):
+        old = ListingPipeline.load(tmp_path / "shop", device="cpu", cache=cache, limits=None)
+    new = ListingPipeline.load(tmp_path / "shop", RunOptions(device="cpu", cache=cache))
+    assert old.embedder.options == new.embedder.options
+    with pytest.warns(match="devise"), pytest.raises(TypeError, match="devise"):
+        ListingPipeline.load(tmp_path / "shop", devise="cpu")
+
+
+def test_fit_loads_the_encoders_with_the_options(
+    tiny_folder: Path,
+    tiny_config: Config,
+    fake_embedder: Callable[..., Embedder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def load(config: Config, options: RunOptions) -> Embedder:
+        return replace(fake_embedder(), options=options)
+
+    monkeypatch.setattr("shelfsure.pipeline.pipeline.load_embedder", load)
+    catalog = read_catalog(tiny_folder / "catalogue.csv", need_category=True)
+    options = RunOptions(device="cpu", precision="bfloat16")
+    fitted = ListingPipeline.fit(catalog, tiny_config, options)
+    assert fitted.embedder.options == options
+    assert {fitted.config.image.precision, fitted.config.text.precision} == {"bfloat16"}
+    with pytest.raises(ValueError, match="not both"):
+        ListingPipeline.fit(catalog, tiny_config, options, embedder=fake_embedder())

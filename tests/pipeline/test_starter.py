@@ -19,6 +19,7 @@ from shelfsure.core.arrays import narrowed, widened
 from shelfsure.core.config import Config, RetrievalConfig
 from shelfsure.core.errors import CacheError
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.bundle import open_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.starter import STARTER_BUNDLE, starter_pipeline, starter_shop
@@ -40,7 +41,7 @@ def _small(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pipeline() -> ListingPipeline:
-    return starter_pipeline(device="cpu", progress=False)
+    return starter_pipeline(RunOptions(device="cpu"))
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -76,7 +77,7 @@ def test_starter_pipeline_unpacks_once_and_then_finds_it(
 ) -> None:
     forbid(monkeypatch, "unpack_sample")
     monkeypatch.setattr(Embedder, "embed", None)
-    again = starter_pipeline(device="cpu", progress=False)
+    again = starter_pipeline(RunOptions(device="cpu"))
     assert again.retrieval is not None
     assert pipeline.retrieval is not None
     assert again.retrieval.index is not None
@@ -104,11 +105,11 @@ def test_starter_pipeline_mends_what_was_tidied_away(pipeline: ListingPipeline, 
     assert pipeline.retrieval is not None
     shop = starter_shop()
     next(shop.glob("photos/*.jpg")).unlink()
-    mended = starter_pipeline(device="cpu", progress=False)
+    mended = starter_pipeline(RunOptions(device="cpu"))
     assert all(item.image for item in read_catalog(shop / "catalogue.csv").listings if item.image)
     [manifest] = home.rglob("index/*/manifest.json")
     manifest.write_text("{}")
-    rebuilt = starter_pipeline(device="cpu", progress=False)
+    rebuilt = starter_pipeline(RunOptions(device="cpu"))
     for one in (mended, rebuilt):
         assert one.retrieval is not None
         assert one.retrieval.index is not None

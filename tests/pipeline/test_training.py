@@ -10,6 +10,7 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config, ImageConfig, TextConfig
 from shelfsure.core.errors import TrainingError
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.pipeline import ListingPipeline
 
 MakeEmbedder = Callable[..., Embedder]
@@ -191,9 +192,9 @@ def test_train_says_why_rows_were_set_aside_when_too_few_are_left(
         ListingPipeline.fit(Catalog.from_listings(broken), tiny_config, embedder=fake_embedder())
 
 
-def test_on_names_the_precision_that_runs() -> None:
+def test_applied_to_names_the_precision_that_runs() -> None:
     config = Config(image=ImageConfig(precision="auto"), text=TextConfig(precision="auto"))
-    resolved = config.on("cpu")
+    resolved = RunOptions(device="cpu").applied_to(config)
     assert {resolved.image.precision, resolved.text.precision} <= {"float32", "bfloat16"}
     fixed = Config(image=ImageConfig(precision="bfloat16"))
-    assert fixed.on("cpu") == fixed
+    assert RunOptions(device="cpu").applied_to(fixed) == fixed

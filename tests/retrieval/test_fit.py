@@ -47,7 +47,7 @@ def fitted(
     listings: Sequence[Listing], embedder: Embedder, outside: Sequence[Listing] = (), **config: bool
 ) -> RetrievalModel:
     data = training_data(listings, embedder)
-    return fit_retrieval(data, embedder, RetrievalConfig(**config), outside, "cpu")
+    return fit_retrieval(data, embedder, RetrievalConfig(**config), outside)
 
 
 def test_finest_labels_takes_the_deepest_category_that_is_large_enough() -> None:

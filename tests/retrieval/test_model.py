@@ -70,11 +70,11 @@ def keep(
     listings: Sequence[Listing], embedder: Embedder, folder: Path, config: RetrievalConfig
 ) -> Kept:
     """Fit listings as training does; save and load."""
-    retrieval = fit_retrieval(training_data(listings, embedder), embedder, config, device="cpu")
+    retrieval = fit_retrieval(training_data(listings, embedder), embedder, config)
     folder.mkdir()
     known = fingerprints(embedder)
     retrieval.save(folder, {"photo": known["photo"], "text": known["title"]})
-    loaded = RetrievalModel.load(folder, embedder, config.image_text_space, "cpu")
+    loaded = RetrievalModel.load(folder, embedder, config.image_text_space)
     return Kept(listings, embedder, folder, retrieval.reopened(folder), loaded)
 
 
@@ -136,7 +136,7 @@ def test_save_of_a_loaded_memory_keeps_the_index(
     shop: Kept, uploads: list[Listing], tmp_path: Path
 ) -> None:
     shop.loaded.save(tmp_path, {})
-    again = RetrievalModel.load(tmp_path, shop.embedder, "conse", "cpu")
+    again = RetrievalModel.load(tmp_path, shop.embedder, "conse")
     same_answers(again, shop.loaded, shop, uploads)
 
 
@@ -161,10 +161,10 @@ def test_load_refuses_other_encoders(
     other = naming_embedder()
     other.texts.fingerprint = "others"
     with pytest.raises(BundleFingerprintError, match="image-text space"):
-        RetrievalModel.load(shop.folder, other, "conse", "cpu")
+        RetrievalModel.load(shop.folder, other, "conse")
     replace(shop.loaded, space=None, zero_shot=None).save(tmp_path, {})
     with pytest.raises(IndexFingerprintError, match="title"):
-        RetrievalModel.load(tmp_path, other, "conse", "cpu")
+        RetrievalModel.load(tmp_path, other, "conse")
 
 
 def test_p_values_call_a_stranger_strange(
@@ -409,4 +409,4 @@ def test_a_clip_model_can_be_the_joint_space(
     same_answers(kept.saved, kept.loaded, kept, uploads)
     save_random_clip(tmp_path / "clip", seed=1)  # other weights under the same name
     with pytest.raises(BundleFingerprintError, match=r"image-text space .*clip loads"):
-        RetrievalModel.load(kept.folder, kept.embedder, config.image_text_space, "cpu")
+        RetrievalModel.load(kept.folder, kept.embedder, config.image_text_space)

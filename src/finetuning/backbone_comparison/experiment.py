@@ -8,9 +8,9 @@ from typing import Any
 from tqdm import tqdm
 
 from ...core.files import FolderKind
+from ...embedding.run_options import ResolvedOptions
 from .candidates import Candidate
 from .dataset import Material
-from .measure import Place
 from .records import Comparison, Trial
 from .report import RESULTS, write_report
 from .trials import Settings, run_trial, time_candidate
@@ -23,7 +23,7 @@ def compare_backbones(
     material: Material,
     out: Path,
     settings: Settings,
-    place: Place,
+    options: ResolvedOptions,
     *,
     skipped: Mapping[str, str] | None = None,
     names: Sequence[str] = (),
@@ -45,23 +45,25 @@ def compare_backbones(
         arms=settings.arms,
         candidates=candidates,
         skipped=skipped or {},
-        facts=facts_of(material, settings, place),
+        facts=facts_of(material, settings, options),
     )
     by_name = {candidate.name: candidate for candidate in candidates}
     trials = planned(candidates, settings)
     write_report(comparison, out)
-    hidden = None if place.progress else True
+    hidden = None if options.progress else True
     with tqdm(total=len(candidates) + len(trials), desc="Backbones", disable=hidden) as bar:
         for candidate in candidates:
             bar.set_description(f"{candidate.name}, speed")
             with _failing(comparison.untimed, candidate.name):
-                comparison.speeds[candidate.name] = time_candidate(candidate, out, settings, place)
+                comparison.speeds[candidate.name] = time_candidate(
+                    candidate, out, settings, options
+                )
             bar.update()
         for trial in trials:
             bar.set_description(str(trial))
             with _failing(comparison.failed, trial):
                 candidate = by_name[trial.backbone]
-                result = run_trial(trial, candidate, material, out, settings, place)
+                result = run_trial(trial, candidate, material, out, settings, options)
                 comparison.results.append(result)
             write_report(comparison, out)
             bar.update()
@@ -92,7 +94,7 @@ def _failing(reasons: dict[Any, str], what: Any) -> Iterator[None]:
         reasons[what] = f"{type(error).__name__}: {error}"
 
 
-def facts_of(material: Material, settings: Settings, place: Place) -> dict[str, Any]:
+def facts_of(material: Material, settings: Settings, options: ResolvedOptions) -> dict[str, Any]:
     """Say what all trials have in common: for the report and for MLflow."""
     return {
         "n_train": len(material.train),
@@ -103,8 +105,8 @@ def facts_of(material: Material, settings: Settings, place: Place) -> dict[str, 
         "data_digest": material.digest,
         "seeds": list(settings.seeds),
         "max_minutes": settings.max_minutes,
-        "device": place.device,
-        "precision": place.precision,
-        "runtime": place.runtime,
+        "device": options.device,
+        "precision": options.precision,
+        "runtime": options.runtime,
         "recipe": settings.config.model_dump(mode="json", exclude={"backbone", "seed"}),
     }

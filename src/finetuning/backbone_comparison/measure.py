@@ -2,21 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ...catalog.listing import Listing
 from ...core.arrays import Floats
-from ...core.cache import EmbeddingCache
-from ...core.device import Precision, Runtime
 from ...core.errors import TrainingError
 from ...embedding.embedder import Embedder
 from ...embedding.listings import EmbeddedListings
+from ...embedding.run_options import ResolvedOptions
 from ...vision.encoder import PhotoEncoder
-from ...vision.load import PhotoLimits
 from ...vision.preprocess import Preprocessing
+from ..backbones import normalisation
 from ..config import FinetuneConfig
 from ..features import judge_features
 from .dataset import Material
@@ -27,24 +26,6 @@ if TYPE_CHECKING:
 ROUNDS = 5
 N_TIMED = {"cpu": 32}
 N_TIMED_ELSEWHERE = 512
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and how encoders run.
-
-    Parameters
-    ----------
-    cache
-        None embeds everything anew.
-    """
-
-    device: str
-    precision: Precision
-    runtime: Runtime = "auto"
-    limits: PhotoLimits = field(default_factory=PhotoLimits)
-    cache: EmbeddingCache | None = None
-    progress: bool = False
 
 
 @dataclass
@@ -58,28 +39,24 @@ class _NoTexts:
         return np.zeros((len(items), 0), dtype=np.float32)
 
 
-def as_encoder(model: "nn.Module", recipe: FinetuneConfig, place: Place) -> PhotoEncoder:
+def as_encoder(
+    model: "nn.Module", recipe: FinetuneConfig, options: ResolvedOptions
+) -> PhotoEncoder:
     """Make a backbone an encoder that frames photos as fine-tuning does."""
-    from timm.data import resolve_model_data_config
-
-    data = resolve_model_data_config(model)
-    preprocessing = Preprocessing(
-        side_px=recipe.side_px,
-        crop_fraction=1.0,
-        crop_mode=recipe.crop_mode,
-        mean=tuple(map(float, data["mean"])),
-        std=tuple(map(float, data["std"])),
-    )
     return PhotoEncoder(
-        model, preprocessing, device=place.device, precision=place.precision, runtime=place.runtime
+        model,
+        Preprocessing(recipe.side_px, 1.0, recipe.crop_mode, *normalisation(model)),
+        device=options.device,
+        precision=options.precision,
+        runtime=options.runtime,
     )
 
 
 def embed_photos(
-    encoder: PhotoEncoder, listings: Sequence[Listing], place: Place
+    encoder: PhotoEncoder, listings: Sequence[Listing], options: ResolvedOptions
 ) -> EmbeddedListings:
     """Embed the photos alone, in the order of the listings."""
-    embedder = Embedder(encoder, _NoTexts(), place.cache, place.limits, place.progress)
+    embedder = Embedder(encoder, _NoTexts(), options)
     return embedder.embed([Listing(x.listing_id, image=x.image) for x in listings])
 
 
@@ -90,7 +67,7 @@ class Judged(NamedTuple):
     macro_f1: float
 
 
-def measure(encoder: PhotoEncoder, material: Material, place: Place) -> Judged:
+def measure(encoder: PhotoEncoder, material: Material, options: ResolvedOptions) -> Judged:
     """Fit a logistic regression on the training listings, and ask it about the test listings.
 
     Raises
@@ -98,7 +75,7 @@ def measure(encoder: PhotoEncoder, material: Material, place: Place) -> Judged:
     TrainingError
         If a photo can't be read any more, or an embedding isn't finite.
     """
-    embedded = embed_photos(encoder, material.listings, place)
+    embedded = embed_photos(encoder, material.listings, options)
     features = embedded.photo.dense()
     if features is None or embedded.problems or not np.isfinite(features).all():
         why = next(iter(embedded.problems.values()), "an embedding isn't finite")

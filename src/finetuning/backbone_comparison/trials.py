@@ -5,13 +5,14 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...catalog.catalog import Catalog
 from ...core.errors import TrainingError
 from ...core.files import atomic_path
+from ...embedding.run_options import ResolvedOptions
 from ...vision.backbone import TUNED_FILE
 from ...vision.encoder import PhotoEncoder
 from ..backbones import build_backbone
@@ -20,7 +21,7 @@ from ..run import Machine, finetune
 from ..state import SETTINGS, RunState
 from .candidates import Candidate
 from .dataset import Material
-from .measure import Place, as_encoder, measure, time_against
+from .measure import as_encoder, measure, time_against
 from .records import ARMS, Arm, Result, Trial
 
 RUNS, ENCODERS = "runs", "encoders"
@@ -50,7 +51,7 @@ def run_trial(
     material: Material,
     out: Path,
     settings: Settings,
-    place: Place,
+    options: ResolvedOptions,
 ) -> Result:
     """Measure one backbone in one arm, or read what was measured before under the same settings."""
     recipe = candidate.recipe(settings.config, trial.seed or 0)
@@ -58,8 +59,8 @@ def run_trial(
         "material": material.digest,
         "weights": candidate.fingerprint,
         "seed": trial.seed,
-        "precision": place.precision,
-        "limits": asdict(place.limits),
+        "precision": options.precision,
+        "limits": asdict(options.limits),
     }
     if trial.arm == "frozen":
         told |= {"side_px": recipe.side_px, "crop_mode": recipe.crop_mode}
@@ -71,18 +72,18 @@ def run_trial(
         return read_result(path)
     if trial.arm == "frozen":
         model = build_backbone(trial.backbone, 2, trial.seed or 0).model
-        judged = measure(as_encoder(model, recipe, place), material, place)
+        judged = measure(as_encoder(model, recipe, options), material, options)
         result = Result(trial, judged.top1, judged.macro_f1)
     else:
         folder = out / ENCODERS / name
-        facts = _finetuned(folder, recipe, material, settings, place)
+        facts = _finetuned(folder, recipe, material, settings, options)
         encoder = PhotoEncoder.load(
             f"local-dir:{folder}",
-            device=place.device,
-            precision=place.precision,
-            runtime=place.runtime,
+            device=options.device,
+            precision=options.precision,
+            runtime=options.runtime,
         )
-        judged = measure(encoder, material, place)
+        judged = measure(encoder, material, options)
         minutes, history = facts["minutes"], facts["history"]
         encoders = f"{ENCODERS}/{name}"
         result = Result(trial, judged.top1, judged.macro_f1, minutes, encoders, history)
@@ -91,18 +92,22 @@ def run_trial(
 
 
 def _finetuned(
-    folder: Path, recipe: FinetuneConfig, material: Material, settings: Settings, place: Place
+    folder: Path,
+    recipe: FinetuneConfig,
+    material: Material,
+    settings: Settings,
+    options: ResolvedOptions,
 ) -> dict[str, Any]:
     """Fine-tune, or go on with it, or find it done; return what its file says."""
     state = RunState.beside(folder)
-    watched = place.progress and sys.stderr.isatty()
+    watched = options.progress and sys.stderr.isatty()
     if not (folder / TUNED_FILE).is_file():
         done = finetune(
             Catalog.from_listings(material.train, need_category=True),
             folder,
             recipe,
-            limits=place.limits,
-            machine=Machine(place.device, max_minutes=settings.max_minutes, progress=watched),
+            options=replace(options, progress=watched),
+            machine=Machine(max_minutes=settings.max_minutes),
             resume=(state.folder / SETTINGS).is_file(),
         )
         if done is None:
@@ -116,21 +121,21 @@ def _finetuned(
 
 
 def time_candidate(
-    candidate: Candidate, out: Path, settings: Settings, place: Place
+    candidate: Candidate, out: Path, settings: Settings, options: ResolvedOptions
 ) -> Mapping[str, float]:
     """Time a backbone against the starter, or read what was timed before on the same terms."""
     recipe = candidate.recipe(settings.config)
     told = {
         "weights": candidate.fingerprint,
         "side_px": recipe.side_px,
-        "place": [place.device, place.precision, place.runtime],
+        "place": [options.device, options.precision, options.runtime],
     }
     path = out / RUNS / f"{run_name(candidate.name, 'speed', None, told)}.json"
     if not path.is_file():
-        encoder = as_encoder(build_backbone(candidate.name, 2).model, recipe, place)
+        encoder = as_encoder(build_backbone(candidate.name, 2).model, recipe, options)
         reference = encoder
         if candidate.name != "starter":
-            reference = as_encoder(build_backbone("starter", 2).model, settings.config, place)
+            reference = as_encoder(build_backbone("starter", 2).model, settings.config, options)
         _write(path, {**time_against(encoder, reference), "side_px": recipe.side_px})
     speed: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
     return speed

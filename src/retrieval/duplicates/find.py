@@ -8,7 +8,7 @@ from ...core.cache import EmbeddingCache
 from ...core.config import load_config
 from ...embedding.embedder import Embedder, load_embedder
 from ...embedding.listings import EmbeddedListings
-from ...vision.load import PhotoLimits
+from ...embedding.run_options import RunOptions
 from ..index.rows import embedded_rows
 from ..index.store import ListingIndex
 from ..zero_shot.load_space import fingerprints
@@ -26,28 +26,28 @@ class CatalogDuplicates(DuplicateResult):
 
 def find_duplicates(
     catalog: Catalog,
+    options: RunOptions | None = None,
     *,
     against: str | Path | None = None,
     embedder: Embedder | None = None,
     model: PairModel | None = None,
     fit_precision: float | None = None,
-    progress: bool = False,
 ) -> CatalogDuplicates:
     """Find a catalogue's listings that are the same thing twice, and variants that look like it.
 
     Parameters
     ----------
+    options
+        How the encoders run; by default with the user's cache.
     against
         Folder of an index: compare with its listings instead of among each other.
     embedder
-        None loads the starter profile's encoders, with the user's cache.
+        Encoders with their options; None loads the starter profile's.
     model
         Rates pairs; None takes the one that comes with Shelfsure.
     fit_precision
         Fit that model to edited copies of these photos first, so that this share of the pairs
         found is right, above 0, up to 1.
-    progress
-        Show bars on standard error.
 
     Raises
     ------
@@ -56,21 +56,19 @@ def find_duplicates(
     IndexFingerprintError
         If the index was built with other encoders.
     """
-    embedder = embedder or load_embedder(
-        load_config("starter"),
-        device="auto",
-        cache=EmbeddingCache(),
-        limits=PhotoLimits(),
-        progress=progress,
-    )
+    if options and embedder:
+        raise ValueError("An embedder has options of its own. Give it or options, not both.")
+    options = options or RunOptions(cache=EmbeddingCache())
+    embedder = embedder or load_embedder(load_config("starter"), options)
+    limits, progress = embedder.options.limits, embedder.options.progress
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
     known = index_listings(ListingIndex.open(against, fingerprints(embedder))) if against else None
     if fit_precision is not None:
         model = fit_pair_model(
-            embedded, target_precision=fit_precision, limits=embedder.limits, progress=progress
+            embedded, target_precision=fit_precision, limits=limits, progress=progress
         )
     found = match_listings(
-        embedded, embedder.photos, model, against=known, limits=embedder.limits, progress=progress
+        embedded, embedder.photos, model, against=known, limits=limits, progress=progress
     )
     return CatalogDuplicates(
         found.pairs, found.groups, found.n_listings, found.n_compared, found.search, catalog

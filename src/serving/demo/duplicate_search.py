@@ -3,12 +3,11 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...catalog.catalog import Catalog
-from ...core.cache import EmbeddingCache
 from ...core.errors import CatalogError, ConfigError
 from ...retrieval.duplicates.find import index_listings
 from ...retrieval.duplicates.match import DuplicateResult, match_listings
@@ -105,9 +104,8 @@ def search_duplicates(
                 f"At most {MAX_LISTINGS:,} listings are looked through in the browser, but the "
                 f"table has {len(catalog.listings):,}. Use `shelfsure duplicates`."
             )
-        embedder = pipeline.embedder
         # embedded a part at a time, for the progress; the second time all comes from the cache
-        embedder = replace(embedder, cache=embedder.cache or EmbeddingCache(spare))
+        embedder = pipeline.embedder.with_cache(spare)
         for start in range(0, len(catalog.listings), _BLOCK):
             yield f"{start:,} of {len(catalog.listings):,} listings read …"
             embedder.embed(catalog.listings[start : start + _BLOCK], description=False)
@@ -124,7 +122,7 @@ def search_duplicates(
             pipeline.embedder.photos,
             model,
             against=against,
-            limits=pipeline.embedder.limits,
+            limits=pipeline.embedder.options.limits,
         )
         while wait([job], timeout=_POLL_S).not_done:
             yield (

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing, category_prefix
-from ...core.cache import EmbeddingCache
 from ...core.errors import CatalogError
 from ...evaluation import category_plots, plots
 from ...evaluation.baselines import FUSION, NEUTRAL, arm_label
@@ -116,8 +115,7 @@ def evaluate_in_parts(
     CatalogError
         If no row is left, because no photo could be used.
     """
-    embedder = pipeline.embedder
-    embedder = replace(embedder, cache=embedder.cache or EmbeddingCache(spare_cache))
+    embedder = pipeline.embedder.with_cache(spare_cache)
     pipeline = replace(pipeline, embedder=embedder)
     everything = [*catalog.listings, *outside]
     for first in range(0, len(everything), CHUNK):

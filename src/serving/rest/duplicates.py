@@ -43,7 +43,7 @@ def match_duplicates(pipeline: "ListingPipeline", listings: Sequence[Listing]) -
     known: dict[int, list[DuplicatePair]] = {}
     if retrieval:
         near = retrieval.neighbours(embedded).by_photo
-        known = retrieval.duplicates(embedded, embedder.limits, near)
+        known = retrieval.duplicates(embedded, embedder.options.limits, near)
     return DuplicateMatches(
         n_catalogue=retrieval.index.info().n_listings if retrieval and retrieval.index else 0,
         problems=embedded.problems,
@@ -51,6 +51,6 @@ def match_duplicates(pipeline: "ListingPipeline", listings: Sequence[Listing]) -
         within=match_listings(
             replace(embedded.take(usable), listings=placed),
             model=retrieval.pair_model if retrieval else None,
-            limits=embedder.limits,
+            limits=embedder.options.limits,
         ),
     )

@@ -16,6 +16,7 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.cli.main import app
 from shelfsure.core.errors import ConfigError, TrainingError, WeightsError
 from shelfsure.core.files import require_free_folder
+from shelfsure.embedding.run_options import ResolvedOptions
 from shelfsure.finetuning.backbone_comparison import trials
 from shelfsure.finetuning.backbone_comparison.candidates import Candidate, find_candidates
 from shelfsure.finetuning.backbone_comparison.dataset import Material, gather
@@ -25,7 +26,7 @@ from shelfsure.finetuning.backbone_comparison.experiment import (
     facts_of,
     planned,
 )
-from shelfsure.finetuning.backbone_comparison.measure import Place, embed_photos
+from shelfsure.finetuning.backbone_comparison.measure import embed_photos
 from shelfsure.finetuning.backbone_comparison.readme import write_page
 from shelfsure.finetuning.backbone_comparison.records import Comparison, Result, Trial, spread
 from shelfsure.finetuning.backbone_comparison.trials import Settings
@@ -42,7 +43,7 @@ QUICK = FinetuneConfig(
     workers=0,
     precision="float32",
 )
-PLACE = Place("cpu", "float32", "torch")
+OPTIONS = ResolvedOptions(device="cpu", runtime="torch")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def gathered(starter_photos: PhotoEncoder) -> Callable[..., tuple[Material, Cata
             catalog,
             test,
             **({"levels": 2, "min_examples": 5} | given),
-            embed=lambda listings: embed_photos(starter_photos, listings, PLACE),
+            embed=lambda listings: embed_photos(starter_photos, listings, OPTIONS),
         )
 
     return make
@@ -179,7 +180,7 @@ def test_page_shows_hostile_names_as_text(material: Material) -> None:
         arms=("frozen",),
         candidates=[Candidate("x", True, "", 1)],
         skipped={name: why},
-        facts=facts_of(material, Settings(QUICK), PLACE),
+        facts=facts_of(material, Settings(QUICK), OPTIONS),
     )
     comparison.results.append(Result(Trial("x", "frozen", None), 0.5, 0.25))
     page = write_page(comparison)
@@ -192,7 +193,7 @@ def test_compare_backbones_measures_both_arms_over_seeds_and_isnt_repeated(
     resnet: Candidate, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(QUICK, seeds=(0, 1))
-    comparison = compare_backbones([resnet], material, tmp_path, settings, PLACE)
+    comparison = compare_backbones([resnet], material, tmp_path, settings, OPTIONS)
     frozen, tuned = comparison.rows()
     assert not comparison.failed
     assert (frozen.n_seeds, tuned.n_seeds) == (2, 2)
@@ -214,10 +215,10 @@ def test_compare_backbones_measures_both_arms_over_seeds_and_isnt_repeated(
 
     for name in ("finetune", "measure", "time_against"):
         monkeypatch.setattr(trials, name, None)
-    again = compare_backbones([resnet], material, tmp_path, settings, PLACE)
+    again = compare_backbones([resnet], material, tmp_path, settings, OPTIONS)
     assert again.rows() == comparison.rows()
     other = Settings(QUICK.model_copy(update={"dropout": 0.5}), seeds=(0, 1))
-    changed = compare_backbones([resnet], material, tmp_path, other, PLACE)
+    changed = compare_backbones([resnet], material, tmp_path, other, OPTIONS)
     assert [row.n_seeds for row in changed.rows()] == [2, 0]
     assert "seed 1 failed: TypeError" in changed.rows()[1].notes[1]
 
@@ -229,7 +230,7 @@ def test_compare_backbones_survives_one_that_fails(
     settings = Settings(QUICK, seeds=(0,), arms=("frozen",))
     maxvit = find_candidates(["random:test_maxvit"])[0][0]
     broken = Candidate(maxvit.name, maxvit.pretrained, "", maxvit.n_parameters, None)
-    comparison = compare_backbones([broken, resnet], material, tmp_path, settings, PLACE)
+    comparison = compare_backbones([broken, resnet], material, tmp_path, settings, OPTIONS)
     bad, good = comparison.rows()
     assert good.top1 is not None
     assert bad.top1 is None
@@ -244,13 +245,13 @@ def test_compare_backbones_leaves_what_is_done_and_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr("shelfsure.finetuning.run.export_encoder", _stop)
         with pytest.raises(KeyboardInterrupt):
-            compare_backbones([resnet], material, tmp_path, settings, PLACE)
+            compare_backbones([resnet], material, tmp_path, settings, OPTIONS)
     rows = json.loads((tmp_path / "backbones.json").read_text())["rows"]
     assert [row["n_seeds"] for row in rows] == [1, 0]
     assert rows[1]["notes"] == ["not run yet"]
     assert len(list(tmp_path.glob("encoders/.*.finetuning/part-0/last.ckpt"))) == 1
     require_free_folder(tmp_path, COMPARISON, replace=True)
-    comparison = compare_backbones([resnet], material, tmp_path, settings, PLACE)
+    comparison = compare_backbones([resnet], material, tmp_path, settings, OPTIONS)
     assert [row.n_seeds for row in comparison.rows()] == [1, 1]
 
 

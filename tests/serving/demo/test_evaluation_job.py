@@ -90,7 +90,7 @@ def test_evaluate_in_parts_embeds_each_photo_once_even_without_a_cache(
     pipeline: ListingPipeline, catalog: Catalog, tmp_path: Path
 ) -> None:
     photos = pipeline.embedder.photos
-    assert pipeline.embedder.cache is None
+    assert pipeline.embedder.options.cache is None
     before = photos.n_encoded  # type: ignore[attr-defined]
     list(evaluate_in_parts(pipeline, catalog, (), tmp_path))
     assert photos.n_encoded - before == 60  # type: ignore[attr-defined]

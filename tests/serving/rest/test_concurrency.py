@@ -20,6 +20,7 @@ import httpx
 import pytest
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.cache import EmbeddingCache
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.rest import server as server_module
 from shelfsure.serving.rest.api import create_app
@@ -262,8 +263,10 @@ def test_shared_batches_answer_as_the_pipeline_does_on_real_photos(
     paths = sorted((real_data / "flipkart").rglob("*.jpg"))[:8]
     assert len(paths) == 8
     photos = [path.read_bytes() for path in paths]
-    starter = starter_pipeline(device="cpu", cache=EmbeddingCache(), progress=False)
-    pipeline = replace(starter, embedder=replace(starter.embedder, cache=None))
+    options = RunOptions(device="cpu", cache=EmbeddingCache())
+    starter = starter_pipeline(options)
+    uncached = replace(starter.embedder, options=replace(options, cache=None))
+    pipeline = replace(starter, embedder=uncached)
 
     def ask(n: int) -> httpx.Response:
         fields, files = {"title": "for you", "listing_id": f"{n}"}, {"photo": ("p", photos[n])}

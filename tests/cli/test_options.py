@@ -1,0 +1,140 @@
+"""Every command uses every option that it takes: what is given arrives where work is done."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import click
+import pytest
+import shelfsure.catalog.catalog
+import shelfsure.cli.main as cli
+import shelfsure.embedding.embedder
+import shelfsure.finetuning.backbone_comparison.candidates
+import shelfsure.finetuning.backbone_comparison.dataset
+import shelfsure.finetuning.backbone_comparison.experiment
+import shelfsure.finetuning.run
+import shelfsure.pipeline.pipeline
+import shelfsure.serving.serve
+import typer
+from shelfsure.cli.options import EncoderOptions, FileOptions, PhotoOptions
+from shelfsure.embedding.run_options import RunOptions
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.vision.encoder import PhotoEncoder
+
+COLUMNS = ("listing_id", "title", "description", "brand", "category", "image")
+GIVEN = {
+    "image_root": "photos",
+    **{f"{name}_column": f"my {name}" for name in COLUMNS},
+    "max_pixels": 77,
+    "allow_truncated": True,
+    "device": "cpu",
+    "runtime": "torch",
+    "no_cache": True,
+}
+"""Options that commands share, none at its default."""
+COMMANDS = {
+    "train": ["shop.csv", "--out", "out", "--mlflow", "none"],
+    "predict": ["bundle", "shop.csv", "--out", "out.csv"],
+    "evaluate": ["bundle", "shop.csv", "--out", "out"],
+    "finetune": ["shop.csv", "--out", "out"],
+    "backbones": ["shop.csv", "--out", "out", "--mlflow", "none"],
+    "split": ["shop.csv", "--out", "out"],
+    "duplicates": ["shop.csv", "--out", "out"],
+    "classify": ["--title", "lamp", "--labels", "lamp,rug"],
+    "serve": ["bundle"],
+    "export": ["bundle", "--out", "out", "--listings", "shop.csv"],
+    "index build": ["shop.csv", "--out", "out"],
+    "index add": ["index", "shop.csv"],
+    "index search": ["index", "--title", "lamp"],
+    "taxonomy add": ["bundle", "Lamps"],
+    "registry promote": ["bundle", "--against", "shop.csv"],
+}
+"""A command that takes any of them -> its arguments; the others take none."""
+
+
+class Arrived(Exception):  # noqa: N818 (it ends a command, and isn't an error)
+    """The work would begin now."""
+
+
+def commands(group: Any = None, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    group = group or typer.main.get_command(cli.app)
+    for key, command in group.commands.items():
+        full = f"{name} {key}".strip()
+        yield from commands(command, full) if hasattr(command, "commands") else [(full, command)]
+
+
+def shared(command: click.Command) -> list[str]:
+    return [str(p.name) for p in command.params if p.name in GIVEN]
+
+
+@pytest.fixture
+def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Option -> its value, as far as anything that reads, loads or computes was told of it."""
+    told: dict[str, Any] = {}
+    monkeypatch.chdir(tmp_path)
+
+    def tell(options: RunOptions) -> None:
+        told.update(max_pixels=options.limits.max_pixels, device=options.device)
+        told.update(allow_truncated=options.limits.allow_truncated, runtime=options.runtime)
+        told["no_cache"] = options.cache is None
+
+    def read(path: Path, *, columns: dict[str, str], image_root: Path, **_: Any) -> Any:
+        told["image_root"] = str(image_root)
+        told.update({f"{name}_column": column for name, column in columns.items()})
+        return SimpleNamespace(listings=[], rows=[], source=path)
+
+    def begin(*arguments: Any, options: Any = None, **_: Any) -> NoReturn:
+        tell(next(x for x in (*arguments, options) if isinstance(x, RunOptions)))
+        raise Arrived
+
+    monkeypatch.setattr(shelfsure.catalog.catalog, "read_catalog", read)
+    monkeypatch.setattr(shelfsure.embedding.embedder, "load_embedder", begin)
+    monkeypatch.setattr(shelfsure.pipeline.pipeline, "load_embedder", begin)
+    monkeypatch.setattr(ListingPipeline, "load", begin)
+    monkeypatch.setattr(shelfsure.finetuning.run, "finetune", begin)
+    monkeypatch.setattr(shelfsure.serving.serve, "serve", lambda open_, **_: open_())
+    comparison = shelfsure.finetuning.backbone_comparison
+    monkeypatch.setattr(comparison.candidates, "find_candidates", lambda _: ([], {}))
+    monkeypatch.setattr(PhotoEncoder, "load", lambda **_: None)
+    monkeypatch.setattr(comparison.dataset, "gather", lambda *_, **__: (None, None, None))
+    monkeypatch.setattr(comparison.experiment, "compare_backbones", begin)
+    return told
+
+
+def test_every_command_with_shared_options_is_tried() -> None:
+    assert {name for name, command in commands() if shared(command)} == set(COMMANDS)
+
+
+def test_the_options_tried_are_all_there_are() -> None:
+    groups = (FileOptions, PhotoOptions, EncoderOptions)
+    defaults = {name: value for group in groups for name, value in vars(group()).items()}
+    assert defaults.keys() == GIVEN.keys()
+    assert all(GIVEN[name] != value for name, value in defaults.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_shared_option_of_a_command_arrives(
+    name: str, arrived: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = shared(dict(commands())[name])
+    assert options
+    given: list[str] = []
+    for option in options:
+        flag, value = f"--{option.replace('_', '-')}", GIVEN[option]
+        given += [flag] if value is True else [flag, str(value)]
+    monkeypatch.setattr(sys, "argv", ["shelfsure", *name.split(), *COMMANDS[name], *given])
+    with pytest.raises(Arrived):
+        cli.main()
+    assert {option: arrived.get(option) for option in options} == {
+        option: GIVEN[option] for option in options
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "n_options"), [("taxonomy list", 0), ("taxonomy add", 2), ("classify", 5),
+                            ("index search", 5), ("finetune", 10), ("export", 9)]
+)  # fmt: skip
+def test_a_command_takes_no_option_that_it_has_no_use_for(name: str, n_options: int) -> None:
+    assert len(shared(dict(commands())[name])) == n_options
