@@ -11,14 +11,15 @@ from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import RetrievalConfig, load_config
 from shelfsure.embedding.embedder import load_embedder
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.finetuning.config import load_finetune_config
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.serving.review.store import ReviewStore
 from shelfsure.vision.encoder import PhotoEncoder
-from shelfsure.vision.load import PhotoLimits
 
 ASSETS = Path(__file__).parent / "assets" / "format1"
+OPTIONS = RunOptions(device="cpu", runtime="torch")
 EXPECTED: dict[str, Any] = json.loads((ASSETS / "expected.json").read_text(encoding="utf-8"))
 
 
@@ -42,7 +43,7 @@ def same(found: Any, expected: Any, place: str = "") -> None:
 
 @pytest.mark.parametrize("name", EXPECTED["verdicts"])
 def test_a_bundle_of_format_1_answers_as_ever(name: str, tmp_path: Path) -> None:
-    pipeline = ListingPipeline.load(ASSETS / name, device="cpu", runtime="torch")
+    pipeline = ListingPipeline.load(ASSETS / name, OPTIONS)
     listings = read_catalog(ASSETS / "uploads.csv").listings
     verdicts = pipeline.predict(listings)
     expected = EXPECTED["verdicts"][name]
@@ -51,7 +52,7 @@ def test_a_bundle_of_format_1_answers_as_ever(name: str, tmp_path: Path) -> None
         same(verdict.model_dump(mode="json"), expected[verdict.listing_id], verdict.listing_id)
     saved = pipeline.save(tmp_path / "bundle")
     assert not (tmp_path / "bundle" / "memory.json").exists()
-    again = ListingPipeline.load(tmp_path / "bundle", device="cpu", runtime="torch")
+    again = ListingPipeline.load(tmp_path / "bundle", OPTIONS)
     version = {"model_version": saved.version}
     assert again.predict(listings) == [v.model_copy(update=version) for v in verdicts]
 
@@ -59,14 +60,7 @@ def test_a_bundle_of_format_1_answers_as_ever(name: str, tmp_path: Path) -> None
 def test_an_index_of_format_1_is_read_searched_and_changed(
     tmp_path: Path,
 ) -> None:
-    embedder = load_embedder(
-        load_config(),
-        device="cpu",
-        cache=None,
-        limits=PhotoLimits(),
-        progress=False,
-        runtime="torch",
-    )
+    embedder = load_embedder(load_config(), OPTIONS)
     shutil.copytree(ASSETS / "index", tmp_path / "index")
     index = ListingIndex.open(tmp_path / "index")
     expected = EXPECTED["index"]
