@@ -56,6 +56,7 @@ def backbones(
     from rich.console import Console
 
     from ..core.errors import TrainingError
+    from ..core.extras import require_extra
     from ..core.files import require_free_folder
     from ..finetuning.backbone_comparison.candidates import find_candidates
     from ..finetuning.backbone_comparison.dataset import gather
@@ -71,6 +72,8 @@ def backbones(
     from ..finetuning.config import load_finetune_config
     from ..vision.encoder import PhotoEncoder
 
+    if not only_frozen:
+        require_extra("finetune", "Fine-tuning")
     out = out.resolve()
     require_free_folder(out, COMPARISON, replace=True)  # an earlier one goes on
     recipe = load_finetune_config(config)

@@ -57,6 +57,9 @@ def serve(
 ) -> None:
     """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
     from ..core.errors import ConfigError
+    from ..core.extras import require_extra
+
+    require_extra("serve", "Serving")
     from ..core.serving_cache import ServingCache
     from ..serving.rest.guard import LOOPBACK_NAMES
     from ..serving.rest.limits import MEGABYTE, Limits

@@ -1,6 +1,7 @@
 """Everything that Shelfsure raises on purpose: what must hold, what came, what to do.
 
 ShelfsureError
+├── MissingExtraError         what was asked for needs packages that aren't installed
 ├── ConfigError               a configuration file or option is wrong
 ├── CatalogError              a catalogue file can't be used as a whole
 ├── PhotoError                one photo can't be used (in a batch its row is set aside)
@@ -30,6 +31,10 @@ ShelfsureError
 
 class ShelfsureError(Exception):
     """Base of every error below; catching it catches them all."""
+
+
+class MissingExtraError(ShelfsureError, ImportError):
+    """What was asked for needs packages that few need; the message says how to install them."""
 
 
 class ConfigError(ShelfsureError):

@@ -12,6 +12,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.device import keep_memory
 from ..core.errors import ConfigError, TrainingError
+from ..core.extras import require_extra
 from ..core.files import require_free_folder
 from ..core.tracking import git_commit
 from ..embedding.run_options import RunOptions
@@ -95,6 +96,8 @@ def finetune(
 
     Raises
     ------
+    MissingExtraError
+        If Lightning isn't installed.
     ConfigError
         If `out` can't be written to, or the run can't be resumed.
     TrainingError
@@ -102,6 +105,7 @@ def finetune(
     WeightsError
         If the backbone can't be had.
     """
+    require_extra("finetune", "Fine-tuning")
     from timm.layers import convert_sync_batchnorm
 
     machine = machine or Machine()

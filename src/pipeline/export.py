@@ -13,6 +13,7 @@ import numpy as np
 from ..catalog.listing import Listing
 from ..core.device import RuntimeName
 from ..core.errors import ConfigError, ShelfsureError
+from ..core.extras import require_extra
 from ..core.files import FolderKind, atomic_folder
 from ..core.runtimes.benchmark import MIN_COSINE, open_session
 from ..core.runtimes.onnx_export import write_onnx, write_openvino
@@ -87,11 +88,15 @@ def export_encoders(
     ------
     ParityError
         If an embedding or too many answers differ; nothing is left in `folder`.
+    MissingExtraError
+        If what writes this format isn't installed.
     ConfigError
         If the folder holds something, or there is no listing to measure on.
     RuntimeUnusableError
         If an encoder can't be converted.
     """
+    if wanted != "torch":
+        require_extra(wanted, f"The format {wanted}")
     images, texts = pipeline.embedder.photos, pipeline.embedder.texts
     if not isinstance(images, PhotoEncoder) or not isinstance(texts, SentenceEncoder):
         raise ConfigError("Only encoders that Shelfsure loads by name can be exported.")

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
-
+from ..core.extras import require_extra
 from ..pipeline.verdict import Verdict
+
+try:
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+except ImportError:
+    require_extra("serve", "Serving")
+    raise
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

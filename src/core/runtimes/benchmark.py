@@ -21,6 +21,7 @@ from ..arrays import Floats
 from ..cache import default_cache_dir
 from ..device import Precision, RuntimeName
 from ..errors import RuntimeUnusableError
+from ..extras import RUNTIMES, require_extra
 from ..files import atomic_path
 from .onnx_export import write_onnx
 from .session import Graph, Parity, Session, parity
@@ -103,13 +104,12 @@ class RuntimeBenchmark:
 
         Raises
         ------
+        MissingExtraError
+            If it isn't installed.
         RuntimeUnusableError
-            If it isn't installed, or can't run this encoder.
+            If it can't run this encoder.
         """
-        if find_spec(name) is None:
-            raise RuntimeUnusableError(
-                f"The runtime {name} must be installed, but isn't. Run: pip install {name}"
-            )
+        require_extra(RUNTIMES[name], f"The runtime {name}")
         path = self.folder / f"{_digest(self.fingerprint, versions())}.onnx"
         if path.is_file():
             try:

@@ -5,6 +5,7 @@ from typing import get_args
 
 from ..device import Precision, Runtime, RuntimeName
 from ..errors import ConfigError, RuntimeUnusableError
+from ..extras import RUNTIMES, missing_modules, require_extra
 from .benchmark import RuntimeBenchmark
 from .session import Session
 
@@ -79,13 +80,15 @@ class Engine:
 
         Raises
         ------
+        MissingExtraError
+            If a runtime was asked for by name, and isn't installed.
         RuntimeUnusableError
-            If a runtime was asked for by name, and can't run the encoder or lacks parity.
+            If it can't run the encoder, or lacks parity.
         """
         if wanted != "auto":
             return cls(None if wanted == "torch" else _required(bench, wanted))
         engine = cls(bench=bench)
-        if bench.tried(OTHERS):
+        if bench.tried(installed_runtimes()):
             engine.select_runtime()
         return engine
 
@@ -112,14 +115,22 @@ class Engine:
             _LOG.warning("Running on PyTorch. %s", _unwritable(bench, error))
 
 
+def installed_runtimes() -> list[RuntimeName]:
+    """Name the runtimes to choose from besides PyTorch."""
+    return [name for name in OTHERS if not missing_modules(RUNTIMES[name])]
+
+
 def fastest(bench: RuntimeBenchmark) -> Session | None:
     """Open the runtime that did best, None if that is PyTorch."""
-    trials = bench.trials(OTHERS)
+    names = installed_runtimes()
+    if not names:
+        return None
+    trials = bench.trials(names)
     limit_s = WORTH_IT * trials["torch"].seconds
-    for name in OTHERS:
+    for name in names:
         if trials[name].problem:
             _LOG.info("Not running on %s. %s", name, trials[name].problem)
-    usable = [n for n in OTHERS if not trials[n].problem and trials[n].seconds < limit_s]
+    usable = [n for n in names if not trials[n].problem and trials[n].seconds < limit_s]
     for name in sorted(usable, key=lambda name: trials[name].seconds):
         try:
             return bench.open(name)
@@ -129,6 +140,7 @@ def fastest(bench: RuntimeBenchmark) -> Session | None:
 
 
 def _required(bench: RuntimeBenchmark, name: RuntimeName) -> Session:
+    require_extra(RUNTIMES[name], f"The runtime {name}")
     try:
         trial = bench.trials((name,))[name]
         if not trial.problem:

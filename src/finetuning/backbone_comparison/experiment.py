@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ...core.extras import require_extra
 from ...core.files import FolderKind
 from ...embedding.run_options import ResolvedOptions
 from .candidates import Candidate
@@ -39,7 +40,14 @@ def compare_backbones(
         What `find_candidates` couldn't find: it keeps its rows.
     names
         The order of the rows; default: that of the candidates.
+
+    Raises
+    ------
+    MissingExtraError
+        If there is fine-tuning among it, and Lightning isn't installed.
     """
+    if "finetuned" in settings.arms:
+        require_extra("finetune", "Fine-tuning")
     comparison = Comparison(
         names=tuple(dict.fromkeys(names)) or tuple(c.name for c in candidates),
         arms=settings.arms,

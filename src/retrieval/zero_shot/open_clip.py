@@ -9,6 +9,7 @@ import numpy as np
 from ...core.arrays import Floats
 from ...core.device import Precision, pick_device
 from ...core.errors import WeightsError
+from ...core.extras import require_extra
 from ...core.weights import WAYS_OUT, require_hub_files
 from ...embedding.encoders import Square
 from ...text.clean import clean_text
@@ -72,6 +73,7 @@ class OpenClip:
         WeightsError
             If the weights can't be had, within 20 s.
         """
+        require_extra("clip", "A CLIP model")
         import open_clip
 
         name, tag, needs_quick_gelu = weights, None, False

@@ -141,14 +141,6 @@ def test_engine_by_name_opens_at_once_and_leaves_nothing_half_written(
     assert kinds in ([".json", ".onnx"], [".json", ".json.lock", ".onnx"])
 
 
-def test_engine_by_name_refuses_what_isnt_installed(
-    bench: RuntimeBenchmark, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(benchmark_module, "find_spec", lambda _: None)
-    with pytest.raises(RuntimeUnusableError, match="pip install openvino"):
-        Engine.open("openvino", bench)
-
-
 def test_engine_by_name_refuses_what_cant_be_converted(
     unconvertible_graph: Graph, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
