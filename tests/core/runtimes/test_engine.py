@@ -67,7 +67,7 @@ def test_trials_are_made_once_and_remembered(
     bench: RuntimeBenchmark, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not bench.tried(OTHERS)
-    found = bench.benchmark(OTHERS)
+    found = bench.trials(OTHERS)
     assert set(found) == {"torch", *OTHERS}
     assert "takes some seconds, once" in caplog.text
     for name in OTHERS:
@@ -76,12 +76,12 @@ def test_trials_are_made_once_and_remembered(
         assert found[name].parity.cosine_min > 0.99999
     caplog.clear()
     unused = replace(bench, encode=lambda _: pytest.fail("tried twice"))
-    assert unused.benchmark(OTHERS) == found
+    assert unused.trials(OTHERS) == found
     assert caplog.text == ""
 
 
 def test_trials_are_another_encoders_own(bench: RuntimeBenchmark) -> None:
-    bench.benchmark(("openvino",))
+    bench.trials(("openvino",))
     assert bench.tried(("openvino",))
     assert not bench.tried(("onnxruntime",))
     assert not replace(bench, fingerprint="another").tried(("openvino",))
@@ -91,17 +91,17 @@ def test_trials_are_another_encoders_own(bench: RuntimeBenchmark) -> None:
 def test_trials_are_made_anew_on_another_machine_or_version(
     what: str, bench: RuntimeBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.benchmark(("openvino",))
+    bench.trials(("openvino",))
     monkeypatch.setattr(benchmark_module, what, lambda: "another")
     assert not bench.tried(("openvino",))
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"torch": 3}', '{"openvino": {}}'])
 def test_trials_that_are_damaged_are_made_anew(damage: str, bench: RuntimeBenchmark) -> None:
-    bench.benchmark(("openvino",))
+    bench.trials(("openvino",))
     record(bench).write_text(damage)
     assert read_trials(record(bench)) == {}
-    assert set(bench.benchmark(("openvino",))) == {"torch", "openvino"}
+    assert set(bench.trials(("openvino",))) == {"torch", "openvino"}
 
 
 def test_trials_refuse_a_runtime_without_parity(bench: RuntimeBenchmark) -> None:
@@ -113,7 +113,7 @@ def test_trials_refuse_a_runtime_without_parity(bench: RuntimeBenchmark) -> None
         return embeddings if session is None else embeddings[:, ::-1]
 
     spoilt = replace(bench, encode=wrong)
-    trial = spoilt.benchmark(("openvino",))["openvino"]
+    trial = spoilt.trials(("openvino",))["openvino"]
     assert "must have a cosine of at least 0.9999" in trial.problem
     with pytest.raises(RuntimeUnusableError, match="On openvino"):
         Engine.open("openvino", spoilt)
@@ -158,7 +158,7 @@ def test_engine_by_name_refuses_what_cant_be_converted(
 
 def remember(bench: RuntimeBenchmark, **seconds: float) -> None:
     """Put trials on record."""
-    bench.benchmark(OTHERS)
+    bench.trials(OTHERS)
     rows = json.loads(record(bench).read_text())
     for name, value in seconds.items():
         rows[name]["seconds"] = value
@@ -231,4 +231,4 @@ def test_fastest_passes_over_what_stopped_working(
 
 
 def test_trial_of_pytorch_has_no_parity(bench: RuntimeBenchmark) -> None:
-    assert bench.benchmark(("openvino",))["torch"] == Trial(pytest.approx(0, abs=60))
+    assert bench.trials(("openvino",))["torch"] == Trial(pytest.approx(0, abs=60))
