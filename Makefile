@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+LOWEST := .venv-lowest
+COMPILE := $(BIN)/uv pip compile --python-version 3.11 --extra dev --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
 
-.PHONY: setup app demo test lint check pins picture sample clean
+.PHONY: setup app demo test lint check docs pins lowest picture sample clean
 
 setup: $(READY)
 
@@ -42,12 +45,25 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tools
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/deptry tests benchmarks tools --exclude '\.venv' --extend-exclude build --ignore DEP002,DEP004
 
 check: lint test
 
+docs: $(READY)  ## the API reference, from the docstrings, into build/docs
+	rm -rf build/docs
+	$(BIN)/python tools/reference.py build/docs
+
 pins: $(READY)  ## compile requirements/dev.txt anew, without URLs
-	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --universal --upgrade pyproject.toml --output-file requirements/dev.txt
+
+lowest: $(READY)  ## install every lower bound of pyproject.toml (6 GB) and run the fast tests on them
+	mkdir -p build
+	$(COMPILE) --quiet --resolution lowest-direct pyproject.toml --output-file build/lowest.txt
+	$(BIN)/uv venv --quiet --clear --python 3.11 --no-python-downloads $(LOWEST)
+	$(BIN)/uv pip sync --quiet --python $(LOWEST)/bin/python build/lowest.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -W default -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) $(LOWEST) demo build dist
