@@ -10,11 +10,12 @@ ENV PATH=/opt/shelfsure/bin:$PATH
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
 COPY requirements/dev.txt requirements/
-# torch first and the rest before the code, so that a change of the code installs nothing anew
+# torch first and the rest, extras and all, before the code: so a change of the code installs nothing
 RUN pip install --constraint requirements/dev.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch torchvision \
-    && python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > needed.txt \
+    && python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; print(*p['dependencies'], *(d for name in e if name not in ('all', 'dev') for d in e[name]), sep='\n')" > needed.txt \
     && pip install --constraint requirements/dev.txt --requirement needed.txt
 COPY src src
+COPY configs configs
 RUN pip install --constraint requirements/dev.txt --no-deps . \
     && python -m compileall -q /opt/shelfsure/lib/python3.12/site-packages/shelfsure
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pdoc
 import pdoc.render
 import shelfsure
+from tqdm import tqdm
 
 LEFT_OUT = {"__main__", "cli"}
 """What is nobody's to import; `shelfsure --help` has the command line."""
@@ -17,6 +18,8 @@ def build(out: Path) -> None:
     """Write the public names' page, and one for each module of each room; a warning is an error."""
     for name in shelfsure.__all__:  # they are imported on first use, and pdoc only looks
         setattr(shelfsure, name, getattr(shelfsure, name))
+    # generic in its stubs alone, and pdoc reads annotations as Python does
+    tqdm.__class_getitem__ = classmethod(lambda bar, _: bar)
     rooms = {found.name for found in pkgutil.iter_modules(shelfsure.__path__)} - LEFT_OUT
     pdoc.render.configure(docformat="numpy", show_source=False)
     with warnings.catch_warnings():

@@ -15,7 +15,7 @@ from ..fusion.views import View
 from .reading_ahead import batches
 
 if TYPE_CHECKING:
-    Bar: TypeAlias = "tqdm[Any]"
+    Bar: TypeAlias = tqdm[Any]
 BATCH = 32
 WRITE_EVERY = 256
 
