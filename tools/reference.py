@@ -19,7 +19,7 @@ def build(out: Path) -> None:
     for name in shelfsure.__all__:  # they are imported on first use, and pdoc only looks
         setattr(shelfsure, name, getattr(shelfsure, name))
     # generic in its stubs alone, and pdoc reads annotations as Python does
-    tqdm.__class_getitem__ = classmethod(lambda bar, _: bar)
+    tqdm.__class_getitem__ = classmethod(lambda bar, _: bar)  # type: ignore[attr-defined]
     rooms = {found.name for found in pkgutil.iter_modules(shelfsure.__path__)} - LEFT_OUT
     pdoc.render.configure(docformat="numpy", show_source=False)
     with warnings.catch_warnings():
