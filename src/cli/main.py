@@ -276,7 +276,7 @@ def _say(text: str, rejected: Path | None = None) -> None:
 def main() -> None:
     """Run a command; an expected error is one clear message, not a stack trace."""
     try:
-        app()
+        app(prog_name="shelfsure")
     except TrackingError as error:
         typer.echo(f"Warning: {error}", err=True)
         sys.exit(3)
