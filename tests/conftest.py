@@ -3,7 +3,10 @@ the real photos where they are.
 """
 
 import csv
+import functools
+import multiprocessing
 import os
+import shutil
 import socket
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -11,9 +14,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import shelfsure.pipeline.training as training
+from filelock import FileLock
 from hypothesis import settings
 from PIL import Image, ImageDraw
 from shelfsure.catalog.catalog import read_catalog
@@ -22,6 +28,7 @@ from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
+from shelfsure.pipeline.export import export_encoders
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
@@ -37,10 +44,30 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(
+    [
+        "timm",
+        "lightning.pytorch",
+        "sentence_transformers",
+        "shelfsure.finetuning.run",
+        "shelfsure.pipeline.bundle",
+        "shelfsure.retrieval.index.store",
+        "shelfsure.serving.rest.api",
+        "shelfsure.serving.review.store",
+        "shelfsure.serving.serve",
+    ]
+)
+STARTS_PROCESSES = {"start_process", "demo_url"}
+"""Fixtures whose tests are `slow`."""
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if STARTS_PROCESSES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     if not REAL_DATA.is_dir():
         skip = pytest.mark.skip(reason="the real photos aren't beside this checkout")
         for item in items:
@@ -64,10 +91,111 @@ def _no_network() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign]
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of this run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the tests' embeddings out of the user's cache."""
-    os.environ["SHELFSURE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+def _own_cache(shared_folder: Path) -> None:
+    """Keep the tests' embeddings out of the user's cache, and let all workers share theirs."""
+    os.environ["SHELFSURE_CACHE_DIR"] = str(shared_folder / "cache")
+
+
+BuildOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def build_once(shared_folder: Path) -> Iterator[BuildOnce]:
+    """Fill a folder by whichever worker needs it first: ``build_once(name, fill)``.
+
+    It is there whole or not at all, and never changed: who wants to change it copies it.
+    """
+    built: dict[Path, dict[str, int]] = {}
+
+    def build(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, staging = shared_folder / name, shared_folder / f".{name}"
+        with FileLock(shared_folder / f".{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(staging, ignore_errors=True)
+                staging.mkdir()
+                fill(staging)
+                staging.rename(folder)
+        built.setdefault(folder, _files(folder))
+        return folder
+
+    yield build
+    assert built == {folder: _files(folder) for folder in built}, "a test changed what all share"
+
+
+def _files(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+class StartedProcess:
+    """A process that runs Python code; `output` is the end of a pipe that it prints into."""
+
+    def __init__(self, code: str, arguments: Sequence[object], environment: dict[str, str]) -> None:
+        reading, writing = FORKED.Pipe(duplex=False)
+        given = {"__name__": "__main__", "_given": (writing, [*map(str, arguments)], environment)}
+        self._process = FORKED.Process(target=exec, args=(_TAKE_GIVEN + code, given))
+        self._process.start()
+        writing.close()
+        self.output = os.fdopen(os.dup(reading.fileno()), encoding="utf-8")
+        reading.close()
+        assert self._process.pid
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout_s: float = 60) -> int:
+        """Wait for the end; the exit status, negative if a signal ended it."""
+        self._process.join(timeout_s)
+        assert self._process.exitcode is not None, f"still running after {timeout_s} s"
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def close(self) -> None:
+        self.kill()
+        self.wait()
+        self.output.close()
+
+
+_TAKE_GIVEN = """
+import os, sys
+_pipe, sys.argv[1:], _environment = _given
+os.dup2(_pipe.fileno(), 1)
+os.dup2(_pipe.fileno(), 2)
+os.environ.update(_environment)
+"""
+
+
+@pytest.fixture
+def start_process() -> Iterator[Callable[..., StartedProcess]]:
+    """Run code in a process of its own: ``start_process(code, *arguments, NAME="variable")``.
+
+    It is forked from a process that has imported what is slow to import, and is killed at the
+    test's end at the latest.
+    """
+    started = []
+
+    def start(code: str, *arguments: object, **environment: str) -> StartedProcess:
+        started.append(StartedProcess(code, arguments, environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.close()
 
 
 @pytest.fixture
@@ -146,11 +274,13 @@ class FakeTexts:
 
     def encode(self, items: Sequence[str]) -> Floats:
         self.encoded += items
-        rows = [sum(map(self._word, item.lower().split()), np.zeros(self.dim)) for item in items]
+        rows = [sum(map(_word_vector, item.lower().split()), np.zeros(self.dim)) for item in items]
         return _unit(np.reshape(rows, (len(items), self.dim)))
 
-    def _word(self, word: str) -> Floats:
-        return np.random.default_rng(zlib.crc32(word.encode())).standard_normal(self.dim)
+
+@functools.cache
+def _word_vector(word: str) -> Floats:
+    return np.random.default_rng(zlib.crc32(word.encode())).standard_normal(FakeTexts.dim)
 
 
 @pytest.fixture(scope="session")
@@ -196,12 +326,12 @@ def device(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def starter_photos() -> PhotoEncoder:
     """The starter backbone at a size that is quick, not good."""
-    return PhotoEncoder.load(side_px=64, crop_mode="border", device="cpu")
+    return PhotoEncoder.load(side_px=64, crop_mode="border", device="cpu", runtime="torch")
 
 
 @pytest.fixture(scope="session")
 def starter_texts() -> SentenceEncoder:
-    return SentenceEncoder.load(device="cpu")
+    return SentenceEncoder.load(device="cpu", runtime="torch")
 
 
 TINY = {
@@ -297,3 +427,54 @@ def drawn_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     return folder
+
+
+@pytest.fixture(scope="session")
+def without_retrieval() -> Callable[..., ListingPipeline]:
+    """Fit a pipeline for those who need no neighbours and no detector: those take seconds."""
+
+    def fit(*arguments: Any, **options: Any) -> ListingPipeline:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training, "fit_retrieval", lambda *_, **__: None)
+            return ListingPipeline.fit(*arguments, **options)
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def starter_trained(
+    starter_photos: PhotoEncoder,
+    starter_texts: SentenceEncoder,
+    drawn_shop: Path,
+    without_retrieval: Callable[..., ListingPipeline],
+) -> ListingPipeline:
+    """The drawn shop, trained with encoders that exist outside of tests."""
+    catalog = read_catalog(drawn_shop / "catalogue.csv", need_category=True)
+    embedder = Embedder(starter_photos, starter_texts)
+    return without_retrieval(catalog, Config(levels=2), embedder=embedder)
+
+
+@pytest.fixture(scope="session")
+def starter_export(request: pytest.FixtureRequest, build_once: BuildOnce, drawn_shop: Path) -> Path:
+    """Folder of `starter_trained`'s encoders as ONNX, compared on 12 listings."""
+
+    def fill(folder: Path) -> None:
+        pipeline = request.getfixturevalue("starter_trained")
+        listings = read_catalog(drawn_shop / "catalogue.csv").listings[:12]
+        export_encoders(pipeline, folder / "onnx", "onnx", listings)
+
+    return build_once("export", fill) / "onnx"
+
+
+@pytest.fixture
+def mlflow_uri(build_once: BuildOnce, tmp_path: Path) -> str:
+    """Address of an empty MLflow store, a copy: MLflow makes one table by table, in seconds."""
+
+    def fill(folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+
+    (tmp_path / "store").mkdir()
+    copy = shutil.copy(build_once("mlflow", fill) / "mlflow.db", tmp_path / "store")
+    return f"sqlite:///{copy}"

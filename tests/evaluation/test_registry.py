@@ -66,10 +66,9 @@ def fake_weights(
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
+def uri(mlflow_uri: str) -> str:
     """Not the store that MLflow takes by default."""
-    (tmp_path / "store").mkdir()
-    return f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
+    return mlflow_uri
 
 
 @pytest.fixture(scope="module")

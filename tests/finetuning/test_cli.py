@@ -2,17 +2,25 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shelfsure.cli.main as cli
 from shelfsure.catalog.catalog import Catalog
 from shelfsure.finetuning.config import FinetuneConfig
+
+HEARS_CTRL_C = """
+import signal
+from shelfsure.cli.main import main
+# a shell's background job, as the tests may be, is deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 
 
 @pytest.fixture
@@ -56,18 +64,20 @@ def test_finetune_command_writes_an_encoder_and_says_how_good_it_is(
 
 @pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
 def test_finetune_command_logs_its_curves(
-    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shop: Path,
+    mlflow_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from mlflow import MlflowClient
 
-    store = f"sqlite:///{shop / 'runs.db'}"
     monkeypatch.chdir(shop)
-    options = command(shop, "--epochs", "2", "--mlflow", store)
+    options = command(shop, "--epochs", "2", "--mlflow", mlflow_uri)
     monkeypatch.setattr(sys, "argv", ["shelfsure", *options])
     with pytest.raises(SystemExit) as done:
         cli.main()
     assert done.value.code in {0, None}, capsys.readouterr().err
-    client = MlflowClient(store)
+    client = MlflowClient(mlflow_uri)
     experiment = client.get_experiment_by_name("shelfsure-finetune")
     (logged,) = client.search_runs([experiment.experiment_id])
     assert logged.data.params["epochs"] == "2.0"
@@ -76,26 +86,22 @@ def test_finetune_command_logs_its_curves(
     assert len(steps) >= 2
 
 
-def test_ctrl_c_leaves_a_run_that_can_be_resumed(shop: Path) -> None:
-    program = [sys.executable, "-c", "from shelfsure.cli.main import main; main()"]
-    options = command(shop, "--epochs", "20", "--mlflow", "none")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [*program, *options],
-        stderr=subprocess.PIPE,
-        env=environment,
-        # a shell's background job, as the tests may be, is deaf to Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(
+    shop: Path, start_process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = command(shop, "--epochs", "12", "--mlflow", "none")
+    process = start_process(HEARS_CTRL_C, *options)
     last, deadline = shop / ".ft.finetuning/part-0/last.ckpt", time.monotonic() + 120
     while not last.is_file() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert b"with --resume goes on from here" in said
+    said = process.output.read()
+    assert process.wait() == 130, said
+    assert "with --resume goes on from here" in said
     assert not (shop / "ft").exists()
-    resumed = [*program, *options, "--resume"]
-    subprocess.run(resumed, check=True, env=environment, capture_output=True, timeout=280)
+    monkeypatch.setattr(sys, "argv", ["shelfsure", *options, "--resume"])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    assert done.value.code in {0, None}
     assert (shop / "ft/finetuned.json").is_file()

@@ -19,11 +19,15 @@ def lamp(tiny_trained: ListingPipeline) -> Listing:
 
 
 @pytest.fixture(scope="module")
-def seeing(tiny_trained: ListingPipeline, starter_photos: PhotoEncoder) -> ListingPipeline:
+def seeing(
+    tiny_trained: ListingPipeline,
+    starter_photos: PhotoEncoder,
+    without_retrieval: Callable[..., ListingPipeline],
+) -> ListingPipeline:
     """The tiny catalogue, its photos seen by the starter backbone."""
     texts = tiny_trained.embedder.texts
     embedder = Embedder(starter_photos, texts)
-    return ListingPipeline.fit(tiny_trained.catalog, tiny_trained.config, embedder=embedder)
+    return without_retrieval(tiny_trained.catalog, tiny_trained.config, embedder=embedder)
 
 
 def test_explain_listing_agrees_with_the_verdict(

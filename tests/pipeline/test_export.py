@@ -11,11 +11,9 @@ import pytest
 import shelfsure.pipeline.export as exporting
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
-from shelfsure.core.config import Config, RetrievalConfig
 from shelfsure.core.errors import ConfigError
 from shelfsure.core.runtimes.benchmark import open_session
 from shelfsure.core.runtimes.session import Parity, parity
-from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline.export import ExportReport, ParityError, export_encoders
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.text.encoder import SentenceEncoder
@@ -23,13 +21,8 @@ from shelfsure.vision.encoder import PhotoEncoder
 
 
 @pytest.fixture(scope="module")
-def pipeline(
-    starter_photos: PhotoEncoder, starter_texts: SentenceEncoder, drawn_shop: Path
-) -> ListingPipeline:
-    """Trained with encoders that exist outside of tests, at a size that is quick."""
-    catalog = read_catalog(drawn_shop / "catalogue.csv", need_category=True)
-    config = Config(levels=2, retrieval=RetrievalConfig(index=False))
-    return ListingPipeline.fit(catalog, config, embedder=Embedder(starter_photos, starter_texts))
+def pipeline(starter_trained: ListingPipeline) -> ListingPipeline:
+    return starter_trained
 
 
 @pytest.fixture(scope="module")
@@ -37,31 +30,21 @@ def listings(drawn_shop: Path) -> list[Listing]:
     return read_catalog(drawn_shop / "catalogue.csv").listings[:12]
 
 
-@pytest.fixture(scope="module")
-def exported(
-    pipeline: ListingPipeline, listings: list[Listing], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, ExportReport]:
-    folder = tmp_path_factory.mktemp("export") / "onnx"
-    return folder, export_encoders(pipeline, folder, "onnx", listings)
-
-
-def test_export_encoders_hands_over_what_equals_the_bundle(
-    exported: tuple[Path, ExportReport],
-) -> None:
-    folder, report = exported
-    assert report.passed
-    assert (report.n_photos, report.n_texts, report.agreement) == (12, 12, 1.0)
-    assert min(report.image.cosine_min, report.text.cosine_min) > 0.99999
+def test_export_encoders_hands_over_what_equals_the_bundle(starter_export: Path) -> None:
+    folder = starter_export
+    report = json.loads((folder / "parity.json").read_text())
+    assert report["passed"] is True
+    assert (report["n_photos"], report["n_texts"], report["agreement"]) == (12, 12, 1.0)
+    assert min(report["image"]["cosine_min"], report["text"]["cosine_min"]) > 0.99999
     names = {path.name for path in folder.iterdir()}
     assert names == {"image.onnx", "text.onnx", "tokenizer", "preprocessing.json", "parity.json"}
     said = json.loads((folder / "preprocessing.json").read_text())
     assert (said["image"]["side_px"], said["image"]["crop_mode"]) == (64, "border")
     assert said["text"]["max_tokens"] == 256
-    assert json.loads((folder / "parity.json").read_text())["passed"] is True
 
 
 def test_export_encoders_for_openvino_writes_its_own_format(
-    exported: tuple[Path, ExportReport],
+    starter_export: Path,
     pipeline: ListingPipeline,
     listings: list[Listing],
     tmp_path: Path,
@@ -69,7 +52,7 @@ def test_export_encoders_for_openvino_writes_its_own_format(
 ) -> None:
     # converted before: it takes seconds
     monkeypatch.setattr(
-        exporting, "write_onnx", lambda _, path: shutil.copy(exported[0] / path.name, path)
+        exporting, "write_onnx", lambda _, path: shutil.copy(starter_export / path.name, path)
     )
     export_encoders(pipeline, tmp_path / "ov", "openvino", listings[:3])
     assert {p.name for p in (tmp_path / "ov").glob("image.*")} == {"image.xml", "image.bin"}
@@ -83,7 +66,9 @@ def test_export_encoders_for_torch_is_the_same_encoder_from_a_folder(
     pipeline: ListingPipeline, listings: list[Listing], tmp_path: Path
 ) -> None:
     """Weights only: safetensors that `local-dir:` takes, and nothing that could run code."""
-    export_encoders(pipeline, tmp_path / "torch", "torch", listings[:3])
+    report = export_encoders(pipeline, tmp_path / "torch", "torch", listings[:3])
+    assert report.passed
+    assert (report.n_photos, report.n_texts, report.agreement) == (3, 3, 1.0)
     suffixes = {path.suffix for path in (tmp_path / "torch").rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".safetensors", ".txt", ".md"}
     photos = PhotoEncoder.load(f"local-dir:{tmp_path / 'torch/image'}", device="cpu")

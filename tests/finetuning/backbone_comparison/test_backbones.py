@@ -275,22 +275,23 @@ def stripes(tmp_path: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
-def test_backbones_command_logs_parent_and_children(stripes: Path, tmp_path: Path) -> None:
+def test_backbones_command_logs_parent_and_children(
+    stripes: Path, mlflow_uri: str, tmp_path: Path
+) -> None:
     from mlflow import MlflowClient
 
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(json.dumps(QUICK.model_dump(mode="json") | {"epochs": 0.5}))
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     command = ["backbones", str(stripes), "--out", str(tmp_path / "out")]
     command += ["--backbones", f"{RESNET},resnet50.a1_in1k", "--seeds", "0,1"]
-    command += ["--config", str(recipe), "--runtime", "torch", "--mlflow", store]
+    command += ["--config", str(recipe), "--runtime", "torch", "--mlflow", mlflow_uri]
     done = CliRunner().invoke(app, command, env={"COLUMNS": "140"}, catch_exceptions=False)
     assert done.exit_code == 0
     assert "skipped" in done.stdout
     assert "Skipping resnet50.a1_in1k: The weights" in done.stderr
     assert 'bad,"unusable photo' in (tmp_path / "out/rejected.csv").read_text()
 
-    client = MlflowClient(tracking_uri=store)
+    client = MlflowClient(tracking_uri=mlflow_uri)
     runs = _runs(client)
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if run is not parent]
