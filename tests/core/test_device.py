@@ -1,6 +1,6 @@
 import ctypes
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from shelfsure.core.device import keep_memory
@@ -23,12 +23,9 @@ print(before, faults(5))
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library")
-def test_keep_memory_asks_the_system_only_once() -> None:
+def test_keep_memory_asks_the_system_only_once(start_process: Callable[..., Any]) -> None:
     """In a process of its own: it can't be undone."""
-    answer = subprocess.run(
-        [sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True
-    )
-    before, after = map(int, answer.stdout.split())
+    before, after = map(int, start_process(FAULTS).output.read().split())
     assert before > 1000  # pages, even if they are huge ones
     assert after < before / 20
 

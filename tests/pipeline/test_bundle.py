@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -273,12 +271,11 @@ with bundle.writing_bundle(Path(sys.argv[1]), {}, overwrite=True) as staging:
     ],
 )
 def test_writing_that_is_killed_leaves_the_old_bundle(
-    tmp_path: Path, owner: str, function: str, moment: str
+    tmp_path: Path, owner: str, function: str, moment: str, start_process: Callable[..., Any]
 ) -> None:
     folder = tmp_path / "shop"
     write(folder, "old")
-    command = [sys.executable, "-c", KILLED, str(folder), owner, function, moment]
-    assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+    assert start_process(KILLED, folder, owner, function, moment).wait() == -signal.SIGKILL
     with pytest.raises(BundleError, match="already holds a bundle"):
         write(folder, "next")
     open_bundle(folder)

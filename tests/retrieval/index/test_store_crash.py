@@ -3,14 +3,13 @@
 import os
 import random
 import runpy
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from shelfsure.core.errors import IndexIncompleteError, IndexLockedError
@@ -37,19 +36,17 @@ def verify_state(folder: Path) -> int:
     return step
 
 
-def test_index_survives_kills_at_random_moments(tmp_path: Path) -> None:
+def test_index_survives_kills_at_random_moments(
+    tmp_path: Path, start_process: Callable[..., Any]
+) -> None:
     moments = random.Random(7)
     reached = -1
     for _ in range(N_KILLS):
-        process = subprocess.Popen(
-            [sys.executable, str(WRITER), str(tmp_path)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        printed = int(process.stdout.readline())
+        process = start_process(WRITER.read_text(), tmp_path)
+        printed = int(process.output.readline())
         time.sleep(moments.uniform(0, 0.25))
         process.kill()
-        rest = process.stdout.read().split()
-        process.stdout.close()
+        rest = process.output.read().split()
         process.wait()
         printed = int(rest[-1]) if rest else printed
         step = verify_state(tmp_path)
@@ -129,29 +126,23 @@ def index(tmp_path: Path) -> ListingIndex:
     )
 
 
+HOLDER = """
+import sys, time; from pathlib import Path
+from shelfsure.retrieval.index.lock import writer_lock
+with writer_lock(Path(sys.argv[1])):
+    print('held', flush=True); time.sleep(60)
+"""
+
+
 @pytest.fixture
-def holder(index: ListingIndex) -> Iterator[subprocess.Popen[str]]:
+def holder(index: ListingIndex, start_process: Callable[..., Any]) -> Any:
     """Another process that holds the index for writing."""
-    script = (
-        "import sys, time; from pathlib import Path\n"
-        "from shelfsure.retrieval.index.lock import writer_lock\n"
-        "with writer_lock(Path(sys.argv[1])):\n"
-        "    print('held', flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(index.folder)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.stdout.close()
-    process.wait()
+    process = start_process(HOLDER, index.folder)
+    assert process.output.readline() == "held\n"
+    return process
 
 
-def test_writer_lock_names_the_process_that_holds_it(
-    index: ListingIndex, holder: subprocess.Popen[str]
-) -> None:
+def test_writer_lock_names_the_process_that_holds_it(index: ListingIndex, holder: Any) -> None:
     with pytest.raises(IndexLockedError, match=rf"shop.*process {holder.pid} is writing"):
         index.remove(["listing-0"])
     with pytest.raises(IndexLockedError, match=f"{holder.pid}"):
@@ -159,9 +150,7 @@ def test_writer_lock_names_the_process_that_holds_it(
     assert len(ListingIndex.open(index.folder).ids()) == 300  # readers go on
 
 
-def test_writer_lock_of_a_killed_process_blocks_nobody(
-    index: ListingIndex, holder: subprocess.Popen[str]
-) -> None:
+def test_writer_lock_of_a_killed_process_blocks_nobody(index: ListingIndex, holder: Any) -> None:
     holder.kill()
     holder.wait()
     assert index.remove(["listing-0"]) == 1

@@ -13,6 +13,7 @@ from shelfsure.retrieval.ood.detector import OODDetector
 from shelfsure.retrieval.ood.fit import fit_ood_detector
 from shelfsure.retrieval.ood.photo_title_view import JOINT_VIEW, with_joint_view
 from shelfsure.retrieval.ood.scorer import fit_view_scorer
+from shelfsure.text.encoder import SentenceEncoder
 from sklearn.metrics import roc_auc_score
 
 D = 10
@@ -274,12 +275,12 @@ def test_gate_of_no_listings_answers_nothing(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.realdata
-def test_gate_finds_a_left_out_category_by_real_titles(real_data: Path) -> None:
-    from shelfsure.text.encoder import SentenceEncoder
-
+def test_gate_finds_a_left_out_category_by_real_titles(
+    real_data: Path, starter_texts: SentenceEncoder
+) -> None:
     table = pd.read_csv(real_data / "flipkart" / "listings.csv").drop_duplicates("title")[::2]
     first = table["category"].str.split(" > ").str[0].to_numpy()
-    titles = SentenceEncoder.load(device="cpu").encode(table["title"].tolist())
+    titles = starter_texts.encode(table["title"].tolist())
     view = {"title_embedding": View(titles, np.ones(len(titles), dtype=bool))}
     own = np.flatnonzero(first != "Watches")
     train, test = own[np.arange(len(own)) % 4 > 0], own[::4]

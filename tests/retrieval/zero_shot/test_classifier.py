@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.errors import ConfigError
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot, classify, fit_slopes
 from shelfsure.retrieval.zero_shot.image_text_space import Slopes, unit_rows
@@ -20,6 +21,7 @@ from shelfsure.retrieval.zero_shot.prototypes import (
     lean_on_neighbours,
     mean_similarity,
 )
+from shelfsure.text.encoder import SentenceEncoder
 
 WORDS = ("garden", "hammocks", "tents", "kitchen", "mugs", "woven", "photo", "pack")
 SLOPES = Slopes(photo_alone=10.0, title_alone=20.0, photo_beside_title=8.0, title_beside_photo=16.0)
@@ -231,9 +233,10 @@ def test_from_parts_restores_what_to_parts_gave(rng: np.random.Generator) -> Non
 
 
 @pytest.mark.realdata
-def test_starter_names_outside_photos_by_kind(real_data: Path) -> None:
+def test_starter_names_outside_photos_by_kind(
+    real_data: Path, starter_texts: SentenceEncoder
+) -> None:
     from shelfsure.retrieval.zero_shot.conse import ConSE
-    from shelfsure.text.encoder import SentenceEncoder
     from shelfsure.vision.encoder import PhotoEncoder
     from shelfsure.vision.load import PhotoLimits
 
@@ -244,7 +247,7 @@ def test_starter_names_outside_photos_by_kind(real_data: Path) -> None:
         "building": ("palace", "mosque"),
     }
     photos = PhotoEncoder.load("starter", device="cpu")
-    space = ConSE.from_encoders(photos, SentenceEncoder.load(device="cpu"))
+    space = ConSE.from_encoders(photos, starter_texts, EmbeddingCache())
     labels = [row for row, names in enumerate(kinds.values()) for _ in names]
     paths = [real_data / "outside" / f"{name}.jpg" for names in kinds.values() for name in names]
     squares = [photos.prepare(photos.decode(path, PhotoLimits())) for path in paths]

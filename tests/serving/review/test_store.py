@@ -1,9 +1,5 @@
 import csv
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -413,13 +409,13 @@ def test_threads_share_a_store_and_lose_nothing(store: ReviewStore) -> None:
     assert (counts.n_pending, counts.n_answered) == (10, 40)
 
 
-def test_killed_writer_leaves_whole_items(store: ReviewStore, tiny_folder: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(store.path), str(tiny_folder / "photos/0.png")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        told = [int(writer.stdout.readline()) for _ in range(5)]
-        os.kill(writer.pid, signal.SIGKILL)
-        told += [int(line) for line in writer.stdout if line.endswith("\n")]
+def test_killed_writer_leaves_whole_items(
+    store: ReviewStore, tiny_folder: Path, start_process: Callable[..., Any]
+) -> None:
+    writer = start_process(KILLED, store.path, tiny_folder / "photos/0.png")
+    told = [int(writer.output.readline()) for _ in range(5)]
+    writer.kill()
+    told += [int(line) for line in writer.output if line.endswith("\n")]
     answered = store.answered()
     assert {item.item_id for item in answered} >= set(told), "what was said to be saved, is"
     for item in [*answered, *store.pending()]:
