@@ -21,7 +21,6 @@ from shelfsure.retrieval.zero_shot.prototypes import (
     lean_on_neighbours,
     mean_similarity,
 )
-from shelfsure.text.encoder import SentenceEncoder
 
 WORDS = ("garden", "hammocks", "tents", "kitchen", "mugs", "woven", "photo", "pack")
 SLOPES = Slopes(photo_alone=10.0, title_alone=20.0, photo_beside_title=8.0, title_beside_photo=16.0)
@@ -233,10 +232,9 @@ def test_from_parts_restores_what_to_parts_gave(rng: np.random.Generator) -> Non
 
 
 @pytest.mark.realdata
-def test_starter_names_outside_photos_by_kind(
-    real_data: Path, starter_texts: SentenceEncoder
-) -> None:
+def test_starter_names_outside_photos_by_kind(real_data: Path) -> None:
     from shelfsure.retrieval.zero_shot.conse import ConSE
+    from shelfsure.text.encoder import SentenceEncoder
     from shelfsure.vision.encoder import PhotoEncoder
     from shelfsure.vision.load import PhotoLimits
 
@@ -247,7 +245,8 @@ def test_starter_names_outside_photos_by_kind(
         "building": ("palace", "mosque"),
     }
     photos = PhotoEncoder.load("starter", device="cpu")
-    space = ConSE.from_encoders(photos, starter_texts, EmbeddingCache())
+    texts = SentenceEncoder.load(device="cpu")
+    space = ConSE.from_encoders(photos, texts, EmbeddingCache())
     labels = [row for row, names in enumerate(kinds.values()) for _ in names]
     paths = [real_data / "outside" / f"{name}.jpg" for names in kinds.values() for name in names]
     squares = [photos.prepare(photos.decode(path, PhotoLimits())) for path in paths]
