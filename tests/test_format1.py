@@ -13,6 +13,7 @@ from shelfsure.core.config import RetrievalConfig, load_config
 from shelfsure.embedding.embedder import load_embedder
 from shelfsure.embedding.run_options import RunOptions
 from shelfsure.finetuning.config import load_finetune_config
+from shelfsure.pipeline.persistence import load_names
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.serving.review.store import ReviewStore
@@ -44,6 +45,10 @@ def same(found: Any, expected: Any, place: str = "") -> None:
 @pytest.mark.parametrize("name", EXPECTED["verdicts"])
 def test_a_bundle_of_format_1_answers_as_ever(name: str, tmp_path: Path) -> None:
     pipeline = ListingPipeline.load(ASSETS / name, OPTIONS)
+    trained, by_name_only = load_names(ASSETS / name)
+    names = pipeline.retrieval.names if pipeline.retrieval else ()
+    assert set(pipeline.class_names) == set(trained)
+    assert set(names) - set(trained) == set(by_name_only)
     listings = read_catalog(ASSETS / "uploads.csv").listings
     verdicts = pipeline.predict(listings)
     expected = EXPECTED["verdicts"][name]

@@ -28,6 +28,8 @@ def catalog(drawn_shop: Path, tmp_path: Path) -> Catalog:
 
 def test_find_duplicates_takes_a_catalogue(catalog: Catalog, fake_embedder: MakeEmbedder) -> None:
     result = shelfsure.find_duplicates(catalog, embedder=fake_embedder())
+    with pytest.raises(ValueError, match="not both"):
+        shelfsure.find_duplicates(catalog, shelfsure.RunOptions(), embedder=fake_embedder())
     pairs = {frozenset((p.a.listing_id, p.b.listing_id)): p.verdict for p in result.pairs}
     assert pairs == {frozenset(("s07", "copy")): "same_product"}
     assert result.n_listings == len(result.catalog.listings) == len(catalog.listings) - 1
