@@ -7,7 +7,6 @@ import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import distributions, version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -131,6 +130,8 @@ def reaching(uri: str, remedy: str) -> Iterator[None]:
 
 def environment() -> str:
     """List Python, the platform and every installed package, as pip writes requirements."""
+    from importlib.metadata import distributions
+
     packages = sorted({f"{d.name}=={d.version}" for d in distributions()}, key=str.casefold)
     head = [f"# Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs"]
     return "\n".join([*head, *packages, ""])
@@ -153,6 +154,8 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _origin(data: Path | None, parent: str) -> dict[str, str]:
     """Say where a run comes from, under the names that MLflow's pages know."""
+    from importlib.metadata import version
+
     tags = {
         "mlflow.source.name": "shelfsure",
         "mlflow.source.git.commit": git_commit(),
