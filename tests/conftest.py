@@ -173,7 +173,8 @@ class StartedProcess:
 
 _TAKE_GIVEN = """
 import os, sys
-_pipe, sys.argv[1:], _environment = _given
+_pipe, _arguments, _environment = _given
+sys.argv = ["", *_arguments]
 os.dup2(_pipe.fileno(), 1)
 os.dup2(_pipe.fileno(), 2)
 os.environ.update(_environment)

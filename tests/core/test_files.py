@@ -2,9 +2,9 @@ import hashlib
 import os
 import signal
 import stat
-import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -213,12 +213,11 @@ with atomic_folder(Path(sys.argv[1]), FolderKind("a box", "box.txt"), replace=Tr
     ],
 )
 def test_atomic_folder_brings_back_a_whole_one_after_a_kill(
-    tmp_path: Path, moments: str, left: str, replace: bool
+    tmp_path: Path, moments: str, left: str, replace: bool, start_process: Callable[..., Any]
 ) -> None:
     out = tmp_path / "out"
     fill(out, "old")
-    command = [sys.executable, "-c", KILLED, str(out), moments]
-    assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+    assert start_process(KILLED, out, moments).wait() == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 2
     if not out.exists():
         out.mkdir()  # as a script does that wants to be sure of it

@@ -4,11 +4,9 @@ import json
 import queue
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -54,10 +52,8 @@ except BundleError as error:
 class Running:
     """A server process, its address and its log."""
 
-    def __init__(self, bundle: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(bundle)], stderr=subprocess.PIPE, text=True
-        )
+    def __init__(self, process: Any) -> None:
+        self.process = process
         self.log: list[dict[str, Any]] = []
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -65,7 +61,7 @@ class Running:
         self.address = message.split("running on ")[1].split()[0]
 
     def _read(self) -> None:
-        for line in self.process.stderr:
+        for line in self.process.output:
             self._lines.put(line)
         self._lines.put("")
 
@@ -94,20 +90,14 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(bundle: Path) -> Iterator[Callable[[], Running]]:
-    started: list[Running] = []
-
+def start(bundle: Path, start_process: Callable[..., Any]) -> Callable[[], Running]:
     def begin() -> Running:
-        started.append(Running(bundle))
-        while httpx.get(f"{started[-1].address}/readyz").status_code != 200:
+        running = Running(start_process(PROCESS, bundle))
+        while httpx.get(f"{running.address}/readyz").status_code != 200:
             time.sleep(0.05)
-        return started[-1]
+        return running
 
-    yield begin
-    for running in started:
-        running.process.kill()
-        running.process.wait(20)
-        running.process.stderr.close()
+    return begin
 
 
 def replace_manifest(bundle: Path, text: str) -> None:
@@ -184,14 +174,15 @@ def test_serve_refuses_other_host_names_on_loopback(start: Callable[[], Running]
     assert "--allow-host" in answer.json()["detail"]
 
 
-def test_serve_ends_with_the_reason_if_the_bundle_cannot_be_loaded(bundle: Path) -> None:
+def test_serve_ends_with_the_reason_if_the_bundle_cannot_be_loaded(
+    bundle: Path, start_process: Callable[..., Any]
+) -> None:
     (bundle / "manifest.json").write_text("broken")
-    ended = subprocess.run(
-        [sys.executable, "-c", PROCESS, str(bundle)], capture_output=True, text=True, timeout=60
-    )
-    assert ended.returncode == 1
-    assert "Error: the bundle is broken" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    process = start_process(PROCESS, bundle)
+    said = process.output.read()
+    assert process.wait() == 1
+    assert "Error: the bundle is broken" in said
+    assert "Traceback" not in said
 
 
 def test_check_free_says_which_port_is_taken_before_anything_is_loaded() -> None:
