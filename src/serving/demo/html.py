@@ -57,11 +57,6 @@ AGAIN = ("same_photo", "same_product")
 """Kinds of duplicates that are the listing itself once more."""
 
 
-def decision_badge(decision: str) -> str:
-    """Show a decision as a small label."""
-    return render("badge.html.j2", decision=decision, words=DECISIONS[decision])
-
-
 def verdict_card(verdict: Verdict, *, note: str = "") -> str:
     """Show a verdict: decision, category, why, the likeliest categories, what each view says.
 

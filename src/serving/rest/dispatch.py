@@ -1,7 +1,6 @@
 """Waiting for the model without blocking the event loop; its refusals become problems."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,7 +14,6 @@ from .limits import Limits
 from .problems import ProblemError, busy
 
 T = TypeVar("T")
-_LOG = logging.getLogger(__name__)
 _RETRY_S = 5
 
 

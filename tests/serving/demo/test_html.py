@@ -11,7 +11,6 @@ from shelfsure.serving.demo.html import (
     DECISIONS,
     ROUTES,
     bars,
-    decision_badge,
     notice,
     ordinariness,
     similar_card,
@@ -106,11 +105,11 @@ def test_cards_hold_no_script_for_hostile_titles() -> None:
 
 @pytest.mark.parametrize("decision", get_args(Decision))
 def test_verdict_card_tells_each_decision_by_sign_and_word(decision: str) -> None:
-    for html in (verdict_card(verdict(decision=decision)), decision_badge(decision)):
-        seen = Reader(html)
-        assert DECISIONS[decision].name in seen.words
-        assert DECISIONS[decision].sign in seen.words
-        assert f"sf-{decision}" in html
+    html = verdict_card(verdict(decision=decision))
+    seen = Reader(html)
+    assert DECISIONS[decision].name in seen.words
+    assert DECISIONS[decision].sign in seen.words
+    assert f"sf-{decision}" in html
     assert f".sf-{decision} " in stylesheet()
 
 
@@ -166,7 +165,7 @@ def test_stylesheet_asks_for_nothing_from_elsewhere() -> None:
 
 def test_stylesheet_names_every_class_that_cards_use() -> None:
     flagged = verdict(mismatch=True, neighbours=verdict().neighbours)
-    html = everything(flagged, "x") + decision_badge("accept") + notice("x", kind="error")
+    html = everything(flagged, "x") + notice("x", kind="error")
     used = {name for value in re.findall(r'class="([^"]*)"', html) for name in value.split()}
     assert len(used) > 20
     structural = {"sf-copy", "sf-notice-hint", "sf-bar-label"}

@@ -81,14 +81,7 @@ def unpack_photos(archive: Path, into: Path, limits: ArchiveLimits | None = None
             left = limits.max_total_bytes
             for place, member in members.items():
                 left -= _write(opened, member, into / place, min(left, limits.max_file_bytes))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        ValueError,
-        RuntimeError,
-    ) as error:
+    except _DAMAGED as error:
         raise CatalogError(
             f"{name}: must be a whole zip file, but can't be read as one ({error}). Zip it again."
         ) from error
