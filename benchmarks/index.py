@@ -3,8 +3,8 @@
 python benchmarks/index.py [--vectors 100000] [--dim 512] [--kinds exact ivf hnsw] [--queries 1000]
 
 Draws clustered unit vectors, as a catalogue's are, and other draws from the same clusters as
-queries. Prints for each kind: seconds to build, open, add one listing and self-join; queries a
-second; recall@10 of the queries against exact search; the process's peak memory so far.
+queries. Prints for each kind: seconds to build, open and add one listing; queries a second;
+recall@10 of the queries against exact search; the process's peak memory so far.
 """
 
 import argparse
@@ -23,7 +23,6 @@ from shelfsure.retrieval.index.store import ListingIndex
 Array = npt.NDArray[np.float32]
 VECTORS_PER_CLUSTER = 50
 NOISE = 0.8
-JOIN_NEIGHBOURS = 5
 
 
 def clustered(rng: np.random.Generator, centres: Array, n: int) -> Array:
@@ -72,10 +71,6 @@ def measure(kind: str, folder: Path, vectors: Array, queries: Array) -> dict[str
     for row in range(50):
         index.search(photo_view(queries[row : row + 1]), 10)
     lap("single_s")
-    rows = sum(len(block.rows) for block in index.self_join("photo", JOIN_NEIGHBOURS))
-    lap("self_join_s")
-    if rows != len(vectors):
-        raise SystemExit(f"the self-join must cover {len(vectors)} listings, got {rows}")
     index.add([Record("one more")], photo_view(queries[:1]))
     lap("add_s")
     seconds["recall"] = recall_at_10(vectors, queries, [[n.similarity for n in q] for q in found])
@@ -103,10 +98,9 @@ def main() -> None:
         print(
             f"{kind:6} build {costs['build_s']:6.1f} s   open {costs['open_s']:5.2f} s   "
             f"add {costs['add_s']:5.2f} s   batch {options.queries / costs['search_s']:7.0f}/s   "
-            f"single {50 / costs['single_s']:6.0f}/s   self-join {costs['self_join_s']:6.1f} s   "
+            f"single {50 / costs['single_s']:6.0f}/s   "
             f"recall@10 {costs['recall']:.3f}   peak {peak_gb():.2f} GB   "
-            f"batch x{first['search_s'] / costs['search_s']:.1f}, "
-            f"self-join x{first['self_join_s'] / costs['self_join_s']:.1f} of {options.kinds[0]}"
+            f"batch x{first['search_s'] / costs['search_s']:.1f} of {options.kinds[0]}"
         )
 
 

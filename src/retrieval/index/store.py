@@ -12,7 +12,6 @@ from ...core.errors import IndexChangedError, IndexIncompleteError
 from ...fusion.views import Views
 from .change import sweep, write_change
 from .info import IndexInfo, describe
-from .join import JoinBlock, self_join
 from .lock import writer_lock
 from .manifest import Manifest, WantedKind, check_fingerprints, read_manifest
 from .records import Record
@@ -229,12 +228,8 @@ class ListingIndex:
             space: _neighbours(hits, records) for space, hits in each.items()
         }
 
-    def self_join(self, space: str, k: int) -> Iterator[JoinBlock]:
-        """Find every listing's `k` nearest others, in blocks of bounded memory; see `JoinBlock`."""
-        return self_join(self._snapshot, space, k)
-
     def ids(self) -> list[str]:
-        """Every listing's id; `self_join` counts in this order."""
+        """Every listing's id."""
         return self._snapshot.ids()
 
     def records(self, ids: Iterable[str]) -> dict[str, Record]:

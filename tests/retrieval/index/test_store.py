@@ -237,47 +237,6 @@ def test_order_of_additions_does_not_matter(tmp_path: Path) -> None:
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("kind", ["exact", "ivf", "hnsw"])
-def test_self_join_finds_every_listing_s_nearest_others(tmp_path: Path, kind: str) -> None:
-    keys = [f"id-{i}" for i in range(1500)]
-    index = build(tmp_path, keys[:1300], kind)
-    index.add(records_for(keys[1300:]), views_of(keys[1300:], {"photo": set(keys[1490:])}))
-    index.remove(keys[:7])
-    ids = index.ids()
-    vectors = views_of(ids)["photo"].features
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -np.inf)
-    without = [row for row, key in enumerate(ids) if key in keys[1490:]]
-    cosines[:, without] = -np.inf
-    blocks = list(index.self_join("photo", 3))
-    rows = np.concatenate([block.rows for block in blocks])
-    neighbours = np.concatenate([block.neighbours for block in blocks])
-    similarities = np.concatenate([block.similarities for block in blocks])
-    assert len(blocks) > 1
-    assert sorted(rows) == sorted(set(range(len(ids))) - set(without))
-    assert not (neighbours == rows[:, None]).any()
-    np.testing.assert_allclose(similarities, cosines[rows[:, None], neighbours], atol=1e-5)
-    best = -np.sort(-cosines[rows], axis=1)[:, :3]
-    recall = (similarities >= best[:, -1:] - 1e-5).mean()
-    assert recall == 1 if kind == "exact" else recall >= 0.95
-
-
-def test_self_join_never_names_a_listing_itself_among_its_copies(tmp_path: Path) -> None:
-    same = present(np.tile(vector("same", 6), (9, 1)))
-    index = ListingIndex.build(tmp_path, records_for("abcdefghi"), {"photo": same}, {})
-    (block,) = index.self_join("photo", 3)
-    assert (block.neighbours != block.rows[:, None]).all()
-    assert (block.neighbours >= 0).all()
-    np.testing.assert_allclose(block.similarities, 1, atol=1e-6)
-
-
-def test_self_join_pads_where_there_are_no_more(tmp_path: Path) -> None:
-    (block,) = build(tmp_path, "abc").self_join("photo", 4)
-    assert (block.neighbours[:, :2] >= 0).all()
-    assert (block.neighbours[:, 2:] == -1).all()
-    assert np.isneginf(block.similarities[:, 2:]).all()
-
-
 def test_build_replaces_the_index_that_is_there_and_no_other_file(index: ListingIndex) -> None:
     (index.folder / "notes.txt").write_text("mine")
     build(index.folder, ["only"])
@@ -415,8 +374,6 @@ def test_build_refuses_a_space_that_is_no_file_name(tmp_path: Path) -> None:
 def test_search_refuses_to_find_none(index: ListingIndex, k: int) -> None:
     with pytest.raises(ValueError, match=f"1 or more, got {k}"):
         index.search(views_of("a"), k)
-    with pytest.raises(ValueError, match=f"1 or more, got {k}"):
-        next(index.self_join("photo", k))
 
 
 def test_records_of_keeps_paths_but_not_bytes() -> None:
