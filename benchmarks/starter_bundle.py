@@ -12,16 +12,17 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 from shelfsure.catalog.catalog import Catalog, photos_in, read_catalog
 from shelfsure.catalog.listing import Listing, category_prefix
 from shelfsure.catalog.splits import duplicate_groups, split_indices
-from shelfsure.core.arrays import narrowed
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import Config, RetrievalConfig, TextConfig
 from shelfsure.embedding.embedder import Embedder, load_embedder
@@ -117,6 +118,14 @@ def measured(catalog: Catalog, embedder: Embedder, outside: list[Listing]) -> di
         "precision": f"{accepted['precision']:.1%}" if accepted["n"] else "none accepted",
         "refused_inside": metrics["ood"]["refused_inside"],
         "refused_outside": metrics["ood"]["refused_outside"],
+    }
+
+
+def narrowed(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Store matrices in half precision; vectors (intercepts, cut-off scores) stay exact."""
+    return {
+        name: array.astype(np.float16) if array.ndim > 1 and array.dtype == np.float32 else array
+        for name, array in arrays.items()
     }
 
 

@@ -11,14 +11,6 @@ Ints: TypeAlias = npt.NDArray[np.integer[Any]]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
-def narrowed(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Store matrices in half precision; vectors (intercepts, cut-off scores) stay exact."""
-    return {
-        name: array.astype(np.float16) if array.ndim > 1 and array.dtype == np.float32 else array
-        for name, array in arrays.items()
-    }
-
-
 def widened(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     """Compute in single precision what was stored in half."""
     return {

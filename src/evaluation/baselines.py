@@ -13,8 +13,6 @@ _APPEARANCE = {
     "text_only": ("All text", "#a35bd0"),
     "knn": ("Nearest neighbours", "#b57d00"),
     "zero_shot": ("Zero-shot", "#d6457a"),
-    "concat": ("Concatenation", "#0e8fa8"),
-    "stacking": ("Stacking", "#a8622f"),
 }
 NEUTRAL = "#7d8590"
 

@@ -17,7 +17,8 @@ from ..vision.load import PhotoLimits
 from ..vision.preprocess import CropMode, load_square
 
 Square: TypeAlias = npt.NDArray[np.uint8]
-WAITING, GOOD = 0, 1
+GOOD = 1
+"""A square that is decoded; 0 is one that is still to come."""
 
 
 class ImageStore(Protocol):
