@@ -21,11 +21,13 @@ from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.embedding.run_options import RunOptions
 from shelfsure.fusion.views import View, Views, take
-from shelfsure.retrieval.ood.detectors import METHODS, fit_detector, ood_score
+from shelfsure.retrieval.ood.detectors import MAX_LISTINGS, evenly_spaced, ood_score
 from shelfsure.retrieval.ood.fit import default_methods, fit_ood_detector
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 from sklearn.metrics import roc_auc_score
+
+from ood_detectors import METHODS
 
 SINGLE = [(method,) for method in METHODS]
 COMBINED = [
@@ -70,12 +72,13 @@ def left_out(first: Ints, groups: Ints, seeds: int) -> Iterator[tuple[int, Ints,
 
 def raw_scores(views: Views, outside: Views, labels: Ints, rows: list[Ints]) -> Raw:
     train, test, strange = rows
+    train = train[evenly_spaced(len(train), MAX_LISTINGS)]
     raw: Raw = {}
     for name, view in views.items():
         far = outside[name].features if outside[name].present.all() else None
         raw[name] = {}
         for method in METHODS:
-            fitted = fit_detector(method, view.features[train], labels[train])
+            fitted = METHODS[method].fit(view.features[train], labels[train])
             asked = [view.features[test], view.features[strange]] + [far] * (far is not None)
             raw[name][method] = [ood_score(fitted, features) for features in asked]
     return raw

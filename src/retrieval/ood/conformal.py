@@ -31,23 +31,6 @@ def p_values(calibration: Floats, ood_scores: Floats) -> Floats:
     return np.where(np.isnan(ood_scores), 1.0, p)
 
 
-def cutoff(calibration: Floats, alpha: float) -> float:
-    """Find the score above which `p_values` gives at most `alpha`.
-
-    Returns
-    -------
-    float
-        Infinity if there are fewer than ``1 / alpha - 1`` calibration scores: then nothing can be
-        refused at that level.
-    """
-    n_allowed = int(np.floor(alpha * (len(calibration) + 1) + 1e-9))  # p <= alpha: rank up to this
-    if n_allowed < 1:
-        return float("inf")
-    if n_allowed > len(calibration):
-        return float("-inf")
-    return float(np.sort(calibration)[len(calibration) - n_allowed])
-
-
 def p_values_by_category(
     calibration: Floats,
     calibration_categories: Ints,

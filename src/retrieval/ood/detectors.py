@@ -9,7 +9,7 @@ import numpy as np
 from ...core.arrays import Floats, Ints
 from ...core.errors import TrainingError
 from .distance_detectors import Knn, Mahalanobis, WhitenedKnn
-from .logit_detectors import Energy, Exposure, Msp, Vim
+from .logit_detectors import Exposure, Vim
 
 
 class Detector(Protocol):
@@ -22,9 +22,7 @@ class Detector(Protocol):
         ...
 
 
-METHODS: dict[str, Any] = {
-    kind.method: kind for kind in (Mahalanobis, Vim, Knn, WhitenedKnn, Energy, Msp)
-}
+METHODS: dict[str, Any] = {kind.method: kind for kind in (Mahalanobis, Vim, Knn, WhitenedKnn)}
 """Name -> class with ``fit(features, labels)``. `Exposure` needs outside examples instead."""
 
 

@@ -1,4 +1,4 @@
-"""How unsure a classifier is, or how unlike its own features: energy, MSP, ViM, outlier exposure.
+"""How unlike a classifier's own features: ViM, outlier exposure.
 
 Each fits its own logistic regression on unit-length features. Every score: larger = stranger.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.extmath import randomized_svd
 
@@ -25,11 +25,6 @@ def energy(logits: Floats) -> Floats:
     return np.asarray(-logsumexp(logits, axis=1))
 
 
-def unsureness(logits: Floats) -> Floats:
-    """One minus the top softmax probability (Hendrycks & Gimpel 2017); shape ``(n,)``, 0 to 1."""
-    return np.asarray(1.0 - np.exp(log_softmax(logits, axis=1).max(axis=1)))
-
-
 def fit_own_head(features: Floats, labels: Ints) -> LinearHead:
     """Fit logits over the categories that occur; with one category they are all zero."""
     categories, own = np.unique(labels, return_inverse=True)
@@ -37,54 +32,6 @@ def fit_own_head(features: Floats, labels: Ints) -> LinearHead:
         nothing = np.zeros((1, features.shape[1]), dtype=np.float32)
         return LinearHead(nothing, np.zeros(1, dtype=np.float32))
     return fit_head(features, own, len(categories), INVERSE_REGULARISATION)
-
-
-@dataclass(frozen=True)
-class Energy:
-    """Little evidence for any category.
-
-    Parameters
-    ----------
-    coefficients, intercepts
-        Shapes ``(n_categories, d)`` and ``(n_categories,)``.
-    """
-
-    method: ClassVar[str] = "energy"
-    coefficients: Floats
-    intercepts: Floats
-
-    @classmethod
-    def fit(cls, features: Floats, labels: Ints) -> "Energy":
-        head = fit_own_head(unit_length(features), labels)
-        return cls(head.coefficients, head.intercepts)
-
-    def ood_score(self, features: Floats) -> Floats:
-        """Shape ``(n,)``, in nats."""
-        return energy(unit_length(features) @ self.coefficients.T + self.intercepts)
-
-
-@dataclass(frozen=True)
-class Msp:
-    """An unsure answer: the maximum softmax probability is low.
-
-    Parameters
-    ----------
-    coefficients, intercepts
-        Shapes ``(n_categories, d)`` and ``(n_categories,)``.
-    """
-
-    method: ClassVar[str] = "msp"
-    coefficients: Floats
-    intercepts: Floats
-
-    @classmethod
-    def fit(cls, features: Floats, labels: Ints) -> "Msp":
-        head = fit_own_head(unit_length(features), labels)
-        return cls(head.coefficients, head.intercepts)
-
-    def ood_score(self, features: Floats) -> Floats:
-        """Shape ``(n,)``, 0 to 1."""
-        return unsureness(unit_length(features) @ self.coefficients.T + self.intercepts)
 
 
 @dataclass(frozen=True)
