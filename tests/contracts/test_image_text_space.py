@@ -87,11 +87,11 @@ def squares() -> list[np.ndarray]:
 
 
 def photos_in_text_space(space: ImageTextSpace, squares: Sequence[np.ndarray]) -> np.ndarray:
-    return space.to_text_space(space.embed_images(squares))
+    return space.to_text_space(space.photos.encode(squares))
 
 
-def test_embed_images_and_texts_give_unit_rows(space: ImageTextSpace, squares: list) -> None:
-    images, texts = space.embed_images(squares), space.embed_texts(TEXTS)
+def test_photos_and_texts_give_unit_rows(space: ImageTextSpace, squares: list) -> None:
+    images, texts = space.photos.encode(squares), space.embed_texts(TEXTS)
     among_texts = space.to_text_space(images)
     assert images.shape == (37, space.photos.dim)
     assert texts.shape == (5, space.texts.dim)
@@ -101,11 +101,11 @@ def test_embed_images_and_texts_give_unit_rows(space: ImageTextSpace, squares: l
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
 
 
-def test_embed_images_gives_different_rows_for_different_photos(
+def test_different_photos_give_different_rows(
     space: ImageTextSpace, squares: list
 ) -> None:
     dark_and_light = [np.full((32, 32, 3), level, np.uint8) for level in (0, 255)]
-    rows = space.embed_images([*squares, *dark_and_light])
+    rows = space.photos.encode([*squares, *dark_and_light])
     assert len(np.unique(rows.round(6), axis=0)) == len(rows)
 
 
@@ -147,7 +147,7 @@ def test_embedding_nothing_gives_no_rows(space: ImageTextSpace) -> None:
 
 
 def test_to_text_space_leaves_a_missing_photo_missing(space: ImageTextSpace, squares: list) -> None:
-    images = space.embed_images(squares[:3])
+    images = space.photos.encode(squares[:3])
     images[1] = 0.0
     rows = space.to_text_space(images)
     np.testing.assert_array_equal(np.any(rows, axis=1), [True, False, True])

@@ -16,7 +16,7 @@ from ...core.arrays import Floats
 from ...core.cache import EmbeddingCache
 from ...core.errors import ConfigError
 from ...core.weights import state_fingerprint
-from ...embedding.encoders import Square, TextEncoder
+from ...embedding.encoders import TextEncoder
 from ...text.clean import clean_text
 from .image_text_space import Slopes, unit_rows
 
@@ -142,9 +142,6 @@ class ConSE:
             info.index_to_description(row, detailed=True) for row in range(info.num_classes())
         ]
         return cls(photos, texts, embed_classes(descriptions, texts, cache))
-
-    def embed_images(self, squares: Sequence[Square]) -> Floats:
-        return self.photos.encode(squares)
 
     def to_text_space(self, image_embeddings: Floats) -> Floats:
         return conse(image_embeddings, self._weights, self._biases, self.vocabulary)

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ...core.arrays import Floats
-from ...embedding.encoders import ImageEncoder, Square, TextEncoder
+from ...embedding.encoders import ImageEncoder, TextEncoder
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,6 @@ class ImageTextSpace(Protocol):
     @property
     def slopes(self) -> Slopes:
         """Give what to assume before there are labels to fit."""
-        ...
-
-    def embed_images(self, squares: Sequence[Square]) -> Floats:
-        """Embed what ``photos.prepare`` returns; shape ``(n, photos.dim)``."""
         ...
 
     def to_text_space(self, image_embeddings: Floats) -> Floats:

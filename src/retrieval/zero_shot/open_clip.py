@@ -11,7 +11,6 @@ from ...core.device import Precision, pick_device
 from ...core.errors import WeightsError
 from ...core.extras import require_extra
 from ...core.weights import WAYS_OUT, require_hub_files
-from ...embedding.encoders import Square
 from ...text.clean import clean_text
 from .clip_encoders import ClipPhotos, ClipTexts, Towers
 from .image_text_space import Slopes
@@ -98,9 +97,6 @@ class OpenClip:
                 f"The image-text weights {weights} can't be loaded: {error}. {WAYS_OUT}"
             ) from error
         return cls(model, tokenizer, device=pick_device(device), precision=precision)
-
-    def embed_images(self, squares: Sequence[Square]) -> Floats:
-        return self.photos.encode(squares)
 
     def to_text_space(self, image_embeddings: Floats) -> Floats:
         return image_embeddings

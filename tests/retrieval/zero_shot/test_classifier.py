@@ -251,6 +251,6 @@ def test_starter_names_outside_photos_by_kind(real_data: Path) -> None:
     paths = [real_data / "outside" / f"{name}.jpg" for names in kinds.values() for name in names]
     squares = [photos.prepare(photos.decode(path, PhotoLimits())) for path in paths]
     answers = ZeroShot.from_names(list(kinds), None, space).classify(
-        space.to_text_space(space.embed_images(squares)), None
+        space.to_text_space(space.photos.encode(squares)), None
     )
     assert np.mean(answers.argmax(axis=1) == labels) >= 0.9
