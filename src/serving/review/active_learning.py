@@ -7,7 +7,7 @@ import numpy as np
 from ...core.arrays import Bools, Floats, Ints
 from ...pipeline.verdict import Verdict
 
-_WIDTH = 256
+WIDTH = 256
 
 
 def uncertainty(probabilities: Floats, strange: Bools) -> Floats:
@@ -33,7 +33,7 @@ def uncertainty(probabilities: Floats, strange: Bools) -> Floats:
     return np.where(strange, 1.0, np.clip(1.0 - (top[:, 0] - top[:, 1]), 0.0, 1.0))
 
 
-def usefulness_order(
+def query_order(
     unsure: Floats, vectors: Floats, answered: Floats | None = None, n: int | None = None
 ) -> Ints:
     """Order listings so that each answer teaches the most.
@@ -87,7 +87,7 @@ def is_strange(verdict: Verdict) -> bool:
 
 
 def verdict_vector(verdict: Verdict) -> Floats:
-    """Place a listing by what it was taken for and what lies near it, where no embedding is kept.
+    """Place a listing by what it was taken for and what lies near it.
 
     Listings of like categories with the same neighbours are near each other. Names are hashed into
     a fixed width, so that vectors of different models can be compared.
@@ -99,9 +99,9 @@ def verdict_vector(verdict: Verdict) -> Floats:
     """
     named = {guess.category: guess.probability for guess in verdict.top_k}
     named |= {f"\0{near.listing_id}": near.similarity for near in verdict.neighbours}
-    vector = np.zeros(_WIDTH, dtype=np.float32)
+    vector = np.zeros(WIDTH, dtype=np.float32)
     for name, weight in named.items():
-        vector[crc32(name.encode("utf-8", "replace")) % _WIDTH] += weight
+        vector[crc32(name.encode("utf-8", "replace")) % WIDTH] += weight
     return vector
 
 

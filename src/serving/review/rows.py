@@ -12,7 +12,7 @@ import numpy as np
 from ...catalog.listing import Listing
 from ...core.arrays import Floats
 from ...pipeline.verdict import Verdict
-from .active_learning import is_strange, uncertainty, verdict_vector
+from .active_learning import WIDTH, is_strange, uncertainty, verdict_vector
 from .records import Answer, ReviewItem, printable
 
 
@@ -36,14 +36,13 @@ def listing_values(listing: Listing, data: bytes | None) -> dict[str, Any]:
     }
 
 
-def verdict_values(verdict: Verdict, embedding: Floats | None) -> dict[str, Any]:
+def verdict_values(verdict: Verdict) -> dict[str, Any]:
     """Give the columns that a new verdict on the same listing changes."""
     top = np.array([[guess.probability for guess in verdict.top_k] or [0.0]])
-    vector = verdict_vector(verdict) if embedding is None else embedding
     return {
         "verdict": verdict.model_dump_json(),
         "unsure": float(uncertainty(top, np.array([is_strange(verdict)]))[0]),
-        "vector": np.asarray(vector, dtype=np.float32).tobytes(),
+        "vector": verdict_vector(verdict).tobytes(),
     }
 
 
@@ -69,10 +68,9 @@ def to_answer(row: sqlite3.Row, *, withdrawn: bool = False) -> Answer:
 
 
 def stacked(blobs: Sequence[bytes]) -> Floats:
-    """Stack vectors of the most frequent width; the others, of other encoders, become zeros."""
-    vectors = [np.frombuffer(blob, dtype=np.float32) for blob in blobs]
-    widths, times = np.unique([len(vector) for vector in vectors] or [1], return_counts=True)
-    width = int(widths[times.argmax()])
-    nothing = np.zeros(width, dtype=np.float32)
-    rows = [vector if len(vector) == width else nothing for vector in vectors]
-    return np.reshape(rows, (len(rows), width))
+    """Stack what `verdict_vector` gave; a vector of another width becomes zeros."""
+    vectors = np.zeros((len(blobs), WIDTH), dtype=np.float32)
+    for row, blob in zip(vectors, blobs, strict=True):
+        if len(blob) == row.nbytes:
+            row[:] = np.frombuffer(blob, dtype=np.float32)
+    return vectors

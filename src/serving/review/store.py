@@ -15,13 +15,12 @@ import numpy as np
 
 from ...catalog.listing import SEPARATOR, Listing, category_levels
 from ...catalog.rows import RowError, as_text, shown
-from ...core.arrays import Floats
 from ...core.errors import UnreadablePhotoError
 from ...core.files import atomic_path
 from ...pipeline.verdict import Verdict
 from ...vision.formats import ACCEPTED, describe, identify
 from ...vision.load import photo_bytes
-from .active_learning import usefulness_order
+from .active_learning import query_order
 from .records import (
     Answer,
     Kind,
@@ -81,15 +80,10 @@ class ReviewStore:
         self.max_pending = max_pending
         self.max_bytes = max_bytes
 
-    def add(self, listing: Listing, verdict: Verdict, embedding: Floats | None = None) -> int:
+    def add(self, listing: Listing, verdict: Verdict) -> int:
         """Queue a listing; if its content is there already, only the verdict is brought up to date.
 
         An answered listing doesn't come back.
-
-        Parameters
-        ----------
-        embedding
-            Shape ``(d,)``, tells like from unlike listings; None: by the verdict.
 
         Returns
         -------
@@ -106,7 +100,7 @@ class ReviewStore:
             If it has neither photo nor title, or the store can't be used.
         """
         data = None if listing.image is None else photo_bytes(listing.image)
-        values = listing_values(listing, data) | verdict_values(verdict, embedding)
+        values = listing_values(listing, data) | verdict_values(verdict)
         if data is None and values["title"] is None:
             raise ReviewError("A listing to review must have a photo or a title, but has none.")
         with connect(self.path) as db:
@@ -127,7 +121,7 @@ class ReviewStore:
     def pending(self, limit: int = 50) -> list[ReviewItem]:
         """List what waits, the most useful first; what was skipped comes last.
 
-        See `usefulness_order`: unsure ones first, unlike each other and what was answered lately.
+        See `query_order`: unsure ones first, unlike each other and what was answered lately.
         """
         with connect(self.path) as db:
             rows = db.execute(
@@ -143,7 +137,7 @@ class ReviewStore:
         fresh = [row for row in rows if row["skipped"] is None]
         vectors = stacked([row["vector"] for row in [*fresh, *answered]])
         unsure = np.array([row["unsure"] for row in fresh])
-        order = usefulness_order(unsure, vectors[: len(fresh)], vectors[len(fresh) :], limit)
+        order = query_order(unsure, vectors[: len(fresh)], vectors[len(fresh) :], limit)
         ids = [fresh[place]["item_id"] for place in order]
         ids += [row["item_id"] for row in rows if row["skipped"] is not None]
         return self._items(ids[:limit])

@@ -39,10 +39,10 @@ for i in range(100_000):
 """
 
 
-def verdict(margin: float = 0.1, **fields: Any) -> Verdict:
+def verdict(margin: float = 0.1, room: str = "Home", **fields: Any) -> Verdict:
     top = (
-        Guess(category="Home > Lamps", probability=0.5 + margin / 2),
-        Guess(category="Home > Rugs", probability=0.5 - margin / 2),
+        Guess(category=f"{room} > Lamps", probability=0.5 + margin / 2),
+        Guess(category=f"{room} > Rugs", probability=0.5 - margin / 2),
     )
     known = {"listing_id": "x", "decision": "review", "top_k": top, "model_version": "v1"}
     return Verdict(**{**known, **fields})
@@ -145,27 +145,29 @@ def test_any_text_comes_back_from_an_export(
 
 
 def test_pending_has_the_unsure_first_and_copies_last(store: ReviewStore) -> None:
-    sure = store.add(Listing("a", "1"), verdict(0.9), np.array([1.0, 0, 0]))
-    unsure = store.add(Listing("b", "2"), verdict(0.1), np.array([0, 1.0, 0]))
-    copy = store.add(Listing("c", "3"), verdict(0.2), np.array([0, 2.0, 0]))
-    odd = store.add(Listing("d", "4"), verdict(0.9, mismatch=True), np.array([0, 0, 1.0]))
+    sure = store.add(Listing("a", "1"), verdict(0.9, "Attic"))
+    unsure = store.add(Listing("b", "2"), verdict(0.1, "Hall"))
+    copy = store.add(Listing("c", "3"), verdict(0.1, "Hall"))
+    odd = store.add(Listing("d", "4"), verdict(0.9, "Cellar", mismatch=True))
     assert [item.item_id for item in store.pending()] == [odd, unsure, sure, copy]
     assert [item.item_id for item in store.pending(2)] == [odd, unsure]
 
 
 def test_pending_differs_from_what_was_answered(store: ReviewStore) -> None:
-    done = store.add(Listing("a", "1"), verdict(0.0), np.array([1.0, 0]))
-    copy = store.add(Listing("b", "2"), verdict(0.1), np.array([1.0, 0]))
-    other = store.add(Listing("c", "3"), verdict(0.6), np.array([0, 1.0]))
+    done = store.add(Listing("a", "1"), verdict(0.1, "Hall"))
+    copy = store.add(Listing("b", "2"), verdict(0.1, "Hall"))
+    other = store.add(Listing("c", "3"), verdict(0.6, "Attic"))
     store.label(done, "Home", "ann")
     assert [item.item_id for item in store.pending()] == [other, copy]
 
 
 def test_pending_takes_vectors_of_other_encoders(store: ReviewStore) -> None:
-    ids = {
-        store.add(Listing("", f"{width}"), verdict(), np.ones(width)) for width in (3, 3, 5, 256)
-    } | {store.add(Listing("", "none"), verdict())}
-    assert {item.item_id for item in store.pending()} == ids
+    ids = [store.add(Listing("", f"{number}"), verdict()) for number in range(4)]
+    with closing(sqlite3.connect(store.path)) as db, db:
+        for item, width in zip(ids, (3, 5, 512), strict=False):
+            vector = np.ones(width, np.float32).tobytes()
+            db.execute("UPDATE items SET vector = ? WHERE item_id = ?", (vector, item))
+    assert {item.item_id for item in store.pending()} == set(ids)
 
 
 def test_label_tidies_the_path_and_keeps_who_when_and_on_what(store: ReviewStore) -> None:
@@ -236,7 +238,7 @@ def test_undo_withdraws_ones_own_last_answer(store: ReviewStore) -> None:
 
 def test_skip_puts_an_item_last_and_can_be_undone(store: ReviewStore) -> None:
     first, second, third = (
-        store.add(Listing(name, name), verdict(margin), np.eye(3)[place])
+        store.add(Listing(name, name), verdict(margin, f"Room {place}"))
         for place, (name, margin) in enumerate({"a": 0.1, "b": 0.2, "c": 0.3}.items())
     )
     store.answer(first, "skip", "ann")

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from shelfsure.pipeline.verdict import Guess, NearListing, Verdict
 from shelfsure.serving.review.active_learning import (
     is_strange,
+    query_order,
     uncertainty,
-    usefulness_order,
     verdict_vector,
 )
 
@@ -56,54 +56,54 @@ def test_uncertainty_of_the_strange_is_full() -> None:
 
 
 @given(unsure_values, st.integers(0, 2**32 - 1))
-def test_usefulness_order_is_the_definition(unsure: np.ndarray, seed: int) -> None:
+def test_query_order_is_the_definition(unsure: np.ndarray, seed: int) -> None:
     vectors = np.random.default_rng(seed).standard_normal((12, 4))
     unsure = np.round(unsure, 3)
-    order = usefulness_order(unsure, vectors).tolist()
+    order = query_order(unsure, vectors).tolist()
     assert sorted(order) == list(range(12))
     assert order == farthest_first(unsure, vectors)
 
 
 @given(unsure_values, st.integers(0, 2**32 - 1), st.floats(0.1, 10), st.integers(0, 15))
-def test_usefulness_order_heeds_no_scale_and_begins_alike(
+def test_query_order_heeds_no_scale_and_begins_alike(
     unsure: np.ndarray, seed: int, scale: float, n: int
 ) -> None:
     vectors = np.random.default_rng(seed).standard_normal((12, 4))
-    order = usefulness_order(unsure, vectors)
-    np.testing.assert_array_equal(order, usefulness_order(unsure, scale * vectors))
-    np.testing.assert_array_equal(order[:n], usefulness_order(unsure, vectors, n=n))
+    order = query_order(unsure, vectors)
+    np.testing.assert_array_equal(order, query_order(unsure, scale * vectors))
+    np.testing.assert_array_equal(order[:n], query_order(unsure, vectors, n=n))
 
 
-def test_usefulness_order_puts_copies_last() -> None:
+def test_query_order_puts_copies_last() -> None:
     vectors = np.array([[1.0, 0], [1, 0], [1, 0], [0, 1], [-1, 0]])
     unsure = np.array([0.9, 0.8, 1.0, 0.1, 0.1])
-    assert usefulness_order(unsure, vectors).tolist() == [2, 4, 3, 0, 1]
+    assert query_order(unsure, vectors).tolist() == [2, 4, 3, 0, 1]
 
 
-def test_usefulness_order_avoids_what_was_answered() -> None:
+def test_query_order_avoids_what_was_answered() -> None:
     vectors = np.array([[1.0, 0.01], [0, 1.0]])
     unsure = np.array([0.9, 0.8])
-    assert usefulness_order(unsure, vectors).tolist() == [0, 1]
-    assert usefulness_order(unsure, vectors, np.array([[5.0, 0]])).tolist() == [1, 0]
+    assert query_order(unsure, vectors).tolist() == [0, 1]
+    assert query_order(unsure, vectors, np.array([[5.0, 0]])).tolist() == [1, 0]
 
 
-def test_usefulness_order_without_vectors_goes_by_uncertainty() -> None:
-    order = usefulness_order(np.array([0.2, 0.9, 0.5, 0.9]), np.zeros((4, 3)))
+def test_query_order_without_vectors_goes_by_uncertainty() -> None:
+    order = query_order(np.array([0.2, 0.9, 0.5, 0.9]), np.zeros((4, 3)))
     assert order.tolist() == [1, 3, 2, 0]
 
 
 @pytest.mark.parametrize("answered", [None, np.zeros((0, 3)), np.ones((2, 3))])
-def test_usefulness_order_of_nothing_is_nothing(answered: np.ndarray | None) -> None:
-    assert usefulness_order(np.zeros(0), np.zeros((0, 3)), answered).tolist() == []
+def test_query_order_of_nothing_is_nothing(answered: np.ndarray | None) -> None:
+    assert query_order(np.zeros(0), np.zeros((0, 3)), answered).tolist() == []
 
 
-def test_usefulness_order_shows_every_kind_before_the_second_of_one(
+def test_query_order_shows_every_kind_before_the_second_of_one(
     rng: np.random.Generator,
 ) -> None:
     kinds = np.repeat(np.eye(6), 20, axis=0)
     vectors = kinds + rng.normal(0, 0.02, kinds.shape)
     unsure = rng.uniform(0.8, 1.0, len(kinds))
-    first = usefulness_order(unsure, vectors, n=6)
+    first = query_order(unsure, vectors, n=6)
     assert sorted(first // 20) == list(range(6))
 
 
