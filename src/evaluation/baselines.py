@@ -3,6 +3,8 @@
 An arm has one colour in every picture; each has a contrast of 3 or more on white and on near-black.
 """
 
+from ..core.reports import NEUTRAL
+
 FUSION = "fusion"
 SINGLE_VIEWS = ("image_only", "title_only", "text_only")
 
@@ -14,7 +16,6 @@ _APPEARANCE = {
     "knn": ("Nearest neighbours", "#b57d00"),
     "zero_shot": ("Zero-shot", "#d6457a"),
 }
-NEUTRAL = "#7d8590"
 
 
 def arm_label(arm: str) -> str:

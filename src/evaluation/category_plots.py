@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ..core.arrays import Ints
+from ..core.reports import plotly_text
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
-from .figures import Figure, figure, label, name_axis
+from .figures import Figure, figure, name_axis
 
 # steep at the start, where the mistakes are; see-through, to fit a light and a dark page
 _SHADES = [
@@ -29,7 +30,7 @@ def category_figure(table: pd.DataFrame, shown: Ints) -> Figure:
                 "name": arm_label(arm),
                 "x": rows[f"recall_{arm}"].tolist(),
                 "y": list(range(len(rows))),
-                "hovertext": [label(name) for name in rows["category"]],
+                "hovertext": [plotly_text(name) for name in rows["category"]],
                 "hovertemplate": "%{hovertext}<br>%{x:.1%}",
                 "marker": {"color": arm_colour(arm)},
             }
@@ -57,7 +58,7 @@ def confusion_figure(counts: Ints, class_names: Sequence[str], shown: Ints) -> F
     grid = np.ix_(shown, shown)
     short = short_names(class_names)
     names = [short[i] for i in shown]
-    full = [label(class_names[i]) for i in shown]
+    full = [plotly_text(class_names[i]) for i in shown]
     heatmap = {
         "type": "heatmap",
         "z": shares[grid].tolist(),
@@ -98,7 +99,7 @@ def short_names(names: Sequence[str], width: int = 24) -> list[str]:
     leaves = [path[-1] for path in paths]
     n_leaves = Counter(leaves)
     return [
-        label(_cut(leaf if n_leaves[leaf] == 1 else " › ".join(path[-2:]), width))
+        plotly_text(_cut(leaf if n_leaves[leaf] == 1 else " › ".join(path[-2:]), width))
         for path, leaf in zip(paths, leaves, strict=True)
     ]
 

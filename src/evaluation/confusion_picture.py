@@ -8,21 +8,13 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..core.arrays import Ints
 from ..core.files import atomic_path
-from .baselines import FUSION
 from .category_plots import categories_to_show, short_names
 from .compare import EvaluationInput
+from .tables import confusion_counts
 
 MAX_DRAWN = 40
 """More categories than this can't be read in one picture; the table has them all."""
-
-
-def confusion_counts(evaluation: EvaluationInput) -> Ints:
-    """Count listings by true (row) and predicted category; shape ``(K, K)``, unknown ones out."""
-    n, known = len(evaluation.class_names), evaluation.known
-    cells = evaluation.labels[known] * n + evaluation.predicted(FUSION)[known]
-    return np.asarray(np.bincount(cells, minlength=n * n).reshape(n, n))
 
 
 def save_confusion(evaluation: EvaluationInput, folder: Path) -> None:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
-from ..core.errors import CatalogError, PhotoError
+from ..core.errors import CatalogError
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
-from ..vision.load import decode_photo, photo_bytes
+from ..vision.thumbnails import thumbnail_uri
 from .compare import ArmPredictions, EvaluationInput
 from .ood import measure_ood
 from .retrieval_baselines import retrieval_baselines
@@ -24,7 +23,6 @@ ARMS = {
     "title_only": {TITLE},
     "text_only": {TITLE, DESCRIPTION},
 }
-THUMBNAIL_PX = 240
 
 
 def evaluate(
@@ -98,18 +96,6 @@ def _arms(pipeline: "ListingPipeline", views: Views) -> dict[str, ArmPredictions
     return baselines
 
 
-def thumbnails(catalog: Catalog) -> Callable[[int], Image.Image | None]:
-    """Give a function that decodes a listing's photo small; None where it has none."""
-
-    def thumbnail(row: int) -> Image.Image | None:
-        source = catalog.listings[row].image
-        if source is None:
-            return None
-        try:
-            image = decode_photo(photo_bytes(source), min_side_px=THUMBNAIL_PX).image
-        except PhotoError:  # it was readable a moment ago; a report lacks a picture, no more
-            return None
-        image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-        return image
-
-    return thumbnail
+def thumbnails(catalog: Catalog) -> Callable[[int], str | None]:
+    """Give a function that shows a listing's photo small, as a data URI; None where it has none."""
+    return lambda row: thumbnail_uri(catalog.listings[row].image)

@@ -4,17 +4,11 @@ That is ``{"data": [...], "layout": {...}}``. They carry no text colour: the pag
 light or dark theme. Plotly reads HTML in labels, and names come from catalogues: escape each one.
 """
 
-from html import escape
 from typing import Any, TypeAlias
 
-from .baselines import NEUTRAL
+from ..core.reports import CLEAR, NEUTRAL, plotly_text
 
 Figure: TypeAlias = dict[str, Any]
-
-
-def label(text: str) -> str:
-    """Escape text so that plotly shows it as written."""
-    return escape(text, quote=False)
 
 
 def figure(data: list[Figure], *, height: int, **layout: Any) -> Figure:
@@ -22,8 +16,8 @@ def figure(data: list[Figure], *, height: int, **layout: Any) -> Figure:
     base = {
         "height": height,
         "margin": {"l": 8, "r": 16, "t": 12, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
         "showlegend": False,
     }
     for axis in ("xaxis", "yaxis"):
@@ -45,7 +39,7 @@ def dotted_line(x0: float, y0: float, x1: float, y1: float) -> Figure:
 def note(text: str, x: float, y: float, colour: str | None) -> Figure:
     """Write a label straight into a chart; `None` takes the page's text colour."""
     annotation = {
-        "text": label(text),
+        "text": plotly_text(text),
         "x": x,
         "y": y,
         "showarrow": False,

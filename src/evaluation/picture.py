@@ -8,7 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from .baselines import FUSION, NEUTRAL, arm_colour, arm_label
+from ..core.reports import NEUTRAL
+from .baselines import FUSION, arm_colour, arm_label
 from .compare import EvaluationInput
 from .curves import acceptance_curves, spread
 

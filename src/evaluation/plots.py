@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.reports import plotly_text
 from .baselines import FUSION, arm_colour, arm_label
 from .compare import EvaluationInput
 from .curves import acceptance_curves, spread
-from .figures import Figure, dotted_line, figure, label, name_axis, note
+from .figures import Figure, dotted_line, figure, name_axis, note
 from .metrics import reliability_curve
 
 
@@ -130,6 +131,6 @@ def _interval_figure(
         }
         for position, (arm, value, low, high) in enumerate(rows)
     ]
-    names = [label(arm_label(arm)) for arm, *_ in rows]
+    names = [plotly_text(arm_label(arm)) for arm, *_ in rows]
     down = name_axis(names) | {"range": [len(rows) - 0.5, -0.7], "showgrid": False}
     return figure(data, height=70 + 52 * len(rows), xaxis={"tickformat": tickformat}, yaxis=down)

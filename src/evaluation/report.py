@@ -2,19 +2,17 @@
 
 import base64
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from ..core.files import atomic_path
+from ..core.reports import templates
 from . import category_plots, plots
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput, compare
@@ -25,9 +23,8 @@ from .tables import category_table, confusion_counts, difference_text, fusion_ef
 MAX_CATEGORIES = 40
 MAX_MISTAKES = 12
 MAX_BROKEN = 100
-_THUMBNAIL_PX = 240
 
-Photos = Callable[[int], Image.Image | None]
+Photos = Callable[[int], str | None]
 
 
 def write_report(
@@ -51,8 +48,8 @@ def write_report(
     out_dir
         Folder to write to; made if needed.
     photos
-        The decoded photo of a row, or ``None`` where there is none; asked for at most 12 rows.
-        ``None``: a page without photos.
+        The photo of a row as a small data URI, or ``None`` where there is none; asked for at most
+        12 rows. ``None``: a page without photos.
     header
         What the page says about its making, such as the model's version; shown as written.
     title
@@ -102,17 +99,11 @@ def _page(
     }
     if metrics["paired"]:
         figures["difference"] = plots.difference_figure(metrics)
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.globals |= {"arm_label": arm_label, "arm_colour": arm_colour}
-    templates.filters["difference"] = difference_text
-    scripts = [get_plotlyjs(), templates.get_template("report_script.html.j2").render()]
-    return templates.get_template("report.html.j2").render(
+    pages = templates(Path(__file__).parent)
+    pages.globals |= {"arm_label": arm_label, "arm_colour": arm_colour}
+    pages.filters["difference"] = difference_text
+    scripts = [get_plotlyjs(), pages.get_template("report_script.html.j2").render()]
+    return pages.get_template("report.html.j2").render(
         title=title,
         header=header,
         metrics=metrics,
@@ -135,8 +126,7 @@ def _mistakes(evaluation: EvaluationInput, photos: Photos | None) -> list[dict[s
     surest = wrong[np.argsort(-evaluation.confidence(FUSION)[wrong], kind="stable")]
     mistakes = []
     for row in surest[:MAX_MISTAKES]:
-        photo = photos(int(row)) if photos else None
-        thumbnail = _thumbnail(photo) if photo else None
+        thumbnail = photos(int(row)) if photos else None
         mistakes.append(_answers(evaluation, row) | {"thumbnail": thumbnail})
     return mistakes
 
@@ -158,15 +148,6 @@ def _answers(evaluation: EvaluationInput, row: int) -> dict[str, Any]:
         "category": evaluation.categories[row],
         "arms": baselines,
     }
-
-
-def _thumbnail(photo: Image.Image) -> str:
-    """Shrink a photo to a small JPEG data URI; re-encoding leaves its metadata behind."""
-    small = photo.convert("RGB")
-    small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
-    buffer = io.BytesIO()
-    small.save(buffer, format="JPEG", quality=78)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _content_hash(script: str) -> str:

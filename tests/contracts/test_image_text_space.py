@@ -101,9 +101,7 @@ def test_photos_and_texts_give_unit_rows(space: ImageTextSpace, squares: list) -
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
 
 
-def test_different_photos_give_different_rows(
-    space: ImageTextSpace, squares: list
-) -> None:
+def test_different_photos_give_different_rows(space: ImageTextSpace, squares: list) -> None:
     dark_and_light = [np.full((32, 32, 3), level, np.uint8) for level in (0, 255)]
     rows = space.photos.encode([*squares, *dark_and_light])
     assert len(np.unique(rows.round(6), axis=0)) == len(rows)

@@ -5,21 +5,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from shelfsure.evaluation.compare import EvaluationInput
-from shelfsure.evaluation.confusion_picture import MAX_DRAWN, confusion_counts, save_confusion
+from shelfsure.evaluation.confusion_picture import MAX_DRAWN, save_confusion
 from shelfsure.evaluation.curves import precision_by_coverage
-from sklearn.metrics import confusion_matrix
-
-
-def test_confusion_counts_by_hand(by_hand: EvaluationInput) -> None:
-    assert confusion_counts(by_hand).tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 1]]
-
-
-def test_confusion_counts_agrees_with_scikit_learn(
-    make_random: Callable[..., EvaluationInput],
-) -> None:
-    evaluation = make_random(n=150)
-    reference = confusion_matrix(evaluation.labels, evaluation.predicted("fusion"))
-    np.testing.assert_array_equal(confusion_counts(evaluation), reference)
 
 
 def test_save_confusion_writes_every_category_and_a_picture(

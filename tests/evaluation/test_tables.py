@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from rich.console import Console
@@ -11,6 +12,7 @@ from shelfsure.evaluation.tables import (
     fusion_effect,
     row_table,
 )
+from sklearn.metrics import confusion_matrix
 
 
 def test_category_table_by_hand(by_hand: EvaluationInput) -> None:
@@ -71,6 +73,14 @@ def test_fusion_effect_needs_a_single_view(by_hand: EvaluationInput) -> None:
 
 def test_confusion_counts_by_hand(by_hand: EvaluationInput) -> None:
     assert confusion_counts(by_hand).tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 1]]
+
+
+def test_confusion_counts_agrees_with_scikit_learn(
+    make_random: Callable[..., EvaluationInput],
+) -> None:
+    evaluation = make_random(n=150)
+    reference = confusion_matrix(evaluation.labels, evaluation.predicted("fusion"))
+    np.testing.assert_array_equal(confusion_counts(evaluation), reference)
 
 
 def test_comparison_table_prints_each_arm_with_its_interval(by_hand: EvaluationInput) -> None:

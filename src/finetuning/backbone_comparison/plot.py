@@ -7,10 +7,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from .readme import ARM_NAMES
 from .records import Row
 
 FACES = {"frozen": "white", "finetuned": None}
-LABELS = {"frozen": "frozen", "finetuned": "fine-tuned"}
 GREY = "#555555"
 
 
@@ -47,7 +47,7 @@ def save_picture(rows: Sequence[Row], path: Path) -> None:
         text = name.replace("$", r"\$")
         axes.annotate(text, (x, y), (0, 12), textcoords="offset points", fontsize=9, ha="center")
     for arm in dict.fromkeys(row.arm for row, _, _ in drawn):
-        axes.plot([], [], "o", color=GREY, markerfacecolor=FACES[arm] or GREY, label=LABELS[arm])
+        axes.plot([], [], "o", color=GREY, markerfacecolor=FACES[arm] or GREY, label=ARM_NAMES[arm])
     if drawn:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from ...core.reports import markdown_text
 from .records import Comparison, Row
 
 PICTURE = "backbones.png"
@@ -84,7 +85,7 @@ def write_page(comparison: Comparison) -> str:
         notes.strip(),
     ]
     if reasons := missing_because(comparison):
-        parts += ["## Not measured", "\n".join(f"- {_plain(reason)}" for reason in reasons)]
+        parts += ["## Not measured", "\n".join(f"- {markdown_text(reason)}" for reason in reasons)]
     tuned = [result for result in comparison.results if result.encoder]
     if tuned:
         parts += [
@@ -106,11 +107,5 @@ def missing_because(comparison: Comparison) -> list[str]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    written = ["| " + " | ".join(map(_plain, row)) + " |" for row in rows]
+    written = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in rows]
     return "\n".join([written[0], "|" + " --- |" * len(rows[0]), *written[1:]])
-
-
-def _plain(text: str) -> str:
-    """Keep text in its cell, and from becoming markup."""
-    kept = " ".join(text.split()).replace("<", "&lt;")
-    return "".join(f"\\{c}" if c in "|_*`[]" else c for c in kept)

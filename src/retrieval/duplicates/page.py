@@ -1,19 +1,15 @@
 """Duplicates side by side, as a page for people."""
 
-import base64
-import io
 from collections import Counter
 from difflib import SequenceMatcher
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
 from ...catalog.listing import Listing
-from ...core.errors import PhotoError
-from ...vision.load import decode_photo, photo_bytes
+from ...core.reports import templates
+from ...vision.thumbnails import thumbnail_uri
 from .alignment import Transform
 from .match import DuplicateResult
 
@@ -26,18 +22,12 @@ _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 def render_page(result: DuplicateResult) -> str:
     """Render the page: it needs no network, runs no script, and shows titles as plain text."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown: dict[int, str | None] = {}  # by identity: many pairs show one listing
 
     def thumbnail(listing: Listing) -> str | None:
         if id(listing) not in shown:
-            shown[id(listing)] = _thumbnail(listing)
+            image = listing.image
+            shown[id(listing)] = thumbnail_uri(image, side_px=THUMBNAIL_PX, enlarge=True)
         return shown[id(listing)]
 
     pairs = [
@@ -48,14 +38,18 @@ def render_page(result: DuplicateResult) -> str:
         }
         for pair in result.pairs[:MAX_PAIRS_SHOWN]
     ]
-    return templates.get_template("report.html.j2").render(
-        result=result,
-        counts=Counter(pair.verdict for pair in result.pairs),
-        n_members=sum(len(group.members) for group in result.groups),
-        groups=result.groups[:MAX_GROUPS_SHOWN],
-        max_photos=MAX_PHOTOS_SHOWN,
-        pairs=pairs,
-        thumbnail=thumbnail,
+    return (
+        templates(Path(__file__).parent)
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            counts=Counter(pair.verdict for pair in result.pairs),
+            n_members=sum(len(group.members) for group in result.groups),
+            groups=result.groups[:MAX_GROUPS_SHOWN],
+            max_photos=MAX_PHOTOS_SHOWN,
+            pairs=pairs,
+            thumbnail=thumbnail,
+        )
     )
 
 
@@ -95,19 +89,3 @@ def matched_regions(transform: Transform) -> tuple[str, str]:
         seen = np.clip(corners, 1, 99)  # on or beyond the edge it could not be seen
         outlines.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in seen))
     return outlines[0], outlines[1]
-
-
-def _thumbnail(listing: Listing) -> str | None:
-    """Shrink a photo to a small JPEG data URI; re-encoding leaves its metadata behind."""
-    if listing.image is None:
-        return None
-    try:
-        photo = decode_photo(photo_bytes(listing.image), min_side_px=THUMBNAIL_PX)
-    except PhotoError:
-        return None
-    scale = THUMBNAIL_PX / max(photo.width_px, photo.height_px)
-    size = (max(1, round(photo.width_px * scale)), max(1, round(photo.height_px * scale)))
-    small = photo.image.resize(size, Image.Resampling.BICUBIC, box=photo.box)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=78)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing, category_prefix
 from ...core.errors import CatalogError
+from ...core.reports import GRID, NEUTRAL
 from ...evaluation import category_plots, plots
-from ...evaluation.baselines import FUSION, NEUTRAL, arm_label
+from ...evaluation.baselines import FUSION, arm_label
 from ...evaluation.compare import EvaluationInput, compare
 from ...evaluation.evaluate import evaluate, thumbnails
 from ...evaluation.figures import Figure
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 CHUNK = 32
 _TITLE_PX = 36
-_GRID = "rgba(125,133,144,0.3)"
 HEADERS = ("Answer by", "Right", "95% interval", "In top 5", "Macro-F1", "ECE", "Fusion minus it")
 
 CHARTS = {
@@ -172,7 +172,7 @@ def _for_page(figure: Figure, title: str) -> Figure:
         "font": {"color": NEUTRAL},
         "height": layout["height"] + _TITLE_PX,
         "margin": layout["margin"] | {"t": layout["margin"]["t"] + _TITLE_PX},
-        **{axis: {"gridcolor": _GRID} | layout[axis] for axis in ("xaxis", "yaxis")},
+        **{axis: {"gridcolor": GRID} | layout[axis] for axis in ("xaxis", "yaxis")},
     }
     return figure | {"layout": layout | more}
 

@@ -1,7 +1,6 @@
 """Explanations as plotly figures: the photo with its heatmap, and the categories side by side."""
 
-import base64
-import io
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -10,7 +9,8 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from ...catalog.listing import category_levels
-from ...evaluation.baselines import NEUTRAL
+from ...core.reports import CLEAR, GRID, NEUTRAL, jpeg_uri, plotly_text
+from ...evaluation.baselines import FUSION, arm_colour
 from ...fusion.views import DESCRIPTION, PHOTO, TITLE
 from ...pipeline.explanation import FUSED, Explanation
 
@@ -28,12 +28,11 @@ _HEAT = (
 )
 """Plasma, clear where it is cold; it gets steadily brighter, so it can be read without colours."""
 _MARKS = {
-    PHOTO: ("Photo alone", "circle", "#d9660a", 0.12),
-    TITLE: ("Title alone", "square", "#14936b", 0.0),
-    DESCRIPTION: ("Description alone", "diamond", "#a35bd0", -0.12),
+    PHOTO: ("Photo alone", "circle", arm_colour("image_only"), 0.12),
+    TITLE: ("Title alone", "square", arm_colour("title_only"), 0.0),
+    DESCRIPTION: ("Description alone", "diamond", arm_colour("text_only"), -0.12),
 }
-_BAR = "#2f7fe0"
-_CLEAR = "rgba(0, 0, 0, 0)"
+_SAID = "%{customdata}<br>%{fullData.name}: %{x:.1%}<extra></extra>"
 
 
 def heatmap_figure(explanation: Explanation) -> go.Figure | None:
@@ -48,7 +47,8 @@ def heatmap_figure(explanation: Explanation) -> go.Figure | None:
     if photo is None:
         return None
     height, width = photo.shape[:2]
-    figure = go.Figure(go.Image(source=_data_uri(photo), hoverinfo="skip"))
+    source = jpeg_uri(Image.fromarray(photo), quality=88)
+    figure = go.Figure(go.Image(source=source, hoverinfo="skip"))
     title = explanation.no_heatmap
     if heatmap is not None:
         title = f"Where the photo speaks for<br>{_name(explanation.category)}"
@@ -66,65 +66,51 @@ def heatmap_figure(explanation: Explanation) -> go.Figure | None:
 
 def probabilities_figure(explanation: Explanation) -> go.Figure:
     """Draw the best categories: bars for the fused answer, a mark for each part alone."""
-    order = range(len(explanation.categories) - 1, -1, -1)  # plotly draws from below
-    names = [explanation.categories[place] for place in order]
-    fused = [explanation.probabilities[FUSED][place] for place in order]
-    said = "%{customdata}<br>%{fullData.name}: %{x:.1%}<extra></extra>"
+    names = list(reversed(explanation.categories))  # plotly draws from below
+    shared = {"customdata": [plotly_text(name) for name in names], "hovertemplate": _SAID}
     bars = go.Bar(
-        x=fused,
+        x=explanation.probabilities[FUSED][::-1],
         y=list(range(len(names))),
-        customdata=[_escape(name) for name in names],
         orientation="h",
         name="All together",
-        marker_color=_BAR,
-        hovertemplate=said,
+        marker_color=arm_colour(FUSION),
+        **shared,
     )
-    figure = go.Figure(bars)
-    for part, (label, symbol, colour, aside) in _MARKS.items():
-        if part in explanation.probabilities:
-            figure.add_trace(
-                go.Scatter(
-                    x=[explanation.probabilities[part][place] for place in order],
-                    y=[row + aside for row in range(len(names))],  # equal ones don't hide
-                    customdata=bars.customdata,
-                    mode="markers",
-                    name=label,
-                    marker={
-                        "symbol": symbol,
-                        "color": colour,
-                        "size": 10,
-                        "line": {"color": "white", "width": 1.5},
-                    },
-                    hovertemplate=said,
-                    cliponaxis=False,
-                )
-            )
+    marks = [
+        _marks(part, explanation.probabilities[part][::-1], shared)
+        for part in _MARKS
+        if part in explanation.probabilities
+    ]
+    figure = go.Figure([bars, *marks])
     figure.update_layout(
         **_layout("What each part says", {"t": 48, "b": 96, "l": 18, "r": 26}),
         height=144 + _ROW_PX * len(names),
         legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.01, "x": 0},
         bargap=0.55,
         annotations=[  # above its bar, a name has room on a phone, too
-            {
-                "text": label,
-                "x": 0,
-                "y": row + 0.45,
-                "xanchor": "left",
-                "showarrow": False,
-            }
+            {"text": label, "x": 0, "y": row + 0.45, "xanchor": "left", "showarrow": False}
             for row, label in enumerate(_labels(names))
         ],
     )
-    figure.update_xaxes(
-        range=[0, 1],
-        dtick=0.25,
-        tickformat=".0%",
-        gridcolor="rgba(125, 133, 144, 0.3)",
-        zerolinecolor="rgba(125, 133, 144, 0.6)",
-        fixedrange=True,
-    )
+    zero = {"zerolinecolor": "rgba(125,133,144,0.6)", "gridcolor": GRID, "fixedrange": True}
+    figure.update_xaxes(range=[0, 1], dtick=0.25, tickformat=".0%", **zero)
     figure.update_yaxes(visible=False, range=[-0.5, len(names) - 0.25], fixedrange=True)
     return figure
+
+
+def _marks(part: str, probabilities: Sequence[float], shared: dict[str, Any]) -> go.Scatter:
+    """Draw one part's answers, a little aside, so that equal ones don't hide."""
+    name, symbol, colour, aside = _MARKS[part]
+    edge = {"color": "white", "width": 1.5}
+    return go.Scatter(
+        x=probabilities,
+        y=[row + aside for row in range(len(probabilities))],
+        mode="markers",
+        name=name,
+        marker={"symbol": symbol, "color": colour, "size": 10, "line": edge},
+        cliponaxis=False,
+        **shared,
+    )
 
 
 def _heat(heatmap: Any) -> go.Heatmap:
@@ -169,8 +155,8 @@ def _layout(title: str, margin: dict[str, int]) -> dict[str, Any]:
     return {
         "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left", "pad": {"l": 12}},
         "margin": margin,
-        "paper_bgcolor": _CLEAR,
-        "plot_bgcolor": _CLEAR,
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
         "font": {"color": NEUTRAL},
         "dragmode": False,
     }
@@ -179,19 +165,8 @@ def _layout(title: str, margin: dict[str, int]) -> dict[str, Any]:
 def _labels(categories: list[str]) -> list[str]:
     """Shorten paths to their last level, unless two would then be the same."""
     short = [_name(category) for category in categories]
-    return short if len(set(short)) == len(short) else [_escape(name) for name in categories]
+    return short if len(set(short)) == len(short) else [plotly_text(name) for name in categories]
 
 
 def _name(category: str) -> str:
-    return _escape(category_levels(category)[-1])
-
-
-def _escape(text: str) -> str:
-    """Keep plotly from reading a category's name as markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _data_uri(photo: Any) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(photo).save(buffer, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return plotly_text(category_levels(category)[-1])

@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from ...catalog.listing import category_levels
+from ...core.reports import templates
 from ...pipeline.verdict import MISMATCH, Guess, Verdict, percent
 from ...retrieval.index.records import Record
 
@@ -52,8 +53,7 @@ COPIES = {
     "variant": Words("~", "Variant", ""),
     "different": Words("≠", "Different", ""),
 }
-
-AGAIN = ("same_photo", "same_product")
+AGAIN = frozenset({"same_photo", "same_product"})
 """Kinds of duplicates that are the listing itself once more."""
 
 
@@ -142,13 +142,7 @@ def stylesheet() -> str:
 
 @cache
 def _templates() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates(Path(__file__).parent / "templates")
     made.filters["percent"] = percent
     return made
 

@@ -8,17 +8,13 @@ from pathlib import Path
 from ...catalog.listing import Listing
 from ...pipeline.batch import SUFFIXES, write_verdicts
 from ...pipeline.verdict import Verdict, percent
+from .html import AGAIN, DECISIONS
 from .jobs import BatchJob
 
 HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
 MAX_SHOWN = 1000
 MAX_CHARS = 300
-DECISION_NAMES = {
-    "accept": "✓ Accept",
-    "review": "? Please check",
-    "out_of_catalogue": "⊘ Not for this catalogue",
-    "rejected": "✕ Couldn't be read",
-}
+DECISION_NAMES = {key: f"{words.sign} {words.name}" for key, words in DECISIONS.items()}
 FLAG_NAMES = {
     "duplicate": "Already there",
     "variant": "Variant",
@@ -59,7 +55,7 @@ def flags(verdict: Verdict) -> list[str]:
     """Name what is worth a look besides the decision; keys of `FLAG_NAMES`."""
     copies = {copy.verdict for copy in verdict.duplicates}
     there = {
-        "duplicate": bool(copies & {"same_photo", "same_product"}),
+        "duplicate": bool(copies & AGAIN),
         "variant": "variant" in copies,
         "mismatch": verdict.mismatch,
         "zero_shot": verdict.route == "zero_shot",

@@ -184,8 +184,8 @@ def test_page_shows_hostile_names_as_text(material: Material) -> None:
     )
     comparison.results.append(Result(Trial("x", "frozen", None), 0.5, 0.25))
     page = write_page(comparison)
-    assert r"| local-dir:a\|&lt;b>\_c | frozen | 0 | - |" in page
-    assert r"no \| such &lt;script>" in page
+    assert r"| local-dir:a\|\<b>\_c | frozen | 0 | - |" in page
+    assert r"no \| such \<script>" in page
     assert "| x | frozen | 1 | 50.0% | 25.0% |" in page
 
 

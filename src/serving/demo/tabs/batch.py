@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ....pipeline.starter import starter_shop
+from ....vision.thumbnails import thumbnail_uri
 from ..batch_session import (
     Session,
     close,
@@ -18,7 +19,6 @@ from ..batch_session import (
 )
 from ..html import notice, render, verdict_card
 from ..jobs import BatchJob, Progress
-from ..thumbnails import thumbnail_uri
 from ..uploads.example_uploads import example_uploads
 from ..uploads.uploads import read_upload
 from ..uploads.workspace import Workspace

@@ -12,12 +12,12 @@ import gradio as gr
 from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....pipeline.verdict import Verdict
+from ....vision.thumbnails import thumbnail_uri
 from ...review.records import ReviewsFullError
 from ...service import QueueFullError
 from ..examples import unpack_examples
 from ..html import notice, similar_card, spoken, verdict_card
 from ..photo_input import listing_of, photo_input
-from ..thumbnails import thumbnail_uri
 from .explanation import explanation_section
 from .own_labels import own_labels_section
 

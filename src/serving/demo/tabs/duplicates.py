@@ -12,11 +12,11 @@ from gradio.context import Context
 from ....catalog.listing import Listing
 from ....core.errors import ConfigError, ListingIndexError, ShelfsureError
 from ....retrieval.duplicates.page import word_differences
+from ....vision.thumbnails import thumbnail_uri
 from ..batch_session import explained, photo_source
 from ..duplicate_review import KINDS, DuplicateReview, write_plan
 from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_duplicates
 from ..html import COPIES, notice, render
-from ..thumbnails import thumbnail_uri
 from ..uploads.uploads import read_upload
 from ..uploads.workspace import Workspace
 from .batch import TABLE_TYPES

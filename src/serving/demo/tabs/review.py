@@ -9,9 +9,9 @@ import gradio as gr
 from gradio.context import Context
 
 from ....core.errors import ShelfsureError
+from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
 from ..html import DECISIONS, render, verdict_card
-from ..thumbnails import thumbnail_uri
 from ..uploads.workspace import Workspace
 
 if TYPE_CHECKING:
