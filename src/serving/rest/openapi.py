@@ -42,8 +42,11 @@ def listing_body() -> dict[str, Any]:
     }
 
 
-def batch_body(limits: Limits) -> dict[str, Any]:
-    """Describe many listings: a bad item is answered, not refused, so an item may be anything."""
+def batch_body() -> dict[str, Any]:
+    """Describe many listings: a bad item is answered, not refused, so an item may be anything.
+
+    How many is the server's setting: `describe` puts it in.
+    """
     anything = {"description": "Anything else gets an error of its own."}
     schema = {
         "type": "object",
@@ -53,7 +56,7 @@ def batch_body(limits: Limits) -> dict[str, Any]:
             "listings": {
                 "type": "array",
                 "minItems": 1,
-                "maxItems": limits.max_items,
+                "maxItems": Limits.max_items,
                 "items": {"anyOf": [ListingIn.model_json_schema(), anything]},
             }
         },
@@ -82,11 +85,14 @@ def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
-def describe(app: FastAPI, *, needs_key: bool) -> dict[str, Any]:
-    """Write the page, with the problems and the key that FastAPI doesn't know of."""
+def describe(app: FastAPI, limits: Limits, *, needs_key: bool) -> dict[str, Any]:
+    """Write the page, with the limit, the problems and the key that FastAPI doesn't know of."""
     page: dict[str, Any] = get_openapi(
         title="Shelfsure", version=app.version, description=DESCRIPTION, routes=app.routes
     )
+    for path in ("/v1/verdicts", "/v1/duplicates"):
+        body = page["paths"][path]["post"]["requestBody"]["content"][JSON]
+        body["schema"]["properties"]["listings"]["maxItems"] = limits.max_items
     components = page.setdefault("components", {})
     reference = "#/components/schemas/{model}"
     problem = Problem.model_json_schema(ref_template=reference)

@@ -1,0 +1,107 @@
+"""REST's routes; what they serve lies in the application's state, see `api.rest_app`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from ...catalog.listing import Listing
+from ...pipeline.verdict import Verdict
+from ..metrics import CONTENT_TYPE
+from ..service import Service
+from .dispatch import require_ready, verdicts_of, verdicts_or_problems
+from .duplicates import duplicate_batch
+from .limits import Limits
+from .openapi import batch_body, documented, listing_body
+from .problems import ProblemError
+from .reading import read_batch, read_listing
+from .schemas import Categories, Category, DuplicateBatch, Health, VerdictBatch, VerdictItem
+
+router = APIRouter()
+_ASKED = documented(
+    *("malformed", "key-needed", "cross-site", "too-slow", "too-large", "media-type"),
+    *("invalid", "busy", "not-ready", "shutting-down", "out-of-time"),
+)
+_UNREADY, _LOCKED = documented("not-ready"), documented("key-needed")
+
+
+async def ready_service(request: Request) -> Service:
+    """Give the service, or refuse, before anything is read, what couldn't be answered."""
+    service: Service = request.app.state.service
+    require_ready(service)
+    return service
+
+
+async def given_limits(request: Request) -> Limits:
+    limits: Limits = request.app.state.limits
+    return limits
+
+
+ReadyService = Annotated[Service, Depends(ready_service)]
+GivenLimits = Annotated[Limits, Depends(given_limits)]
+
+
+@router.post("/v1/verdict", responses=_ASKED, openapi_extra=listing_body())
+async def verdict(request: Request, service: ReadyService, limits: GivenLimits) -> Verdict:
+    """Judge one listing; what can't be used is `rejected`, with the reasons."""
+    listing = await read_listing(request)
+    return (await verdicts_of(service, [listing], limits))[0]
+
+
+@router.post("/v1/verdicts", responses=_ASKED, openapi_extra=batch_body())
+async def verdicts(request: Request, service: ReadyService, limits: GivenLimits) -> VerdictBatch:
+    """Judge many listings; a bad item gets an error of its own."""
+    items = await read_batch(request, limits)
+    good = {n: item for n, item in enumerate(items) if isinstance(item, Listing)}
+    answers = await verdicts_or_problems(service, list(good.values()), limits)
+    said = dict(enumerate(items)) | dict(zip(good, answers, strict=True))
+    return VerdictBatch(results=[_answer(n, each) for n, each in said.items()])
+
+
+@router.post("/v1/duplicates", responses=_ASKED, openapi_extra=batch_body())
+async def duplicates(
+    request: Request, service: ReadyService, limits: GivenLimits
+) -> DuplicateBatch:
+    """Find which catalogue listings these are again, and which of these are each other."""
+    items = await read_batch(request, limits)
+    pipeline = service.pipeline
+    found: DuplicateBatch = await request.app.state.comparing.run(
+        lambda: duplicate_batch(pipeline, items)
+    )
+    return found
+
+
+@router.get("/v1/categories", responses=_UNREADY | _LOCKED)
+async def categories(service: ReadyService) -> Categories:
+    """List the categories that this model can answer."""
+    pipeline = service.pipeline
+    trained = set(pipeline.class_names)
+    names = pipeline.retrieval.names if pipeline.retrieval else ()
+    every = dict.fromkeys([*pipeline.class_names, *names])
+    return Categories(
+        model_version=pipeline.version,
+        categories=[Category(category=name, trained=name in trained) for name in every],
+    )
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Tell that the process runs."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses=_UNREADY)
+async def readyz(service: ReadyService) -> Health:
+    """Tell whether the model is loaded and takes requests."""
+    return Health(status="ready", model_version=service.pipeline.version)
+
+
+@router.get("/metrics", responses={**_LOCKED, 200: {"content": {CONTENT_TYPE: {}}}})
+async def metrics(request: Request) -> Response:
+    """Give Prometheus its page."""
+    return Response(request.app.state.service.metrics.page(), media_type=CONTENT_TYPE)
+
+
+def _answer(index: int, said: object) -> VerdictItem:
+    if isinstance(said, ProblemError):
+        return VerdictItem(index=index, error=said.problem())
+    return VerdictItem(index=index, verdict=said)
