@@ -1,22 +1,19 @@
-"""The process: demo and REST on one port, the bundle watched, an orderly end."""
+"""Demo and REST on one port, the bundle watched, an orderly end."""
 
-import ctypes
 import gc
-import json
 import logging
 import os
 import signal
-import socket
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import ConfigError, ShelfsureError
+from ..core.errors import ShelfsureError
 from ..pipeline.bundle import MANIFEST
-from .demo.firewall import DemoGate
+from .demo.firewall import Firewall
+from .process import check_free, give_memory_back, write_log_lines
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
 from .rest.limits import Limits
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of malloc.h
 
 
 def serve(
@@ -70,15 +66,11 @@ def serve(
     check_free(host, port)
     before = _stamp(bundle)
     local = host in LOOPBACK_NAMES and not public_hosts
+    hosts = {*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else ()
     with Service(open_pipeline, settings=settings) as service:
         site = demo_site(service, reviews, local=local) if demo else None
-        app = create_app(
-            service,
-            limits=limits,
-            api_key=api_key,
-            hosts={*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else (),
-            demo=site and gated(site),
-        )
+        door = site and firewall(site)
+        app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=door)
         server = Server(server_config(app, host, port), lambda: _end_streams(site))
         failure: list[BaseException] = []
         threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()
@@ -103,68 +95,12 @@ def demo_site(service: Service, reviews: Path | None, *, local: bool) -> "FastAP
     return mount_ui(site, service, ReviewStore(reviews), local=local)
 
 
-def gated(site: "FastAPI") -> DemoGate:
+def firewall(site: "FastAPI") -> Firewall:
     """Open of the demo what its page needs."""
     from gradio.utils import get_upload_folder
 
     [page] = [route.app.get_blocks() for route in site.routes if hasattr(route, "app")]
-    return DemoGate(site, frozenset(page.fns), Path(get_upload_folder()))
-
-
-def check_free(host: str, port: int) -> None:
-    """Find out before the model is loaded whether the address can be listened on.
-
-    Raises
-    ------
-    ConfigError
-        If it can't: another program has it, or it isn't one of this machine's.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise ConfigError(
-            f"The server must be able to listen on {host}, port {port}, but: {error.strerror}. "
-            "Choose another --port (0: any free one) or --host."
-        ) from error
-
-
-def give_memory_back() -> None:
-    """Have glibc return a large photo's memory as soon as it is free, instead of keeping it.
-
-    Else a server's size is that of the worst photos that all its threads have ever decoded at once.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library has no such setting
-        return
-    mallopt(_ARENA_MAX, 2)
-    mallopt(_MMAP_THRESHOLD, 8 << 20)
-
-
-def write_log_lines() -> None:
-    """Write Shelfsure's log to standard error, a line of JSON each."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLine())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in ("shelfsure", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.INFO)
-
-
-class JsonLine(logging.Formatter):
-    """A record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+    return Firewall(site, frozenset(page.fns), Path(get_upload_folder()))
 
 
 def reload_once(service: Service) -> bool:

@@ -6,40 +6,30 @@ and pace, and that each file was uploaded here, since Gradio would fetch URLs, t
 """
 
 import logging
-import re
 import shutil
 import time
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..rest.limits import MEGABYTE, BodyLimits, Limits
 from ..rest.problems import ProblemError, busy
-from .uploads.form_watch import FormWatch
+from .request_checks import EVENT, UPLOAD, FormWatch, check_door, check_event, read_event
 
 _LOG = logging.getLogger(__name__)
 NO_ROOM = "There is no room for more uploads now. Try again later."
-MAX_NAME_BYTES = 255
-UPLOAD, EVENT = "/gradio_api/upload", "/gradio_api/queue/join"
 _IGNORED = {b"x-forwarded-host", b"x-gradio-server"}
 """Headers by which Gradio would let anybody choose the address that its page asks."""
-_WRITTEN = {UPLOAD, EVENT, "/gradio_api/cancel", "/gradio_api/reset"}
-_READ = re.compile(
-    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.+"
-    r"|/gradio_api/(app_id|queue/data|upload_progress|heartbeat/\w+|file=(?![\w+.-]+:).+)",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True)
-class DemoLimits:
+class FirewallLimits:
     """What visitors of the demo may send.
 
     Parameters
@@ -66,7 +56,7 @@ class DemoLimits:
 
 
 @dataclass
-class DemoGate:
+class Firewall:
     """ASGI middleware before the demo.
 
     Parameters
@@ -82,7 +72,7 @@ class DemoGate:
     app: ASGIApp
     events: Collection[int]
     uploads: Path
-    limits: DemoLimits = field(default_factory=DemoLimits)
+    limits: FirewallLimits = field(default_factory=FirewallLimits)
 
     def __post_init__(self) -> None:
         most = self.limits
@@ -170,70 +160,6 @@ class DemoGate:
             return left.pop() if left else await receive()
 
         await self.app(scope, replayed, send)
-
-
-def check_door(method: str, path: str) -> None:
-    """Let through what the page asks for.
-
-    Raises
-    ------
-    ProblemError
-        ``not-found`` or ``method-not-allowed``.
-    """
-    allowed = {"POST"} if path in _WRITTEN else {"GET", "HEAD"} if _READ.fullmatch(path) else set()
-    too_long = max(len(name) for name in path.encode().split(b"/")) > MAX_NAME_BYTES
-    if not allowed or too_long:
-        raise ProblemError("not-found", "Not Found")
-    if method not in allowed:
-        headers = {"Allow": ", ".join(sorted(allowed))}
-        raise ProblemError("method-not-allowed", "Method Not Allowed", headers=headers)
-
-
-def read_event(body: bytes) -> Any:
-    """Read a click's JSON.
-
-    Raises
-    ------
-    ProblemError
-        ``malformed``, if it is no object.
-    """
-    try:
-        asked = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise ProblemError("malformed", f"The body must be JSON, but: {error}.") from error
-    if not isinstance(asked, dict):
-        raise ProblemError("malformed", "The body must be a JSON object.")
-    return asked
-
-
-def check_event(asked: dict[str, Any], events: Collection[int], uploads: Path) -> None:
-    """Let a click through if it is one of the page's, and every file in it was uploaded.
-
-    Raises
-    ------
-    ProblemError
-        ``invalid`` otherwise.
-    """
-    number = asked.get("fn_index")
-    if type(number) is not int or number not in events:
-        raise ProblemError("invalid", "`fn_index` must be one of the page's events. Reload it.")
-    root = uploads.resolve()
-    inside: list[Any] = [asked]
-    while inside:
-        value = inside.pop()
-        if isinstance(value, list):
-            inside += value
-        elif isinstance(value, dict):
-            inside += value.values()
-            if value.get("path") is not None and not _lies_in(value["path"], root):
-                raise ProblemError("invalid", "A file must have been uploaded here. Upload it.")
-
-
-def _lies_in(path: Any, root: Path) -> bool:
-    try:
-        return isinstance(path, str) and Path(path).resolve().is_relative_to(root)
-    except (OSError, ValueError):  # a zero byte, a name that is too long
-        return False
 
 
 def has_room(folder: Path, n_bytes: int) -> bool:

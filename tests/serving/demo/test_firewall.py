@@ -10,20 +10,19 @@ import anyio
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
-from shelfsure.serving.demo import firewall
+from shelfsure.serving.demo import firewall, request_checks
 from shelfsure.serving.demo.firewall import (
     EVENT,
     UPLOAD,
-    DemoGate,
-    DemoLimits,
+    Firewall,
+    FirewallLimits,
     check_door,
     check_event,
     clear_abandoned,
 )
-from shelfsure.serving.demo.uploads import form_watch
 from shelfsure.serving.rest.problems import ProblemError
 
-LIMITS = DemoLimits(max_upload_bytes=2_000, max_kept_bytes=3_000, max_event_bytes=1_000)
+LIMITS = FirewallLimits(max_upload_bytes=2_000, max_kept_bytes=3_000, max_event_bytes=1_000)
 FORM = "multipart/form-data; boundary=x"
 
 
@@ -124,7 +123,7 @@ def client(tmp_path: Path) -> TestClient:
             raise TypeError("no file")
         return [n_bytes, request.headers.get("x-forwarded-host")]
 
-    return TestClient(DemoGate(app, {1}, tmp_path, LIMITS), raise_server_exceptions=False)
+    return TestClient(Firewall(app, {1}, tmp_path, LIMITS), raise_server_exceptions=False)
 
 
 def form(text: str, *, filename: str = '; filename="a"') -> bytes:
@@ -169,7 +168,7 @@ def test_gate_answers_for_gradio_where_that_fails(client: TestClient) -> None:
 def test_gate_refuses_long_text_in_an_upload(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form_watch, "MAX_FIELD_BYTES", 500)
+    monkeypatch.setattr(request_checks, "MAX_FIELD_BYTES", 500)
     long = "a" * 600
     assert send(client, form(long)).status_code == 200
     assert send(client, form(long[:400], filename="")).status_code == 200
@@ -200,5 +199,5 @@ def test_gate_passes_on_the_lifespan(tmp_path: Path) -> None:
     async def app(scope: Any, *_: Any) -> None:
         seen.append(scope["type"])
 
-    anyio.run(DemoGate(app, {1}, tmp_path), {"type": "lifespan"}, None, None)
+    anyio.run(Firewall(app, {1}, tmp_path), {"type": "lifespan"}, None, None)
     assert seen == ["lifespan"]
