@@ -23,60 +23,41 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "shelfsure_http_requests",
-            "Answered HTTP requests.",
-            ["method", "route", "status"],
-            registry=self.registry,
+        self.requests = self._counter(
+            "http_requests", "Answered HTTP requests.", "method", "route", "status"
         )
-        self.request_seconds = Histogram(
-            "shelfsure_http_request_seconds",
+        self.request_seconds = self._histogram(
+            "http_request_seconds",
             "From the request's header to the last byte of the answer.",
-            ["route"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            _SECONDS,
+            "route",
         )
-        self.in_progress = Gauge(
-            "shelfsure_http_requests_in_progress",
-            "Requests that aren't answered yet.",
-            registry=self.registry,
+        self.in_progress = self._gauge(
+            "http_requests_in_progress", "Requests that aren't answered yet."
         )
-        self.batch_listings = Histogram(
-            "shelfsure_batch_listings",
-            "Listings judged together.",
-            buckets=_SIZES,
-            registry=self.registry,
+        self.batch_listings = self._histogram("batch_listings", "Listings judged together.", _SIZES)
+        self.batch_seconds = self._histogram(
+            "batch_seconds", "What judging a batch took.", _SECONDS
         )
-        self.batch_seconds = Histogram(
-            "shelfsure_batch_seconds",
-            "What judging a batch took.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.waited_seconds = self._histogram(
+            "queue_wait_seconds", "How long a job waited for the model.", _SECONDS
         )
-        self.waited_seconds = Histogram(
-            "shelfsure_queue_wait_seconds",
-            "How long a job waited for the model.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.decisions = Counter(
-            "shelfsure_verdicts", "Verdicts by decision.", ["decision"], registry=self.registry
-        )
-        self.failures = Counter(
-            "shelfsure_failures", "Jobs that ended in an error.", registry=self.registry
-        )
-        self.refused = Counter(
-            "shelfsure_refused", "Jobs refused because the queue was full.", registry=self.registry
-        )
-        self.reloads = Counter(
-            "shelfsure_reloads", "Bundles opened anew.", ["outcome"], registry=self.registry
-        )
-        self._queued = Gauge(
-            "shelfsure_queue_listings", "Listings waiting now.", registry=self.registry
-        )
-        self._ready = Gauge(
-            "shelfsure_ready", "1 once the model is loaded.", registry=self.registry
-        )
+        self.decisions = self._counter("verdicts", "Verdicts by decision.", "decision")
+        self.failures = self._counter("failures", "Jobs that ended in an error.")
+        self.refused = self._counter("refused", "Jobs refused because the queue was full.")
+        self.reloads = self._counter("reloads", "Bundles opened anew.", "outcome")
+        self._queued = self._gauge("queue_listings", "Listings waiting now.")
+        self._ready = self._gauge("ready", "1 once the model is loaded.")
+
+    def _counter(self, name: str, said: str, *labels: str) -> Counter:
+        return Counter(f"shelfsure_{name}", said, labels, registry=self.registry)
+
+    def _gauge(self, name: str, said: str) -> Gauge:
+        return Gauge(f"shelfsure_{name}", said, registry=self.registry)
+
+    def _histogram(self, name: str, said: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        name = f"shelfsure_{name}"
+        return Histogram(name, said, labels, buckets=buckets, registry=self.registry)
 
     def watch(self, n_queued: Callable[[], float], ready: Callable[[], float]) -> None:
         """Read these whenever somebody asks for the page."""
