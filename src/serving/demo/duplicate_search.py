@@ -1,7 +1,7 @@
 """From an upload, an index, or both, to the duplicates in them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...catalog.catalog import Catalog
 from ...core.errors import CatalogError, ConfigError
+from ...embedding.listings import EmbeddedListings
 from ...retrieval.duplicates.find import index_listings
 from ...retrieval.duplicates.match import DuplicateResult, match_listings
 from ...retrieval.index.store import ListingIndex
@@ -32,6 +33,19 @@ class Found:
     result: DuplicateResult
     catalog: Catalog | None
     n_against: int
+
+    @property
+    def heading(self) -> str:
+        """Say how much was found in how much."""
+        where = f"{self.result.n_listings:,} listings"
+        where += f" against {self.n_against:,}" if self.n_against else ""
+        n_pairs, n_groups = len(self.result.pairs), len(self.result.groups)
+        return f"{n_pairs:,} pairs and {n_groups:,} groups in {where}"
+
+    @property
+    def note(self) -> str:
+        """Say which rows were set aside, if any were."""
+        return self.catalog.summary() if self.catalog and self.catalog.rejected else ""
 
 
 def index_choices(pipeline: "ListingPipeline") -> list[tuple[str, str]]:
@@ -94,10 +108,7 @@ def search_duplicates(
     CatalogError
         If there is nothing to look through.
     """
-    known = index_listings(index) if index else None
-    model = pipeline.retrieval.pair_model if pipeline.retrieval else None
-    n_known = len(known.listings) if known else 0
-    embedded, against = known, None
+    embedded, against = (index_listings(index) if index else None), None
     if catalog is not None:
         if len(catalog.listings) > MAX_LISTINGS:
             raise CatalogError(
@@ -109,10 +120,18 @@ def search_duplicates(
         for start in range(0, len(catalog.listings), _BLOCK):
             yield f"{start:,} of {len(catalog.listings):,} listings read …"
             embedder.embed(catalog.listings[start : start + _BLOCK], description=False)
+        against = embedded
         catalog, embedded = embedder.embed_catalog(catalog, description=False)
-        against = known
     if embedded is None:
         raise CatalogError("Something must be looked through. Add a table, or choose an index.")
+    result = yield from _match(pipeline, embedded, against)
+    yield Found(result, catalog, len(against.listings) if against else 0)
+
+
+def _match(
+    pipeline: "ListingPipeline", embedded: EmbeddedListings, against: EmbeddedListings | None
+) -> Generator[str, None, DuplicateResult]:
+    """Compare in a thread; meanwhile say for how long already."""
     start_s = time.monotonic()
     pool = ThreadPoolExecutor(1)
     try:
@@ -120,7 +139,7 @@ def search_duplicates(
             match_listings,
             embedded,
             pipeline.embedder.photos,
-            model,
+            pipeline.retrieval.pair_model if pipeline.retrieval else None,
             against=against,
             limits=pipeline.embedder.options.limits,
         )
@@ -131,4 +150,4 @@ def search_duplicates(
             )
     finally:
         pool.shutdown(wait=False)  # who gave up doesn't wait
-    yield Found(job.result(), catalog, n_known if catalog is not None else 0)
+    return job.result()

@@ -57,7 +57,7 @@ AGAIN = frozenset({"same_photo", "same_product"})
 """Kinds of duplicates that are the listing itself once more."""
 
 
-def verdict_card(verdict: Verdict, *, note: str = "") -> str:
+def verdict_html(verdict: Verdict, *, note: str = "") -> str:
     """Show a verdict: decision, category, why, the likeliest categories, what each view says.
 
     Parameters
@@ -86,7 +86,7 @@ def verdict_card(verdict: Verdict, *, note: str = "") -> str:
     )
 
 
-def similar_card(
+def similar_html(
     verdict: Verdict, records: Mapping[str, Record], photos: Mapping[str, str | None]
 ) -> str:
     """Show a verdict's duplicates and neighbours with their photos.
@@ -109,6 +109,28 @@ def spoken(verdict: Verdict) -> str:
 def bars(guesses: Sequence[Guess], *, caption: str) -> str:
     """Show categories with their probabilities as a list of bars, in the order given."""
     return render("bars.html.j2", guesses=guesses, caption=caption)
+
+
+def progress(
+    heading: str,
+    detail: str,
+    n_done: int,
+    n_rows: int,
+    *,
+    note: str = "",
+    counts: Mapping[str, int] | None = None,
+) -> str:
+    """Show how far long work is; `counts` tells decisions."""
+    return render(
+        "progress.html.j2",
+        heading=heading,
+        detail=detail,
+        note=note,
+        n_done=n_done,
+        n_rows=n_rows,
+        counts=[(decision, n) for decision in DECISIONS if (n := (counts or {}).get(decision))],
+        words=DECISIONS,
+    )
 
 
 def notice(text: str, *, heading: str = "", kind: Literal["hint", "error"] = "hint") -> str:
@@ -138,6 +160,12 @@ def ordinariness(p_value: float | None) -> str:
 def stylesheet() -> str:
     """Give the CSS of all pieces and of the page."""
     return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+
+
+def script(*names: str) -> str:
+    """Give the JavaScript that an element of the page runs as it is loaded."""
+    folder = Path(__file__).parent / "scripts"
+    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
 @cache

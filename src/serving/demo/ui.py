@@ -1,16 +1,18 @@
 """The demo's page: five tabs over one service."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from .html import notice, render
-from .tabs.batch import batch_tab
-from .tabs.check import check_tab
-from .tabs.duplicates import duplicates_tab
-from .tabs.evaluate import evaluate_tab
-from .tabs.review import review_tab
+from .inputs import QUIET, html_field
+from .tabs.batch import BatchTab
+from .tabs.check import CheckTab
+from .tabs.duplicates import DuplicatesTab
+from .tabs.evaluate import EvaluateTab
+from .tabs.review import ReviewTab
 from .theme import LOGO, NAME, appearance
 
 if TYPE_CHECKING:
@@ -36,9 +38,7 @@ def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
     Parameters
     ----------
     service
-        Answers; it may still be loading its bundle.
-    reviews
-        Where doubtful listings go.
+        It may still be loading its bundle.
     local
         The server listens on this machine alone, so that its folders may be typed into the page.
 
@@ -55,34 +55,30 @@ def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
     )
     with page:
         gr.HTML(render("header.html.j2", name=NAME, logo=LOGO), apply_default_css=False)
-        loading = gr.HTML("", elem_id="loading", apply_default_css=False)
+        loading = html_field("loading")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Check a listing", id="check"):
-                check_tab(service, reviews)
+                CheckTab(service, reviews)
             with gr.Tab("Batch", id="batch"):
-                batch_tab(service, reviews, local=local)
+                BatchTab(service, reviews, local=local)
             with gr.Tab("Duplicates", id="duplicates"):
-                duplicates_tab(service, local=local)
+                DuplicatesTab(service, local=local)
             with gr.Tab("Evaluate", id="evaluate"):
-                evaluate_tab(service, local=local)
+                EvaluateTab(service, local=local)
             with gr.Tab("Review queue", id="review"):
-                review_tab(service, reviews)
-        footer = gr.HTML(footer_html(None), elem_id="footer", apply_default_css=False)
-
-        def load() -> Iterator[tuple[str, str]]:
-            if not service.ready:
-                yield LOADING, footer_html(None)
-            yield "", footer_html(service)
-
-        page.load(
-            load,
-            None,
-            [loading, footer],
-            concurrency_limit=None,  # nobody waits for the model because others do
-            api_visibility="private",
-            show_progress="hidden",
-        )
+                ReviewTab(service, reviews)
+        footer = html_field("footer", footer_html(None))
+        load = partial(footer_when_loaded, service)
+        # nobody waits for the model because others do
+        page.load(load, None, [loading, footer], concurrency_limit=None, **QUIET)
     return page.queue(max_size=MAX_WAITING)
+
+
+def footer_when_loaded(service: "Service") -> Iterator[tuple[str, str]]:
+    """Say that the model is loading, while it is, and which one it is then."""
+    if not service.ready:
+        yield LOADING, footer_html(None)
+    yield "", footer_html(service)
 
 
 def mount_ui(

@@ -1,17 +1,23 @@
-"""Many verdicts on a page: a table with filters, counts, and files to take away."""
+"""Many verdicts on a page: how far they are, a table with filters, files to take away."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...catalog.listing import Listing
 from ...pipeline.batch import SUFFIXES, write_verdicts
 from ...pipeline.verdict import Verdict, percent
-from .html import AGAIN, DECISIONS
-from .jobs import BatchJob
+from ...vision.thumbnails import thumbnail_uri
+from .batch_job import BatchJob, Progress
+from .html import AGAIN, DECISIONS, progress, render, similar_html, verdict_html
+
+if TYPE_CHECKING:
+    from ...pipeline.pipeline import ListingPipeline
 
 HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
+WIDTHS = ("56px", "90px", "196px", "184px", "116px", "200px", "130px", "420px")
 MAX_SHOWN = 1000
 MAX_CHARS = 300
 DECISION_NAMES = {key: f"{words.sign} {words.name}" for key, words in DECISIONS.items()}
@@ -39,14 +45,14 @@ class Filter:
     """
 
     decisions: Collection[str] = ()
-    category: str = ""
+    category: str | None = ""
     flags: Collection[str] = ()
 
     def keeps(self, verdict: Verdict) -> bool:
         """Tell whether a verdict passes."""
         return (
             (not self.decisions or verdict.decision in self.decisions)
-            and self.category.strip().casefold() in (verdict.category or "").casefold()
+            and (self.category or "").strip().casefold() in (verdict.category or "").casefold()
             and (not self.flags or bool(set(self.flags) & set(flags(verdict))))
         )
 
@@ -88,6 +94,14 @@ def table_rows(
     return table, len(passing)
 
 
+def table_label(n_passing: int) -> str:
+    """Say how many rows there are to see."""
+    label = f"Verdicts: {n_passing:,} rows; select one to see its photo and reasons"
+    if n_passing > MAX_SHOWN:
+        label += f" (the first {MAX_SHOWN:,} are shown; the downloads hold all)"
+    return label
+
+
 def decision_choices(rows: Rows) -> list[tuple[str, str]]:
     """Label each decision with its count, for a group of check boxes."""
     counts: Counter[str] = Counter(verdict.decision for _, verdict in rows)
@@ -98,6 +112,58 @@ def flag_choices(rows: Rows) -> list[tuple[str, str]]:
     """Label each flag with its count, for a group of check boxes."""
     counts = Counter(flag for _, verdict in rows for flag in flags(verdict))
     return [(f"{name} ({counts[key]:,})", key) for key, name in FLAG_NAMES.items()]
+
+
+def progress_html(
+    job: BatchJob, far: Progress, *, ended: bool = False, failure: str = "", trouble: str = ""
+) -> str:
+    """Say how far a job is, or how it ended, with a count for each decision."""
+    counts: Counter[str] = Counter(verdict.decision for _, verdict in job.rows)
+    note, detail = trouble, "Done."
+    if not ended:
+        detail = "the first verdicts are under way"
+        if far.left_s is not None:
+            left = duration(far.left_s)
+            detail = f"{far.rate:.1f} listings a second, {left} left"
+    elif job.partial:
+        detail = "Stopped." if not failure else f"Stopped: {failure}"
+        note = f"What is done is kept: the downloads are marked as partial. {trouble}"
+    heading = f"{far.n_done:,} of {far.n_rows:,} rows"
+    return progress(heading, detail, far.n_done, far.n_rows, note=note, counts=counts)
+
+
+def duration(seconds: float) -> str:
+    """Write a time to wait: ``"42 s"``, ``"3 min"``, ``"1.5 h"``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def row_html(pipeline: "ListingPipeline", job: BatchJob, row: int) -> str:
+    """Show a row's photo, title and verdict; nothing for a row that isn't there."""
+    verdict = dict(job.rows).get(row)
+    if verdict is None:
+        return ""
+    listing = job.listings.get(row)
+    photo = render(
+        "listing.html.j2",
+        listing_id=verdict.listing_id,
+        row=row,
+        title=(listing and listing.title) or "",
+        photo=thumbnail_uri(listing.image, side_px=480) if listing else None,
+    )
+    return photo + verdict_html(verdict) + similar_listings(pipeline, verdict)
+
+
+def similar_listings(pipeline: "ListingPipeline", verdict: Verdict) -> str:
+    """Show a verdict's duplicates and neighbours with what the bundle's index knows of them."""
+    if pipeline.retrieval is None or pipeline.retrieval.index is None:
+        return ""
+    ids = {copy.listing_id for copy in verdict.duplicates}
+    ids |= {near.listing_id for near in verdict.neighbours}
+    records = pipeline.retrieval.index.records(ids)
+    photos = {key: thumbnail_uri(record.image) for key, record in records.items()}
+    return similar_html(verdict, records, photos)
 
 
 def write_downloads(job: BatchJob, folder: Path) -> list[str]:

@@ -13,10 +13,10 @@ from shelfsure.serving.demo.html import (
     bars,
     notice,
     ordinariness,
-    similar_card,
+    similar_html,
     spoken,
     stylesheet,
-    verdict_card,
+    verdict_html,
 )
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&{{7*7}}${7*7}'
@@ -80,8 +80,8 @@ def everything(item: Verdict, text: str) -> str:
     return "".join(
         [
             spoken(item),
-            verdict_card(item, note=text),
-            similar_card(item, records, {}),
+            verdict_html(item, note=text),
+            similar_html(item, records, {}),
             bars(item.top_k, caption=text),
             notice(text, heading=text),
         ]
@@ -104,8 +104,8 @@ def test_cards_hold_no_script_for_hostile_titles() -> None:
 
 
 @pytest.mark.parametrize("decision", get_args(Decision))
-def test_verdict_card_tells_each_decision_by_sign_and_word(decision: str) -> None:
-    html = verdict_card(verdict(decision=decision))
+def test_verdict_html_tells_each_decision_by_sign_and_word(decision: str) -> None:
+    html = verdict_html(verdict(decision=decision))
     seen = Reader(html)
     assert DECISIONS[decision].name in seen.words
     assert DECISIONS[decision].sign in seen.words
@@ -119,35 +119,35 @@ def test_decisions_and_routes_have_words_for_every_value() -> None:
     assert len({words.sign for words in DECISIONS.values()}) == len(DECISIONS)
 
 
-def test_verdict_card_says_category_probability_and_views() -> None:
-    words = Reader(verdict_card(verdict())).words
+def test_verdict_html_says_category_probability_and_views() -> None:
+    words = Reader(verdict_html(verdict())).words
     assert "87.5% probability, judged by photo and text together" in words
     assert re.search(r"Photo Home > Lamps ✓ agrees [\d.]+%", words)
     assert re.search(r"Title Toys ≠ differs 60.0%", words)
     assert "43% look at least as unusual" in words
 
 
-def test_verdict_card_warns_of_mismatch_only_where_there_is_one() -> None:
-    assert "don't match" in Reader(verdict_card(verdict(mismatch=True))).words
-    assert "don't match" not in Reader(verdict_card(verdict())).words
+def test_verdict_html_warns_of_mismatch_only_where_there_is_one() -> None:
+    assert "don't match" in Reader(verdict_html(verdict(mismatch=True))).words
+    assert "don't match" not in Reader(verdict_html(verdict())).words
 
 
-def test_verdict_card_of_rejected_listing_gives_the_reason_alone() -> None:
+def test_verdict_html_of_rejected_listing_gives_the_reason_alone() -> None:
     item = Verdict(listing_id="x", decision="rejected", reasons=("Upload again.",))
-    words = Reader(verdict_card(item)).words
+    words = Reader(verdict_html(item)).words
     assert "Upload again." in words
     assert "%" not in words
 
 
-def test_similar_card_has_placeholder_where_photo_is_gone() -> None:
+def test_similar_html_has_placeholder_where_photo_is_gone() -> None:
     photo = "data:image/jpeg;base64,AAAA"
-    html = similar_card(verdict(), {}, {"n1": photo, "d1": None})
+    html = similar_html(verdict(), {}, {"n1": photo, "d1": None})
     assert html.count("<img") == 1
     assert html.count("no photo at hand") == 1
 
 
-def test_similar_card_is_empty_without_anything_similar() -> None:
-    assert not similar_card(verdict(neighbours=(), duplicates=()), {}, {}).strip()
+def test_similar_html_is_empty_without_anything_similar() -> None:
+    assert not similar_html(verdict(neighbours=(), duplicates=()), {}, {}).strip()
 
 
 @pytest.mark.parametrize(

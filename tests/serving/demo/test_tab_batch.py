@@ -21,9 +21,10 @@ from shelfsure.fusion.accept_rule import Rules
 from shelfsure.pipeline.batch import judge, write_verdicts
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.verdict import Verdict
-from shelfsure.serving.demo.batch_session import duration, photo_source, required_table
-from shelfsure.serving.demo.tabs.batch import batch_tab
+from shelfsure.serving.demo.inputs import photo_source, required_table
+from shelfsure.serving.demo.tabs.batch import BatchTab
 from shelfsure.serving.demo.theme import appearance
+from shelfsure.serving.demo.verdict_table import duration
 from shelfsure.serving.review.store import ReviewStore
 from shelfsure.serving.service import Service
 
@@ -59,7 +60,7 @@ def pipeline(tiny_trained: ListingPipeline) -> ListingPipeline:
 def served(pipeline: ListingPipeline, folder: Path, *, local: bool) -> Iterator[str]:
     with Service(lambda: pipeline) as service:
         with gr.Blocks(analytics_enabled=False) as blocks:
-            batch_tab(service, ReviewStore(folder), local=local)
+            BatchTab(service, ReviewStore(folder), local=local)
         app = gr.mount_gradio_app(FastAPI(), blocks.queue(), "/", **appearance())
         # pages keep a stream open, for which it would wait
         options = {"log_level": "critical", "ws": "none", "timeout_graceful_shutdown": 1}

@@ -14,7 +14,7 @@ from shelfsure.core.errors import BundleError, ConfigError
 from shelfsure.pipeline.starter import N_PER_CATEGORY
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.examples import unpack_examples
-from shelfsure.serving.demo.photo_input import listing_of, photo_input
+from shelfsure.serving.demo.inputs import listing_of, photo_input
 from shelfsure.serving.demo.tabs.check import judge
 from shelfsure.serving.demo.tabs.explanation import hottest_place, text_parts
 from shelfsure.serving.demo.tabs.own_labels import MAX_LABELS, sort_into
@@ -83,7 +83,7 @@ def test_judge_queues_what_needs_review_and_says_so() -> None:
     answer = judge(service("review"), reviews, Listing("a", title="mug"))
     assert [verdict.decision for _, verdict in reviews.items] == ["review"]
     assert answer.queued
-    assert "in the review queue now" in answer.card
+    assert "in the review queue now" in answer.html
 
 
 @pytest.mark.parametrize("decision", ["accept", "out_of_catalogue"])
@@ -97,7 +97,7 @@ def test_judge_queues_nothing_else(decision: str) -> None:
 
 def test_judge_says_when_the_queue_is_full() -> None:
     answer = judge(service("review"), Reviews(ReviewsFullError("full")), Listing(title="mug"))
-    assert "review queue is full" in answer.card
+    assert "review queue is full" in answer.html
     assert not answer.queued
 
 
@@ -110,13 +110,13 @@ def test_judge_says_when_the_queue_is_full() -> None:
 )
 def test_judge_turns_errors_into_words_without_paths(error: Exception, said: str) -> None:
     answer = judge(service(error), Reviews(), Listing(title="mug"))
-    assert said in answer.card
-    assert "/secret" not in answer.card
+    assert said in answer.html
+    assert "/secret" not in answer.html
     assert answer.checked is None
 
 
 def test_judge_asks_for_a_photo_or_title_first() -> None:
-    assert "Add a photo" in judge(service(AssertionError("asked")), Reviews(), Listing()).card
+    assert "Add a photo" in judge(service(AssertionError("asked")), Reviews(), Listing()).html
 
 
 def test_examples_outlive_the_deletion_of_uploads() -> None:
@@ -125,10 +125,10 @@ def test_examples_outlive_the_deletion_of_uploads() -> None:
         from pathlib import Path
         import gradio as gr
         from gradio.route_utils import delete_files_created_by_app
-        from shelfsure.serving.demo.tabs.check import check_tab
+        from shelfsure.serving.demo.tabs.check import CheckTab
 
         with gr.Blocks(analytics_enabled=False) as page:
-            check_tab(None, None)
+            CheckTab(None, None)
         icons = [Path(b.icon["path"]) for b in page.blocks.values() if getattr(b, "icon", None)]
         delete_files_created_by_app(page, None)
         print([icon.is_file() for icon in icons])"""

@@ -20,8 +20,13 @@ from shelfsure.serving.demo.duplicate_search import (
     index_choices,
     search_duplicates,
 )
-from shelfsure.serving.demo.tabs.duplicates import PAGE, Session, cases_html, summary_html
-from shelfsure.serving.demo.uploads.workspace import Workspace
+from shelfsure.serving.demo.duplicate_session import (
+    PAGE,
+    DuplicateSession,
+    cases_html,
+    summary_html,
+)
+from shelfsure.serving.demo.uploads.uploads import Workspace
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
 N_COPIED = 12
@@ -71,10 +76,10 @@ def found_in(pipeline: ListingPipeline, catalog: Catalog | None, index: Any, spa
 
 
 @pytest.fixture
-def session(pipeline: ListingPipeline, twice: Path, tmp_path: Path) -> Session:
+def session(pipeline: ListingPipeline, twice: Path, tmp_path: Path) -> DuplicateSession:
     catalog = read_catalog(twice / "catalogue.csv")
     found = found_in(pipeline, catalog, None, tmp_path)
-    return Session(Workspace(), DuplicateReview(found.result), "heading", root=twice)
+    return DuplicateSession(Workspace(), DuplicateReview(found.result), "heading", root=twice)
 
 
 def test_search_finds_what_is_listed_twice(
@@ -145,7 +150,7 @@ def test_chosen_index_opens_only_what_is_on_the_menu(
         chosen_index(pipeline, "", str(tmp_path / "index/empty"), local=True)
 
 
-def test_cases_html_shows_titles_as_text_and_photos_with_words(session: Session) -> None:
+def test_cases_html_shows_titles_as_text_and_photos_with_words(session: DuplicateSession) -> None:
     everything = cases_html(session)
     session.kind = "same_photo"
     hostile = cases_html(session)
@@ -157,7 +162,7 @@ def test_cases_html_shows_titles_as_text_and_photos_with_words(session: Session)
     assert everything.count("<img") >= 2 * PAGE
 
 
-def test_cases_html_pages_and_keeps_within_them(session: Session) -> None:
+def test_cases_html_pages_and_keeps_within_them(session: DuplicateSession) -> None:
     assert "Page 1 of 2" in cases_html(session)
     session.page = 99
     assert "Page 2 of 2" in cases_html(session)
@@ -169,7 +174,7 @@ def test_cases_html_pages_and_keeps_within_them(session: Session) -> None:
     assert "Nothing of this kind is left" in cases_html(session)
 
 
-def test_summary_html_counts_answers(session: Session) -> None:
+def test_summary_html_counts_answers(session: DuplicateSession) -> None:
     session.review.accept_all("variant")
     html = summary_html(session)
     assert f"<strong>1 of {N_COPIED}</strong>" in html

@@ -4,9 +4,8 @@ from types import SimpleNamespace
 from shelfsure.catalog.catalog import Catalog, RejectedRow
 from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.verdict import Duplicate, Verdict
-from shelfsure.serving.demo.jobs import BatchJob
-from shelfsure.serving.demo.uploads.uploads import Upload
-from shelfsure.serving.demo.uploads.workspace import Workspace
+from shelfsure.serving.demo.batch_job import BatchJob
+from shelfsure.serving.demo.uploads.uploads import Upload, Workspace
 from shelfsure.serving.demo.verdict_table import (
     HEADERS,
     MAX_SHOWN,

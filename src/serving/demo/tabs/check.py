@@ -4,6 +4,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,16 @@ import gradio as gr
 from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....pipeline.verdict import Verdict
-from ....vision.thumbnails import thumbnail_uri
 from ...review.records import ReviewsFullError
 from ...service import QueueFullError
 from ..examples import unpack_examples
-from ..html import notice, similar_card, spoken, verdict_card
-from ..photo_input import listing_of, photo_input
-from .explanation import explanation_section
+from ..html import notice, script, spoken, verdict_html
+from ..inputs import NO_ANSWER, PRIVATE, html_field, listing_of, photo_input
+from ..verdict_table import similar_listings
+from .explanation import explain, explanation_section
 from .own_labels import own_labels_section
 
 if TYPE_CHECKING:
-    from ....pipeline.pipeline import ListingPipeline
     from ...review.store import ReviewStore
     from ...service import Service
 
@@ -37,13 +37,6 @@ _START = notice(
 _LOADING = notice("The verdict follows as soon as it is there.", heading="The model is loading …")
 _QUEUED = "It is in the review queue now, so that somebody has a look."
 _FLAG = "Looks wrong? Flag for review"
-_TO_VERDICT = """() => {
-  const verdict = document.getElementById("check-verdict");
-  const side_by_side = matchMedia("(min-width: 768px)").matches;
-  if (!side_by_side) verdict.scrollIntoView({block: "start"});
-}"""
-"""On a phone the verdict would appear below what is seen."""
-_NO_ANSWER = "The model can't answer at the moment; the server's log says why."
 
 
 @dataclass(frozen=True)
@@ -55,96 +48,110 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CheckResult:
     """What the page shows: HTML, and whether the listing went to the review queue."""
 
-    card: str
+    html: str
     similar: str = ""
     checked: Checked | None = None
     queued: bool = False
 
 
-def check_tab(service: "Service", reviews: "ReviewStore") -> None:
-    """Build the tab inside the open `gr.Tab`."""
-    checked = gr.State(None, time_to_live=3600)
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=300):
-            photo = photo_input(
-                label="Photo",
-                sources=["upload", "clipboard", "webcam"],
-                webcam_options=gr.WebcamOptions(mirror=False),
-                height=280,
-                buttons=[],
-                alt_text="The photo to check",
-                elem_id="check-photo",
-            )
-            title = gr.Textbox(
-                label="Title",
-                placeholder="Blue cotton bath towel, 70 x 140 cm",
-                max_length=MAX_CHARS,
-                elem_id="check-title",
-            )
-            description = gr.Textbox(
-                label="Description (may stay empty)",
-                lines=3,
-                max_lines=8,
-                max_length=MAX_CHARS,
-                elem_id="check-description",
-            )
-            button = gr.Button("Check this listing", variant="primary", elem_id="check-button")
-            tries = _example_buttons([photo, title, description])
-            own_labels_section(service, photo, title)
-        with gr.Column(scale=7, min_width=300):
-            card = gr.HTML(_START, elem_id="check-verdict", apply_default_css=False)
-            flag = gr.Button(_FLAG, size="sm", visible=False, elem_id="check-flag")
-            similar = gr.HTML("", elem_id="check-similar", apply_default_css=False)
-            explain, explained = explanation_section(service)
+class CheckTab:
+    """The tab's fields, built inside the open `gr.Tab`, and what they do."""
 
-    def check(photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
-        waiting = gr.skip() if service.ready else _LOADING
+    def __init__(self, service: "Service", reviews: "ReviewStore") -> None:
+        self.service, self.reviews = service, reviews
+        self.checked = gr.State(None, time_to_live=3600)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=300):
+                self._build_inputs()
+                self.button = gr.Button(
+                    "Check this listing", variant="primary", elem_id="check-button"
+                )
+                examples = _example_buttons([self.photo, self.title, self.description])
+                own_labels_section(service, self.photo, self.title)
+            with gr.Column(scale=7, min_width=300):
+                self.verdict = html_field("check-verdict", _START)
+                self.flag = gr.Button(_FLAG, size="sm", visible=False, elem_id="check-flag")
+                self.similar = html_field("check-similar")
+                self.explanation = explanation_section()
+        self._connect(examples)
+
+    def _build_inputs(self) -> None:
+        self.photo = photo_input(
+            label="Photo",
+            sources=["upload", "clipboard", "webcam"],
+            webcam_options=gr.WebcamOptions(mirror=False),
+            height=280,
+            buttons=[],
+            alt_text="The photo to check",
+            elem_id="check-photo",
+        )
+        self.title = gr.Textbox(
+            label="Title",
+            placeholder="Blue cotton bath towel, 70 x 140 cm",
+            max_length=MAX_CHARS,
+            elem_id="check-title",
+        )
+        self.description = gr.Textbox(
+            label="Description (may stay empty)",
+            lines=3,
+            max_lines=8,
+            max_length=MAX_CHARS,
+            elem_id="check-description",
+        )
+
+    def _connect(self, examples: Sequence[Any]) -> None:
+        asked = {
+            "fn": self.check,
+            "inputs": [self.photo, self.title, self.description],
+            "outputs": [self.checked, self.verdict, self.similar, self.flag],
+            "concurrency_limit": N_AT_ONCE,
+            "show_progress_on": self.verdict,
+            **PRIVATE,
+        }
+        answered = [gr.on([self.button.click, self.title.submit], **asked)]
+        answered += [filled.then(**asked) for filled in examples]
+        explained = partial(explain, self.service)
+        for event in answered:
+            shown = event.then(None, js=script("scroll_to_verdict"))
+            shown.then(explained, self.checked, self.explanation, **PRIVATE)
+        self.flag.click(self.flag_it, self.checked, self.flag, **PRIVATE)
+
+    def check(self, photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
+        waiting = gr.skip() if self.service.ready else _LOADING
         yield None, waiting, "", gr.Button(visible=False)  # what was there is out of date
-        answer = judge(service, reviews, listing_of(photo, title, description))
-        may_flag = answer.checked is not None and not answer.queued
+        found = judge(self.service, self.reviews, listing_of(photo, title, description))
+        may_flag = found.checked is not None and not found.queued
         flag = gr.Button(_FLAG, visible=may_flag, interactive=True)
-        yield answer.checked, answer.card, answer.similar, flag
+        yield found.checked, found.html, found.similar, flag
 
-    def flag_it(shown: Checked | None) -> Any:
+    def flag_it(self, shown: Checked | None) -> Any:
         if shown is None:
             return gr.Button(visible=False)
-        problem = queue(reviews, shown)
+        problem = queue(self.reviews, shown)
         return gr.Button(problem or "✓ Flagged: it is in the review queue", interactive=False)
 
-    inputs, outputs = [photo, title, description], [checked, card, similar, flag]
-    options = {
-        "concurrency_limit": N_AT_ONCE,
-        "show_progress_on": card,
-        "api_visibility": "private",
-    }
-    asked = [gr.on([button.click, title.submit], check, inputs, outputs, **options)]
-    asked += [loaded.then(check, inputs, outputs, **options) for loaded in tries]
-    for event in asked:
-        event.then(None, js=_TO_VERDICT).then(explain, checked, explained, api_visibility="private")
-    flag.click(flag_it, checked, flag, api_visibility="private")
 
-
-def judge(service: "Service", reviews: "ReviewStore", listing: Listing) -> Answer:
+def judge(service: "Service", reviews: "ReviewStore", listing: Listing) -> CheckResult:
     """Ask for a verdict, queue what is to be reviewed, and put it all into HTML."""
     if listing.image is None and listing.title is None:
-        return Answer(_START)
+        return CheckResult(_START)
     try:
         verdict = service.judge(listing)
     except QueueFullError as error:
         text = f"Too many listings are waiting. Try again in {error.retry_after_s} seconds."
-        return Answer(notice(text, kind="error"))
+        return CheckResult(notice(text, kind="error"))
     except ShelfsureError:
         _LOG.exception("a listing from the page got no verdict")
-        return Answer(notice(_NO_ANSWER, kind="error"))
+        return CheckResult(notice(NO_ANSWER, kind="error"))
     checked, note, queued = Checked(listing, verdict), "", False
     if verdict.decision == "review":
         problem = queue(reviews, checked)
         note, queued = problem or _QUEUED, not problem
-    return Answer(
-        card=spoken(verdict) + verdict_card(verdict, note=note),
+    return CheckResult(
+        html=spoken(verdict) + verdict_html(verdict, note=note),
         similar=similar_listings(service.pipeline, verdict),
         checked=None if verdict.decision == "rejected" else checked,
         queued=queued,
@@ -163,17 +170,6 @@ def queue(reviews: "ReviewStore", checked: Checked) -> str:
     return ""
 
 
-def similar_listings(pipeline: "ListingPipeline", verdict: Verdict) -> str:
-    """Show a verdict's duplicates and neighbours with what the bundle's index knows of them."""
-    if pipeline.retrieval is None or pipeline.retrieval.index is None:
-        return ""
-    ids = {copy.listing_id for copy in verdict.duplicates}
-    ids |= {near.listing_id for near in verdict.neighbours}
-    records = pipeline.retrieval.index.records(ids)
-    photos = {key: thumbnail_uri(record.image) for key, record in records.items()}
-    return similar_card(verdict, records, photos)
-
-
 def _example_buttons(fields: Sequence[Any]) -> list[Any]:
     """Build the examples; each event fills the fields."""
     folder = tempfile.TemporaryDirectory(prefix="shelfsure-examples-")
@@ -188,5 +184,5 @@ def _example_buttons(fields: Sequence[Any]) -> list[Any]:
             def fill(example: Any = example, _kept: Any = folder) -> tuple[str | None, str, str]:
                 return example.photo and str(example.photo), example.title, ""
 
-            events.append(button.click(fill, None, list(fields), api_visibility="private"))
+            events.append(button.click(fill, None, list(fields), **PRIVATE))
     return events

@@ -1,6 +1,5 @@
 """Why: where on the photo the evidence lies, and what each word of the text does."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
@@ -12,6 +11,7 @@ from ....pipeline.explanation import Explanation, explain_listing
 from ....text.contributions import WordContributions
 from ..figures import heatmap_figure, probabilities_figure
 from ..html import notice, render
+from ..inputs import html_field
 
 if TYPE_CHECKING:
     from ...service import Service
@@ -30,50 +30,40 @@ class Part(NamedTuple):
     strength: float
 
 
-def explanation_section(service: "Service") -> tuple[Callable[[Any], list[Any]], list[Any]]:
-    """Build the section.
-
-    Returns
-    -------
-    callable
-        Explains what was checked (a `check.Checked`, or None), for an event to call.
-    list
-        The components that the callable's answer goes to.
-    """
+def explanation_section() -> list[Any]:
+    """Build the section; its parts are what `explain` fills."""
     with gr.Column(visible=False, elem_id="why") as section:
-        words = gr.HTML("", elem_id="why-words", apply_default_css=False)
+        words = html_field("why-words")
         with gr.Row():
-            heatmap = gr.Plot(
-                label="Heatmap on the photo", show_label=False, min_width=280, elem_id="why-heatmap"
-            )
-            parts = gr.Plot(
-                label="What each part says", show_label=False, min_width=280, elem_id="why-parts"
-            )
-
-    def explain(checked: Any) -> list[Any]:
-        if checked is None:
-            return [gr.Column(visible=False), "", gr.Plot(None, visible=False), None]
-        try:
-            found = explain_listing(service.pipeline, checked.listing)
-        except (ShelfsureError, ValueError) as error:
-            text = notice(str(error), heading="No explanation")
-            return [gr.Column(visible=True), text, gr.Plot(None, visible=False), None]
-        figure = heatmap_figure(found)
-        return [
-            gr.Column(visible=True),
-            words_card(found),
-            gr.Plot(figure, visible=figure is not None),
-            probabilities_figure(found),
-        ]
-
-    return explain, [section, words, heatmap, parts]
+            options = {"show_label": False, "min_width": 280}
+            heatmap = gr.Plot(label="Heatmap on the photo", elem_id="why-heatmap", **options)
+            parts = gr.Plot(label="What each part says", elem_id="why-parts", **options)
+    return [section, words, heatmap, parts]
 
 
-def words_card(explanation: Explanation) -> str:
+def explain(service: "Service", checked: Any) -> list[Any]:
+    """Explain what was checked, a `check.Checked`; nothing shows where it is None."""
+    if checked is None:
+        return [gr.Column(visible=False), "", gr.Plot(None, visible=False), None]
+    try:
+        found = explain_listing(service.pipeline, checked.listing)
+    except (ShelfsureError, ValueError) as error:
+        text = notice(str(error), heading="No explanation")
+        return [gr.Column(visible=True), text, gr.Plot(None, visible=False), None]
+    figure = heatmap_figure(found)
+    return [
+        gr.Column(visible=True),
+        words_html(found),
+        gr.Plot(figure, visible=figure is not None),
+        probabilities_figure(found),
+    ]
+
+
+def words_html(explanation: Explanation) -> str:
     """Show title and description with each word's part in the answer, by sign and by colour."""
     texts = {"Title": explanation.title, "Description": explanation.description}
     return render(
-        "words.html.j2",
+        "explanation.html.j2",
         category=explanation.category,
         texts={name: text_parts(words) for name, words in texts.items() if words.words},
         place=None if explanation.heatmap is None else hottest_place(explanation.heatmap),

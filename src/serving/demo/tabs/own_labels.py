@@ -1,5 +1,6 @@
 """Zero-shot on the page: sort the listing into categories that the user types."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -11,7 +12,7 @@ from ....pipeline.verdict import Guess
 from ....retrieval.zero_shot.classifier import ZeroShot
 from ....retrieval.zero_shot.labels import read_labels
 from ..html import bars, notice
-from ..photo_input import listing_of
+from ..inputs import PRIVATE, html_field, listing_of
 
 if TYPE_CHECKING:
     from ....pipeline.pipeline import ListingPipeline
@@ -22,14 +23,6 @@ MAX_LABELS = 200
 
 def own_labels_section(service: "Service", photo: Any, title: Any) -> None:
     """Build the section; it reads the tab's photo and title fields."""
-
-    def sort(photo: str | None, title: str | None, typed: str) -> str:
-        try:
-            guesses = sort_into(service.pipeline, listing_of(photo, title), typed)
-        except ShelfsureError as error:
-            return notice(str(error), kind="error")
-        return bars(guesses, caption="By their names alone")
-
     with gr.Accordion("Try your own categories", open=False, elem_id="own-labels"):
         typed = gr.Textbox(
             label="Categories, separated by commas",
@@ -39,14 +32,18 @@ def own_labels_section(service: "Service", photo: Any, title: Any) -> None:
             elem_id="own-labels-names",
         )
         button = gr.Button("Sort into these", size="sm", elem_id="own-labels-button")
-        result = gr.HTML("", elem_id="own-labels-result", apply_default_css=False)
-    gr.on(
-        [button.click, typed.submit],
-        sort,
-        [photo, title, typed],
-        result,
-        api_visibility="private",
-    )
+        result = html_field("own-labels-result")
+    asked = partial(sorted_html, service)
+    gr.on([button.click, typed.submit], asked, [photo, title, typed], result, **PRIVATE)
+
+
+def sorted_html(service: "Service", photo: str | None, title: str | None, typed: str) -> str:
+    """Show how a listing sorts into the typed categories, or what hinders it."""
+    try:
+        guesses = sort_into(service.pipeline, listing_of(photo, title), typed)
+    except ShelfsureError as error:
+        return notice(str(error), kind="error")
+    return bars(guesses, caption="By their names alone")
 
 
 def sort_into(pipeline: "ListingPipeline", listing: Listing, typed: str) -> list[Guess]:

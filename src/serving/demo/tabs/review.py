@@ -11,8 +11,9 @@ from gradio.context import Context
 from ....core.errors import ShelfsureError
 from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
-from ..html import DECISIONS, render, verdict_card
-from ..uploads.workspace import Workspace
+from ..html import DECISIONS, render, script, verdict_html
+from ..inputs import PRIVATE, QUIET, html_field
+from ..uploads.uploads import Workspace
 
 if TYPE_CHECKING:
     from ...review.store import ReviewStore
@@ -26,81 +27,87 @@ OTHER_ANSWERS: Mapping[Kind, tuple[str, str]] = {
     "skip": ("Skip", "s"),
 }
 """Kind -> what its button says, and its key."""
-# A double click is one answer; the next listing's may follow as fast as somebody can.
-_CLICKS = """
-let last = '';
-element.addEventListener('click', event => {
-  const button = event.target.closest('button[data-item]');
-  const asked = button && JSON.stringify({...button.dataset});
-  if (!button || asked === last) return;
-  last = asked;
-  setTimeout(() => { last = ''; }, 400);
-  trigger('click', {...button.dataset});
-});
-"""
-_KEYS = (
-    _CLICKS
-    + """
-document.addEventListener('keydown', event => {
-  const fields = 'input, textarea, select, [contenteditable], [role=dialog]';
-  const typing = event.target.closest?.(fields);
-  const hidden = element.offsetParent === null;
-  if (typing || hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  const key = event.key.toLowerCase();
-  if (!/^[1-9a-z]$/.test(key)) return;
-  const button = element.querySelector(`button[data-key="${key}"]`);
-  if (button) { event.preventDefault(); button.click(); }
-});
-"""
-)
 
 
-def review_tab(service: "Service", reviews: "ReviewStore") -> None:
-    """Build the tab inside the open `gr.Tab`."""
-    tab, root = Context.block, Context.root_block
-    remembered = gr.BrowserState("", storage_key="shelfsure-reviewer", secret="no secret")  # noqa: S106
-    current = gr.State(0)
-    exported = gr.State(None, delete_callback=lambda place: place and place.close())
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=6, min_width=300):
-            status = gr.HTML("", elem_id="review-status", apply_default_css=False)
-        with gr.Column(scale=6, min_width=300):
-            who = gr.Textbox(
-                label="Your name (kept with each answer)", max_length=100, elem_id="review-who"
-            )
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=6, min_width=300):
-            listing = gr.HTML("", elem_id="review-item", apply_default_css=False)
-        with gr.Column(scale=6, min_width=300):
-            answers = gr.HTML(
-                "", js_on_load=_KEYS, elem_id="review-answers", apply_default_css=False
-            )
-            with gr.Column(visible=False) as other:
-                category = gr.Dropdown(
-                    [],
-                    value=None,
-                    allow_custom_value=True,
-                    label="Another category",
-                    elem_id="review-category",
-                )
-                save = gr.Button("Save this category", size="md", elem_id="review-save")
-    card = gr.HTML("", elem_id="review-verdict", apply_default_css=False)
-    with gr.Accordion("What waits, the most useful first", open=False, elem_id="review-list"):
-        queue = gr.HTML("", js_on_load=_CLICKS, elem_id="review-queue", apply_default_css=False)
-    with gr.Row():
-        export = gr.Button("Export the answers", size="sm", elem_id="review-export")
-        archive = gr.File(
-            label="A catalogue for the next training",
-            interactive=False,
-            visible=False,
-            elem_id="review-archive",
+@dataclass(frozen=True)
+class Said:
+    """What the page says of the last action."""
+
+    done: str = ""
+    trouble: str = ""
+
+
+class ReviewTab:
+    """The tab's fields, built inside the open `gr.Tab`, and what they do."""
+
+    def __init__(self, service: "Service", reviews: "ReviewStore") -> None:
+        self.service, self.reviews = service, reviews
+        self.remembered = gr.BrowserState(
+            "",
+            storage_key="shelfsure-reviewer",
+            secret="no secret",  # noqa: S106
         )
-    parts = [current, status, listing, answers, card, queue, category, other]
+        self.current = gr.State(0)
+        self.exported = gr.State(None, delete_callback=lambda place: place and place.close())
+        self._build_listing()
+        self.verdict = html_field("review-verdict")
+        with gr.Accordion("What waits, the most useful first", open=False, elem_id="review-list"):
+            self.queue = html_field("review-queue", js_on_load=script("review_clicks"))
+        with gr.Row():
+            self.export = gr.Button("Export the answers", size="sm", elem_id="review-export")
+            self.archive = gr.File(
+                label="A catalogue for the next training",
+                interactive=False,
+                visible=False,
+                elem_id="review-archive",
+            )
+        self._connect()
 
-    def shown(said: Said, item_id: int = 0) -> tuple[Any, ...]:
-        waiting = reviews.pending(N_LISTED)
-        counts = reviews.counts()
-        item = reviews.item(item_id) if item_id else next(iter(waiting), None)
+    def _build_listing(self) -> None:
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=6, min_width=300):
+                self.status = html_field("review-status")
+            with gr.Column(scale=6, min_width=300):
+                self.who = gr.Textbox(
+                    label="Your name (kept with each answer)", max_length=100, elem_id="review-who"
+                )
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=6, min_width=300):
+                self.listing = html_field("review-item")
+            with gr.Column(scale=6, min_width=300):
+                keys = script("review_clicks", "review_keys")
+                self.answers = html_field("review-answers", js_on_load=keys)
+                with gr.Column(visible=False) as self.other:
+                    self.category = gr.Dropdown(
+                        [],
+                        value=None,
+                        allow_custom_value=True,
+                        label="Another category",
+                        elem_id="review-category",
+                    )
+                    self.save = gr.Button("Save this category", size="md", elem_id="review-save")
+
+    def _connect(self) -> None:
+        tab, root = Context.block, Context.root_block
+        parts = [self.current, self.status, self.listing, self.answers, self.verdict, self.queue]
+        parts += [self.category, self.other]
+        who = [self.who, self.current]
+        # the name comes from the browser when this tab is first shown, and then the state changes
+        self.remembered.change(lambda kept: kept, self.remembered, self.who, **QUIET)
+        root.load(self.choices, None, self.category, **QUIET)
+        gr.on([root.load, tab.select], self.shown, None, parts, **QUIET)
+        named = [self.who.blur, self.who.submit]
+        gr.on(named, lambda name: name, self.who, self.remembered, **QUIET)
+        clicks = [self.answers.click, self.queue.click]
+        gr.on(clicks, self.act, who, parts, trigger_mode="multiple", **QUIET)
+        self.save.click(self.name_it, [self.category, *who], parts, **QUIET)
+        self.export.click(self.take_out, self.exported, [self.exported, self.archive], **PRIVATE)
+
+    def shown(self, said: Said | None = None, item_id: int = 0) -> tuple[Any, ...]:
+        """Show what was said, an item (0: the most useful one), and what else waits."""
+        said = said or Said()
+        waiting, counts = self.reviews.pending(N_LISTED), self.reviews.counts()
+        item = self.reviews.item(item_id) if item_id else next(iter(waiting), None)
         own = item.item_id if item else 0
         left = render(
             "review_queue.html.j2",
@@ -113,50 +120,29 @@ def review_tab(service: "Service", reviews: "ReviewStore") -> None:
         shows = item_html(item, undoable=counts.n_answered > 0)
         return own, line, *shows, left, None, gr.Column(visible=item is not None)
 
-    def show() -> tuple[Any, ...]:
-        return shown(Said())
+    def act(self, event: gr.EventData, name: str, item_id: int) -> tuple[Any, ...]:
+        return self.shown(*answer(self.reviews, event._data or {}, name, item_id))
 
-    def act(event: gr.EventData, name: str, item_id: int) -> tuple[Any, ...]:
-        return shown(*answer(reviews, event._data or {}, name, item_id))
-
-    def name_it(category: str | None, name: str, item_id: int) -> tuple[Any, ...]:
+    def name_it(self, category: str | None, name: str, item_id: int) -> tuple[Any, ...]:
         asked = {"kind": "category", "category": category or "", "item": item_id}
-        return shown(*answer(reviews, asked, name, item_id))
+        return self.shown(*answer(self.reviews, asked, name, item_id))
 
-    def choices() -> Any:
-        return gr.Dropdown(choices=sorted(service.pipeline.class_names))
+    def choices(self) -> Any:
+        return gr.Dropdown(choices=sorted(self.service.pipeline.class_names))
 
-    def take_out(old: Workspace | None) -> tuple[Any, ...]:
+    def take_out(self, old: Workspace | None) -> tuple[Any, ...]:
+        """Give all answers as a zip."""
         if old is not None:
             old.close()
         place = Workspace()
         try:
-            reviews.export(place.path / "reviewed")
+            self.reviews.export(place.path / "reviewed")
         except ShelfsureError as error:
             place.close()
-            gr.Warning(_said(error, reviews))
+            gr.Warning(_said(error, self.reviews))
             return None, gr.File(visible=False)
         made = shutil.make_archive(str(place.path / "reviewed"), "zip", place.path, "reviewed")
         return place, gr.File(made, visible=True)
-
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    # the name comes from the browser when this tab is first shown, and then the state changes
-    remembered.change(lambda kept: kept, remembered, who, **quiet)
-    root.load(choices, None, category, **quiet)
-    gr.on([root.load, tab.select], show, None, parts, **quiet)
-    gr.on([who.blur, who.submit], lambda name: name, who, remembered, **quiet)
-    clicks = [answers.click, queue.click]
-    gr.on(clicks, act, [who, current], parts, trigger_mode="multiple", **quiet)
-    save.click(name_it, [category, who, current], parts, **quiet)
-    export.click(take_out, exported, [exported, archive], api_visibility="private")
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the page says of the last action."""
-
-    done: str = ""
-    trouble: str = ""
 
 
 def answer(
@@ -207,7 +193,7 @@ def item_html(item: ReviewItem | None, *, undoable: bool) -> tuple[str, str, str
     listing = render("review_item.html.j2", item=item, photo=photo, answers=words)
     others = [(kind, name, key) for kind, (name, key) in OTHER_ANSWERS.items()]
     answers = render("review_answers.html.j2", item=item, others=others)
-    return listing, answers, verdict_card(item.verdict)
+    return listing, answers, verdict_html(item.verdict)
 
 
 def _said(error: Exception, reviews: "ReviewStore") -> str:

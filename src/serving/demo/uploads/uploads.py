@@ -1,16 +1,19 @@
 """A table and a zip of photos from a browser become a Catalog; neither is trusted."""
 
 import re
-import unicodedata
-from collections.abc import Iterable
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ....catalog.catalog import Catalog, photos_in, read_catalog
 from ....catalog.listing import Listing
-from ....catalog.rows import FIELDS, RowError, shown
+from ....catalog.rows import FIELDS
 from ....core.errors import CatalogError
 from .archives import ArchiveLimits, unpack_photos
+from .photo_names import PhotoNames
 
 _OPTION = re.compile(r", or pass --[\w-]+( [^\s.]+)?( or --[\w-]+ [^\s.]+)*")
 
@@ -46,48 +49,22 @@ class Upload:
         return text.replace(f"{self.root}/", "")
 
 
-class PhotoNames:
-    r"""Finds the photo that a table means, though the zip may have packed it another folder deep.
+class Workspace:
+    """A temporary folder; it goes when it is closed, forgotten, or the program ends."""
 
-    Upper and lower case, ``\\`` and ``/``, and the two ways to write an accent count as the same.
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="shelfsure-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
-    Parameters
-    ----------
-    names
-        The photos' paths below their folder, with ``/``.
-    """
+    def folder(self, name: str) -> Path:
+        """Give the subfolder `name`; it is made if needed."""
+        path = self.path / name
+        path.mkdir(exist_ok=True)
+        return path
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(names)
-        self._by_file_name: dict[str, list[str]] = {}
-        for name in sorted(self._names):
-            self._by_file_name.setdefault(_key(name)[-1], []).append(name)
-
-    def locate(self, written: str) -> str:
-        """Give the path of the one photo that fits best.
-
-        That is the one of exactly this path; else of this path below some folder; else of this
-        file name. What leads out of the folder, or fits nothing, stays as written, for
-        `read_catalog` to refuse.
-
-        Raises
-        ------
-        RowError
-            If several fit equally well.
-        """
-        key = _key(written)
-        if written in self._names or not key or _leads_out(written):
-            return written
-        same_name = self._by_file_name.get(key[-1], [])
-        below = [name for name in same_name if _key(name)[-len(key) :] == key]
-        exact = [name for name in below if len(_key(name)) == len(key)]
-        fitting = exact or below or same_name
-        if len(fitting) > 1:
-            raise RowError(
-                f"photo is not unique: {shown(written)} may be {shown(fitting[0])} or "
-                f"{shown(fitting[1])}; write its whole path in the zip"
-            )
-        return fitting[0] if fitting else written
+    def close(self) -> None:
+        """Remove the folder and all that is in it."""
+        self._remove()
 
 
 def read_upload(
@@ -119,24 +96,10 @@ def read_upload(
         machine, other than `photos` itself.
     """
     limits = limits or UploadLimits()
-    root, locate = into, PhotoNames(()).locate
-    if photos is not None and not photos.is_file():
-        if not photos.is_dir():
-            raise CatalogError(
-                f"The photos must lie in a folder of this machine, but {photos} isn't one. "
-                "Check the path, or upload a zip."
-            )
-        root = photos
-    elif photos is not None:
-        locate = PhotoNames(unpack_photos(photos, into, limits.archive)).locate
+    root, locate = _placed(photos, into, limits.archive)
     _check_table(table, limits)
     try:
-        catalog = read_catalog(
-            table,
-            image_root=root,
-            need_category=need_category,
-            locate=None if root is photos else locate,
-        )
+        catalog = read_catalog(table, image_root=root, need_category=need_category, locate=locate)
     except CatalogError as error:
         said = str(error).replace(f"{table.parent}/", "")
         raise CatalogError(_OPTION.sub("", said)) from error
@@ -160,6 +123,22 @@ def read_outside(photos: Path, into: Path, *, limits: UploadLimits | None = None
         return photos_in(into)
     except CatalogError as error:
         raise CatalogError(str(error).replace(str(into), photos.name)) from error
+
+
+def _placed(
+    photos: Path | None, into: Path, limits: ArchiveLimits
+) -> tuple[Path, Callable[[str], str] | None]:
+    """Say where the photos lie, and how one is found there; None: as it is written."""
+    if photos is None:
+        return into, PhotoNames(()).locate
+    if photos.is_file():
+        return into, PhotoNames(unpack_photos(photos, into, limits)).locate
+    if photos.is_dir():
+        return photos, None
+    raise CatalogError(
+        f"The photos must lie in a folder of this machine, but {photos} isn't one. "
+        "Check the path, or upload a zip."
+    )
 
 
 def _check_table(table: Path, limits: UploadLimits) -> None:
@@ -199,14 +178,3 @@ def _too_many_rows(table: Path, n_rows: int, limits: UploadLimits) -> str:
         f"{table.name}: a table may have at most {limits.max_rows:,} rows, but has {n_rows:,}. "
         "Upload it in parts."
     )
-
-
-def _key(written: str) -> tuple[str, ...]:
-    plain = unicodedata.normalize("NFC", written.strip().replace("\\", "/"))
-    return PurePosixPath(plain.casefold()).parts
-
-
-def _leads_out(written: str) -> bool:
-    place = PurePosixPath(written.strip().replace("\\", "/"))
-    outside = place.is_absolute() or ".." in place.parts
-    return outside or re.match(r"[A-Za-z]:|[a-z][a-z0-9+.-]+://", written.strip(), re.I) is not None

@@ -1,5 +1,6 @@
 """A file of listings, judged a part at a time: progress, cancelling, and nobody else starved."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing
+from ...core.errors import ShelfsureError
 from ...pipeline.batch import judge
 from ...pipeline.verdict import Verdict
 from ..service import QueueFullError
 from .uploads.uploads import Upload
 
 if TYPE_CHECKING:
+    from ..review.store import ReviewStore
     from ..service import Service
 
+_LOG = logging.getLogger(__name__)
 CHUNK = 32
 _POLL_S = 0.1
 
@@ -85,6 +89,12 @@ class BatchJob:
     def rows(self) -> list[tuple[int, Verdict]]:
         """Data row (from 1) and verdict, in the file's order, as far as there is one."""
         return sorted([*self._rejected, *self._judged], key=lambda pair: pair[0])
+
+    @property
+    def listings(self) -> dict[int, Listing]:
+        """Map data rows to listings; a row that couldn't be read has none."""
+        catalog = self.upload.catalog
+        return dict(zip(catalog.rows, catalog.listings, strict=True))
 
     @property
     def partial(self) -> bool:
@@ -164,3 +174,22 @@ class BatchJob:
             elapsed_s=time.monotonic() - start,
             fresh=fresh,
         )
+
+
+def queue_for_review(reviews: "ReviewStore", judged: Sequence[tuple[Listing, Verdict]]) -> str:
+    """Put what needs a look into the review queue.
+
+    Returns
+    -------
+    str
+        Why some of it couldn't be put there, such as a full queue; empty if all is there.
+    """
+    trouble = ""
+    for listing, verdict in judged:
+        if verdict.decision == "review":
+            try:
+                reviews.add(listing, verdict)
+            except ShelfsureError as error:  # the verdicts are worth more than the queue
+                _LOG.warning("a listing didn't get into the review queue: %s", error)
+                trouble = "Not everything that needs a look fitted into the review queue."
+    return trouble

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.sample import unpack_sample
-from shelfsure.serving.demo.uploads.example_uploads import (
+from shelfsure.serving.demo.examples import (
     N_UPLOADS,
     example_labelled,
     example_uploads,

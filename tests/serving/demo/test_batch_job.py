@@ -12,7 +12,7 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.batch import judge, write_verdicts
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.verdict import Verdict
-from shelfsure.serving.demo.jobs import BatchJob, Progress
+from shelfsure.serving.demo.batch_job import BatchJob, Progress
 from shelfsure.serving.demo.uploads.uploads import Upload
 from shelfsure.serving.service import QueueFullError, Service
 

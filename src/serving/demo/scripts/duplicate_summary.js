@@ -1,0 +1,4 @@
+element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-kind]');
+  if (button) trigger('click', {kind: button.dataset.kind});
+});
