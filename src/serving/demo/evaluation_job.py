@@ -23,10 +23,8 @@ from ...evaluation.tables import confusion_counts, difference_text, fusion_effec
 if TYPE_CHECKING:
     from ...pipeline.pipeline import ListingPipeline
 
-CHUNK = 32
-_TITLE_PX = 36
+CHUNK, _TITLE_PX = 32, 36
 HEADERS = ("Answer by", "Right", "95% interval", "In top 5", "Macro-F1", "ECE", "Fusion minus it")
-
 CHARTS = {
     "accuracy": "Right category, with 95% interval",
     "difference": "Fusion minus each, in percentage points",

@@ -1,6 +1,6 @@
 """The tab "Batch": a table and a zip of photos in, a table of verdicts and files out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +47,7 @@ def close(session: BatchSession | None) -> None:
 
 
 class BatchTab:
-    """The tab's fields, built inside the open `gr.Tab`, and what they do.
-
-    Parameters
-    ----------
-    local
-        Show the field for a folder of this machine.
-    """
+    """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
     def __init__(self, service: "Service", reviews: "ReviewStore", *, local: bool) -> None:
         self.service, self.reviews, self.local = service, reviews, local
@@ -80,11 +74,7 @@ class BatchTab:
         self.example = gr.Button("Fill in an example", size="sm", elem_id="batch-example")
 
     def _build_results(self) -> None:
-        self.decisions = gr.CheckboxGroup(
-            [(name, key) for key, name in table.DECISION_NAMES.items()],
-            label="Show these decisions (none ticked: all)",
-            elem_id="batch-decisions",
-        )
+        self.decisions = _choices("decisions", table.DECISION_NAMES)
         with gr.Row():
             self.category = gr.Textbox(
                 label="Show categories with this text",
@@ -92,12 +82,7 @@ class BatchTab:
                 min_width=300,
                 elem_id="batch-category",
             )
-            self.flagged = gr.CheckboxGroup(
-                [(name, key) for key, name in table.FLAG_NAMES.items()],
-                label="Show these flags (none ticked: all)",
-                min_width=300,
-                elem_id="batch-flags",
-            )
+            self.flagged = _choices("flags", table.FLAG_NAMES, min_width=300)
         self.verdicts = gr.Dataframe(
             headers=list(table.HEADERS),
             datatype=["number"] + ["str"] * (len(table.HEADERS) - 1),
@@ -200,6 +185,12 @@ class BatchTab:
         if session is not None:
             session.job.cancel()
         return inputs.disabled()
+
+
+def _choices(name: str, words: Mapping[str, str], **options: Any) -> Any:
+    choices = [(word, key) for key, word in words.items()]
+    label = f"Show these {name} (none ticked: all)"
+    return gr.CheckboxGroup(choices, label=label, elem_id=f"batch-{name}", **options)
 
 
 def _verdicts(session: BatchSession) -> Any:

@@ -27,13 +27,7 @@ _DRAWN = notice(
 
 
 class EvaluateTab:
-    """The tab's fields, built inside the open `gr.Tab`, and what they do.
-
-    Parameters
-    ----------
-    local
-        Show the fields for folders of this machine.
-    """
+    """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
     def __init__(self, service: "Service", *, local: bool) -> None:
         self.service, self.local = service, local

@@ -42,11 +42,7 @@ class ReviewTab:
 
     def __init__(self, service: "Service", reviews: "ReviewStore") -> None:
         self.service, self.reviews = service, reviews
-        self.remembered = gr.BrowserState(
-            "",
-            storage_key="shelfsure-reviewer",
-            secret="no secret",  # noqa: S106
-        )
+        self.remembered = gr.BrowserState("", storage_key="shelfsure-reviewer", secret="no secret")  # noqa: S106
         self.current = gr.State(0)
         self.exported = gr.State(None, delete_callback=lambda place: place and place.close())
         self._build_listing()

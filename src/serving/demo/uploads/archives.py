@@ -13,20 +13,11 @@ from pathlib import Path, PurePosixPath
 from ....core.errors import CatalogError
 
 _BLOCK = 1 << 20
-_SPARE_BYTES = 200_000_000
-_ALWAYS_ALLOWED_BYTES = 10_000_000
-_DIRECTORY_BYTES_PER_FILE = 512
+_SPARE_BYTES, _ALWAYS_ALLOWED_BYTES, _DIRECTORY_BYTES_PER_FILE = 200_000_000, 10_000_000, 512
 _LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
-_UTF8_NAME = 0x800
-_ENCRYPTED = 0x1
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    ValueError,
-    RuntimeError,  # encrypted, or packed by a method that zipfile does not know
-)
+_ENCRYPTED, _UTF8_NAME = 0x1, 0x800
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
+"""A RuntimeError: it is encrypted, or packed by a method that zipfile doesn't know."""
 
 
 @dataclass(frozen=True, slots=True)
