@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ import numpy as np
 from ...catalog.listing import Listing
 from ...core.arrays import Floats
 from ...pipeline.verdict import Verdict
-from .active_learning import WIDTH, is_strange, uncertainty, verdict_vector
+from .active_learning import WIDTH, is_strange, query_order, uncertainty, verdict_vector
 from .records import Answer, ReviewItem, printable
+
+N_RANKED = 1_000
+"""Of the pending items, the least sure ones that are looked at for diversity, too."""
+N_REMEMBERED = 200
+"""Of the answered items, the last ones that new ones should differ from."""
 
 
 def listing_values(listing: Listing, data: bytes | None) -> dict[str, Any]:
@@ -46,8 +51,59 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def to_item(row: sqlite3.Row, answer: sqlite3.Row | None, photos: Path) -> ReviewItem:
-    """Read an item; `photos` is the folder of the store's photos."""
+def read_items(db: sqlite3.Connection, ids: Iterable[int], photos: Path) -> list[ReviewItem]:
+    """Read items in this order, those that aren't there left out.
+
+    Parameters
+    ----------
+    photos
+        The folder of the store's photos.
+    """
+    items = []
+    for item_id in ids:
+        row = db.execute("SELECT * FROM items WHERE item_id = ?", (item_id,)).fetchone()
+        answer = db.execute("SELECT * FROM final WHERE item_id = ?", (item_id,)).fetchone()
+        if row:
+            items.append(_to_item(row, answer, photos))
+    return items
+
+
+def pending_ids(db: sqlite3.Connection, n: int) -> list[int]:
+    """Choose what to ask next, the most useful first; what was skipped comes last."""
+    rows = db.execute(
+        "SELECT item_id, unsure, vector, skipped FROM pending"
+        " ORDER BY skipped, unsure DESC, item_id LIMIT ?",  # NULL, not skipped, is first
+        (N_RANKED,),
+    ).fetchall()
+    answered = db.execute(
+        "SELECT vector FROM final JOIN items USING (item_id) ORDER BY answer_id DESC LIMIT ?",
+        (N_REMEMBERED,),
+    ).fetchall()
+    fresh = [row for row in rows if row["skipped"] is None]
+    vectors = _stacked([row["vector"] for row in [*fresh, *answered]])
+    unsure = np.array([row["unsure"] for row in fresh])
+    order = query_order(unsure, vectors[: len(fresh)], vectors[len(fresh) :], n)
+    ids = [fresh[place]["item_id"] for place in order]
+    return [*ids, *(row["item_id"] for row in rows if row["skipped"] is not None)][:n]
+
+
+def to_answer(row: sqlite3.Row, *, withdrawn: bool = False) -> Answer:
+    """Read an answer."""
+    names = ("answer_id", "item_id", "kind", "category", "who", "at")
+    verdict = Verdict.model_validate_json(row["verdict"])
+    return Answer(**{name: row[name] for name in names}, verdict=verdict, withdrawn=withdrawn)
+
+
+def _stacked(blobs: Sequence[bytes]) -> Floats:
+    """Stack what `verdict_vector` gave; a vector of another width becomes zeros."""
+    vectors = np.zeros((len(blobs), WIDTH), dtype=np.float32)
+    for row, blob in zip(vectors, blobs, strict=True):
+        if len(blob) == row.nbytes:
+            row[:] = np.frombuffer(blob, dtype=np.float32)
+    return vectors
+
+
+def _to_item(row: sqlite3.Row, answer: sqlite3.Row | None, photos: Path) -> ReviewItem:
     texts = {name: row[name] for name in ("listing_id", "title", "description", "brand")}
     image = photos / row["photo_file"] if row["photo_file"] else None
     return ReviewItem(
@@ -58,19 +114,3 @@ def to_item(row: sqlite3.Row, answer: sqlite3.Row | None, photos: Path) -> Revie
         added_at=row["added_at"],
         answer=to_answer(answer) if answer else None,
     )
-
-
-def to_answer(row: sqlite3.Row, *, withdrawn: bool = False) -> Answer:
-    """Read an answer."""
-    names = ("answer_id", "item_id", "kind", "category", "who", "at")
-    verdict = Verdict.model_validate_json(row["verdict"])
-    return Answer(**{name: row[name] for name in names}, verdict=verdict, withdrawn=withdrawn)
-
-
-def stacked(blobs: Sequence[bytes]) -> Floats:
-    """Stack what `verdict_vector` gave; a vector of another width becomes zeros."""
-    vectors = np.zeros((len(blobs), WIDTH), dtype=np.float32)
-    for row, blob in zip(vectors, blobs, strict=True):
-        if len(blob) == row.nbytes:
-            row[:] = np.frombuffer(blob, dtype=np.float32)
-    return vectors

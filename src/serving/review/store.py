@@ -6,12 +6,9 @@ and kill -9, and any number of threads and processes may share it.
 
 import os
 import sqlite3
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ...catalog.listing import SEPARATOR, Listing, category_levels
 from ...catalog.rows import RowError, as_text, shown
@@ -20,7 +17,6 @@ from ...core.files import atomic_path
 from ...pipeline.verdict import Verdict
 from ...vision.formats import ACCEPTED, describe, identify
 from ...vision.load import photo_bytes
-from .active_learning import query_order
 from .records import (
     Answer,
     Kind,
@@ -30,7 +26,7 @@ from .records import (
     ReviewsFullError,
     printable,
 )
-from .rows import listing_values, stacked, to_answer, to_item, verdict_values
+from .rows import listing_values, pending_ids, read_items, to_answer, verdict_values
 from .schema import connect
 
 if TYPE_CHECKING:
@@ -39,10 +35,6 @@ if TYPE_CHECKING:
 FILE_NAME = "reviews.sqlite"
 MAX_PENDING = 10_000
 MAX_BYTES = 5_000_000_000
-N_RANKED = 1_000
-"""Of the pending items, the least sure ones that are looked at for diversity, too."""
-N_REMEMBERED = 200
-"""Of the answered items, the last ones that new ones should differ from."""
 
 
 def default_reviews_path() -> Path:
@@ -112,7 +104,7 @@ class ReviewStore:
             if known:
                 return int(known["item_id"])
             self._check_room(db, values["n_bytes"])
-            photo_file = self._keep_photo(data, values["photo"]) if data else None
+            photo_file = keep_photo(data, values["photo"], self.photos) if data else None
             values |= {"photo_file": photo_file, "added_at": _now()}
             columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
             fresh = db.execute(f"INSERT INTO items ({columns}) VALUES ({marks})", values)  # noqa: S608
@@ -124,23 +116,7 @@ class ReviewStore:
         See `query_order`: unsure ones first, unlike each other and what was answered lately.
         """
         with connect(self.path) as db:
-            rows = db.execute(
-                "SELECT item_id, unsure, vector, skipped FROM pending"
-                " ORDER BY skipped, unsure DESC, item_id LIMIT ?",  # NULL, not skipped, is first
-                (N_RANKED,),
-            ).fetchall()
-            answered = db.execute(
-                "SELECT vector FROM final JOIN items USING (item_id)"
-                " ORDER BY answer_id DESC LIMIT ?",
-                (N_REMEMBERED,),
-            ).fetchall()
-        fresh = [row for row in rows if row["skipped"] is None]
-        vectors = stacked([row["vector"] for row in [*fresh, *answered]])
-        unsure = np.array([row["unsure"] for row in fresh])
-        order = query_order(unsure, vectors[: len(fresh)], vectors[len(fresh) :], limit)
-        ids = [fresh[place]["item_id"] for place in order]
-        ids += [row["item_id"] for row in rows if row["skipped"] is not None]
-        return self._items(ids[:limit])
+            return read_items(db, pending_ids(db, limit), self.photos)
 
     def item(self, item_id: int) -> ReviewItem:
         """Look one item up.
@@ -150,7 +126,8 @@ class ReviewStore:
         ReviewError
             If there is none of this id.
         """
-        items = self._items([item_id])
+        with connect(self.path) as db:
+            items = read_items(db, [item_id], self.photos)
         if not items:
             raise ReviewError(_no_item(item_id))
         return items[0]
@@ -194,7 +171,7 @@ class ReviewStore:
         """List the items that have an answer, in the order in which they came."""
         with connect(self.path) as db:
             rows = db.execute("SELECT item_id FROM final ORDER BY item_id").fetchall()
-        return self._items([row["item_id"] for row in rows])
+            return read_items(db, [row["item_id"] for row in rows], self.photos)
 
     def history(self) -> list[Answer]:
         """List every answer ever given, oldest first, withdrawn ones and skips included."""
@@ -227,17 +204,6 @@ class ReviewStore:
 
         return write_export(self.answered(), self.history(), Path(folder))
 
-    def _items(self, ids: Sequence[int]) -> list[ReviewItem]:
-        with connect(self.path) as db:
-            found = [
-                (
-                    db.execute("SELECT * FROM items WHERE item_id = ?", (item_id,)).fetchone(),
-                    db.execute("SELECT * FROM final WHERE item_id = ?", (item_id,)).fetchone(),
-                )
-                for item_id in ids
-            ]
-        return [to_item(row, answer, self.photos) for row, answer in found if row]
-
     def _answer(self, item_id: int, kind: Kind, category: str | None, who: str) -> Answer:
         with connect(self.path) as db:
             row = db.execute(
@@ -264,16 +230,17 @@ class ReviewStore:
                 "SHELFSURE_REVIEWS to another file."
             )
 
-    def _keep_photo(self, data: bytes, digest: str) -> str:
-        kind = identify(data)
-        if kind is None:
-            raise UnreadablePhotoError(f"A photo must be {ACCEPTED}, got {describe(data)}.")
-        name = f"{digest[:2]}/{digest}.{'jpg' if kind == 'JPEG' else kind.lower()}"
-        path = self.photos / name
-        if not path.exists():
-            with atomic_path(path) as partial:
-                partial.write_bytes(data)
-        return name
+
+def keep_photo(data: bytes, digest: str, folder: Path) -> str:
+    """Write a photo under the name of its contents, unless it is there; give its name."""
+    kind = identify(data)
+    if kind is None:
+        raise UnreadablePhotoError(f"A photo must be {ACCEPTED}, got {describe(data)}.")
+    name = f"{digest[:2]}/{digest}.{'jpg' if kind == 'JPEG' else kind.lower()}"
+    if not (folder / name).exists():
+        with atomic_path(folder / name) as partial:
+            partial.write_bytes(data)
+    return name
 
 
 def _no_item(item_id: int) -> str:
