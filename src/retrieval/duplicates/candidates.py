@@ -13,8 +13,8 @@ from ..index.manifest import Kind
 from ..index.vector_index import VectorIndex
 
 BLOCK_ROWS = 4096
-MAX_PROBED_FRACTION = 1 / 16  # of the lists; beyond, exact search in blocks is as fast
-WORTH_LISTS = 8_000  # queries; lists take as long to build and measure as so many exact searches
+MAX_PROBED_FRACTION = 1 / 32  # of the lists; beyond, exact search in blocks is hardly slower
+WORTH_LISTS = 10_000  # queries; lists take as long to build and measure as so many exact searches
 _LOG = logging.getLogger(__name__)
 
 

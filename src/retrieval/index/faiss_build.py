@@ -17,11 +17,12 @@ EXACT_BELOW = 50_000
 # The margin above the promise pays for the sampling error.
 RECALL_PROMISED, RECALL_TARGET = 0.98, 0.985
 _TRAINABLE_FROM = 256
-_TRAINING_PER_LIST = 64
+_LISTS_PER_ROOT = 4  # half as many need ten times the search where clusters are many and small
 _FEWEST_PER_LIST = 39  # below this FAISS itself warns of poor clusters
+_TRAINING_PER_LIST = 40
 _HNSW_LINKS = 32
 _HNSW_WIDEST_SEARCH = 4096
-_NARROWEST = 4
+_NARROWEST = 2
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _build_graph(vectors: Floats, rows: Ints) -> BuiltIndex:
 
 def _build_lists(vectors: Floats, rows: Ints, max_probed_fraction: float) -> BuiltIndex:
     dim = vectors.shape[1]
-    n_lists = min(int(2 * len(rows) ** 0.5), len(rows) // _FEWEST_PER_LIST)
+    n_lists = min(int(_LISTS_PER_ROOT * len(rows) ** 0.5), len(rows) // _FEWEST_PER_LIST)
     inner = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, n_lists, faiss.METRIC_INNER_PRODUCT)
     inner.train(sample(vectors, _TRAINING_PER_LIST * n_lists))
     index = fill(inner, vectors, rows)
