@@ -8,7 +8,7 @@ LOWEST := .venv-lowest
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --extra dev --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: setup app demo test lint check docs pins lowest picture sample clean
+.PHONY: setup app demo test test-fast lint check docs pins lowest picture sample clean
 
 setup: $(READY)
 
@@ -39,6 +39,9 @@ sample: $(READY)  ## draw the sample catalogue that ships anew
 
 test: $(READY)  ## each file in one of WORKERS processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+
+test-fast: $(READY)  ## without what starts and kills processes
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
