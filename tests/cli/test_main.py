@@ -176,7 +176,7 @@ def train_arguments(tiny_folder: Path) -> dict[str, object]:
     [
         ({"catalogue": "nowhere.csv"}, ["nowhere.csv", "there is no such file"]),
         ({"catalogue": "listings.xlsx"}, ["listings.xlsx", ".csv, .tsv", "'.xlsx'"]),
-        ({"--out": "full"}, ["full holds something else", "--out"]),
+        ({"--out": "full"}, ["full holds something else", "Name another folder"]),
         ({"--device": "toaster"}, ["'toaster'", "cpu"]),
         ({"--config": "broken.yaml"}, ["broken.yaml must be YAML", "line 1"]),
         ({"--config": "wrong.yaml"}, ["3 problem", "levels", "image.weight", "n_folds", "'two'"]),

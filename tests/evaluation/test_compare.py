@@ -99,7 +99,7 @@ def test_compare_ignores_the_order_of_listings(
         ({"class_names": ["Toys", "Rugs"]}, r"\(6, 2\), but has \(6, 3\)"),
         ({"categories": ["Toys"] * 6}, r"'Toys'.*model's 2 level"),
         ({"target_precision": 97}, "but is 97"),
-        ({"arms": {}}, r"'fusion', but holds \[\]"),
+        ({"baselines": {}}, r"'fusion', but holds \[\]"),
     ],
 )
 def test_evaluation_input_refuses_what_does_not_fit(

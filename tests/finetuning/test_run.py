@@ -216,7 +216,7 @@ def test_finetune_that_cannot_replace_an_encoder_keeps_it_and_goes_on_later(
     out.mkdir()
     (out / "finetuned.json").write_text("old")
     with failing_rename(out):
-        finetune(patterns, out, quick, machine=CPU, overwrite=True)
+        finetune(patterns, out, quick, options=CPU, overwrite=True)
     assert (out / "finetuned.json").read_text() == "old"
     assert {path.name for path in tmp_path.iterdir()} == {"ft", ".ft.finetuning"}
     run(patterns, out, quick, resume=True, overwrite=True)
