@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from .appearance import PALETTE
 from .canvas import Colour, darker, lighter, mix, shine
-from .looks import PALETTE
 
 Size = tuple[int, int]
 _WOODS: tuple[Colour, ...] = ((176, 132, 92), (206, 172, 132), (120, 84, 60), (222, 206, 182))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from .appearance import Appearance
 from .clocks import draw_clock
 from .clothing import draw_dress, draw_socks, draw_t_shirt
 from .headphones import draw_headphones
 from .kitchen import draw_bottle, draw_mug, draw_plate
 from .lamps import draw_lamp
-from .looks import Look
 from .screens import draw_laptop, draw_phone
 from .vases import draw_vase
 
@@ -37,7 +37,7 @@ class Category:
     """
 
     path: str
-    draw: Callable[[np.random.Generator, Look], Image.Image]
+    draw: Callable[[np.random.Generator, Appearance], Image.Image]
     nouns: tuple[str, ...]
     sizes: tuple[str, ...]
     foreign: tuple[str, ...]

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from .appearance import PALETTE, Appearance, cloth
 from .canvas import (
     SIDE,
     Point,
@@ -17,10 +18,9 @@ from .canvas import (
     slope,
     stroke,
 )
-from .looks import PALETTE, Look, cloth
 
 
-def draw_clock(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_clock(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a clock; the digital ones come close to a phone."""
     drawing = blank()
     if rng.random() < 0.14:
@@ -61,7 +61,7 @@ def _dial(
     y: float,
     inner: float,
     ink: tuple[int, int, int],
-    look: Look,
+    look: Appearance,
 ) -> None:
     def at(turn: float, reach: float) -> Point:
         angle = 2 * np.pi * turn - np.pi / 2
@@ -89,7 +89,7 @@ def _dial(
     paint(drawing, ellipse(0.5, y, 0.02, 0.02), darker(look.main, 0.2), dome())
 
 
-def _digital(drawing: Image.Image, rng: np.random.Generator, look: Look) -> None:
+def _digital(drawing: Image.Image, rng: np.random.Generator, look: Appearance) -> None:
     tall = rng.uniform(0.16, 0.26)
     paint(drawing, rounded(0.1, 0.5 - tall, 0.9, 0.5 + tall, 0.05), look.main, slope(1.15, 0.75))
     paint(drawing, rounded(0.15, 0.55 - tall, 0.85, 0.45 + tall, 0.02), (22, 24, 30))

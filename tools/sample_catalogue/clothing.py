@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from .appearance import Appearance, cloth
 from .canvas import (
     Point,
     blank,
@@ -18,7 +19,6 @@ from .canvas import (
     stroke,
     within,
 )
-from .looks import Look, cloth
 
 
 def _whole(right: list[Point]) -> list[Point]:
@@ -26,11 +26,11 @@ def _whole(right: list[Point]) -> list[Point]:
     return right + [(1 - x, y) for x, y in reversed(right)]
 
 
-def _edge(drawing: Image.Image, outline: list[Point], look: Look) -> None:
+def _edge(drawing: Image.Image, outline: list[Point], look: Appearance) -> None:
     paint(drawing, stroke([*outline, outline[0]], 0.006), darker(look.main, 0.4), opacity=0.55)
 
 
-def draw_t_shirt(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_t_shirt(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a shirt: short or long sleeves, round, V or collared neck, plain or with a print."""
     drawing = blank()
     neck = rng.uniform(0.08, 0.12)
@@ -71,7 +71,7 @@ def draw_t_shirt(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def _print(drawing: Image.Image, rng: np.random.Generator, look: Look) -> None:
+def _print(drawing: Image.Image, rng: np.random.Generator, look: Appearance) -> None:
     """Put a picture on the chest: a sun over waves, a mountain, bars or a star."""
     light = lighter(look.accent, 0.25)
     kind = rng.integers(4)
@@ -97,7 +97,7 @@ def _print(drawing: Image.Image, rng: np.random.Generator, look: Look) -> None:
         paint(drawing, polygon(star), light)
 
 
-def draw_dress(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_dress(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a dress: straps, short sleeves or none; short tunics come close to T-shirts."""
     drawing = blank()
     bust, waist = rng.uniform(0.12, 0.17), rng.uniform(0.09, 0.14)
@@ -143,7 +143,7 @@ def draw_dress(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def draw_socks(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_socks(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw one pair: ankle to knee length, the second sock shifted and turned."""
     drawing = blank()
     length = rng.uniform(0.1, 0.5)

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from .appearance import Appearance, cloth
 from .canvas import (
     blank,
     curve,
@@ -18,10 +19,9 @@ from .canvas import (
     stroke,
     within,
 )
-from .looks import Look, cloth
 
 
-def draw_headphones(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_headphones(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw headphones with a band, or a pair of earbuds in their case."""
     drawing = blank()
     if rng.random() < 0.22:
@@ -53,7 +53,7 @@ def draw_headphones(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def _earbuds(drawing: Image.Image, rng: np.random.Generator, look: Look) -> None:
+def _earbuds(drawing: Image.Image, rng: np.random.Generator, look: Appearance) -> None:
     shell = lighter(look.main, 0.2)
     for side in (-1, 1):
         x = 0.5 + side * rng.uniform(0.14, 0.19)

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from .appearance import Appearance, cloth
 from .canvas import (
     Colour,
     blank,
@@ -23,12 +24,11 @@ from .canvas import (
     turned,
     within,
 )
-from .looks import Look, cloth
 
 _DRINKS: tuple[Colour, ...] = ((70, 42, 28), (150, 98, 60), (176, 96, 40), (232, 222, 206))
 
 
-def draw_mug(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_mug(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a cup from the side and a little above; a few have no handle."""
     drawing = blank()
     width = rng.uniform(0.19, 0.28)
@@ -61,7 +61,12 @@ def draw_mug(rng: np.random.Generator, look: Look) -> Image.Image:
 
 
 def _handle(
-    drawing: Image.Image, rng: np.random.Generator, x: float, top: float, bottom: float, look: Look
+    drawing: Image.Image,
+    rng: np.random.Generator,
+    x: float,
+    top: float,
+    bottom: float,
+    look: Appearance,
 ) -> None:
     height = (bottom - top) * rng.uniform(0.28, 0.36)
     middle = (top + bottom) / 2 - rng.uniform(0, 0.03)
@@ -86,7 +91,7 @@ def _heart(x: float, y: float, size: float) -> Image.Image:
     return polygon([(float(a), float(b)) for a, b in outline])
 
 
-def draw_bottle(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_bottle(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a flask, a drinks bottle or a carafe; carafes come close to vases."""
     drawing = blank()
     glassy = rng.random() < 0.4
@@ -126,7 +131,7 @@ def draw_bottle(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def draw_plate(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_plate(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a plate from above or aslant, with a decorated rim, sometimes a pile of them."""
     drawing = blank()
     radius = rng.uniform(0.36, 0.46)
@@ -163,7 +168,7 @@ def draw_plate(rng: np.random.Generator, look: Look) -> Image.Image:
 
 
 def _flower(
-    drawing: Image.Image, y: float, size: float, flat: float, look: Look, petals: int
+    drawing: Image.Image, y: float, size: float, flat: float, look: Appearance, petals: int
 ) -> None:
     for angle in np.arange(petals) * 2 * np.pi / petals:
         tips = [(0.0, 0.0), (0.55, -0.22), (1.0, 0.0), (0.55, 0.22)]

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from .appearance import Appearance, cloth
 from .canvas import (
     SIDE,
     blank,
@@ -21,12 +22,11 @@ from .canvas import (
     turned,
     within,
 )
-from .looks import Look, cloth
 
 _GLOW = (255, 236, 176)
 
 
-def draw_lamp(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_lamp(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a table lamp on a turned foot, a desk lamp with an arm, or a pendant."""
     drawing = blank()
     lit = rng.random() < 0.5
@@ -40,7 +40,9 @@ def draw_lamp(rng: np.random.Generator, look: Look) -> Image.Image:
     return mirrored(rng, drawing)
 
 
-def _table_lamp(drawing: Image.Image, rng: np.random.Generator, look: Look, lit: bool) -> None:
+def _table_lamp(
+    drawing: Image.Image, rng: np.random.Generator, look: Appearance, lit: bool
+) -> None:
     top, low = 0.08, rng.uniform(0.38, 0.5)
     narrow, wide = rng.uniform(0.1, 0.22), rng.uniform(0.24, 0.34)
     paint(drawing, stroke([(0.5, low - 0.05), (0.5, 0.9)], 0.022), (150, 130, 92), cylinder())
@@ -63,7 +65,7 @@ def _table_lamp(drawing: Image.Image, rng: np.random.Generator, look: Look, lit:
         paint(drawing, trim, darker(look.main, 0.25))
 
 
-def _desk_lamp(drawing: Image.Image, rng: np.random.Generator, look: Look, lit: bool) -> None:
+def _desk_lamp(drawing: Image.Image, rng: np.random.Generator, look: Appearance, lit: bool) -> None:
     knee = (rng.uniform(0.22, 0.36), rng.uniform(0.42, 0.54))
     head = (rng.uniform(0.5, 0.62), rng.uniform(0.16, 0.24))
     size = rng.uniform(0.13, 0.18)
@@ -83,7 +85,7 @@ def _desk_lamp(drawing: Image.Image, rng: np.random.Generator, look: Look, lit: 
     paint(drawing, ellipse(head[0] + size * 0.15, mouth_y, size * 1.05, 0.03), bulb)
 
 
-def _pendant(drawing: Image.Image, rng: np.random.Generator, look: Look, lit: bool) -> None:
+def _pendant(drawing: Image.Image, rng: np.random.Generator, look: Appearance, lit: bool) -> None:
     wide, high = rng.uniform(0.26, 0.38), rng.uniform(0.2, 0.36)
     low = rng.uniform(0.62, 0.76)
     paint(drawing, stroke([(0.5, 0.03), (0.5, low - high)], 0.012), (60, 60, 64))

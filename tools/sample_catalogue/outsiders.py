@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from .appearance import PALETTE, Appearance
 from .canvas import (
     blank,
     curve,
@@ -21,13 +22,12 @@ from .canvas import (
     stroke,
     within,
 )
-from .looks import PALETTE, Look
 
 _BLACK = (34, 34, 40)
 _SEATED = 0.9  # where a standing thing touches the ground
 
 
-def _cat(rng: np.random.Generator, look: Look) -> Image.Image:
+def _cat(rng: np.random.Generator, look: Appearance) -> Image.Image:
     drawing = blank()
     fur, soft = mix(look.main, (200, 160, 120), 0.5), (244, 226, 206)
     tail = curve([(0.66, 0.84), (0.86, 0.76), (0.84, 0.52), (0.9, 0.42)], closed=False)
@@ -49,7 +49,7 @@ def _cat(rng: np.random.Generator, look: Look) -> Image.Image:
     return mirrored(rng, drawing)
 
 
-def _fish(rng: np.random.Generator, look: Look) -> Image.Image:
+def _fish(rng: np.random.Generator, look: Appearance) -> Image.Image:
     drawing = blank()
     paint(drawing, polygon([(0.7, 0.5), (0.93, 0.32), (0.88, 0.5), (0.93, 0.68)]), look.accent)
     fin = curve([(0.35, 0.36), (0.48, 0.2), (0.62, 0.36)], closed=False)
@@ -64,7 +64,7 @@ def _fish(rng: np.random.Generator, look: Look) -> Image.Image:
     return mirrored(rng, drawing)
 
 
-def _butterfly(rng: np.random.Generator, look: Look) -> Image.Image:
+def _butterfly(rng: np.random.Generator, look: Appearance) -> Image.Image:
     drawing = blank()
     spread = rng.uniform(0.3, 0.4)
     for side in (-1, 1):
@@ -79,7 +79,7 @@ def _butterfly(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def _tree(rng: np.random.Generator, look: Look) -> Image.Image:
+def _tree(rng: np.random.Generator, look: Appearance) -> Image.Image:
     drawing = blank()
     paint(drawing, polygon([(0.46, 0.5), (0.54, 0.5), (0.58, 0.94), (0.42, 0.94)]), (112, 80, 56))
     leaf = mix(PALETTE["green"], look.main, 0.25)
@@ -95,7 +95,7 @@ def _tree(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def _car(rng: np.random.Generator, look: Look) -> Image.Image:
+def _car(rng: np.random.Generator, look: Appearance) -> Image.Image:
     drawing = blank()
     roof = rng.uniform(0.28, 0.36)
     cabin = [(0.24, 0.52), (0.34, roof), (0.64, roof), (0.78, 0.52)]
@@ -111,7 +111,7 @@ def _car(rng: np.random.Generator, look: Look) -> Image.Image:
     return mirrored(rng, drawing)
 
 
-def _house(rng: np.random.Generator, look: Look) -> Image.Image:
+def _house(rng: np.random.Generator, look: Appearance) -> Image.Image:
     drawing = blank()
     eave = rng.uniform(0.4, 0.48)
     paint(drawing, rounded(0.66, 0.16, 0.74, 0.4, 0), (140, 84, 70))
@@ -124,7 +124,7 @@ def _house(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def _landscape(rng: np.random.Generator, look: Look) -> Image.Image:
+def _landscape(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Fill the whole square: a sky, a sun, and ranges of hills or a sea."""
     drawing = blank()
     sky = mix(PALETTE["sky blue"], look.accent, rng.uniform(0, 0.5))
@@ -143,7 +143,7 @@ def _landscape(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-def _abstract(rng: np.random.Generator, look: Look) -> Image.Image:
+def _abstract(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Fill the whole square with overlapping shapes."""
     drawing = blank()
     paint(drawing, rounded(0, 0, 1, 1, 0), lighter(look.main, 0.6), slope())
@@ -156,7 +156,7 @@ def _abstract(rng: np.random.Generator, look: Look) -> Image.Image:
     return drawing
 
 
-OUTSIDERS: dict[str, Callable[[np.random.Generator, Look], Image.Image]] = {
+OUTSIDERS: dict[str, Callable[[np.random.Generator, Appearance], Image.Image]] = {
     "cat": _cat,
     "fish": _fish,
     "butterfly": _butterfly,

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .looks import PALETTE
+from .appearance import PALETTE
 
 _STAMPS = ("SALE", "NEW", "-30%", "HOT", "2 FOR 1", "4.99", "19.90")
 

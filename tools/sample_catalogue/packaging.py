@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from .appearance import Appearance, cloth
 from .canvas import (
     blank,
     curve,
@@ -17,12 +18,11 @@ from .canvas import (
     stroke,
     within,
 )
-from .looks import Look, cloth
 
 _CARDBOARD = (196, 156, 112)
 
 
-def draw_box(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_box(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a wrapped gift with a bow, or a plain carton with tape and a label."""
     drawing = blank()
     split, top, low = rng.uniform(0.55, 0.7), rng.uniform(0.3, 0.44), 0.88

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from .appearance import PALETTE, Appearance, draw_appearance
 from .categories import CATEGORIES
-from .looks import PALETTE, Look, draw_look
 from .outsiders import FULL_BLEED, OUTSIDERS
 from .overlays import framed, stamped, watermarked
 from .packaging import draw_box
@@ -44,7 +44,7 @@ class Photo:
 
     subject: str
     seed: tuple[int, int]
-    look: Look
+    look: Appearance
     quality: int
     boxed: bool = False
     edit: str = ""
@@ -63,7 +63,7 @@ def picture(photo: Photo) -> Image.Image:
     prop = None
     if rng.random() < _PROP_SHARE:
         other = CATEGORIES[rng.integers(len(CATEGORIES))]
-        prop = other.draw(rng, draw_look(rng))
+        prop = other.draw(rng, draw_appearance(rng))
     standing = category.standing or photo.boxed
     return photograph(rng, drawing, standing=standing, prop=prop)
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from shelfsure.catalog.listing import Listing
 
+from .appearance import draw_appearance
 from .categories import CATEGORIES, Category
-from .looks import draw_look
+from .injected import Row, injected_copies, outsider, without
 from .photos import QUALITIES, Photo
-from .planted import Row, outsider, planted_copies, without
-from .titles import describe, draw_wording, spoilt
+from .titles import corrupt_text, describe, draw_wording
 
 N_OUTSIDERS = 24
 _MISSING_FRACTION, _BOXED_FRACTION = 0.06, 0.07
@@ -33,7 +33,7 @@ def plan_catalogue(rng: np.random.Generator, seed: int, n_per_category: int) -> 
             if not source:
                 spoilable.append(number)
             originals.append(_original(rng, category, (seed, number), full=source))
-        rows += originals + planted_copies(rng, originals, planted)
+        rows += originals + injected_copies(rng, originals, planted)
     n_missing = round(_MISSING_FRACTION * len(rows))
     chosen = rng.permutation(np.array(spoilable, dtype=int))[: 2 * n_missing].tolist()
     for place, index in enumerate(chosen):
@@ -58,7 +58,7 @@ def plan_uploads(
             row for row in catalogue if row.copyable and row.listing.category == category.path
         ]
         rng.shuffle(sources)
-        rows += planted_copies(rng, sources, planted)
+        rows += injected_copies(rng, sources, planted)
     rows += [outsider(rng, (seed, 200_000 + i), i) for i in range(N_OUTSIDERS)]
     return _numbered(rng, rows, "u")
 
@@ -66,11 +66,11 @@ def plan_uploads(
 def _original(
     rng: np.random.Generator, category: Category, seed: tuple[int, int], *, full: bool = False
 ) -> Row:
-    look = draw_look(rng)
+    look = draw_appearance(rng)
     wording = draw_wording(rng, category, look, full=full)
     listing = Listing(
         listing_id=f"{seed[1]}",
-        title=spoilt(rng, wording.title()),
+        title=corrupt_text(rng, wording.title()),
         description=None if rng.random() < 0.05 else describe(rng, wording),
         brand=None if rng.random() < 0.1 else wording.brand,
         category=category.path,

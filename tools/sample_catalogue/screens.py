@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from .appearance import PALETTE, Appearance, cloth
 from .canvas import (
     SIDE,
     Colour,
@@ -19,7 +20,6 @@ from .canvas import (
     slope,
     within,
 )
-from .looks import PALETTE, Look, cloth
 
 _METALS: tuple[Colour, ...] = ((52, 54, 60), (178, 182, 188), (214, 208, 196), (92, 98, 110))
 
@@ -39,7 +39,7 @@ def _wallpaper(rng: np.random.Generator) -> Image.Image:
     return image
 
 
-def draw_phone(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_phone(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a phone's front, its back, or one before the other; wide ones are almost tablets."""
     drawing = blank()
     half, tall = rng.uniform(0.17, 0.21), rng.uniform(0.36, 0.42)
@@ -56,7 +56,7 @@ def draw_phone(rng: np.random.Generator, look: Look) -> Image.Image:
 
 
 def _phone_back(
-    drawing: Image.Image, rng: np.random.Generator, look: Look,
+    drawing: Image.Image, rng: np.random.Generator, look: Appearance,
     x: float, half: float, tall: float, corner: float,
 ) -> None:  # fmt: skip
     shell = rounded(x - half, 0.5 - tall, x + half, 0.5 + tall, corner)
@@ -75,7 +75,7 @@ def _phone_back(
 
 
 def _phone_front(
-    drawing: Image.Image, rng: np.random.Generator, look: Look,
+    drawing: Image.Image, rng: np.random.Generator, look: Appearance,
     x: float, half: float, tall: float, corner: float,
 ) -> None:  # fmt: skip
     rim = darker(look.main, 0.1)
@@ -109,7 +109,7 @@ def _icons(
             paint(drawing, icon, colours[(row * 4 + column) % 8])
 
 
-def draw_laptop(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_laptop(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a laptop: open before you, or closed and seen from above."""
     drawing = blank()
     metal = mix(look.main, _METALS[rng.integers(len(_METALS))], rng.uniform(0, 0.7))
@@ -165,7 +165,9 @@ def _windows(
         paint(drawing, within(screen, text), (176, 180, 190))
 
 
-def _closed(drawing: Image.Image, rng: np.random.Generator, look: Look, metal: Colour) -> None:
+def _closed(
+    drawing: Image.Image, rng: np.random.Generator, look: Appearance, metal: Colour
+) -> None:
     tall = rng.uniform(0.26, 0.31)
     paint(drawing, rounded(0.09, 0.508 - tall, 0.91, 0.512 + tall, 0.03), darker(metal, 0.4))
     cover = rounded(0.09, 0.5 - tall, 0.91, 0.5 + tall, 0.03)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .appearance import Appearance
 from .categories import Category
-from .looks import Look
 
 _BRANDS = (
     "Norvik", "Aldane", "Pemberly", "Lumo", "Kestrel", "Oakfold", "Tavira", "Brightside",
@@ -58,7 +58,7 @@ class Wording:
 
 
 def draw_wording(
-    rng: np.random.Generator, category: Category, look: Look, *, full: bool = False
+    rng: np.random.Generator, category: Category, look: Appearance, *, full: bool = False
 ) -> Wording:
     """Word a title; `full` asks for one that names the noun, the colour and the size."""
     first_level = category.path.split(" > ")[0]
@@ -110,7 +110,7 @@ def misspelt(rng: np.random.Generator, title: str) -> str:
             return title[:i] + title[i] + title[i:]
 
 
-def spoilt(rng: np.random.Generator, title: str) -> str:
+def corrupt_text(rng: np.random.Generator, title: str) -> str:
     """Write a title as people do: some typos, some capitals, an emoji here and there."""
     while rng.random() < _TYPO_SHARE:
         title = misspelt(rng, title)

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+from .appearance import PALETTE, Appearance, cloth
 from .canvas import (
     blank,
     curve,
@@ -19,10 +20,9 @@ from .canvas import (
     turned,
     within,
 )
-from .looks import PALETTE, Look, cloth
 
 
-def draw_vase(rng: np.random.Generator, look: Look) -> Image.Image:
+def draw_vase(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Draw a vase, every second one with something in it."""
     drawing = blank()
     top = rng.uniform(0.12, 0.3)

@@ -10,9 +10,9 @@ import numpy as np
 from shelfsure.core.files import atomic_path
 from tqdm import tqdm
 
+from .injected import Row, outsider
 from .photos import Photo, develop
 from .plan import N_OUTSIDERS, plan_catalogue, plan_uploads
-from .planted import Row, outsider
 
 COLUMNS = ("listing_id", "title", "description", "brand", "category", "image")
 TRUTH_COLUMNS = ("file", "listing_id", "kind", "of_listing_id", "category", "note")

@@ -4,12 +4,12 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from tools.sample_catalogue.appearance import PATTERNS, Appearance, cloth, draw_appearance
 from tools.sample_catalogue.categories import CATEGORIES
-from tools.sample_catalogue.looks import PATTERNS, Look, cloth, draw_look
 from tools.sample_catalogue.outsiders import OUTSIDERS
 from tools.sample_catalogue.photos import EDITS, Photo, develop, picture
 
-LOOK = Look("blue", "ivory", "striped")
+LOOK = Appearance("blue", "ivory", "striped")
 
 
 def small(data: bytes) -> np.ndarray:
@@ -22,7 +22,7 @@ def test_draw_fills_a_good_part_of_its_square_and_varies(category) -> None:
     drawings = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        drawing = category.draw(rng, draw_look(rng))
+        drawing = category.draw(rng, draw_appearance(rng))
         alpha = np.asarray(drawing)[..., 3]
         assert drawing.mode == "RGBA"
         assert 0.04 < (alpha > 0).mean() < 0.95
@@ -37,7 +37,7 @@ def test_outsiders_are_drawn(name: str, rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_cloth_shows_both_colours_unless_plain(pattern: str, rng: np.random.Generator) -> None:
-    look = Look("navy", "ivory", pattern)
+    look = Appearance("navy", "ivory", pattern)
     colours = np.asarray(cloth(rng, look), dtype=int).reshape(-1, 3)
     assert (np.abs(colours - np.array(look.main)).max(axis=1) < 8).any()
     assert (colours == colours[0]).all() == (pattern == "plain")
@@ -52,7 +52,9 @@ def test_develop_repeats_itself_and_follows_its_seed() -> None:
 def test_develop_recolours_the_product_and_leaves_the_scene() -> None:
     subject = "Clothing > Dresses"
     one, other = (
-        np.asarray(picture(Photo(subject, (4, 2), Look(colour, "ivory", "plain"), 90)), dtype=int)
+        np.asarray(
+            picture(Photo(subject, (4, 2), Appearance(colour, "ivory", "plain"), 90)), dtype=int
+        )
         for colour in ("navy", "mustard")
     )
     changed = np.abs(one - other).max(axis=2) > 12

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tools.sample_catalogue.appearance import Appearance, draw_appearance
 from tools.sample_catalogue.categories import CATEGORIES
-from tools.sample_catalogue.looks import Look, draw_look
 from tools.sample_catalogue.plan import plan_catalogue, plan_uploads
-from tools.sample_catalogue.titles import Wording, describe, draw_wording, misspelt, spoilt
+from tools.sample_catalogue.titles import Wording, corrupt_text, describe, draw_wording, misspelt
 
 
 def test_title_closes_the_gaps_of_empty_parts() -> None:
@@ -33,12 +33,12 @@ def test_misspelt_changes_one_letter_at_most(title: str, seed: int) -> None:
 def test_spoilt_never_empties_a_title(seed: int) -> None:
     rng = np.random.default_rng(seed)
     category = CATEGORIES[seed % len(CATEGORIES)]
-    assert spoilt(rng, draw_wording(rng, category, draw_look(rng)).title()).strip()
+    assert corrupt_text(rng, draw_wording(rng, category, draw_appearance(rng)).title()).strip()
 
 
 @pytest.mark.parametrize("category", CATEGORIES, ids=lambda category: category.path)
 def test_draw_wording_full_names_noun_colour_and_size(category) -> None:
-    look = Look("coral", "navy", "plain")
+    look = Appearance("coral", "navy", "plain")
     for seed in range(20):
         wording = draw_wording(np.random.default_rng(seed), category, look, full=True)
         assert wording.noun in category.nouns
@@ -51,13 +51,13 @@ def test_titles_leave_work_for_the_photo(rng: np.random.Generator) -> None:
     named = 0
     for i in range(1200):
         category = CATEGORIES[i % 12]
-        title = draw_wording(rng, category, draw_look(rng)).title()
+        title = draw_wording(rng, category, draw_appearance(rng)).title()
         named += any(word in title for word in category.nouns + category.foreign)
     assert 0.72 < named / 1200 < 0.9
 
 
 def test_describe_writes_quotes_commas_and_line_breaks(rng: np.random.Generator) -> None:
-    wording = draw_wording(rng, CATEGORIES[0], draw_look(rng))
+    wording = draw_wording(rng, CATEGORIES[0], draw_appearance(rng))
     text = "".join(describe(rng, wording) for _ in range(100))
     assert set('",\n;') <= set(text)
 

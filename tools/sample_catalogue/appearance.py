@@ -31,7 +31,7 @@ _PLAIN_SHARE = 0.42
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """One product's colours, named as in `PALETTE`, and its pattern."""
 
     colour: str
@@ -47,15 +47,15 @@ class Look:
         return PALETTE[self.second]
 
 
-def draw_look(rng: np.random.Generator) -> Look:
+def draw_appearance(rng: np.random.Generator) -> Appearance:
     """Pick two different colours and a pattern, often none."""
     colour, second = rng.choice(list(PALETTE), size=2, replace=False)
     plain = rng.random() < _PLAIN_SHARE
     pattern = "plain" if plain else rng.choice(PATTERNS[1:])
-    return Look(str(colour), str(second), str(pattern))
+    return Appearance(str(colour), str(second), str(pattern))
 
 
-def cloth(rng: np.random.Generator, look: Look) -> Image.Image:
+def cloth(rng: np.random.Generator, look: Appearance) -> Image.Image:
     """Fill a square of `SIDE` pixels with the look's pattern, in a scale and phase of its own."""
     image = Image.new("RGB", (SIDE, SIDE), look.main)
     draw = ImageDraw.Draw(image)
@@ -84,20 +84,20 @@ def cloth(rng: np.random.Generator, look: Look) -> Image.Image:
 
 
 def _stripes(
-    draw: ImageDraw.ImageDraw, look: Look, step: int, offset: int, *, upright: bool
+    draw: ImageDraw.ImageDraw, look: Appearance, step: int, offset: int, *, upright: bool
 ) -> None:
     for start in range(offset - step, SIDE, step):
         band = (start, 0, start + step * 2 // 5, SIDE)
         draw.rectangle(band if upright else (0, band[0], SIDE, band[2]), fill=look.accent)
 
 
-def _dots(draw: ImageDraw.ImageDraw, look: Look, step: int, offset: int) -> None:
+def _dots(draw: ImageDraw.ImageDraw, look: Appearance, step: int, offset: int) -> None:
     for row, y in enumerate(range(offset - step, SIDE + step, step)):
         for x in range(-step + (row % 2) * step // 2, SIDE + step, step):
             draw.circle((x, y), step * 0.22, fill=look.accent)
 
 
-def _checks(image: Image.Image, look: Look, step: int, offset: int) -> None:
+def _checks(image: Image.Image, look: Appearance, step: int, offset: int) -> None:
     for upright in (False, True):
         bands = Image.new("L", image.size)
         draw = ImageDraw.Draw(bands)
@@ -107,7 +107,9 @@ def _checks(image: Image.Image, look: Look, step: int, offset: int) -> None:
         image.paste(Image.new("RGB", image.size, look.accent), mask=bands)
 
 
-def _flowers(draw: ImageDraw.ImageDraw, look: Look, step: int, rng: np.random.Generator) -> None:
+def _flowers(
+    draw: ImageDraw.ImageDraw, look: Appearance, step: int, rng: np.random.Generator
+) -> None:
     for row in range(-1, SIDE // step + 2):
         for column in range(-1, SIDE // step + 2):
             x, y = np.array([column + 0.5 * (row % 2), row]) * step + rng.normal(0, step / 9, 2)
@@ -118,7 +120,7 @@ def _flowers(draw: ImageDraw.ImageDraw, look: Look, step: int, rng: np.random.Ge
             draw.circle((x, y), size * 0.6, fill=mix(PALETTE["mustard"], look.main, 0.2))
 
 
-def _zigzags(draw: ImageDraw.ImageDraw, look: Look, step: int, offset: int) -> None:
+def _zigzags(draw: ImageDraw.ImageDraw, look: Appearance, step: int, offset: int) -> None:
     half = step // 2
     for y in range(offset - step, SIDE + step, step):
         teeth = [(x, y + half * (i % 2)) for i, x in enumerate(range(-half, SIDE + step, half))]

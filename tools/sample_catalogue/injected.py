@@ -1,12 +1,12 @@
-"""Copies, variants and outsiders: what is planted, and the truth about it."""
+"""Copies, variants and outsiders: what is injected, and the truth about it."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from shelfsure.catalog.listing import Listing
 
+from .appearance import PALETTE, draw_appearance
 from .categories import CATEGORIES
-from .looks import PALETTE, draw_look
 from .outsiders import OUTSIDERS
 from .photos import EDITS, QUALITIES, Photo
 from .titles import Wording, misspelt
@@ -42,7 +42,7 @@ class Row:
     note
         The edit, the differing attribute, or what is missing.
     copyable
-        It has a photo and a full title, so copies of it may be planted.
+        It has a photo and a full title, so copies of it may be injected.
     """
 
     listing: Listing
@@ -58,7 +58,7 @@ def outsider(rng: np.random.Generator, seed: tuple[int, int], number: int) -> Ro
     """Plan something that no category covers; every third has no title."""
     name = list(OUTSIDERS)[number % len(OUTSIDERS)]
     title = None if number % 3 == 2 else str(rng.choice(_OUTSIDER_TITLES[name]))
-    photo = Photo(name, seed, draw_look(rng), int(rng.integers(*QUALITIES)))
+    photo = Photo(name, seed, draw_appearance(rng), int(rng.integers(*QUALITIES)))
     note = name if title else f"{name}; missing_title"
     return Row(Listing(title=title), "outsider", photo, note=note)
 
@@ -71,7 +71,7 @@ def without(row: Row, part: str) -> Row:
     return replace(row, listing=replace(row.listing, title=None), note=note)
 
 
-def planted_copies(rng: np.random.Generator, sources: list[Row], count: int) -> list[Row]:
+def injected_copies(rng: np.random.Generator, sources: list[Row], count: int) -> list[Row]:
     """Make `count` near-duplicates and as many variants, of different sources while they last."""
     pick = [sources[i % len(sources)] for i in range(2 * count)]
     return [_near_duplicate(rng, row) for row in pick[:count]] + [
