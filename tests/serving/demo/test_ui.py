@@ -73,11 +73,12 @@ def test_footer_names_the_model_and_where_data_goes(page: Any, demo_url: str) ->
 
 def test_page_reaches_the_check_by_keyboard_in_order(page: Any, demo_url: str) -> None:
     page.goto(demo_url)
+    page.locator("#footer").get_by_text(re.compile(r"Model \w+")).wait_for()  # no more redrawing
     page.get_by_label("Title").focus()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.matches('#check-description textarea')")
+    page.wait_for_function("document.activeElement.matches('#check-description textarea')")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "check-button"
+    page.wait_for_function("document.activeElement.id === 'check-button'")
 
 
 def test_app_helps_without_loading_a_model() -> None:
