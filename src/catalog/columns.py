@@ -13,6 +13,7 @@ _ALIASES = {
     "description": ("desc", "text", "body", "productdescription"),
     "brand": ("manufacturer", "maker"),
     "category": ("label", "class", "categorypath", "productcategorytree", "producttype"),
+    "group": ("seller", "shop", "store", "vendor", "merchant", "photographer", "batch"),
     "image": ("photo", "picture", "img", "file", "filename", "imagepath", "photopath"),
 }
 

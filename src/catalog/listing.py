@@ -21,6 +21,9 @@ class Listing:
     category
         The true category as a path, ``"Home Furnishing > Curtains & Accessories > Curtains"``;
         ``None`` where unknown.
+    group
+        Whose it is, or of which batch: a seller, a shop, a photographer, a session. Listings of one
+        group are alike, so training keeps them together; ``None`` where unknown.
     """
 
     listing_id: str = ""
@@ -29,6 +32,7 @@ class Listing:
     description: str | None = None
     brand: str | None = None
     category: str | None = None
+    group: str | None = None
 
 
 def category_levels(category: str) -> tuple[str, ...]:

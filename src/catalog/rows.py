@@ -69,6 +69,7 @@ def listing_from_fields(
         description=texts["description"],
         brand=texts["brand"],
         category=SEPARATOR.join(levels) or None,
+        group=texts["group"],
     )
 
 

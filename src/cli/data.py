@@ -14,6 +14,7 @@ from .options import (
     takes_options,
 )
 
+N_FOLDS = 5
 cache_app = typer.Typer(no_args_is_help=True, help="The cache of embeddings.")
 
 
@@ -28,24 +29,31 @@ def split(
     levels: Annotated[int, typer.Option(help="Category levels to keep in proportion.")] = 2,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Split a catalogue so that no duplicate of a training listing is in the test part."""
+    """Split a catalogue so that no duplicate of a training listing is in the test part.
+
+    Nor is another listing of its seller (--group-column), or of its session of photos.
+    """
     from ..catalog.export import write_listings
     from ..catalog.listing import category_prefix
-    from ..catalog.splits import duplicate_groups, split_indices
+    from ..catalog.splits import split_indices
+    from ..embedding.grouping import group_listings
 
     catalog = file.catalog(catalogue, need_category=True)
     embedder = load_encoders("starter", encoders.run_options(photos))
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
-    groups = duplicate_groups(
-        embedded.photo_hashes,
-        [title or None for title in embedded.titles],
-        embedded.photo.dense(),
-        has_photo=embedded.photo.present,
-    )
     names = [category_prefix(item.category or "", levels) for item in catalog.listings]
+    grouping = group_listings(
+        catalog.listings,
+        embedded.photo,
+        embedded.photo_hashes,
+        embedded.titles,
+        names,
+        N_FOLDS,
+        seed,
+    )
     shares = {"train": 1 - test_fraction, "test": test_fraction}
     root = file.image_root or catalogue.parent
-    for name, rows in split_indices(names, groups, shares, seed).items():
+    for name, rows in split_indices(names, grouping.groups, shares, seed).items():
         path = out / f"{name}.csv"
         write_listings(path, [catalog.listings[row] for row in rows], root)
         elsewhere = "" if out.resolve() == root.resolve() else f"; read it with --image-root {root}"

@@ -241,23 +241,40 @@ def _say_training(pipeline: "ListingPipeline") -> None:
             f"Warning: {len(facts['left_out'])} categories have fewer than "
             f"{pipeline.config.min_examples} listings and were left out: {named}"
         )
+    _say(f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings.")
+    _say(_forecast(facts))
     full = max(facts["evidence"], key=lambda e: len(e["modalities"]))
-    _say(
-        f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings; of unseen ones "
-        f"with {' and '.join(full['modalities'])}, {full['top1']:.1%} came out right."
-    )
     rule: Mapping[str, Any] = full["accept"]
     if rule["threshold"] > 1:
         _say(
-            f"Warning: no cut-off reaches {promise.target_precision:.1%} precision with "
-            f"{promise.confidence:.1%} confidence, so everything goes to review. Add listings, or "
-            "lower accept.target_precision in the configuration."
+            f"Warning: nothing will be accepted. {rule['n_groups']:,} groups of listings couldn't "
+            f"show a precision of {promise.target_precision:.1%} with {promise.confidence:.1%} "
+            f"confidence at any cut-off: it takes {rule['n_groups_needed']:,} of them accepted "
+            "without a mistake, or more with some. Add listings of more groups, or lower "
+            "accept.target_precision in the configuration."
         )
     else:
         _say(
             f"Expected: {rule['coverage']:.0%} accepted without a look, at least "
-            f"{promise.target_precision:.1%} of them right ({promise.confidence:.1%} confidence)."
+            f"{promise.target_precision:.1%} of them right ({promise.confidence:.1%} confidence, "
+            f"shown on {rule['n_groups']:,} groups)."
         )
+
+
+def _forecast(facts: Mapping[str, Any]) -> str:
+    """Put into words what to expect of listings of known groups, and of new ones."""
+    known, grouping = facts["forecast"], facts["grouping"]
+    new = f"{known['new_groups']['right']:.1%} right on"
+    if "same_groups" not in known:
+        return f"{new} new listings, by answers to listings that weren't trained on."
+    same = f"{known['same_groups']['right']:.1%} right on new listings of"
+    if grouping["source"] == "column":
+        return f"{same} groups that you know, {new} those of new groups."
+    return (
+        f"{same} sessions that you know, {new} those of new sessions or sellers. (There is no "
+        f"group column, but photos of one category with a cosine of {grouping['min_similarity']} "
+        "or more answer for each other; name sellers with --group-column if you can.)"
+    )
 
 
 def _accepted(accepted: Mapping[str, Any]) -> str:

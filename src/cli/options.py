@@ -53,12 +53,13 @@ class FileOptions:
     brand_column: Annotated[str | None, _column("brand")] = None
     category_column: Annotated[str | None, _column("category")] = None
     image_column: Annotated[str | None, _column("image")] = None
+    group_column: Annotated[str | None, _column("group: seller, shop, batch")] = None
 
     def catalog(self, path: Path, *, need_category: bool) -> "Catalog":
         """Read a file of listings with these options."""
         from ..catalog.catalog import read_catalog
 
-        fields = ("listing_id", "title", "description", "brand", "category", "image")
+        fields = ("listing_id", "title", "description", "brand", "category", "image", "group")
         named = {name: getattr(self, f"{name}_column") for name in fields}
         columns = {name: column for name, column in named.items() if column}
         return read_catalog(

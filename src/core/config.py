@@ -79,10 +79,22 @@ class TextConfig(_Section):
 
 
 class AcceptConfig(_Section):
-    """The promise behind `accept`; see `fusion.accept_rule`."""
+    """The promise behind `accept`; see `fusion.accept_rule`.
+
+    Parameters
+    ----------
+    target_precision, confidence
+        At least so many of the accepted answers are right, with this confidence.
+    holds_for
+        In files ``for``. ``new_groups``: listings of sellers and sessions that training hasn't
+        seen. ``same_groups``: new listings of those that it has.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
     target_precision: Share = 0.97
     confidence: Share = 0.95
+    holds_for: Annotated[Literal["new_groups", "same_groups"], Field(alias="for")] = "new_groups"
 
 
 class RetrievalConfig(_Section):

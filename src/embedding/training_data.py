@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.arrays import Ints
 from ..fusion.views import Views, take
+from .grouping import Grouping
 from .listings import EmbeddedListings
 
 
@@ -27,8 +28,10 @@ class TrainingData:
         Categories with enough listings, in the order of the classifier's columns.
     left_out
         The other categories, and how many listings each has.
+    grouping
+        Which listings come together.
     groups, folds
-        Shape ``(n,)``; duplicates share a group, and a group's listings a fold.
+        Shape ``(n,)``; those of its groups that the promise is about, each within one fold.
     """
 
     embedded: EmbeddedListings
@@ -36,6 +39,7 @@ class TrainingData:
     categories: Sequence[str]
     class_names: tuple[str, ...]
     left_out: Mapping[str, int]
+    grouping: Grouping
     groups: Ints
     folds: Ints
 

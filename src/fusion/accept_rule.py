@@ -1,19 +1,25 @@
 """Accept or review: the cut-off that keeps a promised precision.
 
-Learn then test (Angelopoulos et al. 2021): thresholds are tested from strict to loose, each by an
-exact binomial test. Several starting points share the allowed error; a threshold that passes hands
-its share on to the next (the fallback procedure, Wiens 2003), so one wrong label among the surest
+Learn then test (Angelopoulos et al. 2021): thresholds are tested from strict to loose, each by a
+binomial test. Several starting points share the allowed error; a threshold that passes hands its
+share on to the next (the fallback procedure, Wiens 2003), so one wrong label among the surest
 answers doesn't end the search, and what was shown before helps to show more.
+
+Listings of one group (a product listed twice, a seller, a session of photos) are right or wrong
+together, so what counts as an observation is a group: the test is the exact one at as many
+observations as groups of unequal size are worth (Kish 1965; Korn & Graubard 1998). With every
+listing a group of its own it is the plain binomial test.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
-from ..core.arrays import Bools, Floats
+from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import CalibrationError
 from .views import Modalities
 
@@ -40,6 +46,10 @@ class AcceptRule:
         Share of those that were right; NaN-free: 0 if none was accepted.
     n_calibration
         Number of calibration listings.
+    n_groups
+        Number of groups that they form; None in a bundle from before groups were counted.
+    n_groups_needed
+        So many of them had to be accepted, without a mistake, for anything to be shown.
     """
 
     threshold: float
@@ -48,6 +58,8 @@ class AcceptRule:
     coverage: float
     precision: float
     n_calibration: int
+    n_groups: int | None = None
+    n_groups_needed: int | None = None
 
     def accepts(self, probability: Floats) -> Bools:
         """Decide; the shape of `probability` is kept."""
@@ -88,27 +100,65 @@ class Rules:
 NEVER = 2.0
 
 
-def precision_lower_bound(n_right: int, n: int, confidence: float = 0.95) -> float:
-    """One-sided Clopper-Pearson bound: the true share is at least this, with `confidence`."""
-    if n_right == 0 or n == 0:
+def precision_lower_bound(n_right: float, n: float, confidence: float = 0.95) -> float:
+    """One-sided Clopper-Pearson bound: the true share is at least this, with `confidence`.
+
+    Of clustered listings, `n` is what they are worth; see `effective_numbers`.
+    """
+    if n_right <= 0 or n <= 0:
         return 0.0
-    return float(beta.ppf(1.0 - confidence, n_right, n - n_right + 1))
+    return float(betaincinv(n_right, n - n_right + 1, 1.0 - confidence))
+
+
+def effective_numbers(groups: Ints) -> Floats:
+    """Tell how many groups of equal size the first 1, 2, ... n listings are worth (Kish 1965).
+
+    Parameters
+    ----------
+    groups
+        Shape ``(n,)``, each listing's group.
+
+    Returns
+    -------
+    Floats
+        Shape ``(n,)``, 1 to the number of groups so far; as many only if all are of one size.
+    """
+    order = np.argsort(groups, kind="stable")
+    sizes = np.unique(groups, return_counts=True)[1]
+    nth_of_group = np.empty(len(groups))
+    nth_of_group[order] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    squares = np.cumsum(2 * nth_of_group + 1)  # of the sizes so far
+    return np.asarray(np.arange(1, len(groups) + 1) ** 2 / squares)
+
+
+def n_flawless(target_precision: float, confidence: float) -> int:
+    """Count the observations without a mistake that it takes to show a precision."""
+    return math.ceil(math.log(1.0 - confidence) / math.log(target_precision))
 
 
 def fit_accept_rule(
-    probability: Floats, right: Bools, target_precision: float = 0.97, confidence: float = 0.95
+    probability: Floats,
+    right: Bools,
+    target_precision: float = 0.97,
+    confidence: float = 0.95,
+    *,
+    groups: Ints | None = None,
 ) -> AcceptRule:
     """Find the loosest threshold whose accepted answers are shown to be right often enough.
 
     Parameters
     ----------
     probability
-        Shape ``(n,)``, the probability of each answer, from a model that hasn't seen the listing.
+        Shape ``(n,)``, the probability of each answer, from a model that hasn't seen the listing,
+        nor others of its group.
     right
         Shape ``(n,)``, whether the answer was right.
     target_precision, confidence
         The promise: with probability `confidence`, at least `target_precision` of what is accepted
-        is right.
+        is right, among listings of groups drawn like these.
+    groups
+        Shape ``(n,)``, numbers from 0: listings of one number are right or wrong together. None:
+        each listing is a group of its own.
 
     Raises
     ------
@@ -116,20 +166,25 @@ def fit_accept_rule(
         If there is no listing, or the shapes differ.
     """
     n = len(probability)
-    if n == 0 or len(right) != n:
+    groups = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if n == 0 or len(right) != n or len(groups) != n:
         raise CalibrationError(
-            f"The accept rule needs one outcome for each of at least one probability, "
-            f"got {n} probabilities and {len(right)} outcomes."
+            f"The accept rule needs one outcome and one group for each of at least one "
+            f"probability, got {n} probabilities, {len(right)} outcomes and {len(groups)} groups."
         )
-    order = np.argsort(-probability, kind="stable")
+    order = np.lexsort((groups, -probability))
     sorted_probability, n_right = probability[order], np.cumsum(right[order])
-    starts = _promising(n, target_precision, confidence)
-    own = {round(start * N_STEPS): (1.0 - confidence) / len(starts) for start in starts}
+    cuts = [
+        _with_ties(sorted_probability, max(1, round(step / N_STEPS * n)))
+        for step in range(1, N_STEPS + 1)
+    ]
+    worth = effective_numbers(groups[order])[np.array(cuts) - 1].tolist()
+    own = _shares(worth, target_precision, confidence)
     allowed, best = 0.0, 0
-    for step in range(1, N_STEPS + 1):
+    for step, (k, n_effective) in enumerate(zip(cuts, worth, strict=True), start=1):
         allowed += own.get(step, 0.0)
-        k = _with_ties(sorted_probability, max(1, round(step / N_STEPS * n)))
-        shown = precision_lower_bound(int(n_right[k - 1]), k, 1.0 - allowed)
+        share_right = float(n_right[k - 1] / k)
+        shown = precision_lower_bound(share_right * n_effective, n_effective, 1.0 - allowed)
         if allowed and shown >= target_precision:
             best = k
         else:
@@ -141,16 +196,22 @@ def fit_accept_rule(
         coverage=best / n,
         precision=float(n_right[best - 1] / best) if best else 0.0,
         n_calibration=n,
+        n_groups=int(groups.max()) + 1,
+        n_groups_needed=n_flawless(target_precision, confidence),
     )
 
 
-def _promising(n: int, target_precision: float, confidence: float) -> list[float]:
-    """Leave out starts with so few listings that not even a flawless record would prove anything.
+def _shares(worth: Sequence[float], target_precision: float, confidence: float) -> dict[int, float]:
+    """Share the allowed error among starts at which a flawless record would prove something.
 
-    It depends on their number alone, not on the answers, so the error is shared fairly.
+    It depends on groups and probabilities alone, not on what was right, so it is shared fairly.
     """
-    allowed = (1.0 - confidence) / len(STARTS)
-    return [start for start in STARTS if target_precision ** round(start * n) <= allowed]
+    steps = [round(start * N_STEPS) for start in STARTS]
+    for first in range(len(steps)):
+        allowed = (1.0 - confidence) / (len(steps) - first)
+        if target_precision ** worth[steps[first] - 1] <= allowed:
+            return dict.fromkeys(steps[first:], allowed)
+    return {N_STEPS: 1.0 - confidence}
 
 
 def _with_ties(descending: Floats, k: int) -> int:

@@ -40,6 +40,9 @@ def fit_rules(
     unseen_categories: Sequence[str],
     class_names: Sequence[str],
     config: Config,
+    *,
+    groups: Ints,
+    unseen_groups: Ints,
 ) -> Rules:
     """Fit one rule for each pattern of modalities and each level.
 
@@ -49,19 +52,27 @@ def fit_rules(
         Answers to listings of known and of unknown categories.
     categories, unseen_categories
         The true category path of each of those listings.
+    groups, unseen_groups
+        The group of each: listings of one group are right or wrong together.
     """
     by_pattern = {}
     for pattern, held in held_out.items():
         answers, true = held.log_probabilities, [categories[row] for row in held.rows]
+        own = groups[held.rows]
         if pattern in unseen:
             answers = np.vstack([answers, unseen[pattern].log_probabilities])
             true += [unseen_categories[row] for row in unseen[pattern].rows]
-        by_pattern[pattern] = _levels(np.exp(answers), true, class_names, config)
+            own = np.concatenate([own, unseen_groups[unseen[pattern].rows]])
+        by_pattern[pattern] = _levels(np.exp(answers), true, own, class_names, config)
     return Rules(by_pattern)
 
 
 def _levels(
-    probabilities: Floats, true: Sequence[str], class_names: Sequence[str], config: Config
+    probabilities: Floats,
+    true: Sequence[str],
+    groups: Ints,
+    class_names: Sequence[str],
+    config: Config,
 ) -> tuple[AcceptRule, ...]:
     """Fit one rule a level, from the first to the deepest."""
     rules = []
@@ -76,7 +87,11 @@ def _levels(
         )
         rules.append(
             fit_accept_rule(
-                summed.max(axis=1), right, config.accept.target_precision, config.accept.confidence
+                summed.max(axis=1),
+                right,
+                config.accept.target_precision,
+                config.accept.confidence,
+                groups=groups,
             )
         )
     return tuple(rules)
@@ -98,3 +113,24 @@ def evidence(
         }
         for pattern, held in sorted(held_out.items(), key=lambda item: (len(item[0]), *item[0]))
     ]
+
+
+def forecast(
+    held_out: Mapping[Modalities, HeldOut], labels: Ints, rules: Rules
+) -> dict[str, float]:
+    """Say how answers to held-out listings with all modalities came out under these rules.
+
+    Returns
+    -------
+    dict
+        Shares, 0 to 1: ``right`` of all, ``accepted`` of all, ``right_of_accepted`` (1 if none is).
+    """
+    pattern = max(held_out, key=len)
+    held, rule = held_out[pattern], rules.for_pattern(pattern)
+    right = held.log_probabilities.argmax(axis=1) == labels[held.rows]
+    accepted = rule[-1].accepts(np.exp(held.log_probabilities.max(axis=1)))
+    return {
+        "right": float(right.mean()),
+        "accepted": float(accepted.mean()),
+        "right_of_accepted": float(right[accepted].mean()) if accepted.any() else 1.0,
+    }

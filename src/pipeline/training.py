@@ -9,12 +9,13 @@ import numpy as np
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
-from ..catalog.splits import duplicate_groups, group_folds, split_indices
+from ..catalog.splits import group_folds, split_indices
 from ..core.arrays import Ints
 from ..core.config import Config
 from ..core.errors import TrainingError
 from ..embedding.embedder import Embedder
 from ..embedding.fold_encoders import with_fold_encoders
+from ..embedding.grouping import Holds, group_listings
 from ..embedding.listings import EmbeddedListings
 from ..embedding.training_data import TrainingData
 from ..fusion.accept_rule import Rules
@@ -23,7 +24,7 @@ from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
 from ..retrieval.fit import fit_retrieval
 from ..text.tfidf import Tfidf
-from .accept_rules import evidence, fit_rules, unseen_answers
+from .accept_rules import evidence, fit_rules, forecast, unseen_answers
 from .features import build_views
 from .state import PipelineState
 
@@ -54,7 +55,10 @@ def fit_state(
     classifier, held_out = fit_classifier(data, config)
     rules = fit_accept_rules(data, classifier, held_out, config)
     retrieval = fit_retrieval(data, embedder, config.retrieval, outside)
-    facts = _facts(data, catalog) | {"evidence": evidence(held_out, data.labels, rules)}
+    facts = _facts(data, catalog) | {
+        "evidence": evidence(held_out, data.labels, rules),
+        "forecast": _forecast(data, held_out, rules, config),
+    }
     return PipelineState(
         embedder, tfidf, classifier, data.class_names, rules, config, facts, retrieval, catalog
     )
@@ -63,7 +67,7 @@ def fit_state(
 def prepare(
     catalog: Catalog, embedder: Embedder, config: Config
 ) -> tuple[Catalog, TrainingData, dict[str, Tfidf]]:
-    """Embed a catalogue, weigh its words, group duplicates, and cut it into folds.
+    """Embed a catalogue, weigh its words, group its listings, and cut it into folds.
 
     Raises
     ------
@@ -82,18 +86,23 @@ def prepare(
             f"but {len(class_names)} of {len(counts)} have them. Add listings, or lower "
             f"--min-examples or --levels. {catalog.summary()}. {catalog.first_reasons()}".rstrip()
         )
-    groups = duplicate_groups(
+    grouping = group_listings(
+        catalog.listings,
+        embedded.photo,
         embedded.photo_hashes,
-        [title or None for title in embedded.titles],
-        embedded.photo.dense(),
-        has_photo=embedded.photo.present,
+        embedded.titles,
+        categories,
+        config.n_folds,
+        config.seed,
     )
+    groups = grouping.of(config.accept.holds_for)
     data = TrainingData(
         embedded=embedded,
         views={},
         categories=categories,
         class_names=class_names,
         left_out={n: counts[n] for n in sorted(counts) if counts[n] < config.min_examples},
+        grouping=grouping,
         groups=groups,
         folds=group_folds(categories, groups, _n_folds(groups, config), config.seed),
     )
@@ -166,7 +175,33 @@ def fit_accept_rules(
         [data.categories[row] for row in data.other_rows],
         data.class_names,
         config,
+        groups=data.groups[data.trained_rows],
+        unseen_groups=data.groups[data.other_rows],
     )
+
+
+def _forecast(
+    data: TrainingData,
+    held_out: Mapping[Modalities, HeldOut],
+    rules: Rules,
+    config: Config,
+) -> dict[Holds, dict[str, float]]:
+    """Say what to expect of listings of groups that training knows, and of new ones.
+
+    Returns
+    -------
+    dict
+        ``same_groups`` and ``new_groups``; only the latter where no groups are known.
+    """
+    holds_for = config.accept.holds_for
+    known = {holds_for: forecast(held_out, data.labels, rules)}
+    if not data.grouping.coarser:
+        return {"new_groups": known[holds_for]}
+    other: Holds = "same_groups" if holds_for == "new_groups" else "new_groups"
+    groups = data.grouping.of(other)
+    folds = group_folds(data.categories, groups, _n_folds(groups, config), config.seed)
+    _, answers = fit_classifier(replace(data, groups=groups, folds=folds), config)
+    return known | {other: forecast(answers, data.labels, rules)}
 
 
 def _fit_tfidf(embedded: EmbeddedListings, rows: Ints, min_texts: int) -> dict[str, Tfidf]:
@@ -198,7 +233,12 @@ def _facts(data: TrainingData, catalog: Catalog) -> dict[str, Any]:
         "n_in_encoder_train_set": int((photo.present & ~photo.calibration_mask).sum()),
         "n_titles": int(data.trained_views["title_embedding"].present.sum()),
         "n_descriptions": int(data.trained_views["description_embedding"].present.sum()),
-        "n_duplicates": int(len(data.groups) - data.groups.max() - 1),
+        "n_duplicates": int(len(data.groups) - data.grouping.duplicates.max() - 1),
+        "grouping": {
+            "source": data.grouping.source,
+            "n_groups": len(np.unique(data.groups[data.trained_rows])),
+            **data.grouping.found,
+        },
         "category_counts": {name: counts[name] for name in data.class_names},
         "left_out": dict(data.left_out),
     }

@@ -105,6 +105,7 @@ def _fit_detector(
             data.folds,
             config.alpha,
             strangers,
+            groups=data.groups,
             per_category=config.per_category,
             predicted=categories,
             methods=STATISTICS_ONLY if config.ood_detector == "statistics" else None,

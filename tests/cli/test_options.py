@@ -23,7 +23,7 @@ from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.vision.encoder import PhotoEncoder
 
-COLUMNS = ("listing_id", "title", "description", "brand", "category", "image")
+COLUMNS = ("listing_id", "title", "description", "brand", "category", "image", "group")
 GIVEN = {
     "image_root": "photos",
     **{f"{name}_column": f"my {name}" for name in COLUMNS},
@@ -134,7 +134,7 @@ def test_every_shared_option_of_a_command_arrives(
 
 @pytest.mark.parametrize(
     ("name", "n_options"), [("taxonomy list", 0), ("taxonomy add", 2), ("classify", 5),
-                            ("index search", 5), ("finetune", 10), ("export", 9)]
+                            ("index search", 5), ("finetune", 11), ("export", 10)]
 )  # fmt: skip
 def test_a_command_takes_no_option_that_it_has_no_use_for(name: str, n_options: int) -> None:
     assert len(shared(dict(commands())[name])) == n_options

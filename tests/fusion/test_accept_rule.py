@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 from shelfsure.core.errors import CalibrationError
-from shelfsure.fusion.accept_rule import AcceptRule, Rules, fit_accept_rule, precision_lower_bound
+from shelfsure.fusion.accept_rule import (
+    AcceptRule,
+    Rules,
+    effective_numbers,
+    fit_accept_rule,
+    precision_lower_bound,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -147,7 +154,7 @@ def test_fit_accept_rule_threshold_decides_alike_in_single_precision() -> None:
 
 @pytest.mark.parametrize(("n", "n_right"), [(0, 0), (3, 2)])
 def test_fit_accept_rule_needs_one_outcome_a_probability(n: int, n_right: int) -> None:
-    with pytest.raises(CalibrationError, match=f"got {n} probabilities and {n_right} outcomes"):
+    with pytest.raises(CalibrationError, match=f"got {n} probabilities, {n_right} outcomes"):
         fit_accept_rule(np.ones(n), np.ones(n_right, dtype=bool))
 
 
@@ -169,3 +176,56 @@ def test_precision_lower_bound_of_no_mistake_in_59_is_95_percent() -> None:
 def test_precision_lower_bound_agrees_with_the_beta_quantile() -> None:
     assert precision_lower_bound(90, 100) == pytest.approx(beta.ppf(0.05, 90, 11))
     assert precision_lower_bound(0, 10) == 0.0
+
+
+Sizes = npt.NDArray[np.int64]
+SIZES: dict[str, Callable[[int, np.random.Generator], Sizes]] = {
+    "ten each": lambda n, _: np.full(n, 10),
+    "geometric": lambda n, rng: rng.geometric(0.2, n),
+    "a few huge": lambda n, rng: np.where(rng.random(n) < 0.1, 50, 1),
+    "heavy tail": lambda n, rng: np.minimum(rng.pareto(1.0, n) + 1, 200).astype(int),
+}
+
+
+@pytest.mark.parametrize("n_groups", [20, 50, 200])
+@pytest.mark.parametrize("kind", SIZES)
+def test_fit_accept_rule_keeps_its_promise_where_groups_are_right_or_wrong_together(
+    kind: str, n_groups: int
+) -> None:
+    # 3.1 % are wrong however sure they are, so every rule that accepts something breaks its promise
+    rng, n_draws = np.random.default_rng(0), 200
+    n_broken = 0
+    for _ in range(n_draws):
+        sizes = SIZES[kind](n_groups, rng)
+        groups = np.repeat(np.arange(n_groups), sizes)
+        right = np.repeat(rng.random(n_groups) >= 0.031, sizes)
+        n_broken += fit_accept_rule(rng.random(len(groups)), right, groups=groups).threshold <= 1
+    assert n_broken / n_draws <= 0.05
+
+
+def test_fit_accept_rule_is_the_same_however_often_each_listing_is_there() -> None:
+    rng = np.random.default_rng(3)
+    probability = rng.beta(A, B, 900)
+    right = rng.random(900) < probability**0.3
+    once = fit_accept_rule(probability, right)
+    groups = np.repeat(np.arange(900), 4)
+    often = fit_accept_rule(np.repeat(probability, 4), np.repeat(right, 4), groups=groups)
+    assert 0.1 < once.coverage < 1
+    assert (often.threshold, often.coverage) == (once.threshold, once.coverage)
+    assert (once.n_groups, often.n_groups) == (900, 900)
+    assert often.n_calibration == 3600
+
+
+def test_fit_accept_rule_says_how_many_groups_it_takes() -> None:
+    rule = fit_accept_rule(np.ones(500), np.ones(500, bool), groups=np.arange(500) % 98)
+    assert rule.threshold > 1
+    assert (rule.n_groups, rule.n_groups_needed) == (98, 99)
+    assert fit_accept_rule(np.ones(500), np.ones(500, bool), groups=np.arange(500) % 100).coverage
+
+
+def test_effective_numbers_count_groups_of_one_size_and_discount_large_ones() -> None:
+    assert effective_numbers(np.repeat(np.arange(7), 3))[-1] == pytest.approx(7)
+    assert effective_numbers(np.r_[1, 2, 3, 4, np.zeros(96, int)])[[3, -1]] == pytest.approx(
+        [4, 1.085], abs=0.001
+    )
+    assert len(effective_numbers(np.zeros(0, int))) == 0

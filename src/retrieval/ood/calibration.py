@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ...core.arrays import Floats, Ints
+from .conformal import voices
 from .photo_title_view import JOINT_PARTS, JOINT_VIEW
 
 Names: TypeAlias = frozenset[str]
@@ -24,13 +25,19 @@ class Calibration:
     ----------
     ood_scores, categories
         Shape ``(n,)``; larger = stranger; the category each listing is (taken for).
+    weights
+        Shape ``(n,)``, what each counts; see `conformal.voices`. None, as in bundles from before
+        groups were counted: all the same.
     """
 
     ood_scores: Floats
     categories: Ints
+    weights: Floats | None = None
 
 
-def calibrations(scores: Mapping[str, Floats], categories: Ints) -> dict[Names, Calibration]:
+def calibrations(
+    scores: Mapping[str, Floats], categories: Ints, groups: Ints
+) -> dict[Names, Calibration]:
     """Score calibration listings as if they had only these views, for every set of views."""
     known: dict[Names, Calibration] = {}
     single = sorted(scores.keys() - {JOINT_VIEW})
@@ -41,7 +48,8 @@ def calibrations(scores: Mapping[str, Floats], categories: Ints) -> dict[Names, 
             rows = np.flatnonzero(~np.isnan([scores[name] for name in names]).any(axis=0))
             if len(rows) >= MIN_ROWS or size == 1:
                 own = {name: scores[name][rows] for name in names}
-                known[names] = Calibration(combined(own, len(rows)), categories[rows])
+                weights = voices(groups[rows])
+                known[names] = Calibration(combined(own, len(rows)), categories[rows], weights)
     return known
 
 

@@ -110,11 +110,16 @@ class OODDetector:
         known = self.calibration[names]
         together = combined(scores, len(next(iter(scores.values()))))
         if not self.per_category or categories is None:
-            return p_values(known.ood_scores, together)
+            return p_values(known.ood_scores, together, known.weights)
         # with fewer listings than this, a category could never refuse anything
         enough = int(np.ceil(1.0 / self.alpha)) - 1
         return p_values_by_category(
-            known.ood_scores, known.categories, together, categories, max(enough, 1)
+            known.ood_scores,
+            known.categories,
+            together,
+            categories,
+            max(enough, 1),
+            known.weights,
         )
 
     def to_parts(self) -> tuple[dict[str, Floats | Ints], dict[str, Any]]:
@@ -127,6 +132,8 @@ class OODDetector:
         for number, known in enumerate(self.calibration.values()):
             arrays[f"calibration/{number}/ood_scores"] = known.ood_scores
             arrays[f"calibration/{number}/categories"] = known.categories
+            if known.weights is not None:
+                arrays[f"calibration/{number}/weights"] = known.weights
         settings = {
             "alpha": self.alpha,
             "per_category": self.per_category,

@@ -35,6 +35,7 @@ def fit_ood_detector(
     alpha: float = 0.05,
     outside: Views | None = None,
     *,
+    groups: Ints | None = None,
     per_category: bool = False,
     predicted: Ints | None = None,
     exact: bool = False,
@@ -63,6 +64,9 @@ def fit_ood_detector(
         Views of things that the catalogue doesn't sell: seeds of a "trash" class. They sharpen the
         score and never enter the calibration, so the promise stays. Give titles only if sellers
         could have written them: from file names, the detector learns to refuse short titles.
+    groups
+        Shape ``(n,)``; listings of one group are alike, and have one voice in the calibration.
+        None: each is a group of its own.
     per_category
         Keep the promise for each predicted category by itself, where it has enough listings.
     predicted
@@ -81,6 +85,7 @@ def fit_ood_detector(
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must be above 0 and below 1, got {alpha}.")
     categories = labels if predicted is None else predicted
+    groups = np.arange(len(labels)) if groups is None else groups
     calibrating = folds == folds.min() if exact and len(folds) else np.ones(len(folds), dtype=bool)
     fitting = ~calibrating if exact else calibrating
     if exact:  # what an encoder has learned can't be told apart by fold encoders here
@@ -118,9 +123,8 @@ def fit_ood_detector(
         name: np.where(views[name].calibration_mask[calibrating], own_scores, np.nan)
         for name, own_scores in scores.items()
     }
-    return OODDetector(
-        scorers, calibrations(scores, categories[calibrating]), float(alpha), per_category
-    )
+    known = calibrations(scores, categories[calibrating], groups[calibrating])
+    return OODDetector(scorers, known, float(alpha), per_category)
 
 
 def default_methods(view: str) -> tuple[str, ...]:

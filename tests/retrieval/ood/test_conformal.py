@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelfsure.retrieval.ood.conformal import p_values, p_values_by_category
+from shelfsure.retrieval.ood.conformal import p_values, p_values_by_category, voices
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=40)
 
@@ -64,3 +64,30 @@ def test_p_values_by_category_fall_back_to_all_where_a_category_is_small(
     new = rng.normal(size=6)
     p = p_values_by_category(calibration, categories, new, np.array([1, 1, 1, 2, 2, 2]), 19)
     np.testing.assert_array_equal(p, p_values(calibration, new))
+
+
+def test_p_values_are_the_same_however_often_each_listing_is_there(
+    rng: np.random.Generator,
+) -> None:
+    calibration, new = rng.normal(size=50), rng.normal(size=20)
+    weights = voices(np.repeat(np.arange(50), 4))
+    p = p_values(np.repeat(calibration, 4), new, weights)
+    np.testing.assert_allclose(p, p_values(calibration, new))
+    by_category = p_values_by_category(
+        np.repeat(calibration, 4), np.zeros(200, int), new, np.zeros(20, int), 51, weights
+    )
+    np.testing.assert_allclose(by_category, p)  # 50 voices aren't 51, however many listings
+
+
+def test_refused_share_of_new_groups_is_at_most_alpha(rng: np.random.Generator) -> None:
+    # forty sellers of one to thirty listings, each seller stranger or more ordinary than others
+    refused, alpha = [], 0.1
+    for _ in range(3000):
+        sizes = rng.integers(1, 31, size=41)
+        groups = np.repeat(np.arange(41), sizes)
+        scores = rng.normal(size=41)[groups] + 0.1 * rng.normal(size=len(groups))
+        new = groups == 40
+        weights = voices(groups[~new])
+        refused.append((p_values(scores[~new], scores[new], weights) <= alpha).mean())
+    assert np.mean(refused) <= alpha + 3.5 * np.std(refused) / np.sqrt(len(refused))
+    assert np.mean(refused) >= alpha / 2

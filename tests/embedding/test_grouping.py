@@ -1,0 +1,83 @@
+"""Sessions and sellers: found where they are, and only there."""
+
+import numpy as np
+import pytest
+from shelfsure.catalog.groups import components
+from shelfsure.embedding.grouping import find_sessions, named_groups
+from shelfsure.fusion.views import View
+
+N_CATEGORIES, DIM = 8, 32
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def photos_of(
+    rng: np.random.Generator, n_sessions: int, size: int, apart: float, within: float
+) -> tuple[View, list[str], np.ndarray]:
+    """Categories of sessions of photos; each session's look is its own, and not its category's."""
+    centres = rng.normal(size=(N_CATEGORIES, DIM))
+    category = np.repeat(np.arange(N_CATEGORIES), n_sessions * size)
+    session = np.repeat(np.arange(N_CATEGORIES * n_sessions), size)
+    looks = apart * rng.normal(size=(N_CATEGORIES * n_sessions, DIM))
+    noise = within * rng.normal(size=(len(category), DIM))
+    features = unit(centres[category] + looks[session] + noise)
+    view = View(features, np.ones(len(category), dtype=bool))
+    return view, [f"category {c}" for c in category], session
+
+
+def test_sessions_are_found_where_new_ones_are_harder_to_tell(rng: np.random.Generator) -> None:
+    view, categories, session = photos_of(rng, n_sessions=8, size=6, apart=1.6, within=0.25)
+    nobody = np.arange(len(session))
+    groups, found = find_sessions(view, [""] * len(session), categories, nobody, 5, 0)
+    assert groups is not None
+    assert found["loss_sessions"] > 3 * found["loss_listings"]
+    # no session is torn apart
+    assert all(len(set(groups[session == own])) == 1 for own in range(session.max() + 1))
+
+
+def test_no_sessions_are_found_where_listings_are_drawn_one_by_one(
+    rng: np.random.Generator,
+) -> None:
+    view, categories, session = photos_of(rng, n_sessions=48, size=1, apart=0.9, within=0.0)
+    nobody = np.arange(len(session))
+    groups, found = find_sessions(view, [""] * len(session), categories, nobody, 5, 0)
+    assert groups is None
+    assert found["loss_sessions"] < 1.5 * found["loss_listings"]
+
+
+def test_products_of_different_titles_are_no_session_however_alike(
+    rng: np.random.Generator,
+) -> None:
+    view, categories, session = photos_of(rng, n_sessions=8, size=6, apart=1.6, within=0.25)
+    words = [f"{'abcdefgh'[row % 6] * 3} lamp {row}" for row in range(len(session))]
+    groups, _ = find_sessions(view, words, categories, np.arange(len(session)), 5, 0)
+    assert groups is None
+    # but one title with other numbers is one product
+    numbered = [f"lamp {row}" for row in range(len(session))]
+    groups, _ = find_sessions(view, numbered, categories, np.arange(len(session)), 5, 0)
+    assert groups is not None
+
+
+@pytest.mark.parametrize("n", [0, 40])
+def test_few_photos_are_not_searched_for_sessions(n: int) -> None:
+    view = View(np.zeros((n, DIM), np.float32), np.zeros(n, dtype=bool))
+    assert find_sessions(view, [""] * n, ["a"] * n, np.arange(n), 5, 0) == (None, {})
+
+
+def test_named_groups_keep_a_sellers_listings_together_and_duplicates_of_two_sellers() -> None:
+    names = ["ann", "ann", "bob", "bob", None, None, "cid", "dot"]
+    duplicates = np.array([0, 1, 2, 3, 4, 4, 3, 5])
+    groups = named_groups(names, duplicates, n_folds=2)
+    np.testing.assert_array_equal(groups, [0, 0, 1, 1, 2, 2, 1, 3])
+
+
+def test_named_groups_go_by_name_alone_where_duplicates_would_chain_all_sellers() -> None:
+    names = [f"seller {row // 2}" for row in range(40)]
+    chained = components(
+        40, np.array([[1 + 2 * i for i in range(19)], [2 + 2 * i for i in range(19)]])
+    )
+    assert len(np.unique(chained)) == 21
+    groups = named_groups(names, chained, n_folds=5)
+    np.testing.assert_array_equal(groups, np.arange(40) // 2)
