@@ -9,7 +9,7 @@ import pandas as pd
 from ..core.arrays import Ints
 from ..core.reports import plotly_text
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
-from .figures import Figure, figure, name_axis
+from .plots import Figure, figure, name_axis
 
 # steep at the start, where the mistakes are; see-through, to fit a light and a dark page
 _SHADES = [

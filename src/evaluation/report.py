@@ -17,7 +17,7 @@ from . import category_plots, plots
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput, compare
 from .messages import headlines
-from .picture import save_comparison
+from .pictures import save_comparison
 from .tables import category_table, confusion_counts, difference_text, fusion_effect, row_table
 
 MAX_CATEGORIES = 40

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.evaluation.retrieval_baselines import (
+from shelfsure.evaluation.evaluate import (
     SHARPNESS,
     UNSURE,
     neighbour_votes,

@@ -15,8 +15,8 @@ from ...evaluation import category_plots, plots
 from ...evaluation.baselines import FUSION, arm_label
 from ...evaluation.compare import EvaluationInput, compare
 from ...evaluation.evaluate import evaluate, thumbnails
-from ...evaluation.figures import Figure
 from ...evaluation.messages import Headline, headlines
+from ...evaluation.plots import Figure
 from ...evaluation.report import MAX_CATEGORIES, write_report
 from ...evaluation.tables import confusion_counts, difference_text, fusion_effect
 
