@@ -53,13 +53,6 @@ class Service:
     ----------
     open_pipeline
         Loads the pipeline: now, in the worker's thread, and again at each `reload`.
-    settings
-        Sizes and times of the queue.
-
-    Attributes
-    ----------
-    metrics
-        What was asked and answered.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..rest.limits import MEGABYTE, BodyLimits, Limits
-from ..rest.problems import ProblemError, busy
+from ..rest.problems import ProblemError
 from .request_checks import EVENT, UPLOAD, FormWatch, check_door, check_event, read_event
 
 _LOG = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Firewall:
             if kept + n_bytes > self.limits.max_kept_bytes or not has_room(
                 self.uploads, n_bytes + self.limits.spare_bytes
             ):
-                raise busy(NO_ROOM, 600)
+                raise ProblemError("busy", NO_ROOM, retry_after_s=600)
             self._kept.append((now, n_bytes))
         await self._received(scope, receive, send)
 
@@ -139,7 +139,7 @@ class Firewall:
             raise
         except OSError as error:
             _LOG.warning("an upload couldn't be stored: %s", error.strerror)
-            raise busy(NO_ROOM, 600) from error
+            raise ProblemError("busy", NO_ROOM, retry_after_s=600) from error
         except Exception as error:
             if not failed:
                 raise

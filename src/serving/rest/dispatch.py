@@ -1,29 +1,15 @@
 """Waiting for the model without blocking the event loop; its refusals become problems."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeVar
-
-import anyio
-import anyio.to_thread
+from collections.abc import Sequence
 
 from ...catalog.listing import Listing
 from ...pipeline.verdict import Verdict
 from ..service import QueueFullError, Service, ServiceClosedError
 from .limits import Limits
-from .problems import ProblemError, busy
+from .problems import ProblemError
 
-T = TypeVar("T")
-_RETRY_S = 5
-
-
-def require_ready(service: Service) -> None:
-    """Refuse, before anything is read, what couldn't be answered."""
-    if service.ready:
-        return
-    kind = "shutting-down" if service.closing else "not-ready"
-    detail = f"Ask again in {_RETRY_S} s."
-    raise ProblemError(kind, detail, headers={"Retry-After": f"{_RETRY_S}"})
+RETRY_S = 5
 
 
 async def verdicts_of(
@@ -39,10 +25,9 @@ async def verdicts_of(
     try:
         future = service.submit(listings)
     except QueueFullError as error:
-        raise busy(str(error), error.retry_after_s) from error
+        raise ProblemError("busy", str(error), retry_after_s=error.retry_after_s) from error
     except ServiceClosedError as error:
-        headers = {"Retry-After": f"{_RETRY_S}"}
-        raise ProblemError("shutting-down", str(error), headers=headers) from error
+        raise ProblemError("shutting-down", str(error), retry_after_s=RETRY_S) from error
     try:
         async with asyncio.timeout(limits.answer_s):
             return await asyncio.wrap_future(future)
@@ -73,21 +58,3 @@ async def _alone(service: Service, listing: Listing, limits: Limits) -> Verdict 
         return problem
     except Exception:  # noqa: BLE001 (the service has logged it)
         return ProblemError("internal", "Judging this listing failed; the server's log says why.")
-
-
-class SerialExecutor:
-    """Runs long work in a thread, one after the other; refuses when too many wait."""
-
-    def __init__(self, max_waiting: int) -> None:
-        self._max_waiting, self._n_waiting = max_waiting, 0
-        self._turn = asyncio.Lock()
-
-    async def run(self, work: Callable[[], T]) -> T:
-        if self._n_waiting > self._max_waiting:
-            raise busy("Too many requests of this kind wait. Ask again in a moment.", _RETRY_S)
-        self._n_waiting += 1
-        try:
-            async with self._turn:
-                return await anyio.to_thread.run_sync(work)
-        finally:
-            self._n_waiting -= 1

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from ...catalog.listing import Listing
 from ...pipeline.verdict import Verdict
 from ..metrics import CONTENT_TYPE
 from ..service import Service
-from .dispatch import require_ready, verdicts_of, verdicts_or_problems
+from .dispatch import RETRY_S, verdicts_of, verdicts_or_problems
 from .duplicates import duplicate_batch
 from .limits import Limits
 from .openapi import batch_body, documented, listing_body
@@ -16,6 +17,8 @@ from .problems import ProblemError
 from .reading import read_batch, read_listing
 from .schemas import Categories, Category, DuplicateBatch, Health, VerdictBatch, VerdictItem
 
+MAX_COMPARING = 4
+"""Requests for duplicates that may wait for each other."""
 router = APIRouter()
 _ASKED = documented(
     *("malformed", "key-needed", "cross-site", "too-slow", "too-large", "media-type"),
@@ -27,7 +30,9 @@ _UNREADY, _LOCKED = documented("not-ready"), documented("key-needed")
 async def ready_service(request: Request) -> Service:
     """Give the service, or refuse, before anything is read, what couldn't be answered."""
     service: Service = request.app.state.service
-    require_ready(service)
+    if not service.ready:
+        kind = "shutting-down" if service.closing else "not-ready"
+        raise ProblemError(kind, f"Ask again in {RETRY_S} s.", retry_after_s=RETRY_S)
     return service
 
 
@@ -63,11 +68,13 @@ async def duplicates(
 ) -> DuplicateBatch:
     """Find which catalogue listings these are again, and which of these are each other."""
     items = await read_batch(request, limits)
-    pipeline = service.pipeline
-    found: DuplicateBatch = await request.app.state.comparing.run(
-        lambda: duplicate_batch(pipeline, items)
+    one_at_a_time: anyio.CapacityLimiter = request.app.state.comparing
+    if one_at_a_time.statistics().tasks_waiting >= MAX_COMPARING:
+        detail = "Too many requests of this kind wait. Ask again in a moment."
+        raise ProblemError("busy", detail, retry_after_s=RETRY_S)
+    return await anyio.to_thread.run_sync(
+        duplicate_batch, service.pipeline, items, limiter=one_at_a_time
     )
-    return found
 
 
 @router.get("/v1/categories", responses=_UNREADY | _LOCKED)
