@@ -16,6 +16,7 @@ from ...core.reports import templates
 from ...pipeline.verdict import MISMATCH, Guess, Verdict, percent
 from ...retrieval.index.records import Record
 
+_HERE = Path(__file__).parent
 UNUSUAL = 0.2
 """Below this p-value a listing that belongs is worth a word."""
 
@@ -156,21 +157,19 @@ def ordinariness(p_value: float | None) -> str:
     return said if p_value < UNUSUAL else f"Nothing unusual. {said}"
 
 
-@cache
-def stylesheet() -> str:
-    """Give the CSS of all pieces and of the page."""
-    return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+def asset(name: str) -> str:
+    """Read a file that the page is made with."""
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def script(*names: str) -> str:
     """Give the JavaScript that an element of the page runs as it is loaded."""
-    folder = Path(__file__).parent / "scripts"
-    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in names)
+    return "\n".join(asset(f"scripts/{name}.js") for name in names)
 
 
 @cache
 def _templates() -> Environment:
-    made = templates(Path(__file__).parent / "templates")
+    made = templates(_HERE / "templates")
     made.filters["percent"] = percent
     return made
 
