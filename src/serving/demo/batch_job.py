@@ -29,18 +29,8 @@ _POLL_S = 0.1
 class Progress:
     """How far a job is.
 
-    Parameters
-    ----------
-    n_done
-        Rows that have a verdict; rejected ones had theirs from the start.
-    n_rows
-        All rows.
-    n_judged
-        Rows that the model has answered.
-    elapsed_s
-        Since the start.
-    fresh
-        The listings answered since the last progress, each with its verdict.
+    Of all rows, `n_done` have a verdict: rejected ones had theirs from the start, `n_judged` got
+    it from the model, the `fresh` ones since the last progress.
     """
 
     n_done: int
@@ -65,8 +55,6 @@ class BatchJob:
 
     Parameters
     ----------
-    service
-        Who judges.
     duplicates
         As for `ListingPipeline.predict`.
     chunk
@@ -130,13 +118,13 @@ class BatchJob:
         catalog = self.upload.catalog
         yield self._progress(start, ())
         for first in range(0, len(catalog.listings), self.chunk):
-            listings = catalog.listings[first : first + self.chunk]
-            verdicts = self._judge(listings)
+            part = slice(first, first + self.chunk)
+            verdicts = self._judge(catalog.listings[part])
             if verdicts is None:
                 return
             verdicts = [self._presentable(verdict) for verdict in verdicts]
-            self._judged += zip(catalog.rows[first : first + self.chunk], verdicts, strict=True)
-            yield self._progress(start, tuple(zip(listings, verdicts, strict=True)))
+            self._judged += zip(catalog.rows[part], verdicts, strict=True)
+            yield self._progress(start, tuple(zip(catalog.listings[part], verdicts, strict=True)))
 
     def _judge(self, listings: Sequence[Listing]) -> list[Verdict] | None:
         """Wait for a part's verdicts; None if the job is cancelled before they are there."""
@@ -177,13 +165,7 @@ class BatchJob:
 
 
 def queue_for_review(reviews: "ReviewStore", judged: Sequence[tuple[Listing, Verdict]]) -> str:
-    """Put what needs a look into the review queue.
-
-    Returns
-    -------
-    str
-        Why some of it couldn't be put there, such as a full queue; empty if all is there.
-    """
+    """Put what needs a look into the review queue; give a warning if some of it doesn't fit."""
     trouble = ""
     for listing, verdict in judged:
         if verdict.decision == "review":

@@ -93,20 +93,13 @@ def search_duplicates(
 ) -> Iterator[str | Found]:
     """Look for duplicates in an upload, in an index, or of an upload's listings in an index.
 
-    Parameters
-    ----------
-    spare
-        Folder for embeddings, where the pipeline keeps none itself.
-
-    Yields
-    ------
-    str or Found
-        How far it is, in words; at the end what was found.
+    Yields how far it is, in words, and at the end what was found. Embeddings go into the folder
+    `spare` where the pipeline keeps none itself.
 
     Raises
     ------
     CatalogError
-        If there is nothing to look through.
+        If there is nothing to look through, or too much.
     """
     embedded, against = (index_listings(index) if index else None), None
     if catalog is not None:

@@ -56,12 +56,7 @@ class Evaluated:
 
 
 def check_labels(catalog: Catalog, class_names: Sequence[str], levels: int) -> str:
-    """Compare a catalogue's categories with the model's.
-
-    Returns
-    -------
-    str
-        Which labels the model doesn't know, and what that means; empty if it knows all.
+    """Say which of a catalogue's categories the model doesn't know, and what that means.
 
     Raises
     ------
@@ -96,17 +91,8 @@ def evaluate_in_parts(
 ) -> Iterator[int | Evaluated]:
     """Embed listings a part at a time, then compare all arms.
 
-    Parameters
-    ----------
-    outside
-        Photos of what the catalogue doesn't sell; may be empty.
-    spare_cache
-        A folder for embeddings, used where the pipeline has no cache.
-
-    Yields
-    ------
-    int or Evaluated
-        After each part the listings and photos embedded so far; at last the result.
+    Yields after each part the number of listings and photos embedded so far; at last the result.
+    Embeddings go into `spare_cache` where the pipeline has no cache.
 
     Raises
     ------
@@ -176,15 +162,7 @@ def _for_page(figure: Figure, title: str) -> Figure:
 
 
 def write_results(result: Evaluated, folder: Path, *, version: str, listings: str) -> list[str]:
-    """Write the report as one page, and all of its files as a zip.
-
-    Parameters
-    ----------
-    version
-        The bundle's.
-    listings
-        Name of the table.
-    """
+    """Write the report as one page, on a bundle's version and a table's name, and all as a zip."""
     header = {"bundle": version, "listings": listings}
     page = write_report(
         result.evaluation, folder / "report", photos=thumbnails(result.catalog), header=header

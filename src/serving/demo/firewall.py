@@ -57,17 +57,7 @@ class FirewallLimits:
 
 @dataclass
 class Firewall:
-    """ASGI middleware before the demo.
-
-    Parameters
-    ----------
-    app
-        The demo.
-    events
-        Numbers of the page's events.
-    uploads
-        Where Gradio puts uploads.
-    """
+    """ASGI middleware before the demo; `events` are the page's, Gradio puts files in `uploads`."""
 
     app: ASGIApp
     events: Collection[int]

@@ -61,10 +61,7 @@ AGAIN = frozenset({"same_photo", "same_product"})
 def verdict_html(verdict: Verdict, *, note: str = "") -> str:
     """Show a verdict: decision, category, why, the likeliest categories, what each view says.
 
-    Parameters
-    ----------
-    note
-        A sentence below the decision, such as where the listing went.
+    `note` is a sentence below the decision, such as where the listing went.
     """
     views = [
         (VIEWS[part], guess, guess.category == verdict.category)
@@ -92,12 +89,8 @@ def similar_html(
 ) -> str:
     """Show a verdict's duplicates and neighbours with their photos.
 
-    Parameters
-    ----------
-    records
-        Listing id -> what the index knows of it; a missing one shows its id alone.
-    photos
-        Listing id -> image data URI; a missing one shows a placeholder.
+    By listing id there is what the index knows (else the id stands alone) and a photo's data URI
+    (else a placeholder).
     """
     return render("similar.html.j2", verdict=verdict, records=records, photos=photos, copies=COPIES)
 

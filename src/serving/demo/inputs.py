@@ -43,17 +43,7 @@ def upload_fields(
     archive: str = "Photos: one zip (may stay empty)",
     local: bool,
 ) -> UploadFields:
-    """Build the fields for a table and its photos.
-
-    Parameters
-    ----------
-    tab
-        Begins the fields' element ids.
-    table, archive
-        Labels.
-    local
-        Show the field for a folder of this machine.
-    """
+    """Build the fields for a table and its photos; a folder's name is asked for only if `local`."""
     field = gr.File(
         label=f"{table}: CSV, TSV, JSON Lines or Parquet",
         file_types=TABLE_TYPES,

@@ -22,13 +22,7 @@ _READ = re.compile(
 
 
 def check_door(method: str, path: str) -> None:
-    """Let through what the page asks for.
-
-    Raises
-    ------
-    ProblemError
-        ``not-found`` or ``method-not-allowed``.
-    """
+    """Let through what the page asks for; else ``not-found`` or ``method-not-allowed``."""
     allowed = {"POST"} if path in _WRITTEN else {"GET", "HEAD"} if _READ.fullmatch(path) else set()
     too_long = max(len(name) for name in path.encode().split(b"/")) > MAX_NAME_BYTES
     if not allowed or too_long:
@@ -39,13 +33,7 @@ def check_door(method: str, path: str) -> None:
 
 
 def read_event(body: bytes) -> Any:
-    """Read a click's JSON.
-
-    Raises
-    ------
-    ProblemError
-        ``malformed``, if it is no object.
-    """
+    """Read a click's JSON; a ``malformed`` problem, if it is no object."""
     try:
         asked = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -58,10 +46,7 @@ def read_event(body: bytes) -> Any:
 def check_event(asked: dict[str, Any], events: Collection[int], uploads: Path) -> None:
     """Let a click through if it is one of the page's, and every file in it was uploaded.
 
-    Raises
-    ------
-    ProblemError
-        ``invalid`` otherwise.
+    Else an ``invalid`` problem.
     """
     number = asked.get("fn_index")
     if type(number) is not int or number not in events:
@@ -88,18 +73,8 @@ def _lies_in(path: Any, root: Path) -> bool:
 class FormWatch:
     """Follows a form on its way to a parser that would keep text fields of any length in memory.
 
-    Files pass, long text doesn't.
-
-    Parameters
-    ----------
-    content_type
-        The request's header.
-
-    Raises
-    ------
-    ProblemError
-        ``malformed``, if the form has no boundary; from `read`, if it is no form; ``too-large``,
-        if a part that isn't a file is longer than `MAX_FIELD_BYTES`.
+    Files pass. A part that isn't a file is ``too-large`` beyond `MAX_FIELD_BYTES`; what is no form,
+    or has no boundary in its `content_type`, is ``malformed``.
     """
 
     def __init__(self, content_type: str) -> None:

@@ -34,14 +34,9 @@ Rows = Sequence[tuple[int, Verdict]]
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows to show; what is empty lets all through.
+    """Which rows to show: any of these decisions, any of these flags, this text in the category.
 
-    Parameters
-    ----------
-    decisions, flags
-        Any of these; the keys of `DECISION_NAMES` and `FLAG_NAMES`.
-    category
-        Text in the category, in upper or lower case.
+    What is empty lets all through.
     """
 
     decisions: Collection[str] = ()
@@ -73,21 +68,9 @@ def flags(verdict: Verdict) -> list[str]:
 def table_rows(
     rows: Rows, listings: Mapping[int, Listing], keep: Filter
 ) -> tuple[list[list[str | int]], int]:
-    """Lay verdicts out under `HEADERS`.
+    """Lay the first `MAX_SHOWN` verdicts that pass out under `HEADERS`, and count all that do.
 
-    Parameters
-    ----------
-    rows
-        Data row and verdict.
-    listings
-        Data row -> listing, for its title; a row that couldn't be read has none.
-
-    Returns
-    -------
-    list of list
-        The first `MAX_SHOWN` rows that pass; all but the row's number is text.
-    int
-        How many pass.
+    `listings` gives a data row's listing, for its title; a row that couldn't be read has none.
     """
     passing = [(row, verdict) for row, verdict in rows if keep.keeps(verdict)]
     table = [_cells(row, verdict, listings.get(row)) for row, verdict in passing[:MAX_SHOWN]]

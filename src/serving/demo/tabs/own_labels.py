@@ -49,10 +49,7 @@ def sorted_html(service: "Service", photo: str | None, title: str | None, typed:
 def sort_into(pipeline: "ListingPipeline", listing: Listing, typed: str) -> list[Guess]:
     """Sort one listing into categories known by their names only, the likeliest first.
 
-    Parameters
-    ----------
-    typed
-        Names, separated by commas or line ends.
+    The names are typed, separated by commas or line ends.
 
     Raises
     ------

@@ -144,20 +144,10 @@ class ReviewTab:
 def answer(
     reviews: "ReviewStore", asked: Mapping[str, Any], who: str, current: int
 ) -> tuple[Said, int]:
-    """Carry out what a button asks for.
+    """Carry out what a button asks for; say what to say, and the item to show next (0: the best).
 
-    Parameters
-    ----------
-    asked
-        ``kind`` (an answer's, ``open`` or ``undo``), ``item``, and ``category`` where one is named.
-        It comes from a browser, so anything may be in it.
-    current
-        The item on the page.
-
-    Returns
-    -------
-    tuple
-        What to say, and the item to show next; 0 for the most useful one.
+    Asked is a ``kind`` (an answer's, ``open`` or ``undo``), an ``item``, and a ``category`` where
+    one is named. It comes from a browser, so anything may be in it. `current` is on the page.
     """
     kind = asked.get("kind")
     try:

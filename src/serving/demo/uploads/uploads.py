@@ -3,34 +3,24 @@
 import re
 import shutil
 import tempfile
+import unicodedata
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ....catalog.catalog import Catalog, photos_in, read_catalog
 from ....catalog.listing import Listing
-from ....catalog.rows import FIELDS
+from ....catalog.rows import FIELDS, RowError, shown
 from ....core.errors import CatalogError
 from .archives import ArchiveLimits, unpack_photos
-from .photo_names import PhotoNames
 
 _OPTION = re.compile(r", or pass --[\w-]+( [^\s.]+)?( or --[\w-]+ [^\s.]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """What somebody may upload at once.
-
-    Parameters
-    ----------
-    max_rows
-        Rows of the table.
-    max_table_bytes
-        Size of the table; for Parquet also of its columns in memory.
-    archive
-        What the zip may hold.
-    """
+    """What somebody may upload at once; a Parquet table's size is also that of its columns."""
 
     max_rows: int = 100_000
     max_table_bytes: int = 200_000_000
@@ -79,15 +69,11 @@ def read_upload(
 
     Parameters
     ----------
-    table
-        CSV, TSV, JSON Lines or Parquet.
     photos
         A zip file, a folder, or None where the listings have none. A folder must come from
         somebody who may read this machine's files.
     into
         An empty folder for the zip's photos.
-    need_category
-        As for `read_catalog`.
 
     Raises
     ------
@@ -178,3 +164,54 @@ def _too_many_rows(table: Path, n_rows: int, limits: UploadLimits) -> str:
         f"{table.name}: a table may have at most {limits.max_rows:,} rows, but has {n_rows:,}. "
         "Upload it in parts."
     )
+
+
+class PhotoNames:
+    r"""Finds the photo that a table means, though the zip may have packed it another folder deep.
+
+    Upper and lower case, ``\\`` and ``/``, and the two ways to write an accent count as the same;
+    `names` are paths below the photos' folder, with ``/``.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._by_file_name: dict[str, list[str]] = {}
+        for name in sorted(self._names):
+            self._by_file_name.setdefault(_key(name)[-1], []).append(name)
+
+    def locate(self, written: str) -> str:
+        """Give the path of the one photo that fits best.
+
+        That is the one of exactly this path; else of this path below some folder; else of this
+        file name. What leads out of the folder, or fits nothing, stays as written, for
+        `read_catalog` to refuse.
+
+        Raises
+        ------
+        RowError
+            If several fit equally well.
+        """
+        key = _key(written)
+        if written in self._names or not key or _leads_out(written):
+            return written
+        same_name = self._by_file_name.get(key[-1], [])
+        below = [name for name in same_name if _key(name)[-len(key) :] == key]
+        exact = [name for name in below if len(_key(name)) == len(key)]
+        fitting = exact or below or same_name
+        if len(fitting) > 1:
+            raise RowError(
+                f"photo is not unique: {shown(written)} may be {shown(fitting[0])} or "
+                f"{shown(fitting[1])}; write its whole path in the zip"
+            )
+        return fitting[0] if fitting else written
+
+
+def _key(written: str) -> tuple[str, ...]:
+    plain = unicodedata.normalize("NFC", written.strip().replace("\\", "/"))
+    return PurePosixPath(plain.casefold()).parts
+
+
+def _leads_out(written: str) -> bool:
+    place = PurePosixPath(written.strip().replace("\\", "/"))
+    outside = place.is_absolute() or ".." in place.parts
+    return outside or re.match(r"[A-Za-z]:|[a-z][a-z0-9+.-]+://", written.strip(), re.I) is not None

@@ -1,6 +1,6 @@
 import pytest
 from shelfsure.catalog.rows import RowError
-from shelfsure.serving.demo.uploads.photo_names import PhotoNames
+from shelfsure.serving.demo.uploads.uploads import PhotoNames
 
 
 def test_locate_prefers_the_exact_path_then_the_path_below_then_the_name() -> None:
