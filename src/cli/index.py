@@ -14,6 +14,7 @@ from .options import (
     PhotoOptions,
     embed_one,
     load_encoders,
+    print_table,
     takes_options,
 )
 
@@ -114,10 +115,6 @@ def index_search(
     config: ConfigOption = "starter",
 ) -> None:
     """Find the listings most like a photo, a title, or both."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ..retrieval.index.store import ListingIndex
     from ..retrieval.zero_shot.load_space import fingerprints
 
@@ -126,11 +123,13 @@ def index_search(
     opened = ListingIndex.open(index, fingerprints(embedder))
     spaces = opened.info().spaces
     views = {n: v for n, v in {"photo": seen, "title": read}.items() if n in spaces}
-    table = Table("similarity", "listing", "category", "title")
-    for near in opened.search(views, k)[0]:
-        cells = (near.listing_id, near.category or "", near.title or "")
-        table.add_row(f"{near.similarity:.3f}", *[Text(cell) for cell in cells])
-    Console().print(table)
+    print_table(
+        ("similarity", "listing", "category", "title"),
+        [
+            (f"{near.similarity:.3f}", near.listing_id, near.category, near.title)
+            for near in opened.search(views, k)[0]
+        ],
+    )
 
 
 def _write(

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.tracking import LOCAL_STORE
-from .options import BundleFolder, EncoderOptions, FileOptions, PhotoOptions, takes_options
+from .options import (
+    BundleFolder,
+    EncoderOptions,
+    FileOptions,
+    Overwrite,
+    PhotoOptions,
+    print_table,
+    takes_options,
+)
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
@@ -50,21 +58,16 @@ def registry_promote(
 @registry_app.command("list")
 def registry_list(mlflow: Store = LOCAL_STORE) -> None:
     """List registered bundles, and which of them is champion or challenger."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ..evaluation.registry import registered
 
     versions = registered(mlflow)
     if not versions:
         typer.echo("No bundle is registered yet. Register one with `shelfsure registry promote`.")
         return
-    table = Table("name", "version", "is", "bundle", "compared with the champion of its day")
-    for one in versions:
-        cells = (one.name, one.version, ", ".join(one.aliases), one.bundle_version, one.compared)
-        table.add_row(*map(Text, cells))
-    Console().print(table)
+    print_table(
+        ("name", "version", "is", "bundle", "compared with the champion of its day"),
+        [(v.name, v.version, ", ".join(v.aliases), v.bundle_version, v.compared) for v in versions],
+    )
 
 
 @registry_app.command("pull")
@@ -72,9 +75,7 @@ def registry_pull(
     name: Annotated[str, typer.Argument(help="Name in the registry.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
     alias: Annotated[str, typer.Option(help="champion, challenger or your own.")] = "champion",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the bundle in --out.")
-    ] = False,
+    overwrite: Overwrite = False,
     mlflow: Store = LOCAL_STORE,
 ) -> None:
     """Fetch a registered bundle and verify it."""
