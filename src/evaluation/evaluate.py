@@ -47,10 +47,8 @@ def evaluate(
 
     Returns
     -------
-    EvaluationInput
-        For `compare` and `report.write_report`.
-    Catalog
-        Without the rows whose photo couldn't be used.
+    EvaluationInput, Catalog
+        For `compare` and `report.write_report`; without the rows whose photo couldn't be used.
 
     Raises
     ------
@@ -129,10 +127,7 @@ def neighbour_votes(
 ) -> Floats:
     """Let neighbours vote for their categories, nearer ones more.
 
-    Returns
-    -------
-    Floats
-        Shape ``(n, n_categories)``, rows sum to 1.
+    Of shape ``(n, n_categories)``, rows sum to 1.
     """
     column = {name: i for i, name in enumerate(class_names)}
     votes = np.full((len(neighbours), len(column)), UNSURE / len(column))

@@ -157,7 +157,12 @@ def promote(
             with _downloaded(uri, name, CHAMPION) as place:
                 old = ListingPipeline.load(place, challenger.embedder.options)
                 comparison = compare_pipelines(challenger, old, against)
-        version = _register(uri, client, name, bundle, run_id)
+        if not run_id:
+            found = client.get_experiment_by_name(EXPERIMENT)
+            experiment_id = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+            run_id = client.create_run(experiment_id, run_name=name).info.run_id
+        info = log_model(uri, run_id, bundle, registered_name=name)
+        version = str(info.registered_model_version)
         client.set_model_version_tag(name, version, "bundle_version", challenger.version)
         if comparison is not None:
             client.set_model_version_tag(name, version, "compared", str(comparison))
@@ -238,15 +243,6 @@ def _client(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
-
-
-def _register(uri: str, client: "MlflowClient", name: str, bundle: Path, run_id: str) -> str:
-    if not run_id:
-        found = client.get_experiment_by_name(EXPERIMENT)
-        experiment_id = found.experiment_id if found else client.create_experiment(EXPERIMENT)
-        run_id = client.create_run(experiment_id, run_name=name).info.run_id
-    info = log_model(uri, run_id, bundle, registered_name=name)
-    return str(info.registered_model_version)
 
 
 def _version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:

@@ -33,7 +33,6 @@ def write_report(
     *,
     photos: Photos | None,
     header: Mapping[str, str],
-    title: str = "Shelfsure evaluation",
 ) -> Path:
     """Write the page ``report.html`` and what stands in it as files.
 
@@ -43,17 +42,11 @@ def write_report(
 
     Parameters
     ----------
-    evaluation
-        The predictions to measure.
-    out_dir
-        Folder to write to; made if needed.
     photos
         The photo of a row as a small data URI, or ``None`` where there is none; asked for at most
         12 rows. ``None``: a page without photos.
     header
         What the page says about its making, such as the model's version; shown as written.
-    title
-        Heading of the page.
 
     Returns
     -------
@@ -63,7 +56,7 @@ def write_report(
     """
     out = Path(out_dir)
     metrics = compare(evaluation)
-    page = _page(evaluation, metrics, photos, header, title)
+    page = _page(evaluation, metrics, photos, header)
     numbers = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
     (out / "metrics.json").unlink(missing_ok=True)
     with atomic_path(out / "per_category.csv") as path:
@@ -85,7 +78,6 @@ def _page(
     metrics: dict[str, Any],
     photos: Photos | None,
     header: Mapping[str, str],
-    title: str,
 ) -> str:
     counts = confusion_counts(evaluation)
     shown = category_plots.categories_to_show(counts, MAX_CATEGORIES)
@@ -104,7 +96,6 @@ def _page(
     pages.filters["difference"] = difference_text
     scripts = [get_plotlyjs(), pages.get_template("report_script.html.j2").render()]
     return pages.get_template("report.html.j2").render(
-        title=title,
         header=header,
         metrics=metrics,
         headlines=headlines(metrics, int(broke.sum()), int(rescued.sum())),

@@ -82,11 +82,9 @@ def fusion_effect(evaluation: EvaluationInput) -> tuple[Bools, Bools]:
 
     Returns
     -------
-    broke_correct
-        Shape ``(n_listings,)``: fusion is wrong, though at least one single view is right.
-    rescued
-        Shape ``(n_listings,)``: fusion is right, though at least one single view answered and
-        none is right.
+    broke_correct, rescued
+        Shape ``(n_listings,)``: fusion is wrong, though at least one single view is right; fusion
+        is right, though at least one single view answered and none is right.
     """
     any_right = np.zeros(len(evaluation.listing_ids), dtype=bool)
     any_answer = any_right.copy()
