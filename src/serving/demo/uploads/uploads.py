@@ -6,25 +6,19 @@ import tempfile
 import unicodedata
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ....catalog.catalog import Catalog, photos_in, read_catalog
 from ....catalog.listing import Listing
 from ....catalog.rows import FIELDS, RowError, shown
 from ....core.errors import CatalogError
-from .archives import ArchiveLimits, unpack_photos
+from .archives import unpack_photos
 
 _OPTION = re.compile(r", or pass --[\w-]+( [^\s.]+)?( or --[\w-]+ [^\s.]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class UploadLimits:
-    """What somebody may upload at once; a Parquet table's size is also that of its columns."""
-
-    max_rows: int = 100_000
-    max_table_bytes: int = 200_000_000
-    archive: ArchiveLimits = field(default_factory=ArchiveLimits)
+MAX_ROWS = 100_000
+MAX_TABLE_BYTES = 200_000_000
+"""Size of the table; for Parquet also of its columns in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,6 @@ def read_upload(
     into: Path,
     *,
     need_category: bool = False,
-    limits: UploadLimits | None = None,
 ) -> Upload:
     """Read a table whose photos are in a zip, or in a folder of this machine.
 
@@ -81,20 +74,19 @@ def read_upload(
         If the table or the zip can't be used as a whole; no message names a folder of this
         machine, other than `photos` itself.
     """
-    limits = limits or UploadLimits()
-    root, locate = _placed(photos, into, limits.archive)
-    _check_table(table, limits)
+    root, locate = _placed(photos, into)
+    _check_table(table)
     try:
         catalog = read_catalog(table, image_root=root, need_category=need_category, locate=locate)
     except CatalogError as error:
         said = str(error).replace(f"{table.parent}/", "")
         raise CatalogError(_OPTION.sub("", said)) from error
-    if catalog.n_rows > limits.max_rows:
-        raise CatalogError(_too_many_rows(table, catalog.n_rows, limits))
+    if catalog.n_rows > MAX_ROWS:
+        raise CatalogError(_too_many_rows(table, catalog.n_rows))
     return Upload(catalog, root.resolve())
 
 
-def read_outside(photos: Path, into: Path, *, limits: UploadLimits | None = None) -> list[Listing]:
+def read_outside(photos: Path, into: Path) -> list[Listing]:
     """Read photos of what the catalogue doesn't sell, from a zip or a folder of this machine.
 
     Raises
@@ -104,21 +96,19 @@ def read_outside(photos: Path, into: Path, *, limits: UploadLimits | None = None
     """
     if photos.is_dir():
         return photos_in(photos)
-    unpack_photos(photos, into, (limits or UploadLimits()).archive)
+    unpack_photos(photos, into)
     try:
         return photos_in(into)
     except CatalogError as error:
         raise CatalogError(str(error).replace(str(into), photos.name)) from error
 
 
-def _placed(
-    photos: Path | None, into: Path, limits: ArchiveLimits
-) -> tuple[Path, Callable[[str], str] | None]:
+def _placed(photos: Path | None, into: Path) -> tuple[Path, Callable[[str], str] | None]:
     """Say where the photos lie, and how one is found there; None: as it is written."""
     if photos is None:
         return into, PhotoNames(()).locate
     if photos.is_file():
-        return into, PhotoNames(unpack_photos(photos, into, limits)).locate
+        return into, PhotoNames(unpack_photos(photos, into)).locate
     if photos.is_dir():
         return photos, None
     raise CatalogError(
@@ -127,19 +117,19 @@ def _placed(
     )
 
 
-def _check_table(table: Path, limits: UploadLimits) -> None:
+def _check_table(table: Path) -> None:
     """Refuse a table that would fill the memory, before it is read."""
     n_bytes = table.stat().st_size
-    if table.suffix.lower() == ".parquet" and n_bytes <= limits.max_table_bytes:
-        n_bytes = _parquet_bytes(table, limits)
-    if n_bytes > limits.max_table_bytes:
+    if table.suffix.lower() == ".parquet" and n_bytes <= MAX_TABLE_BYTES:
+        n_bytes = _parquet_bytes(table)
+    if n_bytes > MAX_TABLE_BYTES:
         raise CatalogError(
-            f"{table.name}: a table may have at most {limits.max_table_bytes:,} bytes, but this "
+            f"{table.name}: a table may have at most {MAX_TABLE_BYTES:,} bytes, but this "
             "has more. Upload it in parts, and photos as a zip."
         )
 
 
-def _parquet_bytes(table: Path, limits: UploadLimits) -> int:
+def _parquet_bytes(table: Path) -> int:
     """Measure the columns as they will lie in memory: a dictionary can repeat a long value."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
@@ -147,21 +137,21 @@ def _parquet_bytes(table: Path, limits: UploadLimits) -> int:
     n_bytes = 0
     try:
         with ParquetFile(table) as file:
-            if file.metadata.num_rows > limits.max_rows:
-                raise CatalogError(_too_many_rows(table, file.metadata.num_rows, limits))
+            if file.metadata.num_rows > MAX_ROWS:
+                raise CatalogError(_too_many_rows(table, file.metadata.num_rows))
             wanted = [name for name in file.schema_arrow.names if name in FIELDS]
             for part in file.iter_batches(batch_size=64, columns=wanted):
                 n_bytes += part.nbytes
-                if n_bytes > limits.max_table_bytes:
+                if n_bytes > MAX_TABLE_BYTES:
                     break
     except (pa.ArrowException, OSError):
         return 0  # the reader says what is wrong with it
     return n_bytes
 
 
-def _too_many_rows(table: Path, n_rows: int, limits: UploadLimits) -> str:
+def _too_many_rows(table: Path, n_rows: int) -> str:
     return (
-        f"{table.name}: a table may have at most {limits.max_rows:,} rows, but has {n_rows:,}. "
+        f"{table.name}: a table may have at most {MAX_ROWS:,} rows, but has {n_rows:,}. "
         "Upload it in parts."
     )
 
