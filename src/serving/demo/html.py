@@ -73,7 +73,7 @@ def verdict_html(verdict: Verdict, *, note: str = "") -> str:
         words=DECISIONS[verdict.decision],
         levels=category_levels(verdict.category or ""),
         route=ROUTES.get(verdict.route or "", ""),
-        together=together(verdict),
+        together=next(iter(verdict.top_k), None),
         views=views,
         ordinary=ordinariness(verdict.ood_p_value),
         quality=verdict.quality,
@@ -130,11 +130,6 @@ def progress(
 def notice(text: str, *, heading: str = "", kind: Literal["hint", "error"] = "hint") -> str:
     """Show a message in a card's place."""
     return render("notice.html.j2", text=text, heading=heading, kind=kind)
-
-
-def together(verdict: Verdict) -> Guess | None:
-    """Say what all views say together; None if nothing answered."""
-    return verdict.top_k[0] if verdict.top_k else None
 
 
 def ordinariness(p_value: float | None) -> str:

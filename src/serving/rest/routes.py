@@ -1,5 +1,10 @@
-"""REST's routes; what they serve lies in the application's state, see `api.rest_app`."""
+"""REST's routes; what they serve lies in the application's state, see `api.rest_app`.
 
+They wait for the model without blocking the event loop; its refusals become problems.
+"""
+
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import anyio.to_thread
@@ -8,8 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from ...catalog.listing import Listing
 from ...pipeline.verdict import Verdict
 from ..metrics import CONTENT_TYPE
-from ..service import Service
-from .dispatch import RETRY_S, verdicts_of, verdicts_or_problems
+from ..service import QueueFullError, Service, ServiceClosedError
 from .duplicates import duplicate_batch
 from .limits import Limits
 from .openapi import batch_body, documented, listing_body
@@ -19,6 +23,7 @@ from .schemas import Categories, Category, DuplicateBatch, Health, VerdictBatch,
 
 MAX_COMPARING = 4
 """Requests for duplicates that may wait for each other."""
+RETRY_S = 5
 router = APIRouter()
 _ASKED = documented(
     *("malformed", "key-needed", "cross-site", "too-slow", "too-large", "media-type"),
@@ -106,6 +111,54 @@ async def readyz(service: ReadyService) -> Health:
 async def metrics(request: Request) -> Response:
     """Give Prometheus its page."""
     return Response(request.app.state.service.metrics.page(), media_type=CONTENT_TYPE)
+
+
+async def verdicts_of(
+    service: Service, listings: Sequence[Listing], limits: Limits
+) -> list[Verdict]:
+    """Get the verdicts of listings that belong together.
+
+    Raises
+    ------
+    ProblemError
+        ``busy``, ``shutting-down`` or ``out-of-time``.
+    """
+    try:
+        future = service.submit(listings)
+    except QueueFullError as error:
+        raise ProblemError("busy", str(error), retry_after_s=error.retry_after_s) from error
+    except ServiceClosedError as error:
+        raise ProblemError("shutting-down", str(error), retry_after_s=RETRY_S) from error
+    try:
+        async with asyncio.timeout(limits.answer_s):
+            return await asyncio.wrap_future(future)
+    except TimeoutError as error:
+        raise ProblemError(
+            "out-of-time",
+            f"The model must answer within {limits.answer_s:g} s, but didn't. Send fewer listings, "
+            "or ask again later.",
+        ) from error
+
+
+async def verdicts_or_problems(
+    service: Service, listings: Sequence[Listing], limits: Limits
+) -> list[Verdict | ProblemError]:
+    """Get verdicts; if judging them together fails, judge one at a time and fail only the bad."""
+    try:
+        return list(await verdicts_of(service, listings, limits))
+    except ProblemError:
+        raise
+    except Exception:  # noqa: BLE001 (the service has logged it)
+        return [await _alone(service, listing, limits) for listing in listings]
+
+
+async def _alone(service: Service, listing: Listing, limits: Limits) -> Verdict | ProblemError:
+    try:
+        return (await verdicts_of(service, [listing], limits))[0]
+    except ProblemError as problem:
+        return problem
+    except Exception:  # noqa: BLE001 (the service has logged it)
+        return ProblemError("internal", "Judging this listing failed; the server's log says why.")
 
 
 def _answer(index: int, said: object) -> VerdictItem:
