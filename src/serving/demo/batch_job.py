@@ -6,19 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing
 from ...core.errors import ShelfsureError
 from ...pipeline.batch import judge
 from ...pipeline.verdict import Verdict
-from ..service import QueueFullError
+from ..review.store import ReviewStore
+from ..service import QueueFullError, Service
 from .uploads.uploads import Upload
-
-if TYPE_CHECKING:
-    from ..review.store import ReviewStore
-    from ..service import Service
 
 _LOG = logging.getLogger(__name__)
 CHUNK = 32
@@ -62,7 +58,7 @@ class BatchJob:
     """
 
     def __init__(
-        self, service: "Service", upload: Upload, *, duplicates: bool = True, chunk: int = CHUNK
+        self, service: Service, upload: Upload, *, duplicates: bool = True, chunk: int = CHUNK
     ) -> None:
         self.service = service
         self.upload = upload
@@ -164,7 +160,7 @@ class BatchJob:
         )
 
 
-def queue_for_review(reviews: "ReviewStore", judged: Sequence[tuple[Listing, Verdict]]) -> str:
+def queue_for_review(reviews: ReviewStore, judged: Sequence[tuple[Listing, Verdict]]) -> str:
     """Put what needs a look into the review queue; give a warning if some of it doesn't fit."""
     trouble = ""
     for listing, verdict in judged:

@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...catalog.delimited import write_csv
 from ...catalog.listing import category_levels, category_prefix
 from ...catalog.sample import read_records, read_sample
 from ...pipeline.starter import starter_shop
+from ..service import Service
 from .html import asset
 from .uploads.uploads import Workspace
-
-if TYPE_CHECKING:
-    from ..service import Service
 
 N_UPLOADS, N_LABELLED = 30, 72
 
@@ -42,7 +40,7 @@ def unpack_examples(folder: Path) -> tuple[Example, ...]:
 
 
 def example_filler(
-    service: "Service", make: Callable[[Path, Path, Sequence[str], int], Sequence[Path]], said: str
+    service: Service, make: Callable[[Path, Path, Sequence[str], int], Sequence[Path]], said: str
 ) -> Callable[[], list[str]]:
     """Make what fills in a tab's example, and says so; `make` is one of the two functions below."""
     place = Workspace()

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from fastapi import FastAPI
 
+from ..review.store import ReviewStore
+from ..service import Service
 from .html import asset, notice, render
 from .inputs import QUIET, html_field
 from .tabs.batch import BatchTab
@@ -15,12 +18,6 @@ from .tabs.check import CheckTab
 from .tabs.duplicates import DuplicatesTab
 from .tabs.evaluate import EvaluateTab
 from .tabs.review import ReviewTab
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from ..review.store import ReviewStore
-    from ..service import Service
 
 NAME = "Shelfsure"
 MAX_UPLOAD = "500mb"
@@ -36,7 +33,7 @@ DELETE_EVERY_S, DELETE_AFTER_S = 600, 3600
 """Uploads are deleted from the disk an hour after they came."""
 
 
-def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
+def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
     """Build the page; nothing of it, fonts and usage statistics included, leaves this machine.
 
     `local`: the server listens on this machine alone, so that its folders may be typed into the
@@ -71,16 +68,14 @@ def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
     return page.queue(max_size=MAX_WAITING)
 
 
-def footer_when_loaded(service: "Service") -> Iterator[tuple[str, str]]:
+def footer_when_loaded(service: Service) -> Iterator[tuple[str, str]]:
     """Say that the model is loading, while it is, and which one it is then."""
     if not service.ready:
         yield LOADING, footer_html(None)
     yield "", footer_html(service)
 
 
-def mount_ui(
-    app: "FastAPI", service: "Service", reviews: "ReviewStore", *, local: bool
-) -> "FastAPI":
+def mount_ui(app: FastAPI, service: Service, reviews: ReviewStore, *, local: bool) -> FastAPI:
     """Mount the page on an application, looks and limits included."""
     page = build_ui(service, reviews, local=local)
     page.has_launched = True  # as `launch` does: else Gradio takes any file here for an upload
@@ -120,7 +115,7 @@ def theme() -> Any:
     return made.set(**looks["values"])
 
 
-def footer_html(service: "Service | None") -> str:
+def footer_html(service: Service | None) -> str:
     """Say which model answers and where data goes; without a service, that it is still loading."""
     pipeline = service.pipeline if service else None
     return render(

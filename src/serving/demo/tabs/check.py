@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -14,17 +14,14 @@ from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....pipeline.verdict import Verdict
 from ...review.records import ReviewsFullError
-from ...service import QueueFullError
+from ...review.store import ReviewStore
+from ...service import QueueFullError, Service
 from ..examples import unpack_examples
 from ..html import notice, script, spoken, verdict_html
 from ..inputs import NO_ANSWER, PRIVATE, html_field, listing_of, photo_input
 from ..verdict_table import similar_listings
 from .explanation import explain, explanation_section
 from .own_labels import own_labels_section
-
-if TYPE_CHECKING:
-    from ...review.store import ReviewStore
-    from ...service import Service
 
 _LOG = logging.getLogger(__name__)
 MAX_CHARS = 20_000
@@ -60,7 +57,7 @@ class CheckResult:
 class CheckTab:
     """The tab's fields, built inside the open `gr.Tab`, and what they do."""
 
-    def __init__(self, service: "Service", reviews: "ReviewStore") -> None:
+    def __init__(self, service: Service, reviews: ReviewStore) -> None:
         self.service, self.reviews = service, reviews
         self.checked = gr.State(None, time_to_live=3600)
         with gr.Row(equal_height=False):
@@ -134,7 +131,7 @@ class CheckTab:
         return gr.Button(problem or "✓ Flagged: it is in the review queue", interactive=False)
 
 
-def judge(service: "Service", reviews: "ReviewStore", listing: Listing) -> CheckResult:
+def judge(service: Service, reviews: ReviewStore, listing: Listing) -> CheckResult:
     """Ask for a verdict, queue what is to be reviewed, and put it all into HTML."""
     if listing.image is None and listing.title is None:
         return CheckResult(_START)
@@ -158,7 +155,7 @@ def judge(service: "Service", reviews: "ReviewStore", listing: Listing) -> Check
     )
 
 
-def queue(reviews: "ReviewStore", checked: Checked) -> str:
+def queue(reviews: ReviewStore, checked: Checked) -> str:
     """Put a listing into the review queue; what hinders it comes back in words."""
     try:
         reviews.add(checked.listing, checked.verdict)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.context import Context
@@ -13,14 +13,12 @@ from ....catalog.listing import Listing
 from ....core.errors import ConfigError, ListingIndexError, ShelfsureError
 from ....retrieval.duplicates.page import word_differences
 from ....vision.thumbnails import thumbnail_uri
+from ...service import Service
 from .. import inputs
 from ..duplicate_review import KINDS, DuplicateReview, write_plan
 from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_duplicates
 from ..html import COPIES, notice, render, script
 from ..uploads.uploads import Workspace, read_upload
-
-if TYPE_CHECKING:
-    from ...service import Service
 
 _START = notice(
     "Add a catalogue to look through, choose an index, or both: then the catalogue's listings are "
@@ -67,7 +65,7 @@ class DuplicateSession:
 class DuplicatesTab:
     """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
-    def __init__(self, service: "Service", *, local: bool) -> None:
+    def __init__(self, service: Service, *, local: bool) -> None:
         self.service, self.local = service, local
         self.state = gr.State(None, delete_callback=lambda held: held and held.place.close())
         with gr.Row(equal_height=False):
