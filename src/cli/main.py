@@ -174,10 +174,10 @@ def evaluate(
     from rich.console import Console
 
     from ..evaluation.compare import compare
-    from ..evaluation.curves import precision_by_coverage
     from ..evaluation.evaluate import evaluate as answer
     from ..evaluation.evaluate import thumbnails
     from ..evaluation.pictures import save_confusion
+    from ..evaluation.plots import precision_by_coverage
     from ..evaluation.report import write_report
     from ..evaluation.tables import comparison_table
     from ..pipeline.pipeline import ListingPipeline

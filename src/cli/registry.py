@@ -18,7 +18,6 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
-    from ..evaluation.registry import Promotion
     from ..pipeline.pipeline import ListingPipeline
 
 registry_app = typer.Typer(
@@ -97,19 +96,14 @@ def promote_and_say(
     from ..evaluation.registry import promote
 
     result = promote(uri, name, bundle, challenger=pipeline, against=against, run_id=run_id)
-    typer.echo(said(name, result))
-    if not result.promoted:
-        raise typer.Exit(NOT_PROMOTED)
-
-
-def said(name: str, result: "Promotion") -> str:
-    """Put a promotion into words."""
     version = f"Version {result.version} of {name}"
     if result.comparison is None:
-        return f"{version} is the champion: it is the first."
-    if result.promoted:
-        return f"{version} is the champion now: {result.comparison}."
-    return (
-        f"{version} stays challenger, because it may be worse: {result.comparison}. "
-        "Compare on more listings, or train better."
-    )
+        typer.echo(f"{version} is the champion: it is the first.")
+    elif result.promoted:
+        typer.echo(f"{version} is the champion now: {result.comparison}.")
+    else:
+        typer.echo(
+            f"{version} stays challenger, because it may be worse: {result.comparison}. "
+            "Compare on more listings, or train better."
+        )
+        raise typer.Exit(NOT_PROMOTED)

@@ -18,7 +18,7 @@ from ..core.reports import NEUTRAL
 from .baselines import FUSION, arm_colour, arm_label
 from .category_plots import categories_to_show, short_names
 from .compare import EvaluationInput
-from .curves import acceptance_curves, spread
+from .plots import acceptance_curves, spread
 from .tables import confusion_counts
 
 MAX_DRAWN = 40

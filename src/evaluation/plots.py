@@ -5,17 +5,58 @@ the page sets that to fit its light or dark theme. Plotly reads HTML in labels, 
 catalogues: escape each one.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..core.reports import CLEAR, NEUTRAL, plotly_text
-from .baselines import FUSION, arm_colour, arm_label
+from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput
-from .curves import acceptance_curves, spread
-from .metrics import reliability_curve
+from .metrics import CoveragePrecisionCurve, coverage_precision_curve, reliability_curve
 
 Figure: TypeAlias = dict[str, Any]
+MAX_POINTS = 400
+"""Of a curve: more than an eye can tell apart."""
+MIN_COVERAGE = 0.05
+"""Below it, a precision is that of a handful of listings."""
+
+
+def acceptance_curves(evaluation: EvaluationInput) -> dict[str, CoveragePrecisionCurve]:
+    """Curve of fusion and of each single view, on all listings: unknown categories are errors."""
+    curves = {}
+    for arm in (FUSION, *SINGLE_VIEWS):
+        if arm in evaluation.baselines:
+            curve = coverage_precision_curve(evaluation.confidence(arm), evaluation.correct(arm))
+            drawn = np.flatnonzero(curve.coverage >= MIN_COVERAGE)
+            kept = drawn[np.unique(np.linspace(0, len(drawn) - 1, MAX_POINTS).astype(int))]
+            curves[arm] = CoveragePrecisionCurve(
+                curve.threshold[kept], curve.coverage[kept], curve.precision[kept]
+            )
+    return curves
+
+
+def precision_by_coverage(evaluation: EvaluationInput) -> dict[int, float]:
+    """Share right among the surest listings, by what share of all they are.
+
+    Returns
+    -------
+    dict
+        Coverage in whole percent, 5 to 100 -> fusion's precision, 0 to 1.
+    """
+    curve = acceptance_curves(evaluation)[FUSION]
+    percents = np.floor(100 * curve.coverage + 1e-9).astype(int)
+    return dict(zip(percents.tolist(), curve.precision.tolist(), strict=True))
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """Move labels' positions up until each is at least `gap` above the one below it."""
+    moved = list(values)
+    last = -np.inf
+    for i in np.argsort(values, kind="stable"):
+        last = max(moved[i], last + gap)
+        moved[i] = last
+    return moved
 
 
 def accuracy_figure(metrics: dict[str, Any]) -> Figure:
