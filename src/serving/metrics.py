@@ -1,6 +1,6 @@
 """What a running Shelfsure counts, for Prometheus; no listing's content is ever among it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..core.extras import require_extra
@@ -42,13 +42,8 @@ class Metrics:
         self.failures = Counter("failures", "Jobs that ended in an error.", **own)
         self.refused = Counter("refused", "Jobs refused because the queue was full.", **own)
         self.reloads = Counter("reloads", "Bundles opened anew.", ("outcome",), **own)
-        self._queued = Gauge("queue_listings", "Listings waiting now.", **own)
-        self._ready = Gauge("ready", "1 once the model is loaded.", **own)
-
-    def watch(self, n_queued: Callable[[], float], ready: Callable[[], float]) -> None:
-        """Read these whenever somebody asks for the page."""
-        self._queued.set_function(n_queued)
-        self._ready.set_function(ready)
+        self.queued = Gauge("queue_listings", "Listings waiting now.", **own)
+        self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 
     def count_batch(self, verdicts: Sequence[Verdict], took_s: float) -> None:
         self.batch_listings.observe(len(verdicts))

@@ -5,10 +5,10 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.errors import ShelfsureError
 from ..pipeline.bundle import MANIFEST
@@ -74,7 +74,9 @@ def serve(
         server = Server(server_config(app, host, port), lambda: _end_streams(site))
         failure: list[BaseException] = []
         threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()
-        with _reloading(service, bundle, before), _ended_by_signals(server):
+        # ours, to leave with success: uvicorn raises its signals again once all is answered
+        ending = _on_signals(("SIGINT", "SIGTERM"), lambda: setattr(server, "should_exit", True))
+        with _reloading(service, bundle, before), ending:
             server.run()
     gc.freeze()  # all is answered; looking through every object again would take seconds
     if failure:
@@ -147,25 +149,19 @@ def _reloading(
 
     thread = threading.Thread(target=watch, name="shelfsure-reload", daemon=True)
     thread.start()
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    previous = signal.signal(hangup, lambda *_: awake.set()) if hangup else None
     try:
-        yield
+        with _on_signals(("SIGHUP",), awake.set):
+            yield
     finally:
-        if hangup:
-            signal.signal(hangup, previous)
         ended.set()
         awake.set()
 
 
 @contextmanager
-def _ended_by_signals(server: Server) -> Iterator[None]:
-    """Leave with success: uvicorn raises its signals again once all is answered."""
-
-    def end(*_: Any) -> None:
-        server.should_exit = True
-
-    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+def _on_signals(names: Sequence[str], act: Callable[[], None]) -> Iterator[None]:
+    """Act on signals, those left out that the system doesn't have (SIGHUP on Windows)."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    previous = {number: signal.signal(number, lambda *_: act()) for number in numbers}
     try:
         yield
     finally:

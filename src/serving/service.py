@@ -70,7 +70,8 @@ class Service:
         self._reloading = threading.Lock()
         self._queue = JobQueue(self.settings.max_queue)
         self._listing_s = 0.1  # a guess until the first batch
-        self.metrics.watch(lambda: self._queue.n_waiting, lambda: self.ready)
+        self.metrics.queued.set_function(lambda: self._queue.n_waiting)
+        self.metrics.ready.set_function(lambda: self.ready)
         self._worker = threading.Thread(target=self._work, name="shelfsure-model", daemon=True)
         self._worker.start()
 

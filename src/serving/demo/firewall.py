@@ -100,9 +100,9 @@ class Firewall:
         clear_abandoned(self.uploads, self.limits.kept_s)
         if n_bytes <= self.limits.max_upload_bytes:  # else it is refused for that
             kept = sum(n for _, n in self._kept)
-            if kept + n_bytes > self.limits.max_kept_bytes or not has_room(
-                self.uploads, n_bytes + self.limits.spare_bytes
-            ):
+            there = next(place for place in (self.uploads, *self.uploads.parents) if place.exists())
+            free = shutil.disk_usage(there).free - self.limits.spare_bytes
+            if kept + n_bytes > self.limits.max_kept_bytes or n_bytes > free:
                 raise ProblemError("busy", NO_ROOM, retry_after_s=600)
             self._kept.append((now, n_bytes))
         await self._received(scope, receive, send)
@@ -150,12 +150,6 @@ class Firewall:
             return left.pop() if left else await receive()
 
         await self.app(scope, replayed, send)
-
-
-def has_room(folder: Path, n_bytes: int) -> bool:
-    """Tell whether a folder's disk has so many bytes free."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return shutil.disk_usage(there).free >= n_bytes
 
 
 def clear_abandoned(uploads: Path, older_s: float) -> None:

@@ -122,7 +122,8 @@ def photo_input(**options: Any) -> Any:
     send. The value is the path of the uploaded file, None without one.
     """
     field = gr.Image(type="filepath", image_mode=None, **options)
-    field.preprocess = _path  # on the object: a subclass makes Gradio write a .pyi beside our code
+    # on the object: a subclass makes Gradio write a .pyi beside our code
+    field.preprocess = lambda payload: payload.path if payload else None
     return field
 
 
@@ -142,7 +143,3 @@ def listing_of(
         image=data,
         description=(description or "").strip() or None,
     )
-
-
-def _path(payload: Any) -> str | None:
-    return payload.path if payload else None

@@ -125,9 +125,8 @@ def pending_ids(db: sqlite3.Connection, n: int) -> list[int]:
 
 def to_answer(row: sqlite3.Row, *, withdrawn: bool = False) -> Answer:
     """Read an answer."""
-    names = ("answer_id", "item_id", "kind", "category", "who", "at")
     verdict = Verdict.model_validate_json(row["verdict"])
-    return Answer(**{name: row[name] for name in names}, verdict=verdict, withdrawn=withdrawn)
+    return Answer(**dict(row) | {"verdict": verdict, "withdrawn": withdrawn})
 
 
 def _stacked(blobs: Sequence[bytes]) -> Floats:
