@@ -128,8 +128,6 @@ def promote(
 
     Parameters
     ----------
-    uri
-        An MLflow tracking URI.
     challenger
         `bundle`, loaded; the champion is loaded with its options.
     against

@@ -73,24 +73,27 @@ def write_report(
     return out / "report.html"
 
 
-def _page(
-    evaluation: EvaluationInput,
-    metrics: dict[str, Any],
-    photos: Photos | None,
-    header: Mapping[str, str],
-) -> str:
+def charts(evaluation: EvaluationInput, metrics: dict[str, Any]) -> dict[str, plots.Figure]:
+    """Draw the report's charts, by name; ``difference`` only where there is another arm."""
     counts = confusion_counts(evaluation)
     shown = category_plots.categories_to_show(counts, MAX_CATEGORIES)
-    broke, rescued = fusion_effect(evaluation)
-    figures = {
+    drawn = {
         "accuracy": plots.accuracy_figure(metrics),
         "categories": category_plots.category_figure(category_table(evaluation), shown),
         "confusion": category_plots.confusion_figure(counts, evaluation.class_names, shown),
         "reliability": plots.reliability_figure(evaluation),
         "coverage": plots.coverage_figure(evaluation, metrics),
     }
-    if metrics["paired"]:
-        figures["difference"] = plots.difference_figure(metrics)
+    return drawn | ({"difference": plots.difference_figure(metrics)} if metrics["paired"] else {})
+
+
+def _page(
+    evaluation: EvaluationInput,
+    metrics: dict[str, Any],
+    photos: Photos | None,
+    header: Mapping[str, str],
+) -> str:
+    broke, rescued = fusion_effect(evaluation)
     pages = templates(Path(__file__).parent)
     pages.globals |= {"arm_label": arm_label, "arm_colour": arm_colour}
     pages.filters["difference"] = difference_text
@@ -99,9 +102,9 @@ def _page(
         header=header,
         metrics=metrics,
         headlines=headlines(metrics, int(broke.sum()), int(rescued.sum())),
-        figures=figures,
+        figures=charts(evaluation, metrics),
         n_categories=len(evaluation.class_names),
-        n_shown=len(shown),
+        n_shown=min(MAX_CATEGORIES, len(evaluation.class_names)),
         mistakes=_mistakes(evaluation, photos),
         broken=[_answers(evaluation, row) for row in np.flatnonzero(broke)[:MAX_BROKEN]],
         n_broken=int(broke.sum()),

@@ -1,19 +1,22 @@
 """Demo and REST on one port, the bundle watched, an orderly end."""
 
+import ctypes
 import gc
+import json
 import logging
 import os
 import signal
+import socket
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import ShelfsureError
+from ..core.errors import ConfigError, ShelfsureError
 from ..pipeline.bundle import MANIFEST
 from .demo.firewall import Firewall
-from .process import check_free, give_memory_back, write_log_lines
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
 from .rest.limits import Limits
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of malloc.h
 
 
 def serve(
@@ -48,8 +52,6 @@ def serve(
     ----------
     bundle
         The folder to watch; None watches nothing.
-    api_key
-        See `guard.Guard`.
     public_hosts
         Names under which a proxy reaches this server. On a loopback address without any, only
         this machine is served, and the demo takes paths of its folders.
@@ -183,3 +185,53 @@ def _end_streams(site: "FastAPI | None") -> None:
         stop = getattr(getattr(route, "app", None), "stop_event", None)
         if stop is not None:
             stop.set()
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise a ConfigError, before the model is loaded, if the address can't be listened on."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise ConfigError(
+            f"The server must be able to listen on {host}, port {port}, but: {error.strerror}. "
+            "Choose another --port (0: any free one) or --host."
+        ) from error
+
+
+def give_memory_back() -> None:
+    """Have glibc return a large photo's memory as soon as it is free, instead of keeping it.
+
+    Else a server's size is that of the worst photos that all its threads have ever decoded at once.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library has no such setting
+        return
+    mallopt(_ARENA_MAX, 2)
+    mallopt(_MMAP_THRESHOLD, 8 << 20)
+
+
+def write_log_lines() -> None:
+    """Write Shelfsure's log to standard error, a line of JSON each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("shelfsure", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+class JsonLine(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)

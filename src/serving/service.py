@@ -111,12 +111,8 @@ class Service:
     ) -> "Future[list[Verdict]]":
         """Queue listings; the future holds their verdicts, in order.
 
-        Cancel the future to take out of the queue what isn't judged yet.
-
-        Parameters
-        ----------
-        duplicates
-            As for `ListingPipeline.predict`.
+        Cancel the future to take out of the queue what isn't judged yet. `duplicates` is as for
+        `ListingPipeline.predict`.
 
         Raises
         ------
@@ -143,10 +139,7 @@ class Service:
     def reload(self) -> str:
         """Open the pipeline anew and use it from now on; jobs under way end with the old one.
 
-        Returns
-        -------
-        str
-            The version in use now.
+        Gives the version in use now.
 
         Raises
         ------

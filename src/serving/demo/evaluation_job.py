@@ -11,14 +11,13 @@ from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing, category_prefix
 from ...core.errors import CatalogError
 from ...core.reports import GRID, NEUTRAL
-from ...evaluation import category_plots, plots
+from ...evaluation import report
 from ...evaluation.baselines import FUSION, arm_label
 from ...evaluation.compare import EvaluationInput, compare
 from ...evaluation.evaluate import evaluate, thumbnails
 from ...evaluation.messages import Headline, headlines
 from ...evaluation.plots import Figure
-from ...evaluation.report import MAX_CATEGORIES, write_report
-from ...evaluation.tables import confusion_counts, difference_text, fusion_effect
+from ...evaluation.tables import difference_text, fusion_effect
 
 if TYPE_CHECKING:
     from ...pipeline.pipeline import ListingPipeline
@@ -128,19 +127,12 @@ def comparison_rows(metrics: dict[str, Any]) -> list[list[str]]:
 
 def charts(result: Evaluated) -> dict[str, Figure | None]:
     """Draw the charts, by name; None for one that has nothing to show."""
-    evaluation, metrics = result.evaluation, result.metrics
-    counts = confusion_counts(evaluation)
-    shown = category_plots.categories_to_show(counts, MAX_CATEGORIES)
-    confusion = category_plots.confusion_figure(counts, evaluation.class_names, shown)
-    confusion["layout"]["xaxis"]["side"] = "bottom"  # above, the names run into the title
-    drawn = {
-        "accuracy": plots.accuracy_figure(metrics),
-        "difference": plots.difference_figure(metrics) if metrics["paired"] else None,
-        "coverage": plots.coverage_figure(evaluation, metrics),
-        "reliability": plots.reliability_figure(evaluation),
-        "confusion": confusion,
+    drawn = report.charts(result.evaluation, result.metrics)
+    drawn["confusion"]["layout"]["xaxis"]["side"] = "bottom"  # above, the names run into the title
+    return {
+        name: _for_page(drawn[name], title) if name in drawn else None
+        for name, title in CHARTS.items()
     }
-    return {name: figure and _for_page(figure, CHARTS[name]) for name, figure in drawn.items()}
 
 
 def _for_page(figure: Figure, title: str) -> Figure:
@@ -164,7 +156,7 @@ def _for_page(figure: Figure, title: str) -> Figure:
 def write_results(result: Evaluated, folder: Path, *, version: str, listings: str) -> list[str]:
     """Write the report as one page, on a bundle's version and a table's name, and all as a zip."""
     header = {"bundle": version, "listings": listings}
-    page = write_report(
+    page = report.write_report(
         result.evaluation, folder / "report", photos=thumbnails(result.catalog), header=header
     )
     result.catalog.write_rejected(page.parent / "rejected.csv")

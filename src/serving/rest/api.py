@@ -27,14 +27,9 @@ def create_app(
     hosts: Collection[str] = (),
     demo: ASGIApp | None = None,
 ) -> ASGIApp:
-    """Make the server's application: REST, and the demo on every other path.
+    """Make the server's application: REST, and a demo on every other path, behind one guard.
 
-    Parameters
-    ----------
-    api_key, hosts
-        Who may ask, see `guard.Guard`.
-    demo
-        Answers every path that isn't REST's, behind the same guard.
+    `api_key` and `hosts` say who may ask, see `guard.Guard`.
     """
     limits = limits or Limits()
     rest = rest_app(service, limits, needs_key=api_key is not None)

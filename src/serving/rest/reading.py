@@ -23,13 +23,7 @@ _MAX_FIELD_BYTES = 4 * MAX_DESCRIPTION_CHARS  # UTF-8's longest
 
 
 async def read_listing(request: Request) -> Listing:
-    """Read one listing.
-
-    Raises
-    ------
-    ProblemError
-        ``media-type``, ``malformed`` or ``invalid``.
-    """
+    """Read one listing; else a problem, ``media-type``, ``malformed`` or ``invalid``."""
     is_form = media_type(request, JSON, FORM) == FORM
     fields = await (_read_form(request) if is_form else _read_json(request, 1))
     outcome = await run_in_threadpool(_try_listing, fields, "#")
@@ -41,10 +35,7 @@ async def read_listing(request: Request) -> Listing:
 async def read_batch(request: Request, limits: Limits) -> list[Listing | ProblemError]:
     """Read ``{"listings": [...]}``; an item that isn't valid comes as its problem.
 
-    Raises
-    ------
-    ProblemError
-        If the body as a whole is none, or has no item, or too many.
+    A problem is raised if the body as a whole is none, or has no item, or too many.
     """
     media_type(request, JSON)
     given = await _read_json(request, limits.max_items)

@@ -118,10 +118,7 @@ async def verdicts_of(
 ) -> list[Verdict]:
     """Get the verdicts of listings that belong together.
 
-    Raises
-    ------
-    ProblemError
-        ``busy``, ``shutting-down`` or ``out-of-time``.
+    Else a problem: ``busy``, ``shutting-down`` or ``out-of-time``.
     """
     try:
         future = service.submit(listings)

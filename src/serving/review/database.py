@@ -29,10 +29,8 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises
     ------
-    ReviewsFormatError
-        If a newer Shelfsure wrote it.
     ReviewError
-        If it can't be read or written.
+        If it can't be read or written; ReviewsFormatError if a newer Shelfsure wrote it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

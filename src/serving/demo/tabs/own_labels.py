@@ -11,17 +11,17 @@ from ....core.errors import ConfigError, ShelfsureError
 from ....pipeline.verdict import Guess
 from ....retrieval.zero_shot.classifier import ZeroShot
 from ....retrieval.zero_shot.labels import read_labels
+from ...service import Service
 from ..html import bars, notice
 from ..inputs import PRIVATE, html_field, listing_of
 
 if TYPE_CHECKING:
     from ....pipeline.pipeline import ListingPipeline
-    from ...service import Service
 
 MAX_LABELS = 200
 
 
-def own_labels_section(service: "Service", photo: Any, title: Any) -> None:
+def own_labels_section(service: Service, photo: Any, title: Any) -> None:
     """Build the section; it reads the tab's photo and title fields."""
     with gr.Accordion("Try your own categories", open=False, elem_id="own-labels"):
         typed = gr.Textbox(
@@ -37,7 +37,7 @@ def own_labels_section(service: "Service", photo: Any, title: Any) -> None:
     gr.on([button.click, typed.submit], asked, [photo, title, typed], result, **PRIVATE)
 
 
-def sorted_html(service: "Service", photo: str | None, title: str | None, typed: str) -> str:
+def sorted_html(service: Service, photo: str | None, title: str | None, typed: str) -> str:
     """Show how a listing sorts into the typed categories, or what hinders it."""
     try:
         guesses = sort_into(service.pipeline, listing_of(photo, title), typed)
