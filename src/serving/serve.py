@@ -21,11 +21,9 @@ from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
 from .rest.limits import Limits
 from .rest.server import Server, server_config
-from .service import Service, ServiceSettings
+from .service import Service
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from ..pipeline.pipeline import ListingPipeline
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +42,7 @@ def serve(
     demo: bool = True,
     reviews: Path | None = None,
     limits: Limits | None = None,
-    settings: ServiceSettings | None = None,
+    max_queue: int = 256,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
 
@@ -69,10 +67,9 @@ def serve(
     before = _stamp(bundle)
     local = host in LOOPBACK_NAMES and not public_hosts
     hosts = {*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else ()
-    with Service(open_pipeline, settings=settings) as service:
+    with Service(open_pipeline, max_queue=max_queue) as service:
         site = demo_site(service, reviews, local=local) if demo else None
-        door = site and firewall(site)
-        app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=door)
+        app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=site)
         server = Server(server_config(app, host, port), lambda: _end_streams(site))
         failure: list[BaseException] = []
         threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()
@@ -85,26 +82,13 @@ def serve(
         raise failure[0]
 
 
-def demo_site(service: Service, reviews: Path | None, *, local: bool) -> "FastAPI":
-    """Make the demo's application, alone."""
+def demo_site(service: Service, reviews: Path | None, *, local: bool) -> Firewall:
+    """Make the demo's application behind its firewall."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it as it is imported
-    from fastapi import FastAPI
-    from starlette.middleware.cors import CORSMiddleware
-
     from .demo.ui import mount_ui
     from .review.store import ReviewStore
 
-    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    site.add_middleware(CORSMiddleware)  # no origin is let in; Gradio alone would let in any
-    return mount_ui(site, service, ReviewStore(reviews), local=local)
-
-
-def firewall(site: "FastAPI") -> Firewall:
-    """Open of the demo what its page needs."""
-    from gradio.utils import get_upload_folder
-
-    [page] = [route.app.get_blocks() for route in site.routes if hasattr(route, "app")]
-    return Firewall(site, frozenset(page.fns), Path(get_upload_folder()))
+    return mount_ui(service, ReviewStore(reviews), local=local)
 
 
 def reload_once(service: Service) -> bool:
@@ -179,11 +163,10 @@ def _end_unless_loaded(service: Service, server: Server, failure: list[BaseExcep
         server.should_exit = True
 
 
-def _end_streams(site: "FastAPI | None") -> None:
+def _end_streams(site: Firewall | None) -> None:
     """Let open pages of the demo go; they would keep the server waiting."""
-    for route in site.routes if site else ():
-        stop = getattr(getattr(route, "app", None), "stop_event", None)
-        if stop is not None:
+    for route in site.app.routes if site else ():
+        if stop := getattr(getattr(route, "app", None), "stop_event", None):
             stop.set()
 
 

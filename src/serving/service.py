@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
@@ -20,17 +19,18 @@ from .metrics import Metrics
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline
 
-__all__ = ["QueueFullError", "Service", "ServiceClosedError", "ServiceSettings"]
+__all__ = ["QueueFullError", "Service", "ServiceClosedError"]
 
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ServiceSettings:
-    """How requests share the model.
+class Service:
+    """A pipeline behind a queue; open at once, ready when the pipeline is loaded.
 
     Parameters
     ----------
+    open_pipeline
+        Loads the pipeline: now, in the worker's thread, and again at each `reload`.
     max_batch
         Listings judged together, at most.
     max_wait_s
@@ -41,34 +41,22 @@ class ServiceSettings:
         nothing else waits.
     """
 
-    max_batch: int = 16
-    max_wait_s: float = 0.004
-    max_queue: int = 256
-
-
-class Service:
-    """A pipeline behind a queue; open at once, ready when the pipeline is loaded.
-
-    Parameters
-    ----------
-    open_pipeline
-        Loads the pipeline: now, in the worker's thread, and again at each `reload`.
-    """
-
     def __init__(
         self,
         open_pipeline: "Callable[[], ListingPipeline]",
         *,
-        settings: ServiceSettings | None = None,
+        max_batch: int = 16,
+        max_wait_s: float = 0.004,
+        max_queue: int = 256,
     ) -> None:
-        self.settings = settings or ServiceSettings()
+        self.max_batch, self.max_wait_s = max_batch, max_wait_s
         self.metrics = Metrics()
         self._open = open_pipeline
         self._pipeline: ListingPipeline | None = None
         self._load_error: BaseException = ServiceClosedError("No pipeline was loaded.")
         self._loaded = threading.Event()
         self._reloading = threading.Lock()
-        self._queue = JobQueue(self.settings.max_queue)
+        self._queue = JobQueue(max_queue)
         self._listing_s = 0.1  # a guess until the first batch
         self.metrics.queued.set_function(lambda: self._queue.n_waiting)
         self.metrics.ready.set_function(lambda: self.ready)
@@ -179,8 +167,8 @@ class Service:
         finally:
             self._loaded.set()
         n_jobs = 0
-        while self._queue.wait(n_jobs, self.settings.max_wait_s):
-            parts = self._queue.take(self._pipeline, self.settings.max_batch)
+        while self._queue.wait(n_jobs, self.max_wait_s):
+            parts = self._queue.take(self._pipeline, self.max_batch)
             n_jobs = len(parts)
             if parts:
                 self._answer(parts)

@@ -10,13 +10,14 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic_core import to_json
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from ..rest.limits import MEGABYTE, BodyLimits, Limits
 from ..rest.problems import ProblemError
@@ -26,53 +27,29 @@ _LOG = logging.getLogger(__name__)
 NO_ROOM = "There is no room for more uploads now. Try again later."
 _IGNORED = {b"x-forwarded-host", b"x-gradio-server"}
 """Headers by which Gradio would let anybody choose the address that its page asks."""
-
-
-@dataclass(frozen=True)
-class FirewallLimits:
-    """What visitors of the demo may send.
-
-    Parameters
-    ----------
-    max_upload_bytes, upload_s
-        Of one upload, and the seconds it may take to arrive.
-    max_uploading_bytes
-        Of all uploads under way.
-    max_kept_bytes, kept_s
-        Of all uploads in the time for which they are kept.
-    spare_bytes
-        To be left free on the disk.
-    max_event_bytes
-        Of one click: what was typed, and the names of files.
-    """
-
-    max_upload_bytes: int = 500 * MEGABYTE
-    upload_s: float = 600.0
-    max_uploading_bytes: int = 2_000 * MEGABYTE
-    max_kept_bytes: int = 8_000 * MEGABYTE
-    kept_s: float = 3600.0
-    spare_bytes: int = 200 * MEGABYTE
-    max_event_bytes: int = MEGABYTE
+MAX_UPLOAD_BYTES, UPLOAD_S = 500 * MEGABYTE, 600.0
+"""Of one upload, and the seconds it may take to arrive."""
+MAX_UPLOADING_BYTES, MAX_KEPT_BYTES, KEPT_S = 2_000 * MEGABYTE, 8_000 * MEGABYTE, 3600.0
+"""Of all uploads under way, and of all in the time for which they are kept."""
+SPARE_BYTES = 200 * MEGABYTE
+"""To be left free on the disk."""
+MAX_EVENT_BYTES = MEGABYTE
+"""Of one click: what was typed, and the names of files."""
 
 
 @dataclass
 class Firewall:
     """ASGI middleware before the demo; `events` are the page's, Gradio puts files in `uploads`."""
 
-    app: ASGIApp
+    app: Any
     events: Collection[int]
     uploads: Path
-    limits: FirewallLimits = field(default_factory=FirewallLimits)
 
     def __post_init__(self) -> None:
-        most = self.limits
         self._kept: deque[tuple[float, int]] = deque()
-        self._uploading = BodyLimits(
-            self.app, Limits(most.max_upload_bytes, most.max_uploading_bytes, 0, most.upload_s)
-        )
-        self._clicking = BodyLimits(
-            self._checked, Limits(most.max_event_bytes, 64 * most.max_event_bytes)
-        )
+        of_upload = Limits(MAX_UPLOAD_BYTES, MAX_UPLOADING_BYTES, upload_s=UPLOAD_S)
+        self._uploading = BodyLimits(self.app, of_upload)
+        self._clicking = BodyLimits(self._checked, Limits(MAX_EVENT_BYTES, 64 * MAX_EVENT_BYTES))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,16 +70,16 @@ class Firewall:
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = Headers(scope=scope).get("content-length", "")
         known = declared.isdecimal() and len(declared) < 19
-        n_bytes = min(int(declared) if known else self.limits.max_upload_bytes, 10**18)
+        n_bytes = min(int(declared) if known else MAX_UPLOAD_BYTES, 10**18)
         now = time.monotonic()
-        while self._kept and self._kept[0][0] < now - self.limits.kept_s:
+        while self._kept and self._kept[0][0] < now - KEPT_S:
             self._kept.popleft()
-        clear_abandoned(self.uploads, self.limits.kept_s)
-        if n_bytes <= self.limits.max_upload_bytes:  # else it is refused for that
+        clear_abandoned(self.uploads, KEPT_S)
+        if n_bytes <= MAX_UPLOAD_BYTES:  # else it is refused for that
             kept = sum(n for _, n in self._kept)
             there = next(place for place in (self.uploads, *self.uploads.parents) if place.exists())
-            free = shutil.disk_usage(there).free - self.limits.spare_bytes
-            if kept + n_bytes > self.limits.max_kept_bytes or n_bytes > free:
+            free = shutil.disk_usage(there).free - SPARE_BYTES
+            if kept + n_bytes > MAX_KEPT_BYTES or n_bytes > free:
                 raise ProblemError("busy", NO_ROOM, retry_after_s=600)
             self._kept.append((now, n_bytes))
         await self._received(scope, receive, send)

@@ -21,15 +21,8 @@ NO_ANSWER = "The model can't answer at the moment; the server's log says why."
 STOPPED = notice("Stopped before the end: there is no result.")
 
 
-class PhotoFields(NamedTuple):
-    """Where photos come from: a zip, or, on one's own machine, a folder's name."""
-
-    archive: Any
-    folder: Any
-
-
 class UploadFields(NamedTuple):
-    """A table and its photos."""
+    """A table and its photos: a zip, or, on one's own machine, a folder's name."""
 
     table: Any
     archive: Any
@@ -55,11 +48,10 @@ def upload_fields(
     return UploadFields(field, *photo_fields(ids, labels, local=local))
 
 
-def photo_fields(ids: tuple[str, str], labels: tuple[str, str], *, local: bool) -> PhotoFields:
+def photo_fields(ids: tuple[str, str], labels: tuple[str, str], *, local: bool) -> tuple[Any, Any]:
     """Build the fields for a zip of photos and for a folder; `ids` and `labels` in this order."""
     archive = gr.File(label=labels[0], file_types=[".zip"], height=130, elem_id=ids[0])
-    folder = gr.Textbox(label=labels[1], visible=local, elem_id=ids[1])
-    return PhotoFields(archive, folder)
+    return archive, gr.Textbox(label=labels[1], visible=local, elem_id=ids[1])
 
 
 def start_buttons(tab: str, label: str) -> tuple[Any, Any]:

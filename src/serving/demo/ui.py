@@ -3,14 +3,18 @@
 import json
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio.utils import get_upload_folder
+from starlette.middleware.cors import CORSMiddleware
 
 from ..review.store import ReviewStore
 from ..service import Service
+from .firewall import Firewall
 from .html import asset, notice, render
 from .inputs import QUIET, html_field
 from .tabs.batch import BatchTab
@@ -75,11 +79,14 @@ def footer_when_loaded(service: Service) -> Iterator[tuple[str, str]]:
     yield "", footer_html(service)
 
 
-def mount_ui(app: FastAPI, service: Service, reviews: ReviewStore, *, local: bool) -> FastAPI:
-    """Mount the page on an application, looks and limits included."""
+def mount_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Firewall:
+    """Make an application of the page, and open of it what the page needs."""
+    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    site.add_middleware(CORSMiddleware)  # no origin is let in; Gradio alone would let in any
     page = build_ui(service, reviews, local=local)
     page.has_launched = True  # as `launch` does: else Gradio takes any file here for an upload
-    return gr.mount_gradio_app(app, page, "/", **appearance())  # type: ignore[no-any-return]
+    site = gr.mount_gradio_app(site, page, "/", **appearance())
+    return Firewall(site, frozenset(page.fns), Path(get_upload_folder()))
 
 
 def appearance() -> dict[str, Any]:

@@ -15,14 +15,12 @@ from shelfsure.serving.demo.firewall import (
     EVENT,
     UPLOAD,
     Firewall,
-    FirewallLimits,
     check_door,
     check_event,
     clear_abandoned,
 )
 from shelfsure.serving.rest.problems import ProblemError
 
-LIMITS = FirewallLimits(max_upload_bytes=2_000, max_kept_bytes=3_000, max_event_bytes=1_000)
 FORM = "multipart/form-data; boundary=x"
 
 
@@ -106,8 +104,11 @@ def test_check_event_takes_only_the_pages_events(tmp_path: Path, number: Any) ->
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> TestClient:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A gate before an application that says what it got."""
+    limits = {"MAX_UPLOAD_BYTES": 2_000, "MAX_KEPT_BYTES": 3_000, "MAX_EVENT_BYTES": 1_000}
+    for name, limit in limits.items():
+        monkeypatch.setattr(firewall, name, limit)
     app = FastAPI()
 
     @app.post(EVENT)
@@ -123,7 +124,7 @@ def client(tmp_path: Path) -> TestClient:
             raise TypeError("no file")
         return [n_bytes, request.headers.get("x-forwarded-host")]
 
-    return TestClient(Firewall(app, {1}, tmp_path, LIMITS), raise_server_exceptions=False)
+    return TestClient(Firewall(app, {1}, tmp_path), raise_server_exceptions=False)
 
 
 def form(text: str, *, filename: str = '; filename="a"') -> bytes:

@@ -89,7 +89,7 @@ class EvaluateTab:
         running.then(inputs.disabled, None, self.stop, **inputs.QUIET)
         inputs.stop_by_cancelling(self.stop, self.status, running)
         fill = example_filler(self.service, example_labelled, _DRAWN)
-        filled = [self.uploads.table, self.uploads.archive, self.outside.archive, self.status]
+        filled = [self.uploads.table, self.uploads.archive, self.outside[0], self.status]
         self.example.click(fill, None, filled, **inputs.PRIVATE)
 
     def run(self, *given: Any) -> Iterator[dict[Any, Any]]:
