@@ -67,9 +67,7 @@ def index_remove(
     index: IndexFolder, listing_ids: Annotated[list[str], typer.Argument(help="Ids.")]
 ) -> None:
     """Remove listings by id."""
-    from ..retrieval.index.store import ListingIndex
-
-    removed = ListingIndex.open(index).remove(listing_ids)
+    removed = _opened(index).remove(listing_ids)
     typer.echo(f"{removed:,} of {len(listing_ids):,} listings removed.")
 
 
@@ -78,19 +76,15 @@ def index_merge(
     index: IndexFolder, other: Annotated[Path, typer.Argument(help="Its listings are added.")]
 ) -> None:
     """Add all listings of another index; its own win over equal ids."""
-    from ..retrieval.index.store import ListingIndex
-
-    mine = ListingIndex.open(index)
-    mine.merge(ListingIndex.open(other))
+    mine = _opened(index)
+    mine.merge(_opened(other))
     _describe(mine)
 
 
 @index_app.command("rebuild")
 def index_rebuild(index: IndexFolder, kind: Kind = "auto") -> None:
     """Write an index anew in one piece, of another kind if wished."""
-    from ..retrieval.index.store import ListingIndex
-
-    mine = ListingIndex.open(index)
+    mine = _opened(index)
     mine.rebuild(_kind(kind))  # type: ignore[arg-type]
     _describe(mine)
 
@@ -98,9 +92,7 @@ def index_rebuild(index: IndexFolder, kind: Kind = "auto") -> None:
 @index_app.command("info")
 def index_info(index: IndexFolder) -> None:
     """Say what an index holds."""
-    from ..retrieval.index.store import ListingIndex
-
-    _describe(ListingIndex.open(index))
+    _describe(_opened(index))
 
 
 @index_app.command("search")
@@ -153,6 +145,12 @@ def _write(
     catalog.write_rejected(rejected)
     typer.echo(catalog.summary() + (f"; reasons in {rejected}" if catalog.rejected else ""))
     _describe(index)
+
+
+def _opened(folder: Path) -> "ListingIndex":
+    from ..retrieval.index.store import ListingIndex
+
+    return ListingIndex.open(folder)
 
 
 def _kind(kind: str) -> str:

@@ -43,10 +43,7 @@ class Export:
 def write_export(items: Sequence[ReviewItem], history: Sequence[Answer], folder: Path) -> Export:
     """Write answered items and all answers to a new or empty folder, whole or not at all.
 
-    Raises
-    ------
-    ReviewError
-        If there is no item, or the folder holds something already.
+    A ReviewError, if there is no item, or the folder holds something already.
     """
     if not items:
         raise ReviewError("Nothing was answered yet, so there is nothing to export.")

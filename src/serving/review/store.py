@@ -109,13 +109,7 @@ class ReviewStore:
             return read_items(db, pending_ids(db, limit), self.photos)
 
     def item(self, item_id: int) -> ReviewItem:
-        """Look one item up.
-
-        Raises
-        ------
-        ReviewError
-            If there is none of this id.
-        """
+        """Look one item up; a ReviewError, if there is none of this id."""
         with connect(self.path) as db:
             items = read_items(db, [item_id], self.photos)
         if not items:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
@@ -36,12 +36,7 @@ _QUEUED = "It is in the review queue now, so that somebody has a look."
 _FLAG = "Looks wrong? Flag for review"
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A listing that has its verdict."""
-
-    listing: Listing
-    verdict: Verdict
+Checked: TypeAlias = tuple[Listing, Verdict]
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,7 @@ class CheckTab:
     def flag_it(self, shown: Checked | None) -> Any:
         if shown is None:
             return gr.Button(visible=False)
-        problem = queue(self.reviews, shown)
+        problem = queue(self.reviews, *shown)
         return gr.Button(problem or "✓ Flagged: it is in the review queue", interactive=False)
 
 
@@ -143,22 +138,22 @@ def judge(service: Service, reviews: ReviewStore, listing: Listing) -> CheckResu
     except ShelfsureError:
         _LOG.exception("a listing from the page got no verdict")
         return CheckResult(notice(NO_ANSWER, kind="error"))
-    checked, note, queued = Checked(listing, verdict), "", False
+    note, queued = "", False
     if verdict.decision == "review":
-        problem = queue(reviews, checked)
+        problem = queue(reviews, listing, verdict)
         note, queued = problem or _QUEUED, not problem
     return CheckResult(
         html=spoken(verdict) + verdict_html(verdict, note=note),
         similar=similar_listings(service.pipeline, verdict),
-        checked=None if verdict.decision == "rejected" else checked,
+        checked=None if verdict.decision == "rejected" else (listing, verdict),
         queued=queued,
     )
 
 
-def queue(reviews: ReviewStore, checked: Checked) -> str:
+def queue(reviews: ReviewStore, listing: Listing, verdict: Verdict) -> str:
     """Put a listing into the review queue; what hinders it comes back in words."""
     try:
-        reviews.add(checked.listing, checked.verdict)
+        reviews.add(listing, verdict)
     except ReviewsFullError:
         return "The review queue is full: work some of it off first."
     except ShelfsureError:

@@ -44,7 +44,7 @@ def explain(service: Service, checked: Any) -> list[Any]:
     if checked is None:
         return [gr.Column(visible=False), "", gr.Plot(None, visible=False), None]
     try:
-        found = explain_listing(service.pipeline, checked.listing)
+        found = explain_listing(service.pipeline, checked[0])
     except (ShelfsureError, ValueError) as error:
         text = notice(str(error), heading="No explanation")
         return [gr.Column(visible=True), text, gr.Plot(None, visible=False), None]

@@ -52,11 +52,7 @@ class Workspace:
 
 
 def read_upload(
-    table: Path,
-    photos: Path | None,
-    into: Path,
-    *,
-    need_category: bool = False,
+    table: Path, photos: Path | None, into: Path, *, need_category: bool = False
 ) -> Upload:
     """Read a table whose photos are in a zip, or in a folder of this machine.
 
@@ -89,10 +85,7 @@ def read_upload(
 def read_outside(photos: Path, into: Path) -> list[Listing]:
     """Read photos of what the catalogue doesn't sell, from a zip or a folder of this machine.
 
-    Raises
-    ------
-    CatalogError
-        If the zip can't be used, or there is no photo.
+    A CatalogError if the zip can't be used, or there is no photo.
     """
     if photos.is_dir():
         return photos_in(photos)
