@@ -10,7 +10,7 @@ import anyio
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
-from shelfsure.serving.demo import firewall, request_checks
+from shelfsure.serving.demo import firewall
 from shelfsure.serving.demo.firewall import (
     EVENT,
     UPLOAD,
@@ -169,7 +169,7 @@ def test_gate_answers_for_gradio_where_that_fails(client: TestClient) -> None:
 def test_gate_refuses_long_text_in_an_upload(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_checks, "MAX_FIELD_BYTES", 500)
+    monkeypatch.setattr(firewall, "MAX_FIELD_BYTES", 500)
     long = "a" * 600
     assert send(client, form(long)).status_code == 200
     assert send(client, form(long[:400], filename="")).status_code == 200
