@@ -58,9 +58,9 @@ class FileOptions:
     def catalog(self, path: Path, *, need_category: bool) -> "Catalog":
         """Read a file of listings with these options."""
         from ..catalog.catalog import read_catalog
+        from ..catalog.rows import FIELDS
 
-        fields = ("listing_id", "title", "description", "brand", "category", "image")
-        named = {name: getattr(self, f"{name}_column") for name in fields}
+        named = {name: getattr(self, f"{name}_column") for name in FIELDS}
         columns = {name: column for name, column in named.items() if column}
         return read_catalog(
             path, columns=columns, image_root=self.image_root, need_category=need_category

@@ -142,8 +142,7 @@ def promote(
     TrackingError
         If the store can't be reached.
     """
-    with reaching(uri, _REMEDY):
-        client = _client(uri)
+    with _store(uri) as client:
         champion = _version_by_alias(client, name, CHAMPION)
         comparison = None
         if champion is not None:
@@ -181,8 +180,8 @@ def pull(
     BundleError
         If what comes isn't a whole bundle, or `out` is taken.
     """
-    with reaching(uri, _REMEDY):
-        if _version_by_alias(_client(uri), name, alias) is None:
+    with _store(uri) as client:
+        if _version_by_alias(client, name, alias) is None:
             raise ConfigError(
                 f"No version of {name} is the {alias}. See `shelfsure registry list`, or name "
                 "another --alias."
@@ -193,26 +192,15 @@ def pull(
 
 def registered(uri: str) -> list[RegisteredVersion]:
     """List every version of every registered bundle, the newest of each name first."""
-    with reaching(uri, _REMEDY):
-        client = _client(uri)
-        found = [
-            _line(model, version)
-            for model in client.search_registered_models()
-            for version in client.search_model_versions(f"name = '{model.name}'")
-        ]
+    with _store(uri) as client:
+        found = []
+        for model in client.search_registered_models():
+            for version in client.search_model_versions(f"name = '{model.name}'"):
+                own, tags = str(version.version), version.tags
+                aliases = tuple(sorted(a for a, held in model.aliases.items() if str(held) == own))
+                told = (tags.get("bundle_version", ""), tags.get("compared", ""))
+                found.append(RegisteredVersion(model.name, own, aliases, *told))
     return sorted(found, key=lambda v: (v.name, -int(v.version)))
-
-
-def _line(model: Any, version: Any) -> RegisteredVersion:
-    own = str(version.version)
-    aliases = (alias for alias, holder in model.aliases.items() if str(holder) == own)
-    return RegisteredVersion(
-        name=model.name,
-        version=own,
-        aliases=tuple(sorted(aliases)),
-        bundle_version=version.tags.get("bundle_version", ""),
-        compared=version.tags.get("compared", ""),
-    )
 
 
 def log_model(uri: str, run_id: str, bundle: Path, *, registered_name: str | None = None) -> Any:
@@ -237,10 +225,12 @@ def _using(uri: str) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def _client(uri: str) -> "MlflowClient":
+@contextmanager
+def _store(uri: str) -> "Iterator[MlflowClient]":
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+    with reaching(uri, _REMEDY):
+        yield MlflowClient(tracking_uri=uri)
 
 
 def _version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:

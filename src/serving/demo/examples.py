@@ -65,7 +65,11 @@ def example_uploads(
     rows = read_records(shop / "uploads.csv")[:N_UPLOADS]
     truth = {row["listing_id"]: row["category"] for row in read_records(shop / "truth.csv")}
     if not {category_prefix(name, levels) for name in truth.values()} & set(class_names):
-        rows = [_plain(row, truth[row["listing_id"]]) for row in rows]
+        plain = _told()["plain_titles"]
+        for row in rows:
+            if row["title"]:
+                row["title"] = plain.get(truth[row["listing_id"]], row["title"])
+            row["description"] = ""
     rows[5:5] = [dict.fromkeys(rows[0], "") | bad for bad in _told()["bad_rows"]]
     return _write(rows, into / "uploads.csv"), _zip(shop, _photos(rows), into / "photos.zip")
 
@@ -96,11 +100,6 @@ def example_labelled(
 @cache
 def _told() -> Any:
     return json.loads(asset("examples.json"))
-
-
-def _plain(row: dict[str, str], category: str) -> dict[str, str]:
-    title = row["title"] and _told()["plain_titles"].get(category, row["title"])
-    return row | {"title": title, "description": ""}
 
 
 def _name_in(class_names: Sequence[str], category: str, levels: int) -> str | None:

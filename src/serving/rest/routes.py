@@ -41,25 +41,20 @@ async def ready_service(request: Request) -> Service:
     return service
 
 
-async def given_limits(request: Request) -> Limits:
-    limits: Limits = request.app.state.limits
-    return limits
-
-
 ReadyService = Annotated[Service, Depends(ready_service)]
-GivenLimits = Annotated[Limits, Depends(given_limits)]
 
 
 @router.post("/v1/verdict", responses=_ASKED, openapi_extra=listing_body())
-async def verdict(request: Request, service: ReadyService, limits: GivenLimits) -> Verdict:
+async def verdict(request: Request, service: ReadyService) -> Verdict:
     """Judge one listing; what can't be used is `rejected`, with the reasons."""
     listing = await read_listing(request)
-    return (await verdicts_of(service, [listing], limits))[0]
+    return (await verdicts_of(service, [listing], request.app.state.limits))[0]
 
 
 @router.post("/v1/verdicts", responses=_ASKED, openapi_extra=batch_body())
-async def verdicts(request: Request, service: ReadyService, limits: GivenLimits) -> VerdictBatch:
+async def verdicts(request: Request, service: ReadyService) -> VerdictBatch:
     """Judge many listings; a bad item gets an error of its own."""
+    limits: Limits = request.app.state.limits
     items = await read_batch(request, limits)
     good = {n: item for n, item in enumerate(items) if isinstance(item, Listing)}
     answers = await verdicts_or_problems(service, list(good.values()), limits)
@@ -68,11 +63,9 @@ async def verdicts(request: Request, service: ReadyService, limits: GivenLimits)
 
 
 @router.post("/v1/duplicates", responses=_ASKED, openapi_extra=batch_body())
-async def duplicates(
-    request: Request, service: ReadyService, limits: GivenLimits
-) -> DuplicateBatch:
+async def duplicates(request: Request, service: ReadyService) -> DuplicateBatch:
     """Find which catalogue listings these are again, and which of these are each other."""
-    items = await read_batch(request, limits)
+    items = await read_batch(request, request.app.state.limits)
     one_at_a_time: anyio.CapacityLimiter = request.app.state.comparing
     if one_at_a_time.statistics().tasks_waiting >= MAX_COMPARING:
         detail = "Too many requests of this kind wait. Ask again in a moment."
