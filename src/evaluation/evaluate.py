@@ -1,7 +1,6 @@
 """Evaluate a pipeline on labelled listings: every arm on the same rows."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax
@@ -12,14 +11,12 @@ from ..core.arrays import Floats
 from ..core.errors import CatalogError
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
 from ..pipeline.decision import Evidence
+from ..pipeline.pipeline import ListingPipeline
 from ..retrieval.index.store import Neighbour
 from ..retrieval.model import RetrievalModel
 from ..vision.thumbnails import thumbnail_uri
 from .compare import ArmPredictions, EvaluationInput
 from .ood import measure_ood
-
-if TYPE_CHECKING:
-    from ..pipeline.pipeline import ListingPipeline
 
 ARMS = {
     "fusion": {PHOTO, TITLE, DESCRIPTION},
@@ -34,7 +31,7 @@ UNSURE = 0.05
 
 
 def evaluate(
-    pipeline: "ListingPipeline", catalog: Catalog, *, outside: Sequence[Listing] = ()
+    pipeline: ListingPipeline, catalog: Catalog, *, outside: Sequence[Listing] = ()
 ) -> tuple[EvaluationInput, Catalog]:
     """Answer every listing by fusion, by each kind of evidence alone, and by its neighbours.
 
@@ -90,7 +87,7 @@ def evaluate(
     return evaluation, catalog
 
 
-def _arms(pipeline: "ListingPipeline", views: Views) -> dict[str, ArmPredictions]:
+def _arms(pipeline: ListingPipeline, views: Views) -> dict[str, ArmPredictions]:
     """One arm each that at least one row can answer."""
     baselines = {}
     for name, modalities in ARMS.items():

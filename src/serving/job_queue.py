@@ -6,14 +6,12 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ..catalog.listing import Listing
 from ..core.errors import ShelfsureError
+from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.verdict import Verdict
-
-if TYPE_CHECKING:
-    from ..pipeline.pipeline import ListingPipeline
 
 
 class QueueFullError(ShelfsureError):
@@ -40,7 +38,7 @@ class Job:
     duplicates: bool
     future: "Future[list[Verdict]]" = field(default_factory=Future)
     queued_at: float = field(default_factory=time.perf_counter)
-    pipeline: "ListingPipeline | None" = None
+    pipeline: ListingPipeline | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
     @property
@@ -122,7 +120,7 @@ class JobQueue:
             self._changed.wait_for(lambda: self._jobs or self.closed)
             return bool(self._jobs)
 
-    def take(self, pipeline: "ListingPipeline", n_most: int) -> list[Part]:
+    def take(self, pipeline: ListingPipeline, n_most: int) -> list[Part]:
         """Take jobs in order that can be judged together, up to `n_most` listings, none cancelled.
 
         The pipeline is for those jobs whose first part this is.

@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError, ShelfsureError
 from ..pipeline.bundle import MANIFEST
+from ..pipeline.pipeline import ListingPipeline
 from .demo.firewall import Firewall
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
@@ -23,16 +23,13 @@ from .rest.limits import Limits
 from .rest.server import Server, server_config
 from .service import Service
 
-if TYPE_CHECKING:
-    from ..pipeline.pipeline import ListingPipeline
-
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of malloc.h
 
 
 def serve(
-    open_pipeline: "Callable[[], ListingPipeline]",
+    open_pipeline: Callable[[], ListingPipeline],
     *,
     bundle: Path | None = None,
     host: str = "127.0.0.1",

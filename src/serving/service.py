@@ -8,23 +8,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from itertools import islice
-from typing import TYPE_CHECKING, Self
 
 from ..catalog.listing import Listing
+from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.verdict import Verdict
 from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
-
-if TYPE_CHECKING:
-    from ..pipeline.pipeline import ListingPipeline
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError"]
 
 _LOG = logging.getLogger(__name__)
 
 
-class Service:
+class Service(AbstractContextManager["Service"]):
     """A pipeline behind a queue; open at once, ready when the pipeline is loaded.
 
     Parameters
@@ -43,7 +41,7 @@ class Service:
 
     def __init__(
         self,
-        open_pipeline: "Callable[[], ListingPipeline]",
+        open_pipeline: Callable[[], ListingPipeline],
         *,
         max_batch: int = 16,
         max_wait_s: float = 0.004,
@@ -79,7 +77,7 @@ class Service:
         return self._queue.n_waiting
 
     @property
-    def pipeline(self) -> "ListingPipeline":
+    def pipeline(self) -> ListingPipeline:
         """The pipeline in use; take it once a request, because `reload` exchanges it.
 
         Waits until it is loaded.
@@ -150,9 +148,6 @@ class Service:
         """Take nothing new, finish what was accepted, and end."""
         self._queue.close()
         self._worker.join()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()

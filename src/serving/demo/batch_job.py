@@ -105,10 +105,7 @@ class BatchJob:
     def run(self) -> Iterator[Progress]:
         """Judge, and tell after each part how far it is; the end may be early if cancelled.
 
-        Raises
-        ------
-        ShelfsureError
-            If the service can't answer; what it answered before stays in `rows`.
+        A ShelfsureError, if the service can't answer; what it answered before stays in `rows`.
         """
         start = time.monotonic()
         catalog = self.upload.catalog

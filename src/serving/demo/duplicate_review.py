@@ -32,15 +32,10 @@ class Case:
 
 @dataclass
 class DuplicateReview:
-    """A result and the answers to it.
+    """A result and the answers to it: pair's number -> `ACCEPTED` or `REJECTED`, unless it is open.
 
-    Attributes
-    ----------
-    cases
-        Groups, then pairs that are in no group; a pair inside a group that leaves out its keeper
-        needs no answer of its own.
-    answers
-        Pair's number -> `ACCEPTED` or `REJECTED`; what is open isn't there.
+    Its `cases` are groups, then pairs that are in no group; a pair inside a group that leaves out
+    its keeper needs no answer of its own.
     """
 
     result: DuplicateResult

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing, category_prefix
@@ -18,9 +18,7 @@ from ...evaluation.evaluate import evaluate, thumbnails
 from ...evaluation.messages import Headline, headlines
 from ...evaluation.plots import Figure
 from ...evaluation.tables import difference_text, fusion_effect
-
-if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
+from ...pipeline.pipeline import ListingPipeline
 
 CHUNK, _TITLE_PX = 32, 36
 HEADERS = ("Answer by", "Right", "95% interval", "In top 5", "Macro-F1", "ECE", "Fusion minus it")
@@ -57,10 +55,7 @@ class Evaluated:
 def check_labels(catalog: Catalog, class_names: Sequence[str], levels: int) -> str:
     """Say which of a catalogue's categories the model doesn't know, and what that means.
 
-    Raises
-    ------
-    CatalogError
-        If no row can be used, or no label is known.
+    A CatalogError, if no row can be used, or no label is known.
     """
     if not catalog.listings:
         raise CatalogError(
@@ -86,17 +81,13 @@ def check_labels(catalog: Catalog, class_names: Sequence[str], levels: int) -> s
 
 
 def evaluate_in_parts(
-    pipeline: "ListingPipeline", catalog: Catalog, outside: Sequence[Listing], spare_cache: Path
+    pipeline: ListingPipeline, catalog: Catalog, outside: Sequence[Listing], spare_cache: Path
 ) -> Iterator[int | Evaluated]:
     """Embed listings a part at a time, then compare all arms.
 
     Yields after each part the number of listings and photos embedded so far; at last the result.
-    Embeddings go into `spare_cache` where the pipeline has no cache.
-
-    Raises
-    ------
-    CatalogError
-        If no row is left, because no photo could be used.
+    Embeddings go into `spare_cache` where the pipeline has no cache. A CatalogError, if no row is
+    left, because no photo could be used.
     """
     embedder = pipeline.embedder.with_cache(spare_cache)
     pipeline = replace(pipeline, embedder=embedder)

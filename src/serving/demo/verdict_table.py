@@ -4,17 +4,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...catalog.listing import Listing
 from ...pipeline.batch import SUFFIXES, write_verdicts
+from ...pipeline.pipeline import ListingPipeline
 from ...pipeline.verdict import Verdict, percent
 from ...vision.thumbnails import thumbnail_uri
 from .batch_job import BatchJob, Progress
 from .html import AGAIN, DECISIONS, progress, render, similar_html, verdict_html
-
-if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
 
 HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
 WIDTHS = ("56px", "90px", "196px", "184px", "116px", "200px", "130px", "420px")
@@ -122,7 +119,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def row_html(pipeline: "ListingPipeline", job: BatchJob, row: int) -> str:
+def row_html(pipeline: ListingPipeline, job: BatchJob, row: int) -> str:
     """Show a row's photo, title and verdict; nothing for a row that isn't there."""
     verdict = dict(job.rows).get(row)
     if verdict is None:
@@ -138,7 +135,7 @@ def row_html(pipeline: "ListingPipeline", job: BatchJob, row: int) -> str:
     return photo + verdict_html(verdict) + similar_listings(pipeline, verdict)
 
 
-def similar_listings(pipeline: "ListingPipeline", verdict: Verdict) -> str:
+def similar_listings(pipeline: ListingPipeline, verdict: Verdict) -> str:
     """Show a verdict's duplicates and neighbours with what the bundle's index knows of them."""
     if pipeline.retrieval is None or pipeline.retrieval.index is None:
         return ""

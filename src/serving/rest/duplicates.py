@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...catalog.listing import Listing
+from ...pipeline.pipeline import ListingPipeline
 from ...pipeline.verdict import Duplicate
 from ...retrieval.duplicates.match import match_listings
 from ...retrieval.duplicates.verdict import DuplicatePair
 from .problems import ProblemError
 from .schemas import DuplicateBatch, DuplicateItem, DuplicateWithin
 
-if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
-
 
 def duplicate_batch(
-    pipeline: "ListingPipeline", items: Sequence[Listing | ProblemError]
+    pipeline: ListingPipeline, items: Sequence[Listing | ProblemError]
 ) -> DuplicateBatch:
     """Look for duplicates of a request's listings in the catalogue and among each other.
 

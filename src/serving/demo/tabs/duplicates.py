@@ -33,16 +33,9 @@ PAGE = 10
 
 @dataclass
 class DuplicateSession:
-    """What one visitor's page shows.
+    """What one visitor's page shows: of what was found, the kind, openness and page they chose.
 
-    Parameters
-    ----------
-    root
-        The upload's folder.
-    kind, only_open, page
-        What was chosen to be seen.
-    photos
-        What was shrunk already, by the listing's identity.
+    `root` is the upload's folder; `photos` were shrunk already, by the listing's identity.
     """
 
     place: Workspace
