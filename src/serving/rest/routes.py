@@ -70,9 +70,8 @@ async def duplicates(request: Request, service: ReadyService) -> DuplicateBatch:
     if one_at_a_time.statistics().tasks_waiting >= MAX_COMPARING:
         detail = "Too many requests of this kind wait. Ask again in a moment."
         raise ProblemError("busy", detail, retry_after_s=RETRY_S)
-    return await anyio.to_thread.run_sync(
-        duplicate_batch, service.pipeline, items, limiter=one_at_a_time
-    )
+    async with one_at_a_time:  # not as `limiter`, which would count only after a turn of the loop
+        return await anyio.to_thread.run_sync(duplicate_batch, service.pipeline, items)
 
 
 @router.get("/v1/categories", responses=_UNREADY | _LOCKED)
