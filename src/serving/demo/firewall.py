@@ -38,7 +38,7 @@ _READ = re.compile(
     re.DOTALL,
 )
 MAX_UPLOAD_BYTES, UPLOAD_S = 500 * MEGABYTE, 600.0
-"""Of one upload, and the seconds it may take to arrive."""
+"""Of one upload, such as a zip of a catalogue's photos; the seconds it may take to arrive."""
 MAX_UPLOADING_BYTES, MAX_KEPT_BYTES, KEPT_S = 2_000 * MEGABYTE, 8_000 * MEGABYTE, 3600.0
 """Of all uploads under way, and of all in the time for which they are kept."""
 SPARE_BYTES = 200 * MEGABYTE

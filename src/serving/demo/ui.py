@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from ..review.store import ReviewStore
 from ..service import Service
-from .firewall import Firewall
+from .firewall import MAX_UPLOAD_BYTES, Firewall
 from .html import asset, notice, render
 from .inputs import QUIET, html_field
 from .tabs.batch import BatchTab
@@ -24,8 +24,6 @@ from .tabs.evaluate import EvaluateTab
 from .tabs.review import ReviewTab
 
 NAME = "Shelfsure"
-MAX_UPLOAD = "500mb"
-"""Of one file: the batch tab takes a catalogue's photos as a zip."""
 MAX_WAITING = 64
 """Events of the page that may wait; beyond, Gradio tells people to come back."""
 LOADING = notice(
@@ -101,7 +99,7 @@ def appearance() -> dict[str, Any]:
         "css": asset("style.css"),
         "head": f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml,{icon}">',
         "footer_links": [],
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": MAX_UPLOAD_BYTES,
         **dict.fromkeys(("run_history", "show_error", "ssr_mode", "enable_monitoring"), False),
         **dict.fromkeys(("pwa", "mcp_server"), False),
     }
