@@ -22,15 +22,15 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.server import Server, server_config
-from shelfsure.serving.service import Service, ServiceSettings
+from shelfsure.serving.service import Service
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 N_ROUNDS = 4
 
 
 @contextmanager
-def serving(pipeline: ListingPipeline, settings: ServiceSettings) -> Iterator[str]:
-    with Service(lambda: pipeline, settings=settings) as service:
+def serving(pipeline: ListingPipeline, **settings: int) -> Iterator[str]:
+    with Service(lambda: pipeline, **settings) as service:
         server = Server(server_config(create_app(service), "127.0.0.1", 0), lambda: None)
         thread = threading.Thread(target=server.run)
         thread.start()
@@ -80,8 +80,8 @@ def main() -> None:
     pipeline = ListingPipeline.load(options.bundle)
     rows = []
     with (
-        serving(pipeline, ServiceSettings()) as shared,
-        serving(pipeline, ServiceSettings(max_batch=1)) as apart,
+        serving(pipeline) as shared,
+        serving(pipeline, max_batch=1) as apart,
     ):
         ask(shared, photos[:4], 1)  # warm
         for n in range(N_ROUNDS):

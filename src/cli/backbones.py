@@ -60,10 +60,7 @@ def backbones(
     from ..core.files import require_free_folder
     from ..finetuning.backbone_comparison.candidates import find_candidates
     from ..finetuning.backbone_comparison.dataset import gather
-    from ..finetuning.backbone_comparison.experiment import (
-        COMPARISON,
-        compare_backbones,
-    )
+    from ..finetuning.backbone_comparison.experiment import COMPARISON, compare_backbones
     from ..finetuning.backbone_comparison.measure import embed_photos
     from ..finetuning.backbone_comparison.mlflow_log import log_comparison
     from ..finetuning.backbone_comparison.records import ARMS

@@ -1,5 +1,6 @@
 """Commands about the catalogue as a whole: its duplicates, and categories by name."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from .options import (
     RuntimeOption,
     embed_one,
     load_encoders,
+    print_table,
     takes_options,
 )
 
@@ -56,9 +58,8 @@ def duplicates(
     )
     page = write_duplicates(result, out)
     result.catalog.write_rejected(out / "rejected.csv")
-    counts = dict.fromkeys(("same_photo", "same_product", "variant"), 0)
-    for pair in result.pairs:
-        counts[pair.verdict] = counts.get(pair.verdict, 0) + 1
+    counts: Counter[str] = Counter(same_photo=0, same_product=0, variant=0)
+    counts.update(pair.verdict for pair in result.pairs)
     found = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
     typer.echo(f"{result.catalog.summary()}\nCandidates: {result.search}.")
     typer.echo(f"Pairs: {found}; {len(result.groups):,} groups. See {page}.")
@@ -79,9 +80,6 @@ def classify(
 ) -> None:
     """Sort a photo or title into categories that are known by name only (zero-shot)."""
     import numpy as np
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     from ..core.config import load_config
     from ..retrieval.zero_shot.classifier import ZeroShot
@@ -98,10 +96,8 @@ def classify(
     probabilities = zero_shot.classify(
         space.to_text_space(np.asarray(seen.features)), np.asarray(read.features)
     )[0]
-    table = Table("probability", "category")
-    for i in probabilities.argsort()[::-1]:
-        table.add_row(f"{probabilities[i]:.3f}", Text(names[i]))
-    Console().print(table)
+    order = probabilities.argsort()[::-1]
+    print_table(("probability", "category"), [(f"{probabilities[i]:.3f}", names[i]) for i in order])
 
 
 @taxonomy_app.command("add")

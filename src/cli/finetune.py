@@ -104,13 +104,7 @@ def finetune(
 
 
 def result_table(facts: Mapping[str, Any]) -> "Table":
-    """Compare held-out photos before and after, as the pipeline uses them.
-
-    Parameters
-    ----------
-    facts
-        What ``finetuned.json`` says.
-    """
+    """Compare held-out photos before and after, as in the pipeline; facts: ``finetuned.json``."""
     from rich.table import Table
 
     chosen = str(facts["blend"])

@@ -14,6 +14,7 @@ from .options import (
     PhotoOptions,
     embed_one,
     load_encoders,
+    print_table,
     takes_options,
 )
 
@@ -66,9 +67,7 @@ def index_remove(
     index: IndexFolder, listing_ids: Annotated[list[str], typer.Argument(help="Ids.")]
 ) -> None:
     """Remove listings by id."""
-    from ..retrieval.index.store import ListingIndex
-
-    removed = ListingIndex.open(index).remove(listing_ids)
+    removed = _opened(index).remove(listing_ids)
     typer.echo(f"{removed:,} of {len(listing_ids):,} listings removed.")
 
 
@@ -77,19 +76,15 @@ def index_merge(
     index: IndexFolder, other: Annotated[Path, typer.Argument(help="Its listings are added.")]
 ) -> None:
     """Add all listings of another index; its own win over equal ids."""
-    from ..retrieval.index.store import ListingIndex
-
-    mine = ListingIndex.open(index)
-    mine.merge(ListingIndex.open(other))
+    mine = _opened(index)
+    mine.merge(_opened(other))
     _describe(mine)
 
 
 @index_app.command("rebuild")
 def index_rebuild(index: IndexFolder, kind: Kind = "auto") -> None:
     """Write an index anew in one piece, of another kind if wished."""
-    from ..retrieval.index.store import ListingIndex
-
-    mine = ListingIndex.open(index)
+    mine = _opened(index)
     mine.rebuild(_kind(kind))  # type: ignore[arg-type]
     _describe(mine)
 
@@ -97,9 +92,7 @@ def index_rebuild(index: IndexFolder, kind: Kind = "auto") -> None:
 @index_app.command("info")
 def index_info(index: IndexFolder) -> None:
     """Say what an index holds."""
-    from ..retrieval.index.store import ListingIndex
-
-    _describe(ListingIndex.open(index))
+    _describe(_opened(index))
 
 
 @index_app.command("search")
@@ -114,10 +107,6 @@ def index_search(
     config: ConfigOption = "starter",
 ) -> None:
     """Find the listings most like a photo, a title, or both."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ..retrieval.index.store import ListingIndex
     from ..retrieval.zero_shot.load_space import fingerprints
 
@@ -126,11 +115,13 @@ def index_search(
     opened = ListingIndex.open(index, fingerprints(embedder))
     spaces = opened.info().spaces
     views = {n: v for n, v in {"photo": seen, "title": read}.items() if n in spaces}
-    table = Table("similarity", "listing", "category", "title")
-    for near in opened.search(views, k)[0]:
-        cells = (near.listing_id, near.category or "", near.title or "")
-        table.add_row(f"{near.similarity:.3f}", *[Text(cell) for cell in cells])
-    Console().print(table)
+    print_table(
+        ("similarity", "listing", "category", "title"),
+        [
+            (f"{near.similarity:.3f}", near.listing_id, near.category, near.title)
+            for near in opened.search(views, k)[0]
+        ],
+    )
 
 
 def _write(
@@ -154,6 +145,12 @@ def _write(
     catalog.write_rejected(rejected)
     typer.echo(catalog.summary() + (f"; reasons in {rejected}" if catalog.rejected else ""))
     _describe(index)
+
+
+def _opened(folder: Path) -> "ListingIndex":
+    from ..retrieval.index.store import ListingIndex
+
+    return ListingIndex.open(folder)
 
 
 def _kind(kind: str) -> str:

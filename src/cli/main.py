@@ -23,6 +23,7 @@ from .options import (
     EncoderOptions,
     FileOptions,
     Mlflow,
+    Overwrite,
     PhotoOptions,
     takes_options,
 )
@@ -43,7 +44,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]
 Outside = Annotated[
     Path | None, typer.Option(help="Folder of photos that the catalogue doesn't sell.")
 ]
@@ -174,10 +174,10 @@ def evaluate(
     from rich.console import Console
 
     from ..evaluation.compare import compare
-    from ..evaluation.confusion_picture import save_confusion
-    from ..evaluation.curves import precision_by_coverage
     from ..evaluation.evaluate import evaluate as answer
     from ..evaluation.evaluate import thumbnails
+    from ..evaluation.pictures import save_confusion
+    from ..evaluation.plots import precision_by_coverage
     from ..evaluation.report import write_report
     from ..evaluation.tables import comparison_table
     from ..pipeline.pipeline import ListingPipeline
@@ -212,19 +212,11 @@ def evaluate(
     )
 
 
-app.command()(finetune)
-app.command()(backbones)
-app.command()(split)
-app.command()(sample)
-app.command()(duplicates)
-app.command()(classify)
-app.command()(serve)
-app.command()(export)
-app.add_typer(index_app, name="index")
-app.add_typer(taxonomy_app, name="taxonomy")
-app.add_typer(registry_app, name="registry")
-app.add_typer(review_app, name="review")
-app.add_typer(cache_app, name="cache")
+for command in (finetune, backbones, split, sample, duplicates, classify, serve, export):
+    app.command()(command)
+groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
+for name, group in (groups | {"review": review_app, "cache": cache_app}).items():
+    app.add_typer(group, name=name)
 
 
 def _outside(folder: Path | None) -> "Sequence[Listing]":

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,7 @@ _FILE, _PHOTOS, _RUN = "Column names in the file", "Photos", "Running"
 CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
 ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a YAML file.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]
 Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", rich_help_panel=_RUN)]
 RuntimeOption = Annotated[
@@ -58,9 +59,9 @@ class FileOptions:
     def catalog(self, path: Path, *, need_category: bool) -> "Catalog":
         """Read a file of listings with these options."""
         from ..catalog.catalog import read_catalog
+        from ..catalog.rows import FIELDS
 
-        fields = ("listing_id", "title", "description", "brand", "category", "image", "group")
-        named = {name: getattr(self, f"{name}_column") for name in fields}
+        named = {name: getattr(self, f"{name}_column") for name in FIELDS}
         columns = {name: column for name, column in named.items() if column}
         return read_catalog(
             path, columns=columns, image_root=self.image_root, need_category=need_category
@@ -157,3 +158,15 @@ def embed_one(photo: Path | None, title: str | None, embedder: "Embedder") -> "t
     if embedded.problems:
         raise UnreadablePhotoError(embedded.problems[0])
     return embedded.photo, embedded.title
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table whose cells show as they are, square brackets included; None is empty."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    Console().print(table)

@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.tracking import LOCAL_STORE
-from .options import BundleFolder, EncoderOptions, FileOptions, PhotoOptions, takes_options
+from .options import (
+    BundleFolder,
+    EncoderOptions,
+    FileOptions,
+    Overwrite,
+    PhotoOptions,
+    print_table,
+    takes_options,
+)
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
-    from ..evaluation.registry import Promotion
     from ..pipeline.pipeline import ListingPipeline
 
 registry_app = typer.Typer(
@@ -50,21 +57,16 @@ def registry_promote(
 @registry_app.command("list")
 def registry_list(mlflow: Store = LOCAL_STORE) -> None:
     """List registered bundles, and which of them is champion or challenger."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ..evaluation.registry import registered
 
     versions = registered(mlflow)
     if not versions:
         typer.echo("No bundle is registered yet. Register one with `shelfsure registry promote`.")
         return
-    table = Table("name", "version", "is", "bundle", "compared with the champion of its day")
-    for one in versions:
-        cells = (one.name, one.version, ", ".join(one.aliases), one.bundle_version, one.compared)
-        table.add_row(*map(Text, cells))
-    Console().print(table)
+    print_table(
+        ("name", "version", "is", "bundle", "compared with the champion of its day"),
+        [(v.name, v.version, ", ".join(v.aliases), v.bundle_version, v.compared) for v in versions],
+    )
 
 
 @registry_app.command("pull")
@@ -72,9 +74,7 @@ def registry_pull(
     name: Annotated[str, typer.Argument(help="Name in the registry.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
     alias: Annotated[str, typer.Option(help="champion, challenger or your own.")] = "champion",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the bundle in --out.")
-    ] = False,
+    overwrite: Overwrite = False,
     mlflow: Store = LOCAL_STORE,
 ) -> None:
     """Fetch a registered bundle and verify it."""
@@ -96,19 +96,14 @@ def promote_and_say(
     from ..evaluation.registry import promote
 
     result = promote(uri, name, bundle, challenger=pipeline, against=against, run_id=run_id)
-    typer.echo(said(name, result))
-    if not result.promoted:
-        raise typer.Exit(NOT_PROMOTED)
-
-
-def said(name: str, result: "Promotion") -> str:
-    """Put a promotion into words."""
     version = f"Version {result.version} of {name}"
     if result.comparison is None:
-        return f"{version} is the champion: it is the first."
-    if result.promoted:
-        return f"{version} is the champion now: {result.comparison}."
-    return (
-        f"{version} stays challenger, because it may be worse: {result.comparison}. "
-        "Compare on more listings, or train better."
-    )
+        typer.echo(f"{version} is the champion: it is the first.")
+    elif result.promoted:
+        typer.echo(f"{version} is the champion now: {result.comparison}.")
+    else:
+        typer.echo(
+            f"{version} stays challenger, because it may be worse: {result.comparison}. "
+            "Compare on more listings, or train better."
+        )
+        raise typer.Exit(NOT_PROMOTED)

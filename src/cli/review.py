@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .options import print_table
+
 review_app = typer.Typer(no_args_is_help=True, help="Listings to check, and what was said of them.")
 
 Store = Annotated[
@@ -22,22 +24,17 @@ def review_list(
     limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 20,
 ) -> None:
     """List what waits, the most useful to answer first."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ..serving.review.store import ReviewStore
 
     reviews = ReviewStore(store)
     counts = reviews.counts()
     if counts.n_pending:
-        table = Table("item", "listing", "decision", "category", "probability", "title")
+        rows = []
         for item in reviews.pending(limit):
-            said = item.verdict
-            cells = (item.listing.listing_id, said.decision, said.category, said.probability)
-            shown = ["" if cell is None else str(cell) for cell in (*cells, item.listing.title)]
-            table.add_row(str(item.item_id), *[Text(cell) for cell in shown])
-        Console().print(table)
+            own, said = item.listing, item.verdict
+            told = (said.decision, said.category, said.probability)
+            rows.append((item.item_id, own.listing_id, *told, own.title))
+        print_table(("item", "listing", "decision", "category", "probability", "title"), rows)
     typer.echo(
         f"{reviews.path}: {counts.n_pending:,} pending, {counts.n_answered:,} answered, "
         f"{counts.n_today:,} of them today."
@@ -53,10 +50,8 @@ def review_export(
 
     export = ReviewStore(store).export(out)
     missing = f"; {export.n_photos_missing:,} photos were gone" if export.n_photos_missing else ""
-    outside = f"; --outside {out / 'outside'} has photos of what isn't sold" * bool(
-        export.n_outside
-    )
+    outside = f"; --outside {out / 'outside'} has photos of what isn't sold"
     typer.echo(
         f"{export.n_labelled:,} labelled listings and {export.n_outside:,} outside photos are in "
-        f"{out}{missing}.\nTrain on {out / 'catalogue.csv'}{outside}."
+        f"{out}{missing}.\nTrain on {out / 'catalogue.csv'}{outside if export.n_outside else ''}."
     )

@@ -64,7 +64,6 @@ def serve(
     from ..serving.rest.guard import LOOPBACK_NAMES
     from ..serving.rest.limits import MEGABYTE, Limits
     from ..serving.serve import serve as run
-    from ..serving.service import ServiceSettings
 
     if api_key is not None and (not api_key.isascii() or len(api_key) < 16):
         raise ConfigError(
@@ -110,7 +109,7 @@ def serve(
             max_held_bytes=8 * max_mb * MEGABYTE,
             max_items=max_items,
         ),
-        settings=ServiceSettings(max_queue=max_queue),
+        max_queue=max_queue,
     )
     if any(trial.is_alive() for trial in trials):
         # everything is answered; a runtime's own threads abort a Python that ends under them

@@ -9,7 +9,7 @@ import pandas as pd
 from ..core.arrays import Ints
 from ..core.reports import plotly_text
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
-from .figures import Figure, figure, name_axis
+from .plots import Figure, figure, name_axis
 
 # steep at the start, where the mistakes are; see-through, to fit a light and a dark page
 _SHADES = [
@@ -98,11 +98,9 @@ def short_names(names: Sequence[str], width: int = 24) -> list[str]:
     paths = [name.split(" > ") for name in names]
     leaves = [path[-1] for path in paths]
     n_leaves = Counter(leaves)
-    return [
-        plotly_text(_cut(leaf if n_leaves[leaf] == 1 else " › ".join(path[-2:]), width))
-        for path, leaf in zip(paths, leaves, strict=True)
-    ]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+    shown = []
+    for path, leaf in zip(paths, leaves, strict=True):
+        text = leaf if n_leaves[leaf] == 1 else " › ".join(path[-2:])
+        cut = text if len(text) <= width else text[: width - 1].rstrip() + "…"
+        shown.append(plotly_text(cut))
+    return shown

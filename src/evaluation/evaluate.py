@@ -1,21 +1,22 @@
 """Evaluate a pipeline on labelled listings: every arm on the same rows."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
+from ..core.arrays import Floats
 from ..core.errors import CatalogError
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
+from ..pipeline.decision import Evidence
+from ..pipeline.pipeline import ListingPipeline
+from ..retrieval.index.store import Neighbour
+from ..retrieval.model import RetrievalModel
 from ..vision.thumbnails import thumbnail_uri
 from .compare import ArmPredictions, EvaluationInput
 from .ood import measure_ood
-from .retrieval_baselines import retrieval_baselines
-
-if TYPE_CHECKING:
-    from ..pipeline.pipeline import ListingPipeline
 
 ARMS = {
     "fusion": {PHOTO, TITLE, DESCRIPTION},
@@ -23,10 +24,14 @@ ARMS = {
     "title_only": {TITLE},
     "text_only": {TITLE, DESCRIPTION},
 }
+SHARPNESS = 20.0
+"""Logits per unit of cosine: a neighbour 0.1 nearer counts seven times as much."""
+UNSURE = 0.05
+"""Share of the vote that goes to all categories alike, so that none is impossible."""
 
 
 def evaluate(
-    pipeline: "ListingPipeline", catalog: Catalog, *, outside: Sequence[Listing] = ()
+    pipeline: ListingPipeline, catalog: Catalog, *, outside: Sequence[Listing] = ()
 ) -> tuple[EvaluationInput, Catalog]:
     """Answer every listing by fusion, by each kind of evidence alone, and by its neighbours.
 
@@ -39,10 +44,8 @@ def evaluate(
 
     Returns
     -------
-    EvaluationInput
-        For `compare` and `report.write_report`.
-    Catalog
-        Without the rows whose photo couldn't be used.
+    EvaluationInput, Catalog
+        For `compare` and `report.write_report`; without the rows whose photo couldn't be used.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def evaluate(
     return evaluation, catalog
 
 
-def _arms(pipeline: "ListingPipeline", views: Views) -> dict[str, ArmPredictions]:
+def _arms(pipeline: ListingPipeline, views: Views) -> dict[str, ArmPredictions]:
     """One arm each that at least one row can answer."""
     baselines = {}
     for name, modalities in ARMS.items():
@@ -94,6 +97,50 @@ def _arms(pipeline: "ListingPipeline", views: Views) -> dict[str, ArmPredictions
             probabilities = np.exp(pipeline.classifier.log_probabilities(seen))
             baselines[name] = ArmPredictions(probabilities.astype(np.float64), answered)
     return baselines
+
+
+def retrieval_baselines(
+    retrieval: RetrievalModel,
+    evidence: Evidence,
+    class_names: Sequence[str],
+    levels: int,
+) -> dict[str, ArmPredictions]:
+    """Answer by neighbours in the index and by zero-shot, where the bundle has them."""
+    baselines = {}
+    if retrieval.index is not None:
+        near = [each.neighbours for each in evidence.retrieved]
+        votes = neighbour_votes(near, class_names, levels)
+        baselines["knn"] = ArmPredictions(votes, np.array([len(row) > 0 for row in near]))
+    if retrieval.zero_shot is not None:
+        zero_shot = retrieval.zero_shot.take(class_names)
+        said = zero_shot.classify(*retrieval.in_text_space(evidence.embedded))
+        answered = evidence.embedded.photo.present | evidence.embedded.title.present
+        baselines["zero_shot"] = ArmPredictions(said.astype(np.float64), answered)
+    return baselines
+
+
+def neighbour_votes(
+    neighbours: Sequence[Sequence[Neighbour]], class_names: Sequence[str], levels: int
+) -> Floats:
+    """Let neighbours vote for their categories, nearer ones more.
+
+    Of shape ``(n, n_categories)``, rows sum to 1.
+    """
+    column = {name: i for i, name in enumerate(class_names)}
+    votes = np.full((len(neighbours), len(column)), UNSURE / len(column))
+    for row, near in enumerate(neighbours):
+        known = [
+            (column[name], each.similarity)
+            for each in near
+            if (name := category_prefix(each.category or "", levels)) in column
+        ]
+        if not known:
+            votes[row] = 1.0 / len(column)
+            continue
+        columns, similarities = zip(*known, strict=True)
+        weights = softmax(SHARPNESS * np.array(similarities))
+        np.add.at(votes[row], list(columns), (1.0 - UNSURE) * weights)
+    return votes
 
 
 def thumbnails(catalog: Catalog) -> Callable[[int], str | None]:

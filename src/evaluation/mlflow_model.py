@@ -79,17 +79,9 @@ def listing_of(row: Mapping[Any, Any]) -> Listing:
 
 
 def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
-    """Log a bundle as a model to the active MLflow run.
+    """Log a bundle as a model to the active MLflow run; give MLflow's ModelInfo.
 
-    Parameters
-    ----------
-    registered_name
-        Also make it the next version of this registered model.
-
-    Returns
-    -------
-    ModelInfo
-        MLflow's own.
+    With a `registered_name` it becomes the next version of that registered model, too.
     """
     import mlflow.pyfunc
     from mlflow.models import ModelSignature

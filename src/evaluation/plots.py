@@ -1,15 +1,62 @@
-"""The report's charts about whole arms: accuracy, differences, certainty, auto-accept."""
+"""The report's charts about whole arms: accuracy, differences, certainty, auto-accept.
 
-from typing import Any
+A chart is a plain plotly figure, ``{"data": [...], "layout": {...}}``. It carries no text colour:
+the page sets that to fit its light or dark theme. Plotly reads HTML in labels, and names come from
+catalogues: escape each one.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..core.reports import plotly_text
-from .baselines import FUSION, arm_colour, arm_label
+from ..core.reports import CLEAR, NEUTRAL, plotly_text
+from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput
-from .curves import acceptance_curves, spread
-from .figures import Figure, dotted_line, figure, name_axis, note
-from .metrics import reliability_curve
+from .metrics import CoveragePrecisionCurve, coverage_precision_curve, reliability_curve
+
+Figure: TypeAlias = dict[str, Any]
+MAX_POINTS = 400
+"""Of a curve: more than an eye can tell apart."""
+MIN_COVERAGE = 0.05
+"""Below it, a precision is that of a handful of listings."""
+
+
+def acceptance_curves(evaluation: EvaluationInput) -> dict[str, CoveragePrecisionCurve]:
+    """Curve of fusion and of each single view, on all listings: unknown categories are errors."""
+    curves = {}
+    for arm in (FUSION, *SINGLE_VIEWS):
+        if arm in evaluation.baselines:
+            curve = coverage_precision_curve(evaluation.confidence(arm), evaluation.correct(arm))
+            drawn = np.flatnonzero(curve.coverage >= MIN_COVERAGE)
+            kept = drawn[np.unique(np.linspace(0, len(drawn) - 1, MAX_POINTS).astype(int))]
+            curves[arm] = CoveragePrecisionCurve(
+                curve.threshold[kept], curve.coverage[kept], curve.precision[kept]
+            )
+    return curves
+
+
+def precision_by_coverage(evaluation: EvaluationInput) -> dict[int, float]:
+    """Share right among the surest listings, by what share of all they are.
+
+    Returns
+    -------
+    dict
+        Coverage in whole percent, 5 to 100 -> fusion's precision, 0 to 1.
+    """
+    curve = acceptance_curves(evaluation)[FUSION]
+    percents = np.floor(100 * curve.coverage + 1e-9).astype(int)
+    return dict(zip(percents.tolist(), curve.precision.tolist(), strict=True))
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """Move labels' positions up until each is at least `gap` above the one below it."""
+    moved = list(values)
+    last = -np.inf
+    for i in np.argsort(values, kind="stable"):
+        last = max(moved[i], last + gap)
+        moved[i] = last
+    return moved
 
 
 def accuracy_figure(metrics: dict[str, Any]) -> Figure:
@@ -110,6 +157,37 @@ def coverage_figure(evaluation: EvaluationInput, metrics: dict[str, Any]) -> Fig
         ],
         margin={"l": 8, "r": 84, "t": 12, "b": 8},
     )
+
+
+def figure(data: list[Figure], *, height: int, **layout: Any) -> Figure:
+    """Traces and their layout on the report's common ground; `layout` needs both axes."""
+    base = {
+        "height": height,
+        "margin": {"l": 8, "r": 16, "t": 12, "b": 8},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "showlegend": False,
+    }
+    for axis in ("xaxis", "yaxis"):
+        layout[axis] = {"automargin": True, "fixedrange": True, "zeroline": False} | layout[axis]
+    return {"data": data, "layout": base | layout}
+
+
+def name_axis(names: list[str]) -> Figure:
+    """Axis of positions 0, 1, ... with escaped names, so that two equal names stay apart."""
+    return {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False, "ticks": ""}
+
+
+def dotted_line(x0: float, y0: float, x1: float, y1: float) -> Figure:
+    """Mark a reference: a target, zero, the diagonal."""
+    line = {"color": NEUTRAL, "width": 1, "dash": "dot"}
+    return {"type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "line": line}
+
+
+def note(text: str, x: float, y: float, colour: str | None) -> Figure:
+    """Write a label straight into a chart; `None` takes the page's text colour."""
+    place = {"x": x, "y": y, "xref": "paper", "xanchor": "left", "showarrow": False}
+    return place | {"text": plotly_text(text)} | ({"font": {"color": colour}} if colour else {})
 
 
 def _interval_figure(

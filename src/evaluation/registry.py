@@ -128,8 +128,6 @@ def promote(
 
     Parameters
     ----------
-    uri
-        An MLflow tracking URI.
     challenger
         `bundle`, loaded; the champion is loaded with its options.
     against
@@ -144,8 +142,7 @@ def promote(
     TrackingError
         If the store can't be reached.
     """
-    with reaching(uri, _REMEDY):
-        client = _client(uri)
+    with _store(uri) as client:
         champion = _version_by_alias(client, name, CHAMPION)
         comparison = None
         if champion is not None:
@@ -157,7 +154,12 @@ def promote(
             with _downloaded(uri, name, CHAMPION) as place:
                 old = ListingPipeline.load(place, challenger.embedder.options)
                 comparison = compare_pipelines(challenger, old, against)
-        version = _register(uri, client, name, bundle, run_id)
+        if not run_id:
+            found = client.get_experiment_by_name(EXPERIMENT)
+            experiment_id = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+            run_id = client.create_run(experiment_id, run_name=name).info.run_id
+        info = log_model(uri, run_id, bundle, registered_name=name)
+        version = str(info.registered_model_version)
         client.set_model_version_tag(name, version, "bundle_version", challenger.version)
         if comparison is not None:
             client.set_model_version_tag(name, version, "compared", str(comparison))
@@ -178,8 +180,8 @@ def pull(
     BundleError
         If what comes isn't a whole bundle, or `out` is taken.
     """
-    with reaching(uri, _REMEDY):
-        if _version_by_alias(_client(uri), name, alias) is None:
+    with _store(uri) as client:
+        if _version_by_alias(client, name, alias) is None:
             raise ConfigError(
                 f"No version of {name} is the {alias}. See `shelfsure registry list`, or name "
                 "another --alias."
@@ -190,26 +192,15 @@ def pull(
 
 def registered(uri: str) -> list[RegisteredVersion]:
     """List every version of every registered bundle, the newest of each name first."""
-    with reaching(uri, _REMEDY):
-        client = _client(uri)
-        found = [
-            _line(model, version)
-            for model in client.search_registered_models()
-            for version in client.search_model_versions(f"name = '{model.name}'")
-        ]
+    with _store(uri) as client:
+        found = []
+        for model in client.search_registered_models():
+            for version in client.search_model_versions(f"name = '{model.name}'"):
+                own, tags = str(version.version), version.tags
+                aliases = tuple(sorted(a for a, held in model.aliases.items() if str(held) == own))
+                told = (tags.get("bundle_version", ""), tags.get("compared", ""))
+                found.append(RegisteredVersion(model.name, own, aliases, *told))
     return sorted(found, key=lambda v: (v.name, -int(v.version)))
-
-
-def _line(model: Any, version: Any) -> RegisteredVersion:
-    own = str(version.version)
-    aliases = (alias for alias, holder in model.aliases.items() if str(holder) == own)
-    return RegisteredVersion(
-        name=model.name,
-        version=own,
-        aliases=tuple(sorted(aliases)),
-        bundle_version=version.tags.get("bundle_version", ""),
-        compared=version.tags.get("compared", ""),
-    )
 
 
 def log_model(uri: str, run_id: str, bundle: Path, *, registered_name: str | None = None) -> Any:
@@ -234,19 +225,12 @@ def _using(uri: str) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
 
 
-def _client(uri: str) -> "MlflowClient":
+@contextmanager
+def _store(uri: str) -> "Iterator[MlflowClient]":
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
-
-
-def _register(uri: str, client: "MlflowClient", name: str, bundle: Path, run_id: str) -> str:
-    if not run_id:
-        found = client.get_experiment_by_name(EXPERIMENT)
-        experiment_id = found.experiment_id if found else client.create_experiment(EXPERIMENT)
-        run_id = client.create_run(experiment_id, run_name=name).info.run_id
-    info = log_model(uri, run_id, bundle, registered_name=name)
-    return str(info.registered_model_version)
+    with reaching(uri, _REMEDY):
+        yield MlflowClient(tracking_uri=uri)
 
 
 def _version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:

@@ -17,7 +17,7 @@ from . import category_plots, plots
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput, compare
 from .messages import headlines
-from .picture import save_comparison
+from .pictures import save_comparison
 from .tables import category_table, confusion_counts, difference_text, fusion_effect, row_table
 
 MAX_CATEGORIES = 40
@@ -33,7 +33,6 @@ def write_report(
     *,
     photos: Photos | None,
     header: Mapping[str, str],
-    title: str = "Shelfsure evaluation",
 ) -> Path:
     """Write the page ``report.html`` and what stands in it as files.
 
@@ -43,17 +42,11 @@ def write_report(
 
     Parameters
     ----------
-    evaluation
-        The predictions to measure.
-    out_dir
-        Folder to write to; made if needed.
     photos
         The photo of a row as a small data URI, or ``None`` where there is none; asked for at most
         12 rows. ``None``: a page without photos.
     header
         What the page says about its making, such as the model's version; shown as written.
-    title
-        Heading of the page.
 
     Returns
     -------
@@ -63,7 +56,7 @@ def write_report(
     """
     out = Path(out_dir)
     metrics = compare(evaluation)
-    page = _page(evaluation, metrics, photos, header, title)
+    page = _page(evaluation, metrics, photos, header)
     numbers = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
     (out / "metrics.json").unlink(missing_ok=True)
     with atomic_path(out / "per_category.csv") as path:
@@ -80,37 +73,38 @@ def write_report(
     return out / "report.html"
 
 
-def _page(
-    evaluation: EvaluationInput,
-    metrics: dict[str, Any],
-    photos: Photos | None,
-    header: Mapping[str, str],
-    title: str,
-) -> str:
+def charts(evaluation: EvaluationInput, metrics: dict[str, Any]) -> dict[str, plots.Figure]:
+    """Draw the report's charts, by name; ``difference`` only where there is another arm."""
     counts = confusion_counts(evaluation)
     shown = category_plots.categories_to_show(counts, MAX_CATEGORIES)
-    broke, rescued = fusion_effect(evaluation)
-    figures = {
+    drawn = {
         "accuracy": plots.accuracy_figure(metrics),
         "categories": category_plots.category_figure(category_table(evaluation), shown),
         "confusion": category_plots.confusion_figure(counts, evaluation.class_names, shown),
         "reliability": plots.reliability_figure(evaluation),
         "coverage": plots.coverage_figure(evaluation, metrics),
     }
-    if metrics["paired"]:
-        figures["difference"] = plots.difference_figure(metrics)
+    return drawn | ({"difference": plots.difference_figure(metrics)} if metrics["paired"] else {})
+
+
+def _page(
+    evaluation: EvaluationInput,
+    metrics: dict[str, Any],
+    photos: Photos | None,
+    header: Mapping[str, str],
+) -> str:
+    broke, rescued = fusion_effect(evaluation)
     pages = templates(Path(__file__).parent)
     pages.globals |= {"arm_label": arm_label, "arm_colour": arm_colour}
     pages.filters["difference"] = difference_text
     scripts = [get_plotlyjs(), pages.get_template("report_script.html.j2").render()]
     return pages.get_template("report.html.j2").render(
-        title=title,
         header=header,
         metrics=metrics,
         headlines=headlines(metrics, int(broke.sum()), int(rescued.sum())),
-        figures=figures,
+        figures=charts(evaluation, metrics),
         n_categories=len(evaluation.class_names),
-        n_shown=len(shown),
+        n_shown=min(MAX_CATEGORIES, len(evaluation.class_names)),
         mistakes=_mistakes(evaluation, photos),
         broken=[_answers(evaluation, row) for row in np.flatnonzero(broke)[:MAX_BROKEN]],
         n_broken=int(broke.sum()),

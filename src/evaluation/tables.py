@@ -65,14 +65,8 @@ def row_table(evaluation: EvaluationInput) -> pd.DataFrame:
         table[arm] = pd.Series(names[evaluation.predicted(arm)]).where(answered)
         table[f"{arm}_probability"] = np.where(answered, evaluation.confidence(arm), np.nan)
     broke, rescued = fusion_effect(evaluation)
-    return pd.DataFrame(
-        {
-            **table,
-            "accepted": evaluation.accepted,
-            "fusion_broke_correct": broke,
-            "fusion_rescued": rescued,
-        }
-    )
+    table |= {"accepted": evaluation.accepted}
+    return pd.DataFrame(table | {"fusion_broke_correct": broke, "fusion_rescued": rescued})
 
 
 def fusion_effect(evaluation: EvaluationInput) -> tuple[Bools, Bools]:
@@ -82,11 +76,9 @@ def fusion_effect(evaluation: EvaluationInput) -> tuple[Bools, Bools]:
 
     Returns
     -------
-    broke_correct
-        Shape ``(n_listings,)``: fusion is wrong, though at least one single view is right.
-    rescued
-        Shape ``(n_listings,)``: fusion is right, though at least one single view answered and
-        none is right.
+    broke_correct, rescued
+        Shape ``(n_listings,)``: fusion is wrong, though at least one single view is right; fusion
+        is right, though at least one single view answered and none is right.
     """
     any_right = np.zeros(len(evaluation.listing_ids), dtype=bool)
     any_answer = any_right.copy()

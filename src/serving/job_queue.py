@@ -6,14 +6,12 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ..catalog.listing import Listing
 from ..core.errors import ShelfsureError
+from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.verdict import Verdict
-
-if TYPE_CHECKING:
-    from ..pipeline.pipeline import ListingPipeline
 
 
 class QueueFullError(ShelfsureError):
@@ -32,23 +30,15 @@ class ServiceClosedError(ShelfsureError):
 class Job:
     """Listings of one caller, judged a part at a time so that a large job lets others through.
 
-    Parameters
-    ----------
-    duplicates
-        As for `ListingPipeline.predict`.
-    future
-        Gets the verdicts, or the error; cancelling it takes the job out of the line.
-    queued_at
-        By `time.perf_counter`.
-    pipeline
-        The one that answers all of it, from its first part on.
+    Cancelling its future takes it out of the line. `queued_at` is by `time.perf_counter`; one
+    pipeline answers all of it, from its first part on.
     """
 
     listings: Sequence[Listing]
     duplicates: bool
     future: "Future[list[Verdict]]" = field(default_factory=Future)
     queued_at: float = field(default_factory=time.perf_counter)
-    pipeline: "ListingPipeline | None" = None
+    pipeline: ListingPipeline | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
     @property
@@ -73,13 +63,7 @@ Part: TypeAlias = tuple[Job, int]
 
 
 class JobQueue:
-    """Jobs from many threads, taken by one.
-
-    Parameters
-    ----------
-    max_listings
-        Listings that may wait; a job larger than that is taken only while nothing else waits.
-    """
+    """Jobs from many threads, taken by one; it holds `max_listings`, or one larger job."""
 
     def __init__(self, max_listings: int) -> None:
         self.max_listings = max_listings
@@ -95,12 +79,7 @@ class JobQueue:
             return sum(job.n_left for job in self._jobs if not job.future.cancelled())
 
     def put(self, job: Job, listing_s: float) -> None:
-        """Put a job at the end.
-
-        Parameters
-        ----------
-        listing_s
-            Seconds that a listing takes, to tell those who don't fit when to come back.
+        """Put a job at the end; who doesn't fit is told when to come back, at `listing_s` each.
 
         Raises
         ------
@@ -131,11 +110,8 @@ class JobQueue:
     def wait(self, n_before: int, timeout_s: float) -> bool:
         """Wait for jobs; False once all is done and the line is closed.
 
-        Parameters
-        ----------
-        n_before, timeout_s
-            Wait at most so long for as many jobs as the last batch had: those who were just
-            answered ask again within milliseconds, and shall share a batch.
+        At most `timeout_s` for as many as the last batch had: those who were just answered ask
+        again within milliseconds, and shall share a batch.
         """
         with self._changed:
             self._changed.wait_for(
@@ -144,15 +120,10 @@ class JobQueue:
             self._changed.wait_for(lambda: self._jobs or self.closed)
             return bool(self._jobs)
 
-    def take(self, pipeline: "ListingPipeline", n_most: int) -> list[Part]:
-        """Take jobs in order that can be judged together; cancelled ones fall out.
+    def take(self, pipeline: ListingPipeline, n_most: int) -> list[Part]:
+        """Take jobs in order that can be judged together, up to `n_most` listings, none cancelled.
 
-        Parameters
-        ----------
-        pipeline
-            For the jobs whose first part this is.
-        n_most
-            Listings to take, at most.
+        The pipeline is for those jobs whose first part this is.
         """
         parts: list[Part] = []
         others: deque[Job] = deque()

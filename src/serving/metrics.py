@@ -1,6 +1,7 @@
 """What a running Shelfsure counts, for Prometheus; no listing's content is ever among it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from ..core.extras import require_extra
 from ..pipeline.verdict import Verdict
@@ -23,46 +24,26 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = self._counter(
-            "http_requests", "Answered HTTP requests.", "method", "route", "status"
+        own: dict[str, Any] = {"namespace": "shelfsure", "registry": self.registry}
+        timed = own | {"buckets": _SECONDS}
+        self.requests = Counter(
+            "http_requests", "Answered HTTP requests.", ("method", "route", "status"), **own
         )
-        self.request_seconds = self._histogram(
-            "http_request_seconds",
-            "From the request's header to the last byte of the answer.",
-            _SECONDS,
-            "route",
-        )
-        self.in_progress = self._gauge(
-            "http_requests_in_progress", "Requests that aren't answered yet."
-        )
-        self.batch_listings = self._histogram("batch_listings", "Listings judged together.", _SIZES)
-        self.batch_seconds = self._histogram(
-            "batch_seconds", "What judging a batch took.", _SECONDS
-        )
-        self.waited_seconds = self._histogram(
-            "queue_wait_seconds", "How long a job waited for the model.", _SECONDS
-        )
-        self.decisions = self._counter("verdicts", "Verdicts by decision.", "decision")
-        self.failures = self._counter("failures", "Jobs that ended in an error.")
-        self.refused = self._counter("refused", "Jobs refused because the queue was full.")
-        self.reloads = self._counter("reloads", "Bundles opened anew.", "outcome")
-        self._queued = self._gauge("queue_listings", "Listings waiting now.")
-        self._ready = self._gauge("ready", "1 once the model is loaded.")
-
-    def _counter(self, name: str, said: str, *labels: str) -> Counter:
-        return Counter(f"shelfsure_{name}", said, labels, registry=self.registry)
-
-    def _gauge(self, name: str, said: str) -> Gauge:
-        return Gauge(f"shelfsure_{name}", said, registry=self.registry)
-
-    def _histogram(self, name: str, said: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        name = f"shelfsure_{name}"
-        return Histogram(name, said, labels, buckets=buckets, registry=self.registry)
-
-    def watch(self, n_queued: Callable[[], float], ready: Callable[[], float]) -> None:
-        """Read these whenever somebody asks for the page."""
-        self._queued.set_function(n_queued)
-        self._ready.set_function(ready)
+        said = "From the request's header to the last byte of the answer."
+        self.request_seconds = Histogram("http_request_seconds", said, ("route",), **timed)
+        said = "Requests that aren't answered yet."
+        self.in_progress = Gauge("http_requests_in_progress", said, **own)
+        said = "Listings judged together."
+        self.batch_listings = Histogram("batch_listings", said, buckets=_SIZES, **own)
+        self.batch_seconds = Histogram("batch_seconds", "What judging a batch took.", **timed)
+        said = "How long a job waited for the model."
+        self.waited_seconds = Histogram("queue_wait_seconds", said, **timed)
+        self.decisions = Counter("verdicts", "Verdicts by decision.", ("decision",), **own)
+        self.failures = Counter("failures", "Jobs that ended in an error.", **own)
+        self.refused = Counter("refused", "Jobs refused because the queue was full.", **own)
+        self.reloads = Counter("reloads", "Bundles opened anew.", ("outcome",), **own)
+        self.queued = Gauge("queue_listings", "Listings waiting now.", **own)
+        self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 
     def count_batch(self, verdicts: Sequence[Verdict], took_s: float) -> None:
         self.batch_listings.observe(len(verdicts))

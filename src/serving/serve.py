@@ -1,36 +1,35 @@
 """Demo and REST on one port, the bundle watched, an orderly end."""
 
+import ctypes
 import gc
+import json
 import logging
 import os
 import signal
+import socket
+import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from ..core.errors import ShelfsureError
+from ..core.errors import ConfigError, ShelfsureError
 from ..pipeline.bundle import MANIFEST
+from ..pipeline.pipeline import ListingPipeline
 from .demo.firewall import Firewall
-from .process import check_free, give_memory_back, write_log_lines
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
 from .rest.limits import Limits
 from .rest.server import Server, server_config
-from .service import Service, ServiceSettings
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from ..pipeline.pipeline import ListingPipeline
+from .service import Service
 
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of malloc.h
 
 
 def serve(
-    open_pipeline: "Callable[[], ListingPipeline]",
+    open_pipeline: Callable[[], ListingPipeline],
     *,
     bundle: Path | None = None,
     host: str = "127.0.0.1",
@@ -40,7 +39,7 @@ def serve(
     demo: bool = True,
     reviews: Path | None = None,
     limits: Limits | None = None,
-    settings: ServiceSettings | None = None,
+    max_queue: int = 256,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
 
@@ -48,8 +47,6 @@ def serve(
     ----------
     bundle
         The folder to watch; None watches nothing.
-    api_key
-        See `guard.Guard`.
     public_hosts
         Names under which a proxy reaches this server. On a loopback address without any, only
         this machine is served, and the demo takes paths of its folders.
@@ -67,40 +64,28 @@ def serve(
     before = _stamp(bundle)
     local = host in LOOPBACK_NAMES and not public_hosts
     hosts = {*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else ()
-    with Service(open_pipeline, settings=settings) as service:
+    with Service(open_pipeline, max_queue=max_queue) as service:
         site = demo_site(service, reviews, local=local) if demo else None
-        door = site and firewall(site)
-        app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=door)
+        app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=site)
         server = Server(server_config(app, host, port), lambda: _end_streams(site))
         failure: list[BaseException] = []
         threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()
-        with _reloading(service, bundle, before), _ended_by_signals(server):
+        # ours, to leave with success: uvicorn raises its signals again once all is answered
+        ending = _on_signals(("SIGINT", "SIGTERM"), lambda: setattr(server, "should_exit", True))
+        with _reloading(service, bundle, before), ending:
             server.run()
     gc.freeze()  # all is answered; looking through every object again would take seconds
     if failure:
         raise failure[0]
 
 
-def demo_site(service: Service, reviews: Path | None, *, local: bool) -> "FastAPI":
-    """Make the demo's application, alone."""
+def demo_site(service: Service, reviews: Path | None, *, local: bool) -> Firewall:
+    """Make the demo's application behind its firewall."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it as it is imported
-    from fastapi import FastAPI
-    from starlette.middleware.cors import CORSMiddleware
-
     from .demo.ui import mount_ui
     from .review.store import ReviewStore
 
-    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    site.add_middleware(CORSMiddleware)  # no origin is let in; Gradio alone would let in any
-    return mount_ui(site, service, ReviewStore(reviews), local=local)
-
-
-def firewall(site: "FastAPI") -> Firewall:
-    """Open of the demo what its page needs."""
-    from gradio.utils import get_upload_folder
-
-    [page] = [route.app.get_blocks() for route in site.routes if hasattr(route, "app")]
-    return Firewall(site, frozenset(page.fns), Path(get_upload_folder()))
+    return mount_ui(service, ReviewStore(reviews), local=local)
 
 
 def reload_once(service: Service) -> bool:
@@ -147,25 +132,19 @@ def _reloading(
 
     thread = threading.Thread(target=watch, name="shelfsure-reload", daemon=True)
     thread.start()
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    previous = signal.signal(hangup, lambda *_: awake.set()) if hangup else None
     try:
-        yield
+        with _on_signals(("SIGHUP",), awake.set):
+            yield
     finally:
-        if hangup:
-            signal.signal(hangup, previous)
         ended.set()
         awake.set()
 
 
 @contextmanager
-def _ended_by_signals(server: Server) -> Iterator[None]:
-    """Leave with success: uvicorn raises its signals again once all is answered."""
-
-    def end(*_: Any) -> None:
-        server.should_exit = True
-
-    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+def _on_signals(names: Sequence[str], act: Callable[[], None]) -> Iterator[None]:
+    """Act on signals, those left out that the system doesn't have (SIGHUP on Windows)."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    previous = {number: signal.signal(number, lambda *_: act()) for number in numbers}
     try:
         yield
     finally:
@@ -181,9 +160,58 @@ def _end_unless_loaded(service: Service, server: Server, failure: list[BaseExcep
         server.should_exit = True
 
 
-def _end_streams(site: "FastAPI | None") -> None:
+def _end_streams(site: Firewall | None) -> None:
     """Let open pages of the demo go; they would keep the server waiting."""
-    for route in site.routes if site else ():
-        stop = getattr(getattr(route, "app", None), "stop_event", None)
-        if stop is not None:
+    for route in site.app.routes if site else ():
+        if stop := getattr(getattr(route, "app", None), "stop_event", None):
             stop.set()
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise a ConfigError, before the model is loaded, if the address can't be listened on."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise ConfigError(
+            f"The server must be able to listen on {host}, port {port}, but: {error.strerror}. "
+            "Choose another --port (0: any free one) or --host."
+        ) from error
+
+
+def give_memory_back() -> None:
+    """Have glibc return a large photo's memory as soon as it is free, instead of keeping it.
+
+    Else a server's size is that of the worst photos that all its threads have ever decoded at once.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library has no such setting
+        return
+    mallopt(_ARENA_MAX, 2)
+    mallopt(_MMAP_THRESHOLD, 8 << 20)
+
+
+def write_log_lines() -> None:
+    """Write Shelfsure's log to standard error, a line of JSON each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("shelfsure", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+class JsonLine(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)

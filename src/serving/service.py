@@ -8,29 +8,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from itertools import islice
-from typing import TYPE_CHECKING, Self
 
 from ..catalog.listing import Listing
+from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.verdict import Verdict
 from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
 
-if TYPE_CHECKING:
-    from ..pipeline.pipeline import ListingPipeline
-
-__all__ = ["QueueFullError", "Service", "ServiceClosedError", "ServiceSettings"]
+__all__ = ["QueueFullError", "Service", "ServiceClosedError"]
 
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ServiceSettings:
-    """How requests share the model.
+class Service(AbstractContextManager["Service"]):
+    """A pipeline behind a queue; open at once, ready when the pipeline is loaded.
 
     Parameters
     ----------
+    open_pipeline
+        Loads the pipeline: now, in the worker's thread, and again at each `reload`.
     max_batch
         Listings judged together, at most.
     max_wait_s
@@ -41,43 +39,25 @@ class ServiceSettings:
         nothing else waits.
     """
 
-    max_batch: int = 16
-    max_wait_s: float = 0.004
-    max_queue: int = 256
-
-
-class Service:
-    """A pipeline behind a queue; open at once, ready when the pipeline is loaded.
-
-    Parameters
-    ----------
-    open_pipeline
-        Loads the pipeline: now, in the worker's thread, and again at each `reload`.
-    settings
-        Sizes and times of the queue.
-
-    Attributes
-    ----------
-    metrics
-        What was asked and answered.
-    """
-
     def __init__(
         self,
-        open_pipeline: "Callable[[], ListingPipeline]",
+        open_pipeline: Callable[[], ListingPipeline],
         *,
-        settings: ServiceSettings | None = None,
+        max_batch: int = 16,
+        max_wait_s: float = 0.004,
+        max_queue: int = 256,
     ) -> None:
-        self.settings = settings or ServiceSettings()
+        self.max_batch, self.max_wait_s = max_batch, max_wait_s
         self.metrics = Metrics()
         self._open = open_pipeline
         self._pipeline: ListingPipeline | None = None
         self._load_error: BaseException = ServiceClosedError("No pipeline was loaded.")
         self._loaded = threading.Event()
         self._reloading = threading.Lock()
-        self._queue = JobQueue(self.settings.max_queue)
+        self._queue = JobQueue(max_queue)
         self._listing_s = 0.1  # a guess until the first batch
-        self.metrics.watch(lambda: self._queue.n_waiting, lambda: self.ready)
+        self.metrics.queued.set_function(lambda: self._queue.n_waiting)
+        self.metrics.ready.set_function(lambda: self.ready)
         self._worker = threading.Thread(target=self._work, name="shelfsure-model", daemon=True)
         self._worker.start()
 
@@ -97,7 +77,7 @@ class Service:
         return self._queue.n_waiting
 
     @property
-    def pipeline(self) -> "ListingPipeline":
+    def pipeline(self) -> ListingPipeline:
         """The pipeline in use; take it once a request, because `reload` exchanges it.
 
         Waits until it is loaded.
@@ -117,12 +97,8 @@ class Service:
     ) -> "Future[list[Verdict]]":
         """Queue listings; the future holds their verdicts, in order.
 
-        Cancel the future to take out of the queue what isn't judged yet.
-
-        Parameters
-        ----------
-        duplicates
-            As for `ListingPipeline.predict`.
+        Cancel the future to take out of the queue what isn't judged yet. `duplicates` is as for
+        `ListingPipeline.predict`.
 
         Raises
         ------
@@ -149,10 +125,7 @@ class Service:
     def reload(self) -> str:
         """Open the pipeline anew and use it from now on; jobs under way end with the old one.
 
-        Returns
-        -------
-        str
-            The version in use now.
+        Gives the version in use now.
 
         Raises
         ------
@@ -176,9 +149,6 @@ class Service:
         self._queue.close()
         self._worker.join()
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *error: object) -> None:
         self.close()
 
@@ -192,8 +162,8 @@ class Service:
         finally:
             self._loaded.set()
         n_jobs = 0
-        while self._queue.wait(n_jobs, self.settings.max_wait_s):
-            parts = self._queue.take(self._pipeline, self.settings.max_batch)
+        while self._queue.wait(n_jobs, self.max_wait_s):
+            parts = self._queue.take(self._pipeline, self.max_batch)
             n_jobs = len(parts)
             if parts:
                 self._answer(parts)

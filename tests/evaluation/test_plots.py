@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from shelfsure.evaluation import category_plots, plots
 from shelfsure.evaluation.baselines import SINGLE_VIEWS, arm_colour, arm_label
 from shelfsure.evaluation.compare import EvaluationInput, compare
-from shelfsure.evaluation.curves import acceptance_curves, spread
-from shelfsure.evaluation.figures import Figure
+from shelfsure.evaluation.plots import Figure, acceptance_curves, spread
 from shelfsure.evaluation.tables import category_table, confusion_counts
 
 EXTRA_ARMS = ("fusion", *SINGLE_VIEWS, "knn", "somebody_elses")

@@ -81,7 +81,7 @@ def test_write_report_writes_its_files_and_nothing_else(
 def test_write_report_loads_nothing_from_outside(
     make_random: Callable[..., EvaluationInput], tmp_path: Path
 ) -> None:
-    page = write(make_random(title=HOSTILE), tmp_path, title=HOSTILE, header={HOSTILE: HOSTILE})
+    page = write(make_random(title=HOSTILE), tmp_path, header={HOSTILE: HOSTILE})
     assert len(page.tags) > 100
     loading = [
         value

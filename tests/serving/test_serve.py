@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from shelfsure.core.errors import ConfigError
-from shelfsure.serving.process import check_free
 from shelfsure.serving.rest.guard import Guard, host_name
 from shelfsure.serving.rest.problems import ProblemError
+from shelfsure.serving.serve import check_free
 
 PROCESS = """
 import sys, time

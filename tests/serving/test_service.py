@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from shelfsure.catalog.listing import Listing
@@ -15,7 +16,6 @@ from shelfsure.serving.service import (
     QueueFullError,
     Service,
     ServiceClosedError,
-    ServiceSettings,
 )
 
 
@@ -57,8 +57,8 @@ def fake() -> FakePipeline:
 def make_service(fake: FakePipeline) -> Iterator[Callable[..., Service]]:
     made: list[Service] = []
 
-    def make(open_pipeline: Callable[[], object] | None = None, **settings: float) -> Service:
-        service = Service(open_pipeline or (lambda: fake), settings=ServiceSettings(**settings))
+    def make(open_pipeline: Callable[[], object] | None = None, **settings: Any) -> Service:
+        service = Service(open_pipeline or (lambda: fake), **settings)
         made.append(service)
         return service
 

@@ -6,19 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing
 from ...core.errors import ShelfsureError
 from ...pipeline.batch import judge
 from ...pipeline.verdict import Verdict
-from ..service import QueueFullError
+from ..review.store import ReviewStore
+from ..service import QueueFullError, Service
 from .uploads.uploads import Upload
-
-if TYPE_CHECKING:
-    from ..review.store import ReviewStore
-    from ..service import Service
 
 _LOG = logging.getLogger(__name__)
 CHUNK = 32
@@ -29,18 +25,8 @@ _POLL_S = 0.1
 class Progress:
     """How far a job is.
 
-    Parameters
-    ----------
-    n_done
-        Rows that have a verdict; rejected ones had theirs from the start.
-    n_rows
-        All rows.
-    n_judged
-        Rows that the model has answered.
-    elapsed_s
-        Since the start.
-    fresh
-        The listings answered since the last progress, each with its verdict.
+    Of all rows, `n_done` have a verdict: rejected ones had theirs from the start, `n_judged` got
+    it from the model, the `fresh` ones since the last progress.
     """
 
     n_done: int
@@ -65,8 +51,6 @@ class BatchJob:
 
     Parameters
     ----------
-    service
-        Who judges.
     duplicates
         As for `ListingPipeline.predict`.
     chunk
@@ -74,7 +58,7 @@ class BatchJob:
     """
 
     def __init__(
-        self, service: "Service", upload: Upload, *, duplicates: bool = True, chunk: int = CHUNK
+        self, service: Service, upload: Upload, *, duplicates: bool = True, chunk: int = CHUNK
     ) -> None:
         self.service = service
         self.upload = upload
@@ -121,22 +105,19 @@ class BatchJob:
     def run(self) -> Iterator[Progress]:
         """Judge, and tell after each part how far it is; the end may be early if cancelled.
 
-        Raises
-        ------
-        ShelfsureError
-            If the service can't answer; what it answered before stays in `rows`.
+        A ShelfsureError, if the service can't answer; what it answered before stays in `rows`.
         """
         start = time.monotonic()
         catalog = self.upload.catalog
         yield self._progress(start, ())
         for first in range(0, len(catalog.listings), self.chunk):
-            listings = catalog.listings[first : first + self.chunk]
-            verdicts = self._judge(listings)
+            part = slice(first, first + self.chunk)
+            verdicts = self._judge(catalog.listings[part])
             if verdicts is None:
                 return
             verdicts = [self._presentable(verdict) for verdict in verdicts]
-            self._judged += zip(catalog.rows[first : first + self.chunk], verdicts, strict=True)
-            yield self._progress(start, tuple(zip(listings, verdicts, strict=True)))
+            self._judged += zip(catalog.rows[part], verdicts, strict=True)
+            yield self._progress(start, tuple(zip(catalog.listings[part], verdicts, strict=True)))
 
     def _judge(self, listings: Sequence[Listing]) -> list[Verdict] | None:
         """Wait for a part's verdicts; None if the job is cancelled before they are there."""
@@ -176,14 +157,8 @@ class BatchJob:
         )
 
 
-def queue_for_review(reviews: "ReviewStore", judged: Sequence[tuple[Listing, Verdict]]) -> str:
-    """Put what needs a look into the review queue.
-
-    Returns
-    -------
-    str
-        Why some of it couldn't be put there, such as a full queue; empty if all is there.
-    """
+def queue_for_review(reviews: ReviewStore, judged: Sequence[tuple[Listing, Verdict]]) -> str:
+    """Put what needs a look into the review queue; give a warning if some of it doesn't fit."""
     trouble = ""
     for listing, verdict in judged:
         if verdict.decision == "review":

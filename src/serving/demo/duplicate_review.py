@@ -2,10 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
@@ -20,17 +19,10 @@ KINDS = ("same_photo", "same_product", "variant")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Listings side by side: one that stays, and those that may be it again.
+    """Listings side by side: one that stays, and those that may be it again, by pair's number.
 
-    Parameters
-    ----------
-    keeper
-        The listing to keep, or, where nothing is merged, the pair's first.
-    pairs
-        Each other listing with the number of its pair in the result.
-    merges
-        Whether what is accepted is merged: a group. Variants, and equal photos under unrelated
-        titles, stay apart in any case.
+    What is accepted of a group is merged; of other pairs (variants, equal photos under unrelated
+    titles) the two stay apart in any case, and the keeper is just the first.
     """
 
     keeper: Listing
@@ -40,15 +32,10 @@ class Case:
 
 @dataclass
 class DuplicateReview:
-    """A result and the answers to it.
+    """A result and the answers to it: pair's number -> `ACCEPTED` or `REJECTED`, unless it is open.
 
-    Attributes
-    ----------
-    cases
-        Groups, then pairs that are in no group; a pair inside a group that leaves out its keeper
-        needs no answer of its own.
-    answers
-        Pair's number -> `ACCEPTED` or `REJECTED`; what is open isn't there.
+    Its `cases` are groups, then pairs that are in no group; a pair inside a group that leaves out
+    its keeper needs no answer of its own.
     """
 
     result: DuplicateResult
@@ -132,16 +119,8 @@ def cases_of(result: DuplicateResult) -> list[Case]:
 def write_plan(review: DuplicateReview, folder: Path, root: Path | None) -> list[str]:
     """Write ``merge.json``, of accepted duplicates only, and ``pairs.csv``, of all with the answer.
 
-    Parameters
-    ----------
-    root
-        The upload's folder: photos in it are named relative to it, others by their file's name,
-        so that no folder of this machine is told.
-
-    Returns
-    -------
-    list of str
-        The files.
+    Photos in `root`, the upload's folder, are named relative to it, others by their file's name, so
+    that no folder of this machine is told.
     """
     plan = merge_plan(review.accepted())
     for step in plan["steps"]:
@@ -149,7 +128,7 @@ def write_plan(review: DuplicateReview, folder: Path, root: Path | None) -> list
     paths = [folder / "merge.json", folder / "pairs.csv"]
     with atomic_path(paths[0]) as partial:
         partial.write_text(json.dumps(plan, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
-    rows: list[Sequence[Any]] = [
+    rows = [
         (*pair_row(pair), review.answers.get(number, OPEN))
         for number, pair in enumerate(review.result.pairs)
     ]
@@ -158,8 +137,6 @@ def write_plan(review: DuplicateReview, folder: Path, root: Path | None) -> list
 
 
 def _told(image: str | None, root: Path | None) -> str | None:
-    if image is None:
-        return None
-    path = Path(image)
-    inside = root is not None and path.is_relative_to(root)
-    return path.relative_to(root).as_posix() if root and inside else path.name
+    if image is None or root is None or not Path(image).is_relative_to(root):
+        return image and Path(image).name
+    return Path(image).relative_to(root).as_posix()

@@ -5,18 +5,15 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...catalog.catalog import Catalog
 from ...core.errors import CatalogError, ConfigError
 from ...embedding.listings import EmbeddedListings
+from ...pipeline.pipeline import ListingPipeline
 from ...retrieval.duplicates.find import index_listings
 from ...retrieval.duplicates.match import DuplicateResult, match_listings
 from ...retrieval.index.store import ListingIndex
 from ...retrieval.zero_shot.load_space import fingerprints
-
-if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
 
 INDEXES = Path("index")
 """Where `shelfsure index build` is told to put indexes: below the folder the server runs in."""
@@ -48,7 +45,7 @@ class Found:
         return self.catalog.summary() if self.catalog and self.catalog.rejected else ""
 
 
-def index_choices(pipeline: "ListingPipeline") -> list[tuple[str, str]]:
+def index_choices(pipeline: ListingPipeline) -> list[tuple[str, str]]:
     """List the indexes at hand: what a menu shows, and its value for `chosen_index`."""
     choices = [("None", NONE)]
     if pipeline.retrieval and pipeline.retrieval.index:
@@ -59,7 +56,7 @@ def index_choices(pipeline: "ListingPipeline") -> list[tuple[str, str]]:
 
 
 def chosen_index(
-    pipeline: "ListingPipeline", choice: str | None, typed: str | None, *, local: bool
+    pipeline: ListingPipeline, choice: str | None, typed: str | None, *, local: bool
 ) -> ListingIndex | None:
     """Open the index that a visitor chose; a typed folder counts only where `local` allows it.
 
@@ -89,24 +86,13 @@ def chosen_index(
 
 
 def search_duplicates(
-    pipeline: "ListingPipeline", catalog: Catalog | None, index: ListingIndex | None, spare: Path
+    pipeline: ListingPipeline, catalog: Catalog | None, index: ListingIndex | None, spare: Path
 ) -> Iterator[str | Found]:
     """Look for duplicates in an upload, in an index, or of an upload's listings in an index.
 
-    Parameters
-    ----------
-    spare
-        Folder for embeddings, where the pipeline keeps none itself.
-
-    Yields
-    ------
-    str or Found
-        How far it is, in words; at the end what was found.
-
-    Raises
-    ------
-    CatalogError
-        If there is nothing to look through.
+    Yields how far it is, in words, and at the end what was found. Embeddings go into the folder
+    `spare` where the pipeline keeps none itself. A CatalogError, if there is nothing to look
+    through, or too much.
     """
     embedded, against = (index_listings(index) if index else None), None
     if catalog is not None:
@@ -129,7 +115,7 @@ def search_duplicates(
 
 
 def _match(
-    pipeline: "ListingPipeline", embedded: EmbeddedListings, against: EmbeddedListings | None
+    pipeline: ListingPipeline, embedded: EmbeddedListings, against: EmbeddedListings | None
 ) -> Generator[str, None, DuplicateResult]:
     """Compare in a thread; meanwhile say for how long already."""
     start_s = time.monotonic()

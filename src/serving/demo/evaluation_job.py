@@ -5,23 +5,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing, category_prefix
 from ...core.errors import CatalogError
 from ...core.reports import GRID, NEUTRAL
-from ...evaluation import category_plots, plots
+from ...evaluation import report
 from ...evaluation.baselines import FUSION, arm_label
 from ...evaluation.compare import EvaluationInput, compare
 from ...evaluation.evaluate import evaluate, thumbnails
-from ...evaluation.figures import Figure
 from ...evaluation.messages import Headline, headlines
-from ...evaluation.report import MAX_CATEGORIES, write_report
-from ...evaluation.tables import confusion_counts, difference_text, fusion_effect
-
-if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
+from ...evaluation.plots import Figure
+from ...evaluation.tables import difference_text, fusion_effect
+from ...pipeline.pipeline import ListingPipeline
 
 CHUNK, _TITLE_PX = 32, 36
 HEADERS = ("Answer by", "Right", "95% interval", "In top 5", "Macro-F1", "ECE", "Fusion minus it")
@@ -56,17 +53,9 @@ class Evaluated:
 
 
 def check_labels(catalog: Catalog, class_names: Sequence[str], levels: int) -> str:
-    """Compare a catalogue's categories with the model's.
+    """Say which of a catalogue's categories the model doesn't know, and what that means.
 
-    Returns
-    -------
-    str
-        Which labels the model doesn't know, and what that means; empty if it knows all.
-
-    Raises
-    ------
-    CatalogError
-        If no row can be used, or no label is known.
+    A CatalogError, if no row can be used, or no label is known.
     """
     if not catalog.listings:
         raise CatalogError(
@@ -92,26 +81,13 @@ def check_labels(catalog: Catalog, class_names: Sequence[str], levels: int) -> s
 
 
 def evaluate_in_parts(
-    pipeline: "ListingPipeline", catalog: Catalog, outside: Sequence[Listing], spare_cache: Path
+    pipeline: ListingPipeline, catalog: Catalog, outside: Sequence[Listing], spare_cache: Path
 ) -> Iterator[int | Evaluated]:
     """Embed listings a part at a time, then compare all arms.
 
-    Parameters
-    ----------
-    outside
-        Photos of what the catalogue doesn't sell; may be empty.
-    spare_cache
-        A folder for embeddings, used where the pipeline has no cache.
-
-    Yields
-    ------
-    int or Evaluated
-        After each part the listings and photos embedded so far; at last the result.
-
-    Raises
-    ------
-    CatalogError
-        If no row is left, because no photo could be used.
+    Yields after each part the number of listings and photos embedded so far; at last the result.
+    Embeddings go into `spare_cache` where the pipeline has no cache. A CatalogError, if no row is
+    left, because no photo could be used.
     """
     embedder = pipeline.embedder.with_cache(spare_cache)
     pipeline = replace(pipeline, embedder=embedder)
@@ -142,19 +118,12 @@ def comparison_rows(metrics: dict[str, Any]) -> list[list[str]]:
 
 def charts(result: Evaluated) -> dict[str, Figure | None]:
     """Draw the charts, by name; None for one that has nothing to show."""
-    evaluation, metrics = result.evaluation, result.metrics
-    counts = confusion_counts(evaluation)
-    shown = category_plots.categories_to_show(counts, MAX_CATEGORIES)
-    confusion = category_plots.confusion_figure(counts, evaluation.class_names, shown)
-    confusion["layout"]["xaxis"]["side"] = "bottom"  # above, the names run into the title
-    drawn = {
-        "accuracy": plots.accuracy_figure(metrics),
-        "difference": plots.difference_figure(metrics) if metrics["paired"] else None,
-        "coverage": plots.coverage_figure(evaluation, metrics),
-        "reliability": plots.reliability_figure(evaluation),
-        "confusion": confusion,
+    drawn = report.charts(result.evaluation, result.metrics)
+    drawn["confusion"]["layout"]["xaxis"]["side"] = "bottom"  # above, the names run into the title
+    return {
+        name: _for_page(drawn[name], title) if name in drawn else None
+        for name, title in CHARTS.items()
     }
-    return {name: figure and _for_page(figure, CHARTS[name]) for name, figure in drawn.items()}
 
 
 def _for_page(figure: Figure, title: str) -> Figure:
@@ -176,17 +145,9 @@ def _for_page(figure: Figure, title: str) -> Figure:
 
 
 def write_results(result: Evaluated, folder: Path, *, version: str, listings: str) -> list[str]:
-    """Write the report as one page, and all of its files as a zip.
-
-    Parameters
-    ----------
-    version
-        The bundle's.
-    listings
-        Name of the table.
-    """
+    """Write the report as one page, on a bundle's version and a table's name, and all as a zip."""
     header = {"bundle": version, "listings": listings}
-    page = write_report(
+    page = report.write_report(
         result.evaluation, folder / "report", photos=thumbnails(result.catalog), header=header
     )
     result.catalog.write_rejected(page.parent / "rejected.csv")

@@ -1,6 +1,5 @@
 """Explanations as plotly figures: the photo with its heatmap, and the categories side by side."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -32,16 +31,14 @@ _MARKS = {
     TITLE: ("Title alone", "square", arm_colour("title_only"), 0.0),
     DESCRIPTION: ("Description alone", "diamond", arm_colour("text_only"), -0.12),
 }
+"""Of each part: its name, sign and colour, and how far it is drawn aside, so that none hides."""
 _SAID = "%{customdata}<br>%{fullData.name}: %{x:.1%}<extra></extra>"
 
 
 def heatmap_figure(explanation: Explanation) -> go.Figure | None:
     """Draw the photo with its heatmap, and a slider that fades it in the browser.
 
-    Returns
-    -------
-    go.Figure or None
-        None if there is no photo; a photo without a heatmap says why in its title.
+    None if there is no photo; a photo without a heatmap says why in its title.
     """
     photo, heatmap = explanation.photo, explanation.heatmap
     if photo is None:
@@ -53,7 +50,13 @@ def heatmap_figure(explanation: Explanation) -> go.Figure | None:
     if heatmap is not None:
         title = f"Where the photo speaks for<br>{_name(explanation.category)}"
         figure.add_trace(_heat(heatmap))
-        figure.update_layout(sliders=[_slider(trace=1)])
+        steps = [
+            {"label": f"{o:.0%}", "method": "restyle", "args": [{"opacity": o}, [1]]}
+            for o in OPACITIES
+        ]
+        slider = {"active": OPACITIES.index(STARTING_OPACITY), "steps": steps, "len": 1, "x": 0}
+        said = {"prefix": "Heatmap opacity: ", "xanchor": "left"}
+        figure.update_layout(sliders=[slider | {"currentvalue": said, "pad": {"t": 8, "b": 8}}])
     # sized for half a column, or a phone: the photo fills its width, unless that is too high
     high = min(max(_PLOT_PX * height / width, 160), 360)
     margin = {"t": 60, "b": 84, "l": 12, "r": 12}
@@ -76,11 +79,20 @@ def probabilities_figure(explanation: Explanation) -> go.Figure:
         marker_color=arm_colour(FUSION),
         **shared,
     )
-    marks = [
-        _marks(part, explanation.probabilities[part][::-1], shared)
-        for part in _MARKS
-        if part in explanation.probabilities
-    ]
+    marks = []
+    for part, (name, symbol, colour, aside) in _MARKS.items():
+        if part in explanation.probabilities:
+            edge = {"color": "white", "width": 1.5}
+            trace = go.Scatter(
+                x=explanation.probabilities[part][::-1],
+                y=[row + aside for row in range(len(names))],
+                mode="markers",
+                name=name,
+                marker={"symbol": symbol, "color": colour, "size": 10, "line": edge},
+                cliponaxis=False,
+                **shared,
+            )
+            marks.append(trace)
     figure = go.Figure([bars, *marks])
     figure.update_layout(
         **_layout("What each part says", {"t": 48, "b": 96, "l": 18, "r": 26}),
@@ -96,21 +108,6 @@ def probabilities_figure(explanation: Explanation) -> go.Figure:
     figure.update_xaxes(range=[0, 1], dtick=0.25, tickformat=".0%", **zero)
     figure.update_yaxes(visible=False, range=[-0.5, len(names) - 0.25], fixedrange=True)
     return figure
-
-
-def _marks(part: str, probabilities: Sequence[float], shared: dict[str, Any]) -> go.Scatter:
-    """Draw one part's answers, a little aside, so that equal ones don't hide."""
-    name, symbol, colour, aside = _MARKS[part]
-    edge = {"color": "white", "width": 1.5}
-    return go.Scatter(
-        x=probabilities,
-        y=[row + aside for row in range(len(probabilities))],
-        mode="markers",
-        name=name,
-        marker={"symbol": symbol, "color": colour, "size": 10, "line": edge},
-        cliponaxis=False,
-        **shared,
-    )
 
 
 def _heat(heatmap: Any) -> go.Heatmap:
@@ -134,20 +131,6 @@ def _heat(heatmap: Any) -> go.Heatmap:
         opacity=STARTING_OPACITY,
         hovertemplate="%{z}% of the strongest evidence<extra></extra>",
     )
-
-
-def _slider(trace: int) -> dict[str, Any]:
-    return {
-        "active": OPACITIES.index(STARTING_OPACITY),
-        "currentvalue": {"prefix": "Heatmap opacity: ", "xanchor": "left"},
-        "pad": {"t": 8, "b": 8},
-        "len": 1,
-        "x": 0,
-        "steps": [
-            {"label": f"{o:.0%}", "method": "restyle", "args": [{"opacity": o}, [trace]]}
-            for o in OPACITIES
-        ],
-    }
 
 
 def _layout(title: str, margin: dict[str, int]) -> dict[str, Any]:

@@ -6,83 +6,60 @@ and pace, and that each file was uploaded here, since Gradio would fetch URLs, t
 """
 
 import logging
+import re
 import shutil
 import time
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from ..rest.limits import MEGABYTE, BodyLimits, Limits
-from ..rest.problems import ProblemError, busy
-from .request_checks import EVENT, UPLOAD, FormWatch, check_door, check_event, read_event
+from ..rest.problems import ProblemError
 
 _LOG = logging.getLogger(__name__)
 NO_ROOM = "There is no room for more uploads now. Try again later."
 _IGNORED = {b"x-forwarded-host", b"x-gradio-server"}
 """Headers by which Gradio would let anybody choose the address that its page asks."""
-
-
-@dataclass(frozen=True)
-class FirewallLimits:
-    """What visitors of the demo may send.
-
-    Parameters
-    ----------
-    max_upload_bytes, upload_s
-        Of one upload, and the seconds it may take to arrive.
-    max_uploading_bytes
-        Of all uploads under way.
-    max_kept_bytes, kept_s
-        Of all uploads in the time for which they are kept.
-    spare_bytes
-        To be left free on the disk.
-    max_event_bytes
-        Of one click: what was typed, and the names of files.
-    """
-
-    max_upload_bytes: int = 500 * MEGABYTE
-    upload_s: float = 600.0
-    max_uploading_bytes: int = 2_000 * MEGABYTE
-    max_kept_bytes: int = 8_000 * MEGABYTE
-    kept_s: float = 3600.0
-    spare_bytes: int = 200 * MEGABYTE
-    max_event_bytes: int = MEGABYTE
+MAX_NAME_BYTES, MAX_FIELD_BYTES = 255, 10_000
+UPLOAD, EVENT = "/gradio_api/upload", "/gradio_api/queue/join"
+_WRITTEN = {UPLOAD, EVENT, "/gradio_api/cancel", "/gradio_api/reset"}
+_READ = re.compile(
+    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.+"
+    r"|/gradio_api/(app_id|queue/data|upload_progress|heartbeat/\w+|file=(?![\w+.-]+:).+)",
+    re.DOTALL,
+)
+MAX_UPLOAD_BYTES, UPLOAD_S = 500 * MEGABYTE, 600.0
+"""Of one upload, such as a zip of a catalogue's photos; the seconds it may take to arrive."""
+MAX_UPLOADING_BYTES, MAX_KEPT_BYTES, KEPT_S = 2_000 * MEGABYTE, 8_000 * MEGABYTE, 3600.0
+"""Of all uploads under way, and of all in the time for which they are kept."""
+SPARE_BYTES = 200 * MEGABYTE
+"""To be left free on the disk."""
+MAX_EVENT_BYTES = MEGABYTE
+"""Of one click: what was typed, and the names of files."""
 
 
 @dataclass
 class Firewall:
-    """ASGI middleware before the demo.
+    """ASGI middleware before the demo; `events` are the page's, Gradio puts files in `uploads`."""
 
-    Parameters
-    ----------
-    app
-        The demo.
-    events
-        Numbers of the page's events.
-    uploads
-        Where Gradio puts uploads.
-    """
-
-    app: ASGIApp
+    app: Any
     events: Collection[int]
     uploads: Path
-    limits: FirewallLimits = field(default_factory=FirewallLimits)
 
     def __post_init__(self) -> None:
-        most = self.limits
         self._kept: deque[tuple[float, int]] = deque()
-        self._uploading = BodyLimits(
-            self.app, Limits(most.max_upload_bytes, most.max_uploading_bytes, 0, most.upload_s)
-        )
-        self._clicking = BodyLimits(
-            self._checked, Limits(most.max_event_bytes, 64 * most.max_event_bytes)
-        )
+        of_upload = Limits(MAX_UPLOAD_BYTES, MAX_UPLOADING_BYTES, upload_s=UPLOAD_S)
+        self._uploading = BodyLimits(self.app, of_upload)
+        self._clicking = BodyLimits(self._checked, Limits(MAX_EVENT_BYTES, 64 * MAX_EVENT_BYTES))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,17 +80,17 @@ class Firewall:
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = Headers(scope=scope).get("content-length", "")
         known = declared.isdecimal() and len(declared) < 19
-        n_bytes = min(int(declared) if known else self.limits.max_upload_bytes, 10**18)
+        n_bytes = min(int(declared) if known else MAX_UPLOAD_BYTES, 10**18)
         now = time.monotonic()
-        while self._kept and self._kept[0][0] < now - self.limits.kept_s:
+        while self._kept and self._kept[0][0] < now - KEPT_S:
             self._kept.popleft()
-        clear_abandoned(self.uploads, self.limits.kept_s)
-        if n_bytes <= self.limits.max_upload_bytes:  # else it is refused for that
+        clear_abandoned(self.uploads, KEPT_S)
+        if n_bytes <= MAX_UPLOAD_BYTES:  # else it is refused for that
             kept = sum(n for _, n in self._kept)
-            if kept + n_bytes > self.limits.max_kept_bytes or not has_room(
-                self.uploads, n_bytes + self.limits.spare_bytes
-            ):
-                raise busy(NO_ROOM, 600)
+            there = next(place for place in (self.uploads, *self.uploads.parents) if place.exists())
+            free = shutil.disk_usage(there).free - SPARE_BYTES
+            if kept + n_bytes > MAX_KEPT_BYTES or n_bytes > free:
+                raise ProblemError("busy", NO_ROOM, retry_after_s=600)
             self._kept.append((now, n_bytes))
         await self._received(scope, receive, send)
 
@@ -139,7 +116,7 @@ class Firewall:
             raise
         except OSError as error:
             _LOG.warning("an upload couldn't be stored: %s", error.strerror)
-            raise busy(NO_ROOM, 600) from error
+            raise ProblemError("busy", NO_ROOM, retry_after_s=600) from error
         except Exception as error:
             if not failed:
                 raise
@@ -162,12 +139,6 @@ class Firewall:
         await self.app(scope, replayed, send)
 
 
-def has_room(folder: Path, n_bytes: int) -> bool:
-    """Tell whether a folder's disk has so many bytes free."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return shutil.disk_usage(there).free >= n_bytes
-
-
 def clear_abandoned(uploads: Path, older_s: float) -> None:
     """Remove what uploads that broke off have left: files that never got a folder of their own."""
     if not uploads.is_dir():
@@ -178,3 +149,113 @@ def clear_abandoned(uploads: Path, older_s: float) -> None:
                 path.unlink()
         except FileNotFoundError:
             continue  # another server's broom was faster
+
+
+def check_door(method: str, path: str) -> None:
+    """Let through what the page asks for; else ``not-found`` or ``method-not-allowed``."""
+    allowed = {"POST"} if path in _WRITTEN else {"GET", "HEAD"} if _READ.fullmatch(path) else set()
+    too_long = max(len(name) for name in path.encode().split(b"/")) > MAX_NAME_BYTES
+    if not allowed or too_long:
+        raise ProblemError("not-found", "Not Found")
+    if method not in allowed:
+        headers = {"Allow": ", ".join(sorted(allowed))}
+        raise ProblemError("method-not-allowed", "Method Not Allowed", headers=headers)
+
+
+def read_event(body: bytes) -> Any:
+    """Read a click's JSON; a ``malformed`` problem, if it is no object."""
+    try:
+        asked = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ProblemError("malformed", f"The body must be JSON, but: {error}.") from error
+    if not isinstance(asked, dict):
+        raise ProblemError("malformed", "The body must be a JSON object.")
+    return asked
+
+
+def check_event(asked: dict[str, Any], events: Collection[int], uploads: Path) -> None:
+    """Let a click through if it is one of the page's, and every file in it was uploaded.
+
+    Else an ``invalid`` problem.
+    """
+    number = asked.get("fn_index")
+    if type(number) is not int or number not in events:
+        raise ProblemError("invalid", "`fn_index` must be one of the page's events. Reload it.")
+    root = uploads.resolve()
+    inside: list[Any] = [asked]
+    while inside:
+        value = inside.pop()
+        if isinstance(value, list):
+            inside += value
+        elif isinstance(value, dict):
+            inside += value.values()
+            if value.get("path") is not None and not _lies_in(value["path"], root):
+                raise ProblemError("invalid", "A file must have been uploaded here. Upload it.")
+
+
+def _lies_in(path: Any, root: Path) -> bool:
+    try:
+        return isinstance(path, str) and Path(path).resolve().is_relative_to(root)
+    except (OSError, ValueError):  # a zero byte, a name that is too long
+        return False
+
+
+class FormWatch:
+    """Follows a form on its way to a parser that would keep text fields of any length in memory.
+
+    Files pass. A part that isn't a file is ``too-large`` beyond `MAX_FIELD_BYTES`; what is no form,
+    or has no boundary in its `content_type`, is ``malformed``.
+    """
+
+    def __init__(self, content_type: str) -> None:
+        _, options = parse_options_header(content_type)
+        self._header, self._value = b"", b""
+        self._disposition = b""
+        self._is_file, self._n_bytes = False, 0
+        try:
+            self._parser = MultipartParser(
+                options.get(b"boundary", b""),
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._name,
+                    "on_header_value": self._said,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": self._data,
+                },
+            )
+        except FormParserError as error:
+            raise _malformed(error) from error
+
+    def read(self, data: bytes) -> None:
+        """Follow the next bytes of the body."""
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise _malformed(error) from error
+
+    def _begin(self) -> None:
+        self._disposition, self._is_file, self._n_bytes = b"", False, 0
+
+    def _name(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _said(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header, self._value = b"", b""
+
+    def _end_headers(self) -> None:
+        self._is_file = b"filename" in parse_options_header(self._disposition)[1]
+
+    def _data(self, _: bytes, start: int, end: int) -> None:
+        self._n_bytes += end - start
+        if not self._is_file and self._n_bytes > MAX_FIELD_BYTES:
+            raise ProblemError("too-large", "What isn't a file must be short. Send files.")
+
+
+def _malformed(error: Exception) -> ProblemError:
+    return ProblemError("malformed", f"The form can't be read: {error}.")

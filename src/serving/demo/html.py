@@ -16,6 +16,7 @@ from ...core.reports import templates
 from ...pipeline.verdict import MISMATCH, Guess, Verdict, percent
 from ...retrieval.index.records import Record
 
+_HERE = Path(__file__).parent
 UNUSUAL = 0.2
 """Below this p-value a listing that belongs is worth a word."""
 
@@ -60,10 +61,7 @@ AGAIN = frozenset({"same_photo", "same_product"})
 def verdict_html(verdict: Verdict, *, note: str = "") -> str:
     """Show a verdict: decision, category, why, the likeliest categories, what each view says.
 
-    Parameters
-    ----------
-    note
-        A sentence below the decision, such as where the listing went.
+    `note` is a sentence below the decision, such as where the listing went.
     """
     views = [
         (VIEWS[part], guess, guess.category == verdict.category)
@@ -75,7 +73,7 @@ def verdict_html(verdict: Verdict, *, note: str = "") -> str:
         words=DECISIONS[verdict.decision],
         levels=category_levels(verdict.category or ""),
         route=ROUTES.get(verdict.route or "", ""),
-        together=together(verdict),
+        together=next(iter(verdict.top_k), None),
         views=views,
         ordinary=ordinariness(verdict.ood_p_value),
         quality=verdict.quality,
@@ -91,12 +89,8 @@ def similar_html(
 ) -> str:
     """Show a verdict's duplicates and neighbours with their photos.
 
-    Parameters
-    ----------
-    records
-        Listing id -> what the index knows of it; a missing one shows its id alone.
-    photos
-        Listing id -> image data URI; a missing one shows a placeholder.
+    By listing id there is what the index knows (else the id stands alone) and a photo's data URI
+    (else a placeholder).
     """
     return render("similar.html.j2", verdict=verdict, records=records, photos=photos, copies=COPIES)
 
@@ -138,11 +132,6 @@ def notice(text: str, *, heading: str = "", kind: Literal["hint", "error"] = "hi
     return render("notice.html.j2", text=text, heading=heading, kind=kind)
 
 
-def together(verdict: Verdict) -> Guess | None:
-    """Say what all views say together; None if nothing answered."""
-    return verdict.top_k[0] if verdict.top_k else None
-
-
 def ordinariness(p_value: float | None) -> str:
     """Say an out-of-catalogue p-value in words; empty if there is none.
 
@@ -156,21 +145,19 @@ def ordinariness(p_value: float | None) -> str:
     return said if p_value < UNUSUAL else f"Nothing unusual. {said}"
 
 
-@cache
-def stylesheet() -> str:
-    """Give the CSS of all pieces and of the page."""
-    return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+def asset(name: str) -> str:
+    """Read a file that the page is made with."""
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def script(*names: str) -> str:
     """Give the JavaScript that an element of the page runs as it is loaded."""
-    folder = Path(__file__).parent / "scripts"
-    return "\n".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in names)
+    return "\n".join(asset(f"scripts/{name}.js") for name in names)
 
 
 @cache
 def _templates() -> Environment:
-    made = templates(Path(__file__).parent / "templates")
+    made = templates(_HERE / "templates")
     made.filters["percent"] = percent
     return made
 

@@ -21,15 +21,8 @@ NO_ANSWER = "The model can't answer at the moment; the server's log says why."
 STOPPED = notice("Stopped before the end: there is no result.")
 
 
-class PhotoFields(NamedTuple):
-    """Where photos come from: a zip, or, on one's own machine, a folder's name."""
-
-    archive: Any
-    folder: Any
-
-
 class UploadFields(NamedTuple):
-    """A table and its photos."""
+    """A table and its photos: a zip, or, on one's own machine, a folder's name."""
 
     table: Any
     archive: Any
@@ -43,17 +36,7 @@ def upload_fields(
     archive: str = "Photos: one zip (may stay empty)",
     local: bool,
 ) -> UploadFields:
-    """Build the fields for a table and its photos.
-
-    Parameters
-    ----------
-    tab
-        Begins the fields' element ids.
-    table, archive
-        Labels.
-    local
-        Show the field for a folder of this machine.
-    """
+    """Build the fields for a table and its photos; a folder's name is asked for only if `local`."""
     field = gr.File(
         label=f"{table}: CSV, TSV, JSON Lines or Parquet",
         file_types=TABLE_TYPES,
@@ -65,11 +48,10 @@ def upload_fields(
     return UploadFields(field, *photo_fields(ids, labels, local=local))
 
 
-def photo_fields(ids: tuple[str, str], labels: tuple[str, str], *, local: bool) -> PhotoFields:
+def photo_fields(ids: tuple[str, str], labels: tuple[str, str], *, local: bool) -> tuple[Any, Any]:
     """Build the fields for a zip of photos and for a folder; `ids` and `labels` in this order."""
     archive = gr.File(label=labels[0], file_types=[".zip"], height=130, elem_id=ids[0])
-    folder = gr.Textbox(label=labels[1], visible=local, elem_id=ids[1])
-    return PhotoFields(archive, folder)
+    return archive, gr.Textbox(label=labels[1], visible=local, elem_id=ids[1])
 
 
 def start_buttons(tab: str, label: str) -> tuple[Any, Any]:
@@ -132,7 +114,8 @@ def photo_input(**options: Any) -> Any:
     send. The value is the path of the uploaded file, None without one.
     """
     field = gr.Image(type="filepath", image_mode=None, **options)
-    field.preprocess = _path  # on the object: a subclass makes Gradio write a .pyi beside our code
+    # on the object: a subclass makes Gradio write a .pyi beside our code
+    field.preprocess = lambda payload: payload.path if payload else None
     return field
 
 
@@ -152,7 +135,3 @@ def listing_of(
         image=data,
         description=(description or "").strip() or None,
     )
-
-
-def _path(payload: Any) -> str | None:
-    return payload.path if payload else None

@@ -1,26 +1,29 @@
-"""The demo's page: five tabs over one service."""
+"""The demo's page: five tabs over one service, in our colours and the system's own fonts."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
+from fastapi import FastAPI
+from gradio.utils import get_upload_folder
+from starlette.middleware.cors import CORSMiddleware
 
-from .html import notice, render
+from ..review.store import ReviewStore
+from ..service import Service
+from .firewall import MAX_UPLOAD_BYTES, Firewall
+from .html import asset, notice, render
 from .inputs import QUIET, html_field
 from .tabs.batch import BatchTab
 from .tabs.check import CheckTab
 from .tabs.duplicates import DuplicatesTab
 from .tabs.evaluate import EvaluateTab
 from .tabs.review import ReviewTab
-from .theme import LOGO, NAME, appearance
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from ..review.store import ReviewStore
-    from ..service import Service
-
+NAME = "Shelfsure"
 MAX_WAITING = 64
 """Events of the page that may wait; beyond, Gradio tells people to come back."""
 LOADING = notice(
@@ -32,20 +35,11 @@ DELETE_EVERY_S, DELETE_AFTER_S = 600, 3600
 """Uploads are deleted from the disk an hour after they came."""
 
 
-def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
+def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
     """Build the page; nothing of it, fonts and usage statistics included, leaves this machine.
 
-    Parameters
-    ----------
-    service
-        It may still be loading its bundle.
-    local
-        The server listens on this machine alone, so that its folders may be typed into the page.
-
-    Returns
-    -------
-    gradio.Blocks
-        To be served by `mount_ui`, which adds its looks.
+    `local`: the server listens on this machine alone, so that its folders may be typed into the
+    page. `mount_ui` adds its looks.
     """
     page = gr.Blocks(
         title=NAME,
@@ -54,7 +48,9 @@ def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
         fill_width=True,
     )
     with page:
-        gr.HTML(render("header.html.j2", name=NAME, logo=LOGO), apply_default_css=False)
+        gr.HTML(
+            render("header.html.j2", name=NAME, logo=asset("logo.svg")), apply_default_css=False
+        )
         loading = html_field("loading")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Check a listing", id="check"):
@@ -74,23 +70,57 @@ def build_ui(service: "Service", reviews: "ReviewStore", *, local: bool) -> Any:
     return page.queue(max_size=MAX_WAITING)
 
 
-def footer_when_loaded(service: "Service") -> Iterator[tuple[str, str]]:
+def footer_when_loaded(service: Service) -> Iterator[tuple[str, str]]:
     """Say that the model is loading, while it is, and which one it is then."""
     if not service.ready:
         yield LOADING, footer_html(None)
     yield "", footer_html(service)
 
 
-def mount_ui(
-    app: "FastAPI", service: "Service", reviews: "ReviewStore", *, local: bool
-) -> "FastAPI":
-    """Mount the page on an application, looks and limits included."""
+def mount_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Firewall:
+    """Make an application of the page, and open of it what the page needs."""
+    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    site.add_middleware(CORSMiddleware)  # no origin is let in; Gradio alone would let in any
     page = build_ui(service, reviews, local=local)
     page.has_launched = True  # as `launch` does: else Gradio takes any file here for an upload
-    return gr.mount_gradio_app(app, page, "/", **appearance())  # type: ignore[no-any-return]
+    site = gr.mount_gradio_app(site, page, "/", **appearance())
+    return Firewall(site, frozenset(page.fns), Path(get_upload_folder()))
 
 
-def footer_html(service: "Service | None") -> str:
+def appearance() -> dict[str, Any]:
+    """Give `gradio.mount_gradio_app` its keyword arguments: looks, limits, and what stays off.
+
+    Gradio's own footer, run history, monitoring, server-side rendering, MCP and the details of
+    unexpected errors stay off.
+    """
+    icon = quote(asset("logo.svg"))
+    return {
+        "theme": theme(),
+        "css": asset("style.css"),
+        "head": f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml,{icon}">',
+        "footer_links": [],
+        "max_file_size": MAX_UPLOAD_BYTES,
+        **dict.fromkeys(("run_history", "show_error", "ssr_mode", "enable_monitoring"), False),
+        **dict.fromkeys(("pwa", "mcp_server"), False),
+    }
+
+
+def theme() -> Any:
+    """Make the theme: system fonts only, so that no font is fetched, and AA contrast throughout."""
+    looks = json.loads(asset("theme.json"))
+    teal = gr.themes.Color(name="shelf", **looks["teal"])
+    made = gr.themes.Base(
+        primary_hue=teal,
+        secondary_hue=teal,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_md,
+        font=("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"),
+        font_mono=("ui-monospace", "SFMono-Regular", "Consolas", "monospace"),
+    )
+    return made.set(**looks["values"])
+
+
+def footer_html(service: Service | None) -> str:
     """Say which model answers and where data goes; without a service, that it is still loading."""
     pipeline = service.pipeline if service else None
     return render(

@@ -4,17 +4,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...catalog.listing import Listing
 from ...pipeline.batch import SUFFIXES, write_verdicts
+from ...pipeline.pipeline import ListingPipeline
 from ...pipeline.verdict import Verdict, percent
 from ...vision.thumbnails import thumbnail_uri
 from .batch_job import BatchJob, Progress
 from .html import AGAIN, DECISIONS, progress, render, similar_html, verdict_html
-
-if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
 
 HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
 WIDTHS = ("56px", "90px", "196px", "184px", "116px", "200px", "130px", "420px")
@@ -34,14 +31,9 @@ Rows = Sequence[tuple[int, Verdict]]
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows to show; what is empty lets all through.
+    """Which rows to show: any of these decisions, any of these flags, this text in the category.
 
-    Parameters
-    ----------
-    decisions, flags
-        Any of these; the keys of `DECISION_NAMES` and `FLAG_NAMES`.
-    category
-        Text in the category, in upper or lower case.
+    What is empty lets all through.
     """
 
     decisions: Collection[str] = ()
@@ -73,21 +65,9 @@ def flags(verdict: Verdict) -> list[str]:
 def table_rows(
     rows: Rows, listings: Mapping[int, Listing], keep: Filter
 ) -> tuple[list[list[str | int]], int]:
-    """Lay verdicts out under `HEADERS`.
+    """Lay the first `MAX_SHOWN` verdicts that pass out under `HEADERS`, and count all that do.
 
-    Parameters
-    ----------
-    rows
-        Data row and verdict.
-    listings
-        Data row -> listing, for its title; a row that couldn't be read has none.
-
-    Returns
-    -------
-    list of list
-        The first `MAX_SHOWN` rows that pass; all but the row's number is text.
-    int
-        How many pass.
+    `listings` gives a data row's listing, for its title; a row that couldn't be read has none.
     """
     passing = [(row, verdict) for row, verdict in rows if keep.keeps(verdict)]
     table = [_cells(row, verdict, listings.get(row)) for row, verdict in passing[:MAX_SHOWN]]
@@ -139,7 +119,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def row_html(pipeline: "ListingPipeline", job: BatchJob, row: int) -> str:
+def row_html(pipeline: ListingPipeline, job: BatchJob, row: int) -> str:
     """Show a row's photo, title and verdict; nothing for a row that isn't there."""
     verdict = dict(job.rows).get(row)
     if verdict is None:
@@ -155,7 +135,7 @@ def row_html(pipeline: "ListingPipeline", job: BatchJob, row: int) -> str:
     return photo + verdict_html(verdict) + similar_listings(pipeline, verdict)
 
 
-def similar_listings(pipeline: "ListingPipeline", verdict: Verdict) -> str:
+def similar_listings(pipeline: ListingPipeline, verdict: Verdict) -> str:
     """Show a verdict's duplicates and neighbours with what the bundle's index knows of them."""
     if pipeline.retrieval is None or pipeline.retrieval.index is None:
         return ""

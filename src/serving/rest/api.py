@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from importlib.metadata import version
 
+import anyio
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..service import Service
-from .dispatch import SerialExecutor
 from .guard import Guard, is_rest
 from .limits import BodyLimits, Limits
 from .openapi import describe
@@ -16,8 +16,6 @@ from .problems import ProblemError
 from .request_log import RequestLog
 from .routes import router
 
-_MAX_COMPARING = 4
-"""Requests for duplicates that may wait for each other."""
 _STATUS_KINDS = {400: "malformed", 404: "not-found", 405: "method-not-allowed"}
 
 
@@ -29,17 +27,13 @@ def create_app(
     hosts: Collection[str] = (),
     demo: ASGIApp | None = None,
 ) -> ASGIApp:
-    """Make the server's application: REST, and the demo on every other path.
+    """Make the server's application: REST, and a demo on every other path, behind one guard.
 
-    Parameters
-    ----------
-    api_key, hosts
-        Who may ask, see `guard.Guard`.
-    demo
-        Answers every path that isn't REST's, behind the same guard.
+    `api_key` and `hosts` say who may ask, see `guard.Guard`.
     """
-    rest = rest_app(service, limits or Limits(), needs_key=api_key is not None)
-    limited = BodyLimits(rest, limits or Limits())
+    limits = limits or Limits()
+    rest = rest_app(service, limits, needs_key=api_key is not None)
+    limited = BodyLimits(rest, limits)
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -61,29 +55,21 @@ def rest_app(service: Service, limits: Limits, *, needs_key: bool = False) -> Fa
         redirect_slashes=False,  # the redirect would repeat whatever Host was sent
         docs_url=None,  # their scripts would come from a foreign host
         redoc_url=None,
-        exception_handlers={
-            ProblemError: answer_problem,
-            HTTPException: answer_status,
-            Exception: answer_failure,
-        },
+        exception_handlers=dict.fromkeys((ProblemError, HTTPException, Exception), answer),
     )
     app.openapi = lambda: describe(app, limits, needs_key=needs_key)  # type: ignore[method-assign]
     app.state.service, app.state.limits = service, limits
-    app.state.comparing = SerialExecutor(_MAX_COMPARING)
+    app.state.comparing = anyio.CapacityLimiter(1)
     app.include_router(router)
     return app
 
 
-async def answer_problem(request: Request, error: ProblemError) -> Response:
-    return error.response(request.scope)
-
-
-async def answer_status(request: Request, error: HTTPException) -> Response:
-    """Answer what the framework refuses by itself."""
-    kind = _STATUS_KINDS.get(error.status_code, "internal")
-    return ProblemError(kind, str(error.detail), headers=error.headers).response(request.scope)
-
-
-async def answer_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    found = ProblemError("internal", "The server's log says more under this request's id.")
-    return found.response(request.scope)
+async def answer(request: Request, error: Exception) -> Response:
+    """Answer an error by its problem, also what the framework refuses by itself."""
+    problem = ProblemError("internal", "The server's log says more under this request's id.")
+    if isinstance(error, ProblemError):
+        problem = error
+    elif isinstance(error, HTTPException):
+        kind = _STATUS_KINDS.get(error.status_code, "internal")
+        problem = ProblemError(kind, str(error.detail), headers=error.headers)
+    return problem.response(request.scope)

@@ -2,28 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ...catalog.listing import Listing
+from ...pipeline.pipeline import ListingPipeline
 from ...pipeline.verdict import Duplicate
-from ...retrieval.duplicates.match import DuplicateResult, match_listings
+from ...retrieval.duplicates.match import match_listings
 from ...retrieval.duplicates.verdict import DuplicatePair
 from .problems import ProblemError
 from .schemas import DuplicateBatch, DuplicateItem, DuplicateWithin
 
-if TYPE_CHECKING:
-    from ...pipeline.pipeline import ListingPipeline
-
 
 def duplicate_batch(
-    pipeline: "ListingPipeline", items: Sequence[Listing | ProblemError]
+    pipeline: ListingPipeline, items: Sequence[Listing | ProblemError]
 ) -> DuplicateBatch:
-    """Look for duplicates in the pipeline's catalogue and among the items themselves.
+    """Look for duplicates of a request's listings in the catalogue and among each other.
 
-    Parameters
-    ----------
-    items
-        A request's listings, or what is wrong with them; the answer names them by their places.
+    An item is a listing, or what is wrong with it; the answer names items by their places.
     """
     embedder, retrieval = pipeline.embedder, pipeline.retrieval
     given = {n: item for n, item in enumerate(items) if isinstance(item, Listing)}
@@ -38,10 +33,20 @@ def duplicate_batch(
         DuplicateItem(index=n, error=item.problem())
         for n, item in enumerate(items)
         if isinstance(item, ProblemError)
-    ] + [
-        _item(n, item, known.get(row, ()), embedded.problems.get(row))
-        for row, (n, item) in enumerate(given.items())
     ]
+    for row, (n, item) in enumerate(given.items()):
+        problem = embedded.problems.get(row)
+        results.append(
+            DuplicateItem(
+                index=n,
+                listing_id=item.listing_id,
+                duplicates=[
+                    Duplicate(listing_id=pair.b.listing_id, **_said(pair))
+                    for pair in known.get(row, ())
+                ],
+                error=ProblemError("invalid", problem).problem() if problem else None,
+            )
+        )
     placed = [replace(given[places[row]], listing_id=str(places[row])) for row in usable]
     within = match_listings(
         replace(embedded.take(usable), listings=placed),
@@ -51,7 +56,10 @@ def duplicate_batch(
     return DuplicateBatch(
         n_catalogue=retrieval.index.info().n_listings if retrieval and retrieval.index else 0,
         results=sorted(results, key=lambda item: item.index),
-        within=_within(within),
+        within=[
+            DuplicateWithin(a=int(pair.a.listing_id), b=int(pair.b.listing_id), **_said(pair))
+            for pair in within.pairs
+        ],
         groups=[
             [int(listing.listing_id) for listing in (group.keeper, *group.members)]
             for group in within.groups
@@ -59,33 +67,6 @@ def duplicate_batch(
     )
 
 
-def _item(
-    index: int, listing: Listing, known: Sequence[DuplicatePair], problem: str | None
-) -> DuplicateItem:
-    return DuplicateItem(
-        index=index,
-        listing_id=listing.listing_id,
-        duplicates=[
-            Duplicate(
-                listing_id=pair.b.listing_id,
-                verdict=pair.verdict,
-                probability=round(pair.photo.probability, 4),
-                evidence=pair.evidence,
-            )
-            for pair in known
-        ],
-        error=ProblemError("invalid", problem).problem() if problem else None,
-    )
-
-
-def _within(found: DuplicateResult) -> list[DuplicateWithin]:
-    return [
-        DuplicateWithin(
-            a=int(pair.a.listing_id),
-            b=int(pair.b.listing_id),
-            verdict=pair.verdict,
-            probability=round(pair.photo.probability, 4),
-            evidence=pair.evidence,
-        )
-        for pair in found.pairs
-    ]
+def _said(pair: DuplicatePair) -> dict[str, Any]:
+    probability = round(pair.photo.probability, 4)
+    return {"verdict": pair.verdict, "probability": probability, "evidence": pair.evidence}

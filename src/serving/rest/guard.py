@@ -49,13 +49,7 @@ class Guard:
         await self.app(scope, receive, send)
 
     def check(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
-        """Let a request pass.
-
-        Raises
-        ------
-        ProblemError
-            If it comes under a wrong name, from another site's page, or without the key.
-        """
+        """Refuse a request under a wrong name, from another site's page, or without the key."""
         host = headers.get(b"host", b"").decode("latin-1")
         if self._hosts and host_name(host) not in self._hosts:
             raise ProblemError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .problems import ProblemError, busy
+from .problems import ProblemError
 
 MEGABYTE = 1_000_000
 
@@ -23,10 +23,8 @@ class Limits:
         Of all bodies that are being read or worked on; beyond, new ones are told to come back.
     max_items
         Listings in one request.
-    upload_s
-        Seconds for a body to arrive.
-    answer_s
-        Seconds for the model to answer.
+    upload_s, answer_s
+        Seconds for a body to arrive, and for the model to answer.
     """
 
     max_body_bytes: int = 32 * MEGABYTE
@@ -100,8 +98,7 @@ class _Body:
         if self.n_bytes > self._owner.limits.max_body_bytes:
             raise self._too_large()
         if self._owner.held_bytes > self._owner.limits.max_held_bytes:
-            self.refusal = busy("Too many uploads at once. Ask again in a moment.", 2)
-            raise self.refusal
+            raise self._refuse("busy", "Too many uploads at once. Ask again in a moment.", 2)
         return message
 
     async def send(self, message: Message) -> None:
@@ -109,8 +106,8 @@ class _Body:
             self.answered = True
             await self._send(message)
 
-    def _refuse(self, kind: str, detail: str) -> ProblemError:
-        self.refusal = ProblemError(kind, detail)
+    def _refuse(self, kind: str, detail: str, retry_after_s: int = 0) -> ProblemError:
+        self.refusal = ProblemError(kind, detail, retry_after_s=retry_after_s)
         return self.refusal
 
     def _too_large(self) -> ProblemError:

@@ -25,21 +25,12 @@ def listing_body() -> dict[str, Any]:
         most = properties[name]["anyOf"][0]["maxLength"]
         properties[name] = {"type": "string", "maxLength": most}
     as_form = {**as_json, "properties": properties}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                JSON: {
-                    "schema": as_json,
-                    "examples": {
-                        "photo and title": {"value": EXAMPLE},
-                        "title only": {"value": {"title": "Blue cotton bath towel"}},
-                    },
-                },
-                FORM: {"schema": as_form},
-            },
-        }
+    examples = {
+        "photo and title": {"value": EXAMPLE},
+        "title only": {"value": {"title": "Blue cotton bath towel"}},
     }
+    content = {JSON: {"schema": as_json, "examples": examples}, FORM: {"schema": as_form}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def batch_body() -> dict[str, Any]:
@@ -62,13 +53,9 @@ def batch_body() -> dict[str, Any]:
         },
     }
     listings = [EXAMPLE, {"listing_id": "towel-1", "title": "Blue cotton bath towel"}]
-    example = {"two listings": {"value": {"listings": listings}}}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {JSON: {"schema": schema, "examples": example}},
-        }
-    }
+    examples = {"two listings": {"value": {"listings": listings}}}
+    content = {JSON: {"schema": schema, "examples": examples}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:

@@ -61,10 +61,8 @@ class ProblemError(Exception):
         A key of `KINDS`.
     detail
         What must hold, what was received, what to do.
-    errors
-        Every single fault.
-    headers
-        To go with the answer, as ``Retry-After``.
+    retry_after_s
+        Seconds after which to come back, for a refusal that is for now.
     """
 
     def __init__(
@@ -74,10 +72,13 @@ class ProblemError(Exception):
         *,
         errors: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
+        retry_after_s: int = 0,
     ) -> None:
         super().__init__(detail)
         self.kind, self.detail, self.errors = kind, detail, list(errors)
         self.headers = dict(headers or {})
+        if retry_after_s:
+            self.headers["Retry-After"] = str(retry_after_s)
 
     def problem(self, scope: Scope | None = None) -> Problem:
         """Put it into the words of RFC 9457; `scope` is the request's."""
@@ -98,19 +99,8 @@ class ProblemError(Exception):
         return Response(json.dumps(fields), problem.status, self.headers, media_type=MEDIA_TYPE)
 
 
-def busy(detail: str, retry_after_s: int) -> ProblemError:
-    """Refuse for now, and say when to come back."""
-    return ProblemError("busy", detail, headers={"Retry-After": str(retry_after_s)})
-
-
 def invalid(error: ValidationError, where: str = "#") -> ProblemError:
-    """Turn pydantic's findings into a problem; what was received isn't repeated.
-
-    Parameters
-    ----------
-    where
-        JSON pointer of what was validated.
-    """
+    """Turn pydantic's findings on what stands at a JSON pointer into a problem, input left out."""
     faults = [
         Fault(
             pointer="/".join([where, *(_escaped(part) for part in found["loc"])]),

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 
 from ...catalog.listing import Listing
 from .limits import Limits
-from .problems import ProblemError, busy, invalid
+from .problems import ProblemError, invalid
 from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, ListingIn
 
 JSON, FORM = "application/json", "multipart/form-data"
@@ -23,27 +23,19 @@ _MAX_FIELD_BYTES = 4 * MAX_DESCRIPTION_CHARS  # UTF-8's longest
 
 
 async def read_listing(request: Request) -> Listing:
-    """Read one listing.
-
-    Raises
-    ------
-    ProblemError
-        ``media-type``, ``malformed`` or ``invalid``.
-    """
-    if media_type(request, JSON, FORM) == FORM:
-        fields = await _read_form(request)
-    else:
-        fields = await _read_json(request, 1)
-    return await run_in_threadpool(_listing, fields)
+    """Read one listing; else a problem, ``media-type``, ``malformed`` or ``invalid``."""
+    is_form = media_type(request, JSON, FORM) == FORM
+    fields = await (_read_form(request) if is_form else _read_json(request, 1))
+    outcome = await run_in_threadpool(_try_listing, fields, "#")
+    if isinstance(outcome, ProblemError):
+        raise outcome
+    return outcome
 
 
 async def read_batch(request: Request, limits: Limits) -> list[Listing | ProblemError]:
     """Read ``{"listings": [...]}``; an item that isn't valid comes as its problem.
 
-    Raises
-    ------
-    ProblemError
-        If the body as a whole is none, or has no item, or too many.
+    A problem is raised if the body as a whole is none, or has no item, or too many.
     """
     media_type(request, JSON)
     given = await _read_json(request, limits.max_items)
@@ -91,7 +83,8 @@ async def _read_form(request: Request) -> dict[str, Any]:
             max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
         )
     except OSError as error:  # photos above a megabyte pass through the disk
-        raise busy("There is no room for uploads now. Ask again later.", 60) from error
+        detail = "There is no room for uploads now. Ask again later."
+        raise ProblemError("busy", detail, retry_after_s=60) from error
     except ValueError as error:  # python_multipart's own errors
         raise ProblemError("malformed", f"The form can't be read: {error}.") from error
     fields: dict[str, Any] = {}
@@ -107,13 +100,6 @@ async def _read_form(request: Request) -> dict[str, Any]:
     finally:
         await form.close()
     return fields
-
-
-def _listing(fields: Any) -> Listing:
-    outcome = _try_listing(fields, "#")
-    if isinstance(outcome, ProblemError):
-        raise outcome
-    return outcome
 
 
 def _try_listing(fields: Any, where: str) -> Listing | ProblemError:

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..metrics import Metrics
@@ -44,12 +45,10 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                there = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((n.encode(), v.encode()) for n, v in extra if n.encode() not in there),
-                    (b"x-request-id", scope[REQUEST_ID].encode()),
-                ]
+                headers = MutableHeaders(scope=message)
+                for name, value in extra:
+                    headers.setdefault(name, value)
+                headers.append("x-request-id", scope[REQUEST_ID])
             await send(message)
 
         self.metrics.in_progress.inc()

@@ -1,14 +1,19 @@
-"""REST's routes; what they serve lies in the application's state, see `api.rest_app`."""
+"""REST's routes; what they serve lies in the application's state, see `api.rest_app`.
 
+They wait for the model without blocking the event loop; its refusals become problems.
+"""
+
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from ...catalog.listing import Listing
 from ...pipeline.verdict import Verdict
 from ..metrics import CONTENT_TYPE
-from ..service import Service
-from .dispatch import require_ready, verdicts_of, verdicts_or_problems
+from ..service import QueueFullError, Service, ServiceClosedError
 from .duplicates import duplicate_batch
 from .limits import Limits
 from .openapi import batch_body, documented, listing_body
@@ -16,6 +21,9 @@ from .problems import ProblemError
 from .reading import read_batch, read_listing
 from .schemas import Categories, Category, DuplicateBatch, Health, VerdictBatch, VerdictItem
 
+MAX_COMPARING = 4
+"""Requests for duplicates that may wait for each other."""
+RETRY_S = 5
 router = APIRouter()
 _ASKED = documented(
     *("malformed", "key-needed", "cross-site", "too-slow", "too-large", "media-type"),
@@ -27,29 +35,26 @@ _UNREADY, _LOCKED = documented("not-ready"), documented("key-needed")
 async def ready_service(request: Request) -> Service:
     """Give the service, or refuse, before anything is read, what couldn't be answered."""
     service: Service = request.app.state.service
-    require_ready(service)
+    if not service.ready:
+        kind = "shutting-down" if service.closing else "not-ready"
+        raise ProblemError(kind, f"Ask again in {RETRY_S} s.", retry_after_s=RETRY_S)
     return service
 
 
-async def given_limits(request: Request) -> Limits:
-    limits: Limits = request.app.state.limits
-    return limits
-
-
 ReadyService = Annotated[Service, Depends(ready_service)]
-GivenLimits = Annotated[Limits, Depends(given_limits)]
 
 
 @router.post("/v1/verdict", responses=_ASKED, openapi_extra=listing_body())
-async def verdict(request: Request, service: ReadyService, limits: GivenLimits) -> Verdict:
+async def verdict(request: Request, service: ReadyService) -> Verdict:
     """Judge one listing; what can't be used is `rejected`, with the reasons."""
     listing = await read_listing(request)
-    return (await verdicts_of(service, [listing], limits))[0]
+    return (await verdicts_of(service, [listing], request.app.state.limits))[0]
 
 
 @router.post("/v1/verdicts", responses=_ASKED, openapi_extra=batch_body())
-async def verdicts(request: Request, service: ReadyService, limits: GivenLimits) -> VerdictBatch:
+async def verdicts(request: Request, service: ReadyService) -> VerdictBatch:
     """Judge many listings; a bad item gets an error of its own."""
+    limits: Limits = request.app.state.limits
     items = await read_batch(request, limits)
     good = {n: item for n, item in enumerate(items) if isinstance(item, Listing)}
     answers = await verdicts_or_problems(service, list(good.values()), limits)
@@ -58,16 +63,15 @@ async def verdicts(request: Request, service: ReadyService, limits: GivenLimits)
 
 
 @router.post("/v1/duplicates", responses=_ASKED, openapi_extra=batch_body())
-async def duplicates(
-    request: Request, service: ReadyService, limits: GivenLimits
-) -> DuplicateBatch:
+async def duplicates(request: Request, service: ReadyService) -> DuplicateBatch:
     """Find which catalogue listings these are again, and which of these are each other."""
-    items = await read_batch(request, limits)
-    pipeline = service.pipeline
-    found: DuplicateBatch = await request.app.state.comparing.run(
-        lambda: duplicate_batch(pipeline, items)
-    )
-    return found
+    items = await read_batch(request, request.app.state.limits)
+    one_at_a_time: anyio.CapacityLimiter = request.app.state.comparing
+    if one_at_a_time.statistics().tasks_waiting >= MAX_COMPARING:
+        detail = "Too many requests of this kind wait. Ask again in a moment."
+        raise ProblemError("busy", detail, retry_after_s=RETRY_S)
+    async with one_at_a_time:  # not as `limiter`, which would count only after a turn of the loop
+        return await anyio.to_thread.run_sync(duplicate_batch, service.pipeline, items)
 
 
 @router.get("/v1/categories", responses=_UNREADY | _LOCKED)
@@ -99,6 +103,51 @@ async def readyz(service: ReadyService) -> Health:
 async def metrics(request: Request) -> Response:
     """Give Prometheus its page."""
     return Response(request.app.state.service.metrics.page(), media_type=CONTENT_TYPE)
+
+
+async def verdicts_of(
+    service: Service, listings: Sequence[Listing], limits: Limits
+) -> list[Verdict]:
+    """Get the verdicts of listings that belong together.
+
+    Else a problem: ``busy``, ``shutting-down`` or ``out-of-time``.
+    """
+    try:
+        future = service.submit(listings)
+    except QueueFullError as error:
+        raise ProblemError("busy", str(error), retry_after_s=error.retry_after_s) from error
+    except ServiceClosedError as error:
+        raise ProblemError("shutting-down", str(error), retry_after_s=RETRY_S) from error
+    try:
+        async with asyncio.timeout(limits.answer_s):
+            return await asyncio.wrap_future(future)
+    except TimeoutError as error:
+        raise ProblemError(
+            "out-of-time",
+            f"The model must answer within {limits.answer_s:g} s, but didn't. Send fewer listings, "
+            "or ask again later.",
+        ) from error
+
+
+async def verdicts_or_problems(
+    service: Service, listings: Sequence[Listing], limits: Limits
+) -> list[Verdict | ProblemError]:
+    """Get verdicts; if judging them together fails, judge one at a time and fail only the bad."""
+    try:
+        return list(await verdicts_of(service, listings, limits))
+    except ProblemError:
+        raise
+    except Exception:  # noqa: BLE001 (the service has logged it)
+        return [await _alone(service, listing, limits) for listing in listings]
+
+
+async def _alone(service: Service, listing: Listing, limits: Limits) -> Verdict | ProblemError:
+    try:
+        return (await verdicts_of(service, [listing], limits))[0]
+    except ProblemError as problem:
+        return problem
+    except Exception:  # noqa: BLE001 (the service has logged it)
+        return ProblemError("internal", "Judging this listing failed; the server's log says why.")
 
 
 def _answer(index: int, said: object) -> VerdictItem:

@@ -5,14 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from ...catalog.listing import Listing
 from ...pipeline.verdict import Duplicate, Verdict
@@ -54,16 +47,14 @@ class ListingIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    listing_id: Annotated[
-        str,
-        Field(max_length=MAX_ID_CHARS, description="Yours; the answer names it again."),
-    ] = ""
-    title: Annotated[str | None, Field(max_length=MAX_TITLE_CHARS)] = None
-    description: Annotated[str | None, Field(max_length=MAX_DESCRIPTION_CHARS)] = None
-    photo: Annotated[
-        Photo | None,
-        Field(description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."),
-    ] = None
+    listing_id: str = Field(
+        "", max_length=MAX_ID_CHARS, description="Yours; the answer names it again."
+    )
+    title: str | None = Field(None, max_length=MAX_TITLE_CHARS)
+    description: str | None = Field(None, max_length=MAX_DESCRIPTION_CHARS)
+    photo: Photo | None = Field(
+        None, description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,7 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_S = 10.0
 """For a request's header to arrive."""
-FINISH_S = 30.0
+FINISH_S = 30
 """For accepted requests to be answered once the server is told to end."""
 MAX_CONNECTIONS = 500
 
@@ -71,15 +70,17 @@ class Server(uvicorn.Server):
 
 def server_config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
     """Configure uvicorn: no websockets, no name of the software, its own log only on trouble."""
-    options: dict[str, Any] = {
-        "http": PunctualProtocol,
-        "ws": "none",
-        "access_log": False,
-        "log_config": None,
-        "server_header": False,
-        "limit_concurrency": MAX_CONNECTIONS,
-        "timeout_keep_alive": 5,
-        "timeout_graceful_shutdown": int(FINISH_S),
-        "backlog": 512,
-    }
-    return uvicorn.Config(app, host=host, port=port, **options)
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=PunctualProtocol,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=FINISH_S,
+        backlog=512,
+    )

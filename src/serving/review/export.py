@@ -18,19 +18,6 @@ from ...catalog.export import write_listings
 from ...core.files import FolderKind, atomic_folder
 from .records import Answer, ReviewError, ReviewItem
 
-LABEL_COLUMNS = (
-    "listing_id",
-    "answer",
-    "category",
-    "who",
-    "at",
-    "state",
-    "model_version",
-    "decision",
-    "predicted",
-    "probability",
-    "verdict",
-)
 _FOLDERS = {"category": "photos", "not_sold": "outside"}
 
 
@@ -56,10 +43,7 @@ class Export:
 def write_export(items: Sequence[ReviewItem], history: Sequence[Answer], folder: Path) -> Export:
     """Write answered items and all answers to a new or empty folder, whole or not at all.
 
-    Raises
-    ------
-    ReviewError
-        If there is no item, or the folder holds something already.
+    A ReviewError, if there is no item, or the folder holds something already.
     """
     if not items:
         raise ReviewError("Nothing was answered yet, so there is nothing to export.")
@@ -69,13 +53,7 @@ def write_export(items: Sequence[ReviewItem], history: Sequence[Answer], folder:
 
 
 def unique_ids(items: Iterable[ReviewItem]) -> dict[int, str]:
-    """Give each item an id of its own: the seller's, if no earlier item took it.
-
-    Returns
-    -------
-    dict
-        Item id -> listing id.
-    """
+    """Map each item's id to a listing id of its own: the seller's, if no earlier item took it."""
     ids: dict[int, str] = {}
     taken: set[str] = set()
     for item in items:
@@ -107,7 +85,8 @@ def _fill(folder: Path, items: Sequence[ReviewItem], history: Sequence[Answer]) 
             own = replace(item.listing, listing_id=ids[item.item_id], category=answer.category)
             labelled.append(replace(own, image=photo))
     write_listings(folder / "catalogue.csv", labelled, folder)
-    write_csv(folder / "labels.csv", LABEL_COLUMNS, _label_rows(items, history, ids))
+    labels = _labels(items, history, ids)
+    write_csv(folder / "labels.csv", list(labels[0]), [list(row.values()) for row in labels])
     return Export(folder, len(labelled), n_outside, n_missing)
 
 
@@ -118,24 +97,27 @@ def _copied(photo: Path, folder: Path) -> Path | None:
         return None
 
 
-def _label_rows(
+def _labels(
     items: Sequence[ReviewItem], history: Sequence[Answer], ids: dict[int, str]
-) -> Iterable[tuple[object, ...]]:
+) -> list[dict[str, object]]:
     standing = {item.answer.answer_id for item in items if item.answer}
+    rows = []
     for answer in history:
         verdict = answer.verdict
         state = "counts" if answer.answer_id in standing else "replaced"
         state = "skipped" if answer.kind == "skip" else state
-        yield (
-            ids.get(answer.item_id, f"item-{answer.item_id}"),
-            answer.kind,
-            answer.category,
-            answer.who,
-            answer.at,
-            "withdrawn" if answer.withdrawn else state,
-            verdict.model_version,
-            verdict.decision,
-            verdict.category,
-            verdict.probability,
-            verdict.model_dump_json(),
-        )
+        row: dict[str, object] = {
+            "listing_id": ids.get(answer.item_id, f"item-{answer.item_id}"),
+            "answer": answer.kind,
+            "category": answer.category,
+            "who": answer.who,
+            "at": answer.at,
+            "state": "withdrawn" if answer.withdrawn else state,
+            "model_version": verdict.model_version,
+            "decision": verdict.decision,
+            "predicted": verdict.category,
+            "probability": verdict.probability,
+            "verdict": verdict.model_dump_json(),
+        }
+        rows.append(row)
+    return rows

@@ -35,16 +35,8 @@ class ReviewsFormatError(ReviewError):
 class Answer:
     """What somebody said of an item; answers are only ever added, a withdrawn one stays to see.
 
-    Parameters
-    ----------
-    category
-        The category's path; None for the other kinds.
-    who, at
-        The person's name, and the time in UTC (ISO 8601).
-    verdict
-        What the model had said at that moment; it names the model.
-    withdrawn
-        Whether it was undone.
+    `category` is None for the kinds that name none; `at` is the time in UTC (ISO 8601); `verdict`
+    is what the model had said at that moment.
     """
 
     answer_id: int
@@ -59,20 +51,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """A listing that somebody should look at.
+    """A listing that somebody should look at, with the newest verdict on it.
 
-    Parameters
-    ----------
-    listing
-        As uploaded; its photo is the store's own copy.
-    verdict
-        The newest one on it.
-    photo_sha256
-        Of the photo's bytes; None without a photo.
-    added_at
-        The time in UTC (ISO 8601).
-    answer
-        The one that counts now: the last that wasn't withdrawn; None while it is pending.
+    The listing's photo is the store's own copy; `photo_sha256` is of its bytes. `added_at` is the
+    time in UTC (ISO 8601). The answer is the last that wasn't withdrawn, None while it is pending.
     """
 
     item_id: int
@@ -95,10 +77,7 @@ class ReviewCounts:
 def printable(text: str | None, *, prose: bool = True) -> str | None:
     """Drop control characters and halves of characters, so that a catalogue can hold the text.
 
-    Parameters
-    ----------
-    prose
-        Line breaks and tabs may stay; else they become spaces.
+    Line breaks and tabs stay in `prose`; else they become spaces.
     """
     plain = _UNPRINTABLE.sub("", text or "")
     plain = plain if prose else " ".join(plain.split())

@@ -8,7 +8,6 @@ import os
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...catalog.listing import SEPARATOR, Listing, category_levels
 from ...catalog.rows import RowError, as_text, shown
@@ -17,6 +16,8 @@ from ...core.files import atomic_path
 from ...pipeline.verdict import Verdict
 from ...vision.formats import ACCEPTED, describe, identify
 from ...vision.load import photo_bytes
+from .database import connect, listing_values, pending_ids, read_items, to_answer, verdict_values
+from .export import Export, write_export
 from .records import (
     Answer,
     Kind,
@@ -26,15 +27,8 @@ from .records import (
     ReviewsFullError,
     printable,
 )
-from .rows import listing_values, pending_ids, read_items, to_answer, verdict_values
-from .schema import connect
-
-if TYPE_CHECKING:
-    from .export import Export
 
 FILE_NAME = "reviews.sqlite"
-MAX_PENDING = 10_000
-MAX_BYTES = 5_000_000_000
 
 
 def default_reviews_path() -> Path:
@@ -63,8 +57,8 @@ class ReviewStore:
         self,
         path: str | Path | None = None,
         *,
-        max_pending: int = MAX_PENDING,
-        max_bytes: int = MAX_BYTES,
+        max_pending: int = 10_000,
+        max_bytes: int = 5_000_000_000,
     ) -> None:
         path = Path(path or default_reviews_path())
         self.path = path / FILE_NAME if path.is_dir() else path
@@ -73,14 +67,10 @@ class ReviewStore:
         self.max_bytes = max_bytes
 
     def add(self, listing: Listing, verdict: Verdict) -> int:
-        """Queue a listing; if its content is there already, only the verdict is brought up to date.
+        """Queue a listing, and give its item's id.
 
-        An answered listing doesn't come back.
-
-        Returns
-        -------
-        int
-            The item's id.
+        If its content is there already, only the verdict is brought up to date; an answered listing
+        doesn't come back.
 
         Raises
         ------
@@ -119,13 +109,7 @@ class ReviewStore:
             return read_items(db, pending_ids(db, limit), self.photos)
 
     def item(self, item_id: int) -> ReviewItem:
-        """Look one item up.
-
-        Raises
-        ------
-        ReviewError
-            If there is none of this id.
-        """
+        """Look one item up; a ReviewError, if there is none of this id."""
         with connect(self.path) as db:
             items = read_items(db, [item_id], self.photos)
         if not items:
@@ -192,16 +176,8 @@ class ReviewStore:
             ).fetchone()
         return ReviewCounts(*row)
 
-    def export(self, folder: str | Path) -> "Export":
-        """Write what was answered as a catalogue for the next training; see `review_export`.
-
-        Raises
-        ------
-        ReviewError
-            If nothing was answered, or `folder` holds something already.
-        """
-        from .export import write_export
-
+    def export(self, folder: str | Path) -> Export:
+        """Write what was answered as a catalogue for the next training; see `write_export`."""
         return write_export(self.answered(), self.history(), Path(folder))
 
     def _answer(self, item_id: int, kind: Kind, category: str | None, who: str) -> Answer:

@@ -10,19 +10,17 @@ import anyio
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
-from shelfsure.serving.demo import firewall, request_checks
+from shelfsure.serving.demo import firewall
 from shelfsure.serving.demo.firewall import (
     EVENT,
     UPLOAD,
     Firewall,
-    FirewallLimits,
     check_door,
     check_event,
     clear_abandoned,
 )
 from shelfsure.serving.rest.problems import ProblemError
 
-LIMITS = FirewallLimits(max_upload_bytes=2_000, max_kept_bytes=3_000, max_event_bytes=1_000)
 FORM = "multipart/form-data; boundary=x"
 
 
@@ -106,8 +104,11 @@ def test_check_event_takes_only_the_pages_events(tmp_path: Path, number: Any) ->
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> TestClient:
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A gate before an application that says what it got."""
+    limits = {"MAX_UPLOAD_BYTES": 2_000, "MAX_KEPT_BYTES": 3_000, "MAX_EVENT_BYTES": 1_000}
+    for name, limit in limits.items():
+        monkeypatch.setattr(firewall, name, limit)
     app = FastAPI()
 
     @app.post(EVENT)
@@ -123,7 +124,7 @@ def client(tmp_path: Path) -> TestClient:
             raise TypeError("no file")
         return [n_bytes, request.headers.get("x-forwarded-host")]
 
-    return TestClient(Firewall(app, {1}, tmp_path, LIMITS), raise_server_exceptions=False)
+    return TestClient(Firewall(app, {1}, tmp_path), raise_server_exceptions=False)
 
 
 def form(text: str, *, filename: str = '; filename="a"') -> bytes:
@@ -168,7 +169,7 @@ def test_gate_answers_for_gradio_where_that_fails(client: TestClient) -> None:
 def test_gate_refuses_long_text_in_an_upload(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_checks, "MAX_FIELD_BYTES", 500)
+    monkeypatch.setattr(firewall, "MAX_FIELD_BYTES", 500)
     long = "a" * 600
     assert send(client, form(long)).status_code == 200
     assert send(client, form(long[:400], filename="")).status_code == 200

@@ -10,12 +10,12 @@ from shelfsure.retrieval.index.records import Record
 from shelfsure.serving.demo.html import (
     DECISIONS,
     ROUTES,
+    asset,
     bars,
     notice,
     ordinariness,
     similar_html,
     spoken,
-    stylesheet,
     verdict_html,
 )
 
@@ -110,7 +110,7 @@ def test_verdict_html_tells_each_decision_by_sign_and_word(decision: str) -> Non
     assert DECISIONS[decision].name in seen.words
     assert DECISIONS[decision].sign in seen.words
     assert f"sf-{decision}" in html
-    assert f".sf-{decision} " in stylesheet()
+    assert f".sf-{decision} " in asset("style.css")
 
 
 def test_decisions_and_routes_have_words_for_every_value() -> None:
@@ -160,7 +160,7 @@ def test_ordinariness_says_p_value_in_words(p_value: float | None, said: str) ->
 
 
 def test_stylesheet_asks_for_nothing_from_elsewhere() -> None:
-    assert not re.search(r"url\(|@import|https?:", stylesheet())
+    assert not re.search(r"url\(|@import|https?:", asset("style.css"))
 
 
 def test_stylesheet_names_every_class_that_cards_use() -> None:
@@ -169,7 +169,7 @@ def test_stylesheet_names_every_class_that_cards_use() -> None:
     used = {name for value in re.findall(r'class="([^"]*)"', html) for name in value.split()}
     assert len(used) > 20
     structural = {"sf-copy", "sf-notice-hint", "sf-bar-label"}
-    missing = {name for name in used - structural if f".{name}" not in stylesheet()}
+    missing = {name for name in used - structural if f".{name}" not in asset("style.css")}
     assert not missing
 
 
@@ -181,7 +181,7 @@ def _luminance(colour: str) -> float:
 
 @pytest.mark.parametrize(("scheme", "surface"), [(":root", "#ffffff"), (".dark", "#16202b")])
 def test_stylesheet_tones_reach_aa_contrast(scheme: str, surface: str) -> None:
-    block = re.search(re.escape(scheme) + r" \{(.*?)\}", stylesheet(), re.DOTALL)
+    block = re.search(re.escape(scheme) + r" \{(.*?)\}", asset("style.css"), re.DOTALL)
     assert block
     colours = dict(re.findall(r"--(sf-[\w-]+): (#[0-9a-f]{6})", block[1]))
     tones = [name for name in colours if f"{name}-wash" in colours]

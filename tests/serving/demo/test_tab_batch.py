@@ -23,7 +23,7 @@ from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.inputs import photo_source, required_table
 from shelfsure.serving.demo.tabs.batch import BatchTab
-from shelfsure.serving.demo.theme import appearance
+from shelfsure.serving.demo.ui import appearance
 from shelfsure.serving.demo.verdict_table import duration
 from shelfsure.serving.review.store import ReviewStore
 from shelfsure.serving.service import Service

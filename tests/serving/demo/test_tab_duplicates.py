@@ -12,7 +12,6 @@ from PIL import Image, ImageEnhance
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.core.errors import CatalogError, ConfigError, IndexIncompleteError
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.serving.demo.duplicate_review import DuplicateReview
 from shelfsure.serving.demo.duplicate_search import (
     BUNDLE,
     Found,
@@ -20,7 +19,7 @@ from shelfsure.serving.demo.duplicate_search import (
     index_choices,
     search_duplicates,
 )
-from shelfsure.serving.demo.duplicate_session import (
+from shelfsure.serving.demo.tabs.duplicates import (
     PAGE,
     DuplicateSession,
     cases_html,
@@ -79,7 +78,7 @@ def found_in(pipeline: ListingPipeline, catalog: Catalog | None, index: Any, spa
 def session(pipeline: ListingPipeline, twice: Path, tmp_path: Path) -> DuplicateSession:
     catalog = read_catalog(twice / "catalogue.csv")
     found = found_in(pipeline, catalog, None, tmp_path)
-    return DuplicateSession(Workspace(), DuplicateReview(found.result), "heading", root=twice)
+    return DuplicateSession(Workspace(), found, twice)
 
 
 def test_search_finds_what_is_listed_twice(

@@ -12,7 +12,7 @@ from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import Limits
 from shelfsure.serving.rest.schemas import EXAMPLE
-from shelfsure.serving.service import Service, ServiceSettings
+from shelfsure.serving.service import Service
 
 KEY = "correct-horse-battery"
 
@@ -277,7 +277,7 @@ def test_verdict_is_told_to_come_back_when_the_queue_is_full(saved: ListingPipel
             assert gate.wait(20)
             return saved.predict(listings, duplicates=duplicates)
 
-    with Service(Held, settings=ServiceSettings(max_queue=1)) as service:
+    with Service(Held, max_queue=1) as service:
         client = TestClient(create_app(service, limits=Limits(answer_s=0.05)))
         _ = service.pipeline
         service.submit([Listing("held", "lamp")])

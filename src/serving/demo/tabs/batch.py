@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
+from ...review.store import ReviewStore
+from ...service import Service
 from .. import inputs
 from .. import verdict_table as table
 from ..batch_job import BatchJob, Progress, queue_for_review
 from ..examples import example_filler, example_uploads
 from ..html import notice
 from ..uploads.uploads import Workspace, read_upload
-
-if TYPE_CHECKING:
-    from ...review.store import ReviewStore
-    from ...service import Service
 
 N_AT_ONCE = 4
 """Batches that may run at once; the service lets each have its turn."""
@@ -49,7 +47,7 @@ def close(session: BatchSession | None) -> None:
 class BatchTab:
     """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
-    def __init__(self, service: "Service", reviews: "ReviewStore", *, local: bool) -> None:
+    def __init__(self, service: Service, reviews: ReviewStore, *, local: bool) -> None:
         self.service, self.reviews, self.local = service, reviews, local
         self.state = gr.State(None, delete_callback=close)
         with gr.Row(equal_height=False):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
@@ -14,17 +14,14 @@ from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....pipeline.verdict import Verdict
 from ...review.records import ReviewsFullError
-from ...service import QueueFullError
+from ...review.store import ReviewStore
+from ...service import QueueFullError, Service
 from ..examples import unpack_examples
 from ..html import notice, script, spoken, verdict_html
 from ..inputs import NO_ANSWER, PRIVATE, html_field, listing_of, photo_input
 from ..verdict_table import similar_listings
 from .explanation import explain, explanation_section
 from .own_labels import own_labels_section
-
-if TYPE_CHECKING:
-    from ...review.store import ReviewStore
-    from ...service import Service
 
 _LOG = logging.getLogger(__name__)
 MAX_CHARS = 20_000
@@ -39,12 +36,7 @@ _QUEUED = "It is in the review queue now, so that somebody has a look."
 _FLAG = "Looks wrong? Flag for review"
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A listing that has its verdict."""
-
-    listing: Listing
-    verdict: Verdict
+Checked: TypeAlias = tuple[Listing, Verdict]
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ class CheckResult:
 class CheckTab:
     """The tab's fields, built inside the open `gr.Tab`, and what they do."""
 
-    def __init__(self, service: "Service", reviews: "ReviewStore") -> None:
+    def __init__(self, service: Service, reviews: ReviewStore) -> None:
         self.service, self.reviews = service, reviews
         self.checked = gr.State(None, time_to_live=3600)
         with gr.Row(equal_height=False):
@@ -130,11 +122,11 @@ class CheckTab:
     def flag_it(self, shown: Checked | None) -> Any:
         if shown is None:
             return gr.Button(visible=False)
-        problem = queue(self.reviews, shown)
+        problem = queue(self.reviews, *shown)
         return gr.Button(problem or "✓ Flagged: it is in the review queue", interactive=False)
 
 
-def judge(service: "Service", reviews: "ReviewStore", listing: Listing) -> CheckResult:
+def judge(service: Service, reviews: ReviewStore, listing: Listing) -> CheckResult:
     """Ask for a verdict, queue what is to be reviewed, and put it all into HTML."""
     if listing.image is None and listing.title is None:
         return CheckResult(_START)
@@ -146,22 +138,22 @@ def judge(service: "Service", reviews: "ReviewStore", listing: Listing) -> Check
     except ShelfsureError:
         _LOG.exception("a listing from the page got no verdict")
         return CheckResult(notice(NO_ANSWER, kind="error"))
-    checked, note, queued = Checked(listing, verdict), "", False
+    note, queued = "", False
     if verdict.decision == "review":
-        problem = queue(reviews, checked)
+        problem = queue(reviews, listing, verdict)
         note, queued = problem or _QUEUED, not problem
     return CheckResult(
         html=spoken(verdict) + verdict_html(verdict, note=note),
         similar=similar_listings(service.pipeline, verdict),
-        checked=None if verdict.decision == "rejected" else checked,
+        checked=None if verdict.decision == "rejected" else (listing, verdict),
         queued=queued,
     )
 
 
-def queue(reviews: "ReviewStore", checked: Checked) -> str:
+def queue(reviews: ReviewStore, listing: Listing, verdict: Verdict) -> str:
     """Put a listing into the review queue; what hinders it comes back in words."""
     try:
-        reviews.add(checked.listing, checked.verdict)
+        reviews.add(listing, verdict)
     except ReviewsFullError:
         return "The review queue is full: work some of it off first."
     except ShelfsureError:

@@ -1,22 +1,24 @@
 """The tab "Duplicates": groups side by side, an answer to each, a plan of what to merge."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.context import Context
 
+from ....catalog.listing import Listing
 from ....core.errors import ConfigError, ListingIndexError, ShelfsureError
+from ....retrieval.duplicates.page import word_differences
+from ....vision.thumbnails import thumbnail_uri
+from ...service import Service
 from .. import inputs
 from ..duplicate_review import KINDS, DuplicateReview, write_plan
 from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_duplicates
-from ..duplicate_session import DuplicateSession, cases_html, summary_html
-from ..html import COPIES, notice, script
+from ..html import COPIES, notice, render, script
 from ..uploads.uploads import Workspace, read_upload
-
-if TYPE_CHECKING:
-    from ...service import Service
 
 _START = notice(
     "Add a catalogue to look through, choose an index, or both: then the catalogue's listings are "
@@ -25,10 +27,38 @@ _START = notice(
 )
 
 
+PAGE = 10
+"""Cases on one page."""
+
+
+@dataclass
+class DuplicateSession:
+    """What one visitor's page shows: of what was found, the kind, openness and page they chose.
+
+    `root` is the upload's folder; `photos` were shrunk already, by the listing's identity.
+    """
+
+    place: Workspace
+    found: Found
+    root: Path | None = None
+    kind: str = ""
+    only_open: bool = False
+    page: int = 0
+    photos: dict[int, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.review = DuplicateReview(self.found.result)
+
+    def photo(self, listing: Listing) -> str | None:
+        if id(listing) not in self.photos:
+            self.photos[id(listing)] = thumbnail_uri(listing.image)
+        return self.photos[id(listing)]
+
+
 class DuplicatesTab:
     """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
-    def __init__(self, service: "Service", *, local: bool) -> None:
+    def __init__(self, service: Service, *, local: bool) -> None:
         self.service, self.local = service, local
         self.state = gr.State(None, delete_callback=lambda held: held and held.place.close())
         with gr.Row(equal_height=False):
@@ -121,9 +151,7 @@ class DuplicatesTab:
             catalog = upload.catalog if upload else None
             for found in search_duplicates(pipeline, catalog, index, place.folder("cache")):
                 if isinstance(found, Found):
-                    session = DuplicateSession(place, DuplicateReview(found.result))
-                    session.heading, session.note = found.heading, found.note
-                    session.root = upload.root if upload else None
+                    session = DuplicateSession(place, found, upload.root if upload else None)
                     any_pair = gr.Column(visible=bool(found.result.pairs))
                     yield {self.state: session, self.found_any: any_pair} | self.shown(session)
                 else:
@@ -170,6 +198,39 @@ class DuplicatesTab:
 
     def choices(self) -> Any:
         return gr.Dropdown(choices=index_choices(self.service.pipeline))
+
+
+def summary_html(session: DuplicateSession) -> str:
+    """Show what was found, how much of it is answered, and what can be accepted at once."""
+    counts = session.review.counts()
+    return render(
+        "duplicate_summary.html.j2",
+        heading=session.found.heading,
+        note=session.found.note,
+        counts=counts,
+        n_pairs=sum(n for _, n, _, _ in counts),
+        n_answered=len(session.review.answers),
+        copies=COPIES,
+    )
+
+
+def cases_html(session: DuplicateSession) -> str:
+    """Show one page of cases."""
+    wanted = session.review.filtered(session.kind, only_open=session.only_open)
+    n_pages = max(1, ceil(len(wanted) / PAGE))
+    session.page = min(session.page, n_pages - 1)
+    start = session.page * PAGE
+    return render(
+        "duplicate_cases.html.j2",
+        cases=wanted[start : start + PAGE],
+        result=session.review.result,
+        answers=session.review.answers,
+        photos=session.photo,
+        differences=word_differences,
+        copies=COPIES,
+        page=session.page,
+        n_pages=n_pages,
+    )
 
 
 def refused(error: ShelfsureError) -> str:

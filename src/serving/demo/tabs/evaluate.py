@@ -1,18 +1,16 @@
 """The tab "Evaluate": a labelled table in, fusion against each kind of evidence alone out."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
+from ...service import Service
 from .. import evaluation_job as job
 from .. import inputs
 from ..examples import example_filler, example_labelled
 from ..html import notice, progress, render
 from ..uploads.uploads import Workspace, read_outside, read_upload
-
-if TYPE_CHECKING:
-    from ...service import Service
 
 _START = notice(
     "Add a table of listings with their true categories and a zip of their photos, and press "
@@ -29,7 +27,7 @@ _DRAWN = notice(
 class EvaluateTab:
     """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
-    def __init__(self, service: "Service", *, local: bool) -> None:
+    def __init__(self, service: Service, *, local: bool) -> None:
         self.service, self.local = service, local
         self.state = gr.State(None, delete_callback=lambda place: place and place.close())
         with gr.Row(equal_height=False):
@@ -91,7 +89,7 @@ class EvaluateTab:
         running.then(inputs.disabled, None, self.stop, **inputs.QUIET)
         inputs.stop_by_cancelling(self.stop, self.status, running)
         fill = example_filler(self.service, example_labelled, _DRAWN)
-        filled = [self.uploads.table, self.uploads.archive, self.outside.archive, self.status]
+        filled = [self.uploads.table, self.uploads.archive, self.outside[0], self.status]
         self.example.click(fill, None, filled, **inputs.PRIVATE)
 
     def run(self, *given: Any) -> Iterator[dict[Any, Any]]:

@@ -1,6 +1,6 @@
 """Why: where on the photo the evidence lies, and what each word of the text does."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -9,12 +9,10 @@ from ....core.arrays import Floats
 from ....core.errors import ShelfsureError
 from ....pipeline.explanation import Explanation, explain_listing
 from ....text.contributions import WordContributions
+from ...service import Service
 from ..figures import heatmap_figure, probabilities_figure
 from ..html import notice, render
 from ..inputs import html_field
-
-if TYPE_CHECKING:
-    from ...service import Service
 
 WORTH_A_SIGN = 0.1
 """A word with less than this share of the strongest word's effect gets no sign."""
@@ -41,12 +39,12 @@ def explanation_section() -> list[Any]:
     return [section, words, heatmap, parts]
 
 
-def explain(service: "Service", checked: Any) -> list[Any]:
+def explain(service: Service, checked: Any) -> list[Any]:
     """Explain what was checked, a `check.Checked`; nothing shows where it is None."""
     if checked is None:
         return [gr.Column(visible=False), "", gr.Plot(None, visible=False), None]
     try:
-        found = explain_listing(service.pipeline, checked.listing)
+        found = explain_listing(service.pipeline, checked[0])
     except (ShelfsureError, ValueError) as error:
         text = notice(str(error), heading="No explanation")
         return [gr.Column(visible=True), text, gr.Plot(None, visible=False), None]

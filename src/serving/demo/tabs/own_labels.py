@@ -1,27 +1,25 @@
 """Zero-shot on the page: sort the listing into categories that the user types."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from ....catalog.listing import Listing
 from ....core.errors import ConfigError, ShelfsureError
+from ....pipeline.pipeline import ListingPipeline
 from ....pipeline.verdict import Guess
 from ....retrieval.zero_shot.classifier import ZeroShot
 from ....retrieval.zero_shot.labels import read_labels
+from ...service import Service
 from ..html import bars, notice
 from ..inputs import PRIVATE, html_field, listing_of
-
-if TYPE_CHECKING:
-    from ....pipeline.pipeline import ListingPipeline
-    from ...service import Service
 
 MAX_LABELS = 200
 
 
-def own_labels_section(service: "Service", photo: Any, title: Any) -> None:
+def own_labels_section(service: Service, photo: Any, title: Any) -> None:
     """Build the section; it reads the tab's photo and title fields."""
     with gr.Accordion("Try your own categories", open=False, elem_id="own-labels"):
         typed = gr.Textbox(
@@ -37,7 +35,7 @@ def own_labels_section(service: "Service", photo: Any, title: Any) -> None:
     gr.on([button.click, typed.submit], asked, [photo, title, typed], result, **PRIVATE)
 
 
-def sorted_html(service: "Service", photo: str | None, title: str | None, typed: str) -> str:
+def sorted_html(service: Service, photo: str | None, title: str | None, typed: str) -> str:
     """Show how a listing sorts into the typed categories, or what hinders it."""
     try:
         guesses = sort_into(service.pipeline, listing_of(photo, title), typed)
@@ -46,18 +44,11 @@ def sorted_html(service: "Service", photo: str | None, title: str | None, typed:
     return bars(guesses, caption="By their names alone")
 
 
-def sort_into(pipeline: "ListingPipeline", listing: Listing, typed: str) -> list[Guess]:
+def sort_into(pipeline: ListingPipeline, listing: Listing, typed: str) -> list[Guess]:
     """Sort one listing into categories known by their names only, the likeliest first.
 
-    Parameters
-    ----------
-    typed
-        Names, separated by commas or line ends.
-
-    Raises
-    ------
-    ConfigError
-        If there are fewer than two names or too many, nothing to sort, or no image-text space.
+    The names are typed, separated by commas or line ends. A ConfigError, if there are too few or
+    too many, nothing to sort, or no image-text space.
     """
     names, descriptions = read_labels(typed.replace("\n", ","), None)
     if len(names) > MAX_LABELS:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, cast, get_args
 
 import gradio as gr
 from gradio.context import Context
@@ -11,13 +11,11 @@ from gradio.context import Context
 from ....core.errors import ShelfsureError
 from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
+from ...review.store import ReviewStore
+from ...service import Service
 from ..html import DECISIONS, render, script, verdict_html
 from ..inputs import PRIVATE, QUIET, html_field
 from ..uploads.uploads import Workspace
-
-if TYPE_CHECKING:
-    from ...review.store import ReviewStore
-    from ...service import Service
 
 N_LISTED = 25
 LARGE_PX = 900
@@ -40,7 +38,7 @@ class Said:
 class ReviewTab:
     """The tab's fields, built inside the open `gr.Tab`, and what they do."""
 
-    def __init__(self, service: "Service", reviews: "ReviewStore") -> None:
+    def __init__(self, service: Service, reviews: ReviewStore) -> None:
         self.service, self.reviews = service, reviews
         self.remembered = gr.BrowserState("", storage_key="shelfsure-reviewer", secret="no secret")  # noqa: S106
         self.current = gr.State(0)
@@ -142,22 +140,12 @@ class ReviewTab:
 
 
 def answer(
-    reviews: "ReviewStore", asked: Mapping[str, Any], who: str, current: int
+    reviews: ReviewStore, asked: Mapping[str, Any], who: str, current: int
 ) -> tuple[Said, int]:
-    """Carry out what a button asks for.
+    """Carry out what a button asks for; say what to say, and the item to show next (0: the best).
 
-    Parameters
-    ----------
-    asked
-        ``kind`` (an answer's, ``open`` or ``undo``), ``item``, and ``category`` where one is named.
-        It comes from a browser, so anything may be in it.
-    current
-        The item on the page.
-
-    Returns
-    -------
-    tuple
-        What to say, and the item to show next; 0 for the most useful one.
+    Asked is a ``kind`` (an answer's, ``open`` or ``undo``), an ``item``, and a ``category`` where
+    one is named. It comes from a browser, so anything may be in it. `current` is on the page.
     """
     kind = asked.get("kind")
     try:
@@ -192,6 +180,6 @@ def item_html(item: ReviewItem | None, *, undoable: bool) -> tuple[str, str, str
     return listing, answers, verdict_html(item.verdict)
 
 
-def _said(error: Exception, reviews: "ReviewStore") -> str:
+def _said(error: Exception, reviews: ReviewStore) -> str:
     """Leave out where the store lies: whoever looks at the page may be anywhere."""
     return str(error).replace(str(reviews.path), reviews.path.name)

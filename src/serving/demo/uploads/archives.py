@@ -7,7 +7,6 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ....core.errors import CatalogError
@@ -18,29 +17,13 @@ _LITTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
 _ENCRYPTED, _UTF8_NAME = 0x1, 0x800
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
 """A RuntimeError: it is encrypted, or packed by a method that zipfile doesn't know."""
+MAX_FILES, MAX_FILE_BYTES, MAX_TOTAL_BYTES = 20_000, 100_000_000, 4_000_000_000
+"""Unpacked, litter of operating systems left out; checked as declared and again as written."""
+_MAX_RATIO = 200
+"""Unpacked over packed size of a file above 10 MB; photos hardly shrink."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveLimits:
-    """What a zip may hold; checked as declared and again as written.
-
-    Parameters
-    ----------
-    max_files
-        Files, litter of operating systems left out.
-    max_file_bytes, max_total_bytes
-        Size of one file and of all, unpacked.
-    max_ratio
-        Unpacked over packed size of a file above 10 MB; photos hardly shrink.
-    """
-
-    max_files: int = 20_000
-    max_file_bytes: int = 100_000_000
-    max_total_bytes: int = 4_000_000_000
-    max_ratio: int = 200
-
-
-def unpack_photos(archive: Path, into: Path, limits: ArchiveLimits | None = None) -> list[str]:
+def unpack_photos(archive: Path, into: Path) -> list[str]:
     """Unpack a zip into an empty folder, or refuse it as a whole.
 
     Everything is looked at before anything is written. Only plain files are taken; each is opened
@@ -57,21 +40,20 @@ def unpack_photos(archive: Path, into: Path, limits: ArchiveLimits | None = None
         If it is no zip, is damaged, encrypted, larger than allowed, or has a file that would land
         outside the folder, twice in the same place, or as anything but a file.
     """
-    limits = limits or ArchiveLimits()
     name = archive.name
     try:
-        _check_directory_size(archive, limits)
+        _check_directory_size(archive)
         with zipfile.ZipFile(archive) as opened:
-            members = _members(opened, name, limits)
+            members = _members(opened, name)
             n_bytes = sum(member.file_size for member in members.values())
             if shutil.disk_usage(into).free < n_bytes + _SPARE_BYTES:
                 raise CatalogError(
                     f"{name}: its {n_bytes:,} bytes, unpacked, must fit on the server's disk, but "
                     "there is no room for them now. Upload fewer photos, or try again later."
                 )
-            left = limits.max_total_bytes
+            left = MAX_TOTAL_BYTES
             for place, member in members.items():
-                left -= _write(opened, member, into / place, min(left, limits.max_file_bytes))
+                left -= _write(opened, member, into / place, min(left, MAX_FILE_BYTES))
     except _DAMAGED as error:
         raise CatalogError(
             f"{name}: must be a whole zip file, but can't be read as one ({error}). Zip it again."
@@ -84,7 +66,7 @@ def unpack_photos(archive: Path, into: Path, limits: ArchiveLimits | None = None
     return list(members)
 
 
-def _check_directory_size(archive: Path, limits: ArchiveLimits) -> None:
+def _check_directory_size(archive: Path) -> None:
     """Refuse millions of entries before they are read into memory."""
     with archive.open("rb") as file:
         end = file.seek(0, 2)
@@ -98,34 +80,32 @@ def _check_directory_size(archive: Path, limits: ArchiveLimits) -> None:
             (record,) = struct.unpack_from("<Q", tail, place - 20 + 8)
             file.seek(min(record, end))
             (n_bytes,) = struct.unpack_from("<Q", file.read(56), 40)
-    if n_bytes > limits.max_files * _DIRECTORY_BYTES_PER_FILE:
-        raise CatalogError(_too_many(archive.name, limits))
+    if n_bytes > MAX_FILES * _DIRECTORY_BYTES_PER_FILE:
+        raise CatalogError(_too_many(archive.name))
 
 
-def _members(
-    opened: zipfile.ZipFile, name: str, limits: ArchiveLimits
-) -> dict[str, zipfile.ZipInfo]:
+def _members(opened: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
     """Choose the photos, each with its path below the folder; refuse what isn't safe."""
     members: dict[str, zipfile.ZipInfo] = {}
     for member in opened.infolist():
         place = _safe_place(member, name)
         if member.is_dir() or _LITTER & set(place.parts) or place.name.startswith("._"):
             continue
-        _check_member(member, str(place), name, limits)
+        _check_member(member, str(place), name)
         if str(place) in members:
             raise CatalogError(
                 f"{name}: each file must be there once, but {str(place)!r} is there twice. "
                 "Zip the folder again."
             )
         members[str(place)] = member
-        if len(members) > limits.max_files:
-            raise CatalogError(_too_many(name, limits))
+        if len(members) > MAX_FILES:
+            raise CatalogError(_too_many(name))
     if not members:
         raise CatalogError(f"{name}: must hold photos, but holds no file. Zip them again.")
     total = sum(member.file_size for member in members.values())
-    if total > limits.max_total_bytes:
+    if total > MAX_TOTAL_BYTES:
         raise CatalogError(
-            f"{name}: may hold at most {limits.max_total_bytes:,} bytes unpacked, but declares "
+            f"{name}: may hold at most {MAX_TOTAL_BYTES:,} bytes unpacked, but declares "
             f"{total:,}. Upload fewer photos at once, or smaller ones."
         )
     return members
@@ -149,7 +129,7 @@ def _safe_place(member: zipfile.ZipInfo, name: str) -> PurePosixPath:
     return place
 
 
-def _check_member(member: zipfile.ZipInfo, place: str, name: str, limits: ArchiveLimits) -> None:
+def _check_member(member: zipfile.ZipInfo, place: str, name: str) -> None:
     shown = repr(place[:80])
     mode = member.external_attr >> 16
     if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
@@ -166,15 +146,15 @@ def _check_member(member: zipfile.ZipInfo, place: str, name: str, limits: Archiv
             f"{name}: files must be stored or deflated, but {shown} is packed in another way "
             f"(method {member.compress_type}). Zip it with the usual settings."
         )
-    if member.file_size > limits.max_file_bytes:
+    if member.file_size > MAX_FILE_BYTES:
         raise CatalogError(
-            f"{name}: a file may have at most {limits.max_file_bytes:,} bytes, but {shown} "
+            f"{name}: a file may have at most {MAX_FILE_BYTES:,} bytes, but {shown} "
             f"declares {member.file_size:,}. Shrink the photo."
         )
     packed = max(1, member.compress_size)
-    if member.file_size > max(_ALWAYS_ALLOWED_BYTES, limits.max_ratio * packed):
+    if member.file_size > max(_ALWAYS_ALLOWED_BYTES, _MAX_RATIO * packed):
         raise CatalogError(
-            f"{name}: a large file may shrink at most {limits.max_ratio} times, but {shown} goes "
+            f"{name}: a large file may shrink at most {_MAX_RATIO} times, but {shown} goes "
             f"from {packed:,} to {member.file_size:,} bytes. Save the photo as JPEG or PNG."
         )
 
@@ -192,8 +172,8 @@ def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, max_byt
     return n_bytes
 
 
-def _too_many(name: str, limits: ArchiveLimits) -> str:
+def _too_many(name: str) -> str:
     return (
-        f"{name}: may hold at most {limits.max_files:,} files, but holds more. "
+        f"{name}: may hold at most {MAX_FILES:,} files, but holds more. "
         "Upload fewer photos at once."
     )

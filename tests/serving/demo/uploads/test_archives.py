@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.core.errors import CatalogError
-from shelfsure.serving.demo.uploads.archives import ArchiveLimits, unpack_photos
+from shelfsure.serving.demo.uploads import archives
+from shelfsure.serving.demo.uploads.archives import unpack_photos
 
 Members = dict[str, bytes]
 
@@ -128,18 +129,21 @@ def test_unpack_photos_takes_a_file_and_a_folder_of_one_name_for_damaged(
         unpack_photos(path, inside)
 
 
-def test_unpack_photos_keeps_to_its_limits(tmp_path: Path, inside: Path) -> None:
+def test_unpack_photos_keeps_to_its_limits(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = zipped(tmp_path / "p.zip", {"a.jpg": b"x" * 600, "b.jpg": b"y" * 600})
-    for limits, said in (
-        (ArchiveLimits(max_files=1), "at most 1 files"),
-        (ArchiveLimits(max_file_bytes=599), r"at most 599 bytes, but 'a\.jpg' declares 600"),
-        (ArchiveLimits(max_total_bytes=1199), r"1,199 bytes unpacked, but declares 1,200"),
+    for name, exactly, said in (
+        ("MAX_FILES", 2, "at most 1 files"),
+        ("MAX_FILE_BYTES", 600, r"at most 599 bytes, but 'a\.jpg' declares 600"),
+        ("MAX_TOTAL_BYTES", 1200, r"1,199 bytes unpacked, but declares 1,200"),
     ):
+        monkeypatch.setattr(archives, name, exactly - 1)
         with pytest.raises(CatalogError, match=said):
-            unpack_photos(path, inside, limits)
+            unpack_photos(path, inside)
         assert not any(inside.iterdir())
-    exactly = ArchiveLimits(max_files=2, max_file_bytes=600, max_total_bytes=1200)
-    assert unpack_photos(path, inside, exactly) == ["a.jpg", "b.jpg"]
+        monkeypatch.setattr(archives, name, exactly)
+    assert unpack_photos(path, inside) == ["a.jpg", "b.jpg"]
 
 
 def test_unpack_photos_refuses_a_bomb_by_its_ratio(tmp_path: Path, inside: Path) -> None:
@@ -160,10 +164,13 @@ def test_unpack_photos_counts_bytes_whatever_is_declared(tmp_path: Path, inside:
     assert sum(p.stat().st_size for p in inside.rglob("*")) <= 10
 
 
-def test_unpack_photos_refuses_a_huge_directory_unread(tmp_path: Path, inside: Path) -> None:
+def test_unpack_photos_refuses_a_huge_directory_unread(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MAX_FILES", 5)
     path = zipped(tmp_path / "p.zip", {f"{i:0200}.jpg": b"" for i in range(30)})
     with pytest.raises(CatalogError, match="at most 5 files"):
-        unpack_photos(path, inside, ArchiveLimits(max_files=5))
+        unpack_photos(path, inside)
 
 
 @pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04" + bytes(50), b"PK\x05\x06"])

@@ -5,8 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
+from shelfsure.catalog.rows import RowError
 from shelfsure.core.errors import CatalogError
-from shelfsure.serving.demo.uploads.uploads import UploadLimits, read_outside, read_upload
+from shelfsure.serving.demo.uploads import uploads
+from shelfsure.serving.demo.uploads.uploads import PhotoNames, read_outside, read_upload
 
 Members = dict[str, bytes]
 
@@ -90,23 +92,30 @@ def test_read_upload_says_no_path_and_no_option(tmp_path: Path, inside: Path) ->
         read_upload(tmp_path / "t.csv", tmp_path / "nowhere", inside)
 
 
-def test_read_upload_limits_rows_and_bytes(tmp_path: Path, inside: Path) -> None:
+def test_read_upload_limits_rows_and_bytes(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = table(tmp_path / "t.csv", [""] * 5)
+    monkeypatch.setattr(uploads, "MAX_ROWS", 4)
     with pytest.raises(CatalogError, match="at most 4 rows, but has 5"):
-        read_upload(path, None, inside, limits=UploadLimits(max_rows=4))
+        read_upload(path, None, inside)
+    monkeypatch.setattr(uploads, "MAX_TABLE_BYTES", 50)
     with pytest.raises(CatalogError, match="at most 50 bytes"):
-        read_upload(path, None, inside, limits=UploadLimits(max_table_bytes=50))
+        read_upload(path, None, inside)
 
 
-def test_read_upload_refuses_parquet_that_swells(tmp_path: Path, inside: Path) -> None:
+def test_read_upload_refuses_parquet_that_swells(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = {"listing_id": [str(i) for i in range(500)], "title": ["x" * 20_000] * 500}
     pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
     assert (tmp_path / "t.parquet").stat().st_size < 100_000
-    limits = UploadLimits(max_table_bytes=1_000_000)
+    monkeypatch.setattr(uploads, "MAX_TABLE_BYTES", 1_000_000)
     with pytest.raises(CatalogError, match="at most 1,000,000 bytes"):
-        read_upload(tmp_path / "t.parquet", None, inside, limits=limits)
+        read_upload(tmp_path / "t.parquet", None, inside)
+    monkeypatch.setattr(uploads, "MAX_ROWS", 100)
     with pytest.raises(CatalogError, match="at most 100 rows, but has 500"):
-        read_upload(tmp_path / "t.parquet", None, inside, limits=UploadLimits(max_rows=100))
+        read_upload(tmp_path / "t.parquet", None, inside)
 
 
 def test_without_root_hides_the_folder(tmp_path: Path, inside: Path) -> None:
@@ -123,3 +132,26 @@ def test_read_outside_lists_photos_of_a_zip_or_says_its_name(tmp_path: Path, ins
     other.mkdir()
     with pytest.raises(CatalogError, match=r"^none\.zip must hold photos"):
         read_outside(zipped(tmp_path / "none.zip", {"a.txt": b"x"}), other)
+
+
+def test_locate_prefers_the_exact_path_then_the_path_below_then_the_name() -> None:
+    names = PhotoNames(["a.jpg", "x/a.jpg", "x/only.jpg", "shop/p/b.jpg", "shop/q/b.jpg"])
+    assert names.locate("a.jpg") == "a.jpg"
+    assert names.locate("x/a.jpg") == "x/a.jpg"
+    assert names.locate("./X\\A.JPG") == "x/a.jpg"
+    assert names.locate("q/b.jpg") == "shop/q/b.jpg"
+    assert names.locate("photos/only.jpg") == "x/only.jpg"
+    assert names.locate("gone.jpg") == "gone.jpg"
+    with pytest.raises(RowError, match=r"not unique: 'b\.jpg' may be 'shop/p/b\.jpg' or 'shop/q"):
+        names.locate("b.jpg")
+
+
+def test_locate_knows_an_accent_written_in_two_ways() -> None:
+    assert PhotoNames(["caf\u00e9.jpg"]).locate("cafe\u0301.jpg") == "caf\u00e9.jpg"
+
+
+@pytest.mark.parametrize(
+    "written", ["/etc/a.jpg", "../a.jpg", "x/../../a.jpg", "C:\\a.jpg", "https://x.org/a.jpg"]
+)
+def test_locate_leaves_what_leads_out_as_it_is(written: str) -> None:
+    assert PhotoNames(["a.jpg"]).locate(written) == written

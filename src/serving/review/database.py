@@ -1,9 +1,10 @@
-"""The review store's rows: listings and verdicts in, items and answers out."""
+"""The review store's SQLite file: opened; listings and verdicts in, items and answers out."""
 
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,61 @@ from ...catalog.listing import Listing
 from ...core.arrays import Floats
 from ...pipeline.verdict import Verdict
 from .active_learning import WIDTH, is_strange, query_order, uncertainty, verdict_vector
-from .records import Answer, ReviewItem, printable
+from .records import Answer, ReviewError, ReviewItem, ReviewsFormatError, printable
 
+SCHEMA_VERSION = 1
 N_RANKED = 1_000
 """Of the pending items, the least sure ones that are looked at for diversity, too."""
 N_REMEMBERED = 200
 """Of the answered items, the last ones that new ones should differ from."""
 
 
-def listing_values(listing: Listing, data: bytes | None) -> dict[str, Any]:
-    """Give the columns that say what was uploaded; ``content`` is equal for equal uploads.
+@contextmanager
+def connect(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the store, making it if needed; commit on success, roll back on an error, close.
 
-    Parameters
-    ----------
-    data
-        The photo's bytes.
+    Raises
+    ------
+    ReviewError
+        If it can't be read or written; ReviewsFormatError if a newer Shelfsure wrote it.
     """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # IMMEDIATE: a writer waits its turn before it reads, so that two can't block each other
+        with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as db:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                _prepare(db, path)
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        raise ReviewError(
+            f"The review store {path} must be a readable and writable SQLite file, but: {error}. "
+            "Restore it, or set SHELFSURE_REVIEWS to another file."
+        ) from error
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise ReviewsFormatError(
+            f"The review store {path} has format version {version}, but this Shelfsure reads up "
+            f"to {SCHEMA_VERSION}. Upgrade Shelfsure: pip install --upgrade shelfsure"
+        )
+    if version == 0:
+        tables = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+        for statement in tables.split(";\n"):  # not `executescript`, which would commit
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def listing_values(listing: Listing, data: bytes | None) -> dict[str, Any]:
+    """Give the columns that say what was uploaded; ``content`` is equal for equal uploads."""
     prose = {name: printable(getattr(listing, name)) for name in ("title", "description", "brand")}
     digest = hashlib.sha256(data).hexdigest() if data else None
     content = json.dumps([*prose.values(), digest])
@@ -52,13 +92,7 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
 
 
 def read_items(db: sqlite3.Connection, ids: Iterable[int], photos: Path) -> list[ReviewItem]:
-    """Read items in this order, those that aren't there left out.
-
-    Parameters
-    ----------
-    photos
-        The folder of the store's photos.
-    """
+    """Read items in this order, those that aren't there left out."""
     items = []
     for item_id in ids:
         row = db.execute("SELECT * FROM items WHERE item_id = ?", (item_id,)).fetchone()
@@ -89,9 +123,8 @@ def pending_ids(db: sqlite3.Connection, n: int) -> list[int]:
 
 def to_answer(row: sqlite3.Row, *, withdrawn: bool = False) -> Answer:
     """Read an answer."""
-    names = ("answer_id", "item_id", "kind", "category", "who", "at")
     verdict = Verdict.model_validate_json(row["verdict"])
-    return Answer(**{name: row[name] for name in names}, verdict=verdict, withdrawn=withdrawn)
+    return Answer(**dict(row) | {"verdict": verdict, "withdrawn": withdrawn})
 
 
 def _stacked(blobs: Sequence[bytes]) -> Floats:

@@ -1,26 +1,33 @@
-"""The comparison as one still picture, for a README."""
+"""An evaluation as still pictures: the comparison for a README, confusion for MLflow's pages.
 
+No pyplot: its figures are global state, which a server's threads would share.
+"""
+
+from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from ..core.files import atomic_path
 from ..core.reports import NEUTRAL
 from .baselines import FUSION, arm_colour, arm_label
+from .category_plots import categories_to_show, short_names
 from .compare import EvaluationInput
-from .curves import acceptance_curves, spread
+from .plots import acceptance_curves, spread
+from .tables import confusion_counts
+
+MAX_DRAWN = 40
+"""More categories than this can't be read in one picture; the table has them all."""
 
 
 def save_comparison(evaluation: EvaluationInput, metrics: dict[str, Any], path: Path) -> None:
-    """Draw every arm's accuracy beside the coverage-precision curves.
-
-    No pyplot: its figures are global state, which a server's threads would share.
-    """
+    """Draw every arm's accuracy beside the coverage-precision curves."""
     figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     _draw_accuracy(left, metrics)
     _draw_curves(right, evaluation, metrics)
@@ -29,6 +36,32 @@ def save_comparison(evaluation: EvaluationInput, metrics: dict[str, Any], path: 
         axes.grid(axis="x" if axes is left else "y", alpha=0.25)
         axes.set_axisbelow(True)
     figure.savefig(path, dpi=160, format="png")
+
+
+def save_confusion(evaluation: EvaluationInput, folder: Path) -> None:
+    """Write ``confusion.csv`` and ``confusion.png``; the picture has the largest categories."""
+    names, counts = list(evaluation.class_names), confusion_counts(evaluation)
+    with atomic_path(folder / "confusion.csv") as path:
+        pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=names).to_csv(path)
+    shown = categories_to_show(counts, MAX_DRAWN)
+    drawn = counts[np.ix_(shown, shown)]
+    labels = [unescape(short).replace("$", r"\$") for short in np.array(short_names(names))[shown]]
+    side = 3 + 0.35 * len(shown)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(
+        drawn / np.maximum(drawn.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1
+    )
+    axes.set_xticks(range(len(shown)), labels, rotation=90)
+    axes.set_yticks(range(len(shown)), labels)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("is")
+    for row, column in zip(*np.nonzero(drawn), strict=True):
+        share = drawn[row, column] / drawn[row].sum()
+        colour = "white" if share > 0.5 else "black"
+        axes.text(column, row, str(drawn[row, column]), ha="center", va="center", color=colour)
+    with atomic_path(folder / "confusion.png") as path:
+        figure.savefig(path, dpi=120, format="png")
 
 
 def _draw_accuracy(axes: Axes, metrics: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from shelfsure.evaluation.compare import EvaluationInput
-from shelfsure.evaluation.confusion_picture import MAX_DRAWN, save_confusion
-from shelfsure.evaluation.curves import precision_by_coverage
+from shelfsure.evaluation.pictures import MAX_DRAWN, save_confusion
+from shelfsure.evaluation.plots import precision_by_coverage
 
 
 def test_save_confusion_writes_every_category_and_a_picture(
