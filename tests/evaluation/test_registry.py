@@ -276,7 +276,7 @@ def test_train_promotes_what_it_trained_and_logs_it_once(
     from mlflow import MlflowClient
 
     listings, quick = tiny_folder / "catalogue.csv", tmp_path / "quick.yaml"
-    quick.write_text("levels: 2\naccept:\n  target_precision: 0.8\n  confidence: 0.8\n")
+    quick.write_text("levels: 2\nn_folds: 3\naccept:\n  target_precision: 0.8\n  confidence: 0.8\n")
     common = ("--config", quick, "--device", "cpu", "--no-cache", "--mlflow", uri)
     promoted = ("--promote", listings, "--model-name", "lamps")
     assert run("train", listings, "--out", tmp_path / "a", *common, *promoted) == 0

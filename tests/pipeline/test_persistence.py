@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shelfsure.pipeline.training as training
 import timm
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -129,6 +130,13 @@ def test_train_calibrates_on_all_photos_where_fold_encoders_know_each_half(
     assert kept == ["config.json", "finetuned.json", "model.safetensors"]
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train without neighbours and a detector, which take seconds."""
+    monkeypatch.setattr(training, "fit_retrieval", lambda *_, **__: None)
+
+
+@pytest.mark.usefixtures("alone")
 def test_train_needs_new_photos_for_a_strict_split(
     with_fold_encoders: Path, tuned: Path, tiny_folder: Path, tiny_config: Config
 ) -> None:
@@ -140,6 +148,7 @@ def test_train_needs_new_photos_for_a_strict_split(
     assert n["photo",] < n["title",]  # 20 photos that it has learned calibrate nothing
 
 
+@pytest.mark.usefixtures("alone")
 def test_train_leaves_fold_encoders_alone_where_most_photos_are_new(
     with_fold_encoders: Path, tiny_folder: Path, tiny_config: Config
 ) -> None:

@@ -40,6 +40,7 @@ QUICK = FinetuneConfig(
     batch_size=16,
     stages=(Stage(side_px=32, strength=0.2),),
     learning_rate=3e-3,
+    titles=0.0,
     workers=0,
     precision="float32",
 )

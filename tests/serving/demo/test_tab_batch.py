@@ -63,7 +63,7 @@ def served(pipeline: ListingPipeline, folder: Path, *, local: bool) -> Iterator[
             BatchTab(service, ReviewStore(folder), local=local)
         app = gr.mount_gradio_app(FastAPI(), blocks.queue(), "/", **appearance())
         # pages keep a stream open, for which it would wait
-        options = {"log_level": "critical", "ws": "none", "timeout_graceful_shutdown": 1}
+        options = {"log_level": "critical", "ws": "none", "timeout_graceful_shutdown": 0}
         config = uvicorn.Config(app, host="127.0.0.1", port=0, **options)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)

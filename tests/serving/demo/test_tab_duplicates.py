@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from PIL import Image, ImageEnhance
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.core.errors import CatalogError, ConfigError, IndexIncompleteError
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.serving.demo.duplicate_search import (
     BUNDLE,
     Found,
@@ -98,8 +100,12 @@ def test_search_finds_what_is_listed_twice(found: Found) -> None:
 def test_search_of_an_upload_in_an_index_and_of_the_index_alone(
     pipeline: ListingPipeline, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    index = chosen_index(pipeline, BUNDLE, "", local=False)
-    assert index is not None
+    assert pipeline.retrieval is not None
+    assert pipeline.retrieval.index is not None
+    index = ListingIndex.open(shutil.copytree(pipeline.retrieval.index.folder, tmp_path / "few"))
+    index.remove(index.ids()[20:])
+    pipeline = replace(pipeline, retrieval=replace(pipeline.retrieval, index=index))
+    assert chosen_index(pipeline, BUNDLE, "", local=False) is index
     known = index.ids()[:5]
     uploads = [
         replace(listing, listing_id=f"new {listing.listing_id}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from shelfsure.pipeline.pipeline import ListingPipeline
@@ -85,6 +85,7 @@ def test_verdict_of_a_hostile_photo_is_a_verdict(
             assert told not in answer.text
 
 
+@settings(max_examples=40)  # each is sent to every door, as every kind
 @given(body=st.binary(max_size=300))
 def test_no_body_is_an_error_of_ours(client: TestClient, body: bytes) -> None:
     for kind in ("application/json", "multipart/form-data; boundary=x", "text/plain", ""):
