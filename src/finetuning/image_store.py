@@ -39,14 +39,7 @@ class Framing:
 
     def load(self, source: Any) -> Square:
         """Decode one photo, or raise PhotoError."""
-        return load_square(
-            source,
-            self.side_px,
-            1.0,
-            self.crop_mode,
-            max_pixels=self.limits.max_pixels,
-            allow_truncated=self.limits.allow_truncated,
-        )
+        return load_square(source, self.side_px, 1.0, self.crop_mode, self.limits)
 
 
 @dataclass(frozen=True)

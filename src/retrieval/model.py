@@ -22,6 +22,7 @@ from ..vision.load import PhotoLimits
 from .duplicates.match import match_listings
 from .duplicates.pair_model import PairModel
 from .duplicates.verdict import DuplicatePair
+from .index.change import LOCK_FILES
 from .index.rows import embedded_rows, index_rows
 from .index.store import ListingIndex, Neighbour
 from .ood.detector import OODDetector
@@ -36,7 +37,6 @@ N_COMPARED = 3
 RETRIEVAL = "retrieval"
 INDEX = "index"
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
-WRITER_FILES = (".lock", ".writer.pid")
 
 
 class Near(NamedTuple):
@@ -103,7 +103,7 @@ class RetrievalModel:
             )
         elif self.index is not None:
             shutil.copytree(self.index.folder, folder / INDEX)
-        for name in WRITER_FILES:  # what only a writer needs isn't part of a bundle
+        for name in LOCK_FILES:  # what only a writer needs isn't part of a bundle
             (folder / INDEX / name).unlink(missing_ok=True)
 
     def reopened(self, folder: Path) -> "RetrievalModel":

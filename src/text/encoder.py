@@ -90,14 +90,8 @@ class SentenceEncoder:
         weights
             ``"starter"`` (all-MiniLM-L6-v2 from an installed package, checked by hash),
             ``"local-dir:FOLDER"``, or a name on the hub (``"all-MiniLM-L6-v2"``).
-        device
-            ``auto``, ``cpu``, ``cuda``, ``mps``.
-        precision
-            ``float32``, ``bfloat16`` for PyTorch's autocast, ``openvino-bfloat16``; it changes the
-            fingerprint.
-        runtime
-            ``torch``, ``onnxruntime``, ``openvino``, or ``auto``: the fastest here, once there is
-            work for it. In float32 they are interchangeable, so the fingerprint stays.
+        device, precision, runtime
+            As for `vision.encoder.PhotoEncoder.load`.
 
         Raises
         ------

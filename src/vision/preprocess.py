@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .load import DEFAULT_MAX_PIXELS, DecodedPhoto, PhotoLimits, decode_photo, photo_bytes
+from .load import DEFAULT_LIMITS, DecodedPhoto, PhotoLimits, decode_photo
 
 CropMode: TypeAlias = Literal["center", "squash", "border"]
 Decode: TypeAlias = Literal["full", "normal", "fast"]
@@ -67,9 +67,7 @@ def decode_for_square(
     side_px: int,
     crop_fraction: float,
     crop_mode: CropMode = "center",
-    *,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    allow_truncated: bool = False,
+    limits: PhotoLimits = DEFAULT_LIMITS,
     decode: Decode = "normal",
 ) -> DecodedPhoto:
     """Read and decode a photo as finely as `square` needs it.
@@ -80,8 +78,8 @@ def decode_for_square(
         A path, or the file's bytes.
     side_px, crop_fraction, crop_mode
         Of the square; see `square`.
-    max_pixels, allow_truncated
-        See `decode_photo`.
+    limits
+        What the photo may be.
     decode
         JPEGs can be decoded at a fraction of their size. ``normal`` does it where four times the
         pixels needed are left on each side (almost the same pixels, and large photos take less
@@ -94,12 +92,10 @@ def decode_for_square(
     """
     oversampling = OVERSAMPLING[decode]
     return decode_photo(
-        photo_bytes(source),
-        max_pixels=max_pixels,
-        allow_truncated=allow_truncated,
+        source,
         min_side_px=oversampling and oversampling * resize_side_px(side_px, crop_fraction),
         longer_side=crop_mode == "border",
-        name="photo" if isinstance(source, bytes) else str(source),
+        **vars(limits),
     )
 
 
@@ -108,9 +104,10 @@ def load_square(
     side_px: int,
     crop_fraction: float,
     crop_mode: CropMode = "center",
-    **reading: Any,
+    limits: PhotoLimits = DEFAULT_LIMITS,
+    decode: Decode = "normal",
 ) -> npt.NDArray[np.uint8]:
-    """Read, decode and resize a photo: `decode_for_square`, which `reading` goes to, and `square`.
+    """Read, decode and resize a photo: `decode_for_square`, then `square`.
 
     Returns
     -------
@@ -122,7 +119,7 @@ def load_square(
     PhotoError
         If the photo can't be used; see `decode_photo`.
     """
-    photo = decode_for_square(source, side_px, crop_fraction, crop_mode, **reading)
+    photo = decode_for_square(source, side_px, crop_fraction, crop_mode, limits, decode)
     return square(photo, side_px, crop_fraction, crop_mode)
 
 
@@ -219,7 +216,13 @@ class Preprocessing:
     std: tuple[float, ...]
     decode: Decode = "normal"
 
-    def decode_photo(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
+
+class SquareInput:
+    """What an image encoder does in threads, before its model's turn."""
+
+    preprocessing: Preprocessing
+
+    def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
         """Read and decode one photo (path or bytes).
 
         Raises
@@ -227,16 +230,12 @@ class Preprocessing:
         PhotoError
             If the photo can't be used.
         """
+        to = self.preprocessing
         return decode_for_square(
-            source,
-            self.side_px,
-            self.crop_fraction,
-            self.crop_mode,
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-            decode=self.decode,
+            source, to.side_px, to.crop_fraction, to.crop_mode, limits, to.decode
         )
 
     def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
         """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
-        return square(photo, self.side_px, self.crop_fraction, self.crop_mode)
+        to = self.preprocessing
+        return square(photo, to.side_px, to.crop_fraction, to.crop_mode)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ..core.errors import PhotoError
 from ..core.reports import jpeg_uri
-from .load import decode_photo, photo_bytes
+from .load import decode_photo
 
 THUMBNAIL_PX = 240
 
@@ -34,7 +34,7 @@ def thumbnail_uri(
     if source is None:
         return None
     try:
-        photo = decode_photo(photo_bytes(source), min_side_px=side_px, longer_side=True)
+        photo = decode_photo(source, min_side_px=side_px, longer_side=True)
     except PhotoError:
         return None
     scale = side_px / max(photo.width_px, photo.height_px)

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -22,19 +22,8 @@ BLOCK_PAIRS = 2048
 MAYBE_IDENTICAL = 2.0  # mean difference in grey levels, up to which full decoding is worth it
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedPair:
-    """A pair of photos after the close look.
-
-    Parameters
-    ----------
-    a, b
-        Rows among the photos of either side.
-    finding
-        What it showed.
-    n_pixels
-        Sizes of both photos.
-    """
+class VerifiedPair(NamedTuple):
+    """A pair of photos after the close look: rows on either side, finding, both photos' sizes."""
 
     a: int
     b: int

@@ -2,16 +2,13 @@
 
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 from ...catalog.listing import Listing
 from .manifest import FileEntry, verify
-
-_KEYS_PER_QUERY = 500  # below SQLite's oldest limit on variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +92,10 @@ class RecordFile:
 
     def rows_of(self, ids: Iterable[str]) -> dict[str, int]:
         """Find rows; an id that isn't here isn't in the answer."""
-        return dict(self._select("listing_id, row", "listing_id", ids))
+        find = "SELECT row FROM records WHERE listing_id = ?"
+        return {key: row for key in ids for (row,) in self._db.execute(find, (key,))}
 
     def read(self, rows: Iterable[int]) -> dict[int, Record]:
         """Read the records of some rows."""
-        columns = "row, listing_id, title, image, category, photo_hash"
-        return {row: Record(*rest) for row, *rest in self._select(columns, "row", rows)}
-
-    def _select(
-        self, columns: str, key: str, wanted: Iterable[str | int]
-    ) -> Iterator[tuple[Any, ...]]:
-        keys = list(wanted)
-        for start in range(0, len(keys), _KEYS_PER_QUERY):
-            part = keys[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            yield from self._db.execute(
-                f"SELECT {columns} FROM records WHERE {key} IN ({marks})",  # noqa: S608
-                part,
-            )
+        find = "SELECT listing_id, title, image, category, photo_hash FROM records WHERE row = ?"
+        return {row: Record(*found) for row in rows for found in self._db.execute(find, (row,))}
