@@ -87,12 +87,17 @@ def require_hub_files(repo_id: str, files: Sequence[str]) -> bool:
     if any(isinstance(try_to_load_from_cache(repo_id, file), str) for file in files):
         return True
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true"}:
-        raise _unreachable(repo_id, "HF_HUB_OFFLINE is set")
-    # the file itself: a front page may answer where downloads don't
-    reason = _probe(f"{constants.ENDPOINT}/{repo_id}/resolve/main/{files[0]}")
-    if reason is not None:
-        raise _unreachable(repo_id, f"{constants.ENDPOINT} can't be reached ({reason})")
-    return False
+        reason = "HF_HUB_OFFLINE is set"
+    else:
+        # the file itself: a front page may answer where downloads don't
+        problem = _probe(f"{constants.ENDPOINT}/{repo_id}/resolve/main/{files[0]}")
+        if problem is None:
+            return False
+        reason = f"{constants.ENDPOINT} can't be reached ({problem})"
+    raise WeightsError(
+        f"The weights {repo_id} are needed, but {reason}, and they are not in the cache "
+        f"{constants.HF_HUB_CACHE}. {WAYS_OUT}"
+    )
 
 
 def _probe(url: str) -> str | None:
@@ -122,12 +127,3 @@ def _probe(url: str) -> str | None:
         return outcome.get(timeout=PROBE_TIMEOUT_S + 1)
     except queue.Empty:
         return f"no answer in {PROBE_TIMEOUT_S:.0f} s"
-
-
-def _unreachable(repo_id: str, reason: str) -> WeightsError:
-    from huggingface_hub import constants
-
-    return WeightsError(
-        f"The weights {repo_id} are needed, but {reason}, and they are not in the cache "
-        f"{constants.HF_HUB_CACHE}. {WAYS_OUT}"
-    )

@@ -71,8 +71,6 @@ def prepare(
     framing: Framing,
     state: RunState,
     options: ResolvedOptions,
-    *,
-    first: bool,
 ) -> tuple[list[Prepared], Backbone]:
     """Decode, split and look at the photos; only the first process works, others read along.
 
@@ -90,7 +88,7 @@ def prepare(
     """
     own = [listing for listing in catalog.listings if listing.image is not None]
     sources = [listing.image for listing in (*own, *outside) if listing.image is not None]
-    said = state.recall(PHOTOS, wait=not first)
+    said = state.recall(PHOTOS, wait=not state.first)
     fresh = said is None
     if said is not None:
         problems = {int(row): why for row, why in said["problems"].items()}

@@ -9,7 +9,7 @@ from ..embedding.run_options import ResolvedOptions
 from .backbones import Backbone, normalisation
 from .config import FinetuneConfig
 from .dataset import Prepared, frozen_rows
-from .image_store import Part
+from .image_store import ImageStore
 from .schedule import Schedule, draw_weights
 from .state import BEST, RunState
 
@@ -25,14 +25,9 @@ MIN_TITLES = 20
 
 @dataclass(frozen=True)
 class Machine:
-    """How many processes a run may use, and for how long.
+    """How many processes a run may use: `devices` on each of `nodes` machines; and for how long.
 
-    Parameters
-    ----------
-    devices, nodes
-        Processes on each machine, and machines.
-    max_minutes
-        As many epochs are planned as fit into this, up to the configured number.
+    As many epochs are planned as fit into `max_minutes`, up to the configured number.
     """
 
     devices: int = 1
@@ -48,13 +43,11 @@ def decide_epochs(
     options: ResolvedOptions,
     machine: Machine,
     seconds: float | None,
-    *,
-    first: bool,
 ) -> float:
     """Decide once how long to train; a resumed run and other processes learn of it."""
     from .budget import epochs_within, time_stages
 
-    decided = state.recall(EPOCHS, wait=not first)
+    decided = state.recall(EPOCHS, wait=not state.first)
     if decided is not None:
         return float(decided)
     epochs = config.epochs
@@ -70,12 +63,11 @@ def decide_epochs(
         )
         fitting = epochs_within(
             seconds,
-            config.stages,
+            config,
             stage_s,
             look_s,
             n_training=len(rows),
             n_held_out=len(prepared.held_out),
-            n_looks=len(config.blend),
         )
         epochs = min(epochs, fitting)
     state.remember(EPOCHS, epochs)
@@ -109,10 +101,7 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train, and give the backbone its best weights.
 
-    Parameters
-    ----------
-    state, place
-        Of the whole run, and of this encoder: its checkpoints.
+    `state` is that of the whole run, `place` this encoder's, with its checkpoints.
 
     Returns
     -------
@@ -128,15 +117,7 @@ def fit(
 
     history = History(config.batch_size)
     trainer: Any = make_trainer(
-        config,
-        schedule,
-        place.folder,
-        history,
-        device=options.device,
-        precision=options.precision,
-        devices=machine.devices,
-        nodes=machine.nodes,
-        progress=options.progress,
+        config, schedule, place.folder, history, options, machine.devices, machine.nodes
     )
     mean, std = normalisation(backbone.model)
     module = Finetuning(
@@ -168,10 +149,13 @@ def fit(
 
 
 def _part(prepared: Prepared, rows: Ints) -> "Photos":
+    from torch.utils.data import Subset
+
     from .data import Photos
 
     titles = None if prepared.titles is None else prepared.titles[rows]
-    return Photos(Part(prepared.squares, rows), prepared.labels[rows], titles)
+    squares: ImageStore = Subset(prepared.squares, rows.tolist())  # type: ignore[arg-type]
+    return Photos(squares, prepared.labels[rows], titles)
 
 
 def _teacher(

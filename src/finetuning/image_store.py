@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from ..core.arrays import Ints
 from ..core.errors import PhotoError
 from ..core.files import atomic_path
 from ..embedding.reading_ahead import ahead, threads
@@ -54,20 +53,6 @@ class LazySquares:
 
     def __getitem__(self, row: int) -> Square:
         return self.framing.load(self.sources[row])
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some rows of `squares`, renumbered from 0."""
-
-    squares: ImageStore
-    rows: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, row: int) -> Square:
-        return self.squares[int(self.rows[row])]
 
 
 def prepare_squares(

@@ -24,10 +24,10 @@ class Finetuning(pl.LightningModule):  # type: ignore[misc]
     ----------
     counts
         Shape ``(n_leaves,)``, training photos of each leaf.
-    teacher
-        None if nothing is learned from titles.
     mean, std
         Per channel, for pixels from 0 to 1.
+    teacher
+        None if nothing is learned from titles.
     """
 
     def __init__(

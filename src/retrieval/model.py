@@ -166,10 +166,6 @@ class RetrievalModel:
             ood_detector, zero_shot, space, pair_model, index=index, space_embedder=own_embedder
         )
 
-    def with_zero_shot(self, zero_shot: ZeroShot) -> "RetrievalModel":
-        """Know these categories by name."""
-        return replace(self, zero_shot=zero_shot)
-
     def with_categories(self, names: Sequence[str]) -> "RetrievalModel":
         """Know more categories by name alone; those that are known already stay as they are.
 
@@ -187,15 +183,14 @@ class RetrievalModel:
                 "Train with the starter encoder, or set retrieval.image_text_space to a CLIP model."
             )
         new = [path for path in dict.fromkeys(paths) if path not in self.names]
-        return self.with_zero_shot(self.zero_shot.extended(new, None, self.space)) if new else self
+        if not new:
+            return self
+        return replace(self, zero_shot=self.zero_shot.extended(new, None, self.space))
 
     def p_values(self, views: Views, predicted: Ints) -> Floats:
         """Tell how ordinary listings are, 0 (strange) to 1; NaN without a detector or a known view.
 
-        Parameters
-        ----------
-        predicted
-            Shape ``(n,)``, the column of the category each listing is taken for.
+        `predicted`, shape ``(n,)``, has the column of the category each listing is taken for.
         """
         if self.ood_detector is None:
             return np.full(len(predicted), np.nan)

@@ -138,13 +138,8 @@ class SentenceEncoder:
 
         return sentence_graph(self.model)
 
-    def encode(self, items: Sequence[str], batch_size: int | None = None) -> Floats:
+    def encode(self, items: Sequence[str]) -> Floats:
         """Embed cleaned texts.
-
-        Parameters
-        ----------
-        batch_size
-            How many PyTorch takes at once; by default as many as suit the device.
 
         Returns
         -------
@@ -154,15 +149,15 @@ class SentenceEncoder:
         if not items:
             return np.zeros((0, self.dim), dtype=np.float32)
         session = self.engine.session(len(items))
-        return self._encode_on(session, items) if session else self._encode(items, batch_size)
+        return self._encode_on(session, items) if session else self._encode(items)
 
-    def _encode(self, texts: Sequence[str], batch_size: int | None = None) -> Floats:
+    def _encode(self, texts: Sequence[str]) -> Floats:
         # a CPU's caches hold the activations of few texts; a GPU needs many to be busy
         on_cpu = self.model.device.type == "cpu"
         with autocast(self.model.device.type, self.precision):
             vectors = self.model.encode(
                 list(texts),
-                batch_size=batch_size or (8 if on_cpu else 64),
+                batch_size=8 if on_cpu else 64,
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )

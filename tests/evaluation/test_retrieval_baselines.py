@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shelfsure.core.arrays import unit_rows
 from shelfsure.evaluation.retrieval_baselines import (
     SHARPNESS,
     UNSURE,
@@ -17,7 +18,7 @@ from shelfsure.fusion.views import View
 from shelfsure.retrieval.index.store import Neighbour
 from shelfsure.retrieval.result import RetrievalResult
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot
-from shelfsure.retrieval.zero_shot.image_text_space import Slopes, unit_rows
+from shelfsure.retrieval.zero_shot.image_text_space import Slopes
 from shelfsure.retrieval.zero_shot.prototypes import Prototypes
 
 NAMES = ["Home > Lamps", "Home > Rugs", "Toys > Kites"]

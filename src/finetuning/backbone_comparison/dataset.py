@@ -12,7 +12,7 @@ from ...catalog.listing import Listing, category_prefix
 from ...catalog.splits import duplicate_groups, split_indices
 from ...core.arrays import Bools, Ints
 from ...core.errors import TrainingError
-from ...embedding.listings import EmbeddedListings
+from ...embedding.photos import PhotoRows
 
 TEST_SHARE = 0.25
 SPLIT_SEED = 0
@@ -61,7 +61,7 @@ def gather(
     *,
     levels: int,
     min_examples: int,
-    embed: Callable[[Sequence[Listing]], EmbeddedListings],
+    embed: Callable[[Sequence[Listing]], PhotoRows],
 ) -> tuple[Material, Catalog, Catalog | None]:
     """Split a catalogue, or keep it and a given test catalogue apart.
 
@@ -93,10 +93,10 @@ def gather(
     names = [category_prefix(listing.category or "", levels) for listing in everything]
     counts = Counter(name for name, is_own in zip(names, own, strict=True) if is_own)
     common = np.array([counts[name] >= min_examples for name in names], dtype=bool)
-    rows = np.flatnonzero(embedded.photo.present & common)
-    features = embedded.photo.dense()
+    rows = np.flatnonzero(embedded.view.present & common)
+    features = embedded.view.dense()
     groups = duplicate_groups(
-        [embedded.photo_hashes[row] for row in rows.tolist()],
+        [embedded.hashes[row] for row in rows.tolist()],
         [everything[row].title for row in rows.tolist()],
         None if features is None else features[rows],
         has_photo=None,
@@ -120,7 +120,7 @@ def gather(
     digest = hashlib.sha256(f"{len(train_rows)} {len(test_rows)}".encode())
     for row in chosen:
         item = everything[row]
-        said = (item.listing_id, item.title, item.category, names[row], embedded.photo_hashes[row])
+        said = (item.listing_id, item.title, item.category, names[row], embedded.hashes[row])
         digest.update(repr(said).encode())
     material = Material(
         train=tuple(everything[row] for row in train_rows),

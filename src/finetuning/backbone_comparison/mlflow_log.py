@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...core.tracking import OFF, log_run, reaching
-from .readme import PICTURE
 from .records import Comparison, Result
-from .report import PAGE, RESULTS, TABLE
+from .report import PAGE, PICTURE, RESULTS, TABLE
 
 EXPERIMENT = "shelfsure-backbones"
 MEASURED = ("top1", "top1_sd", "macro_f1", "macro_f1_sd", "minutes")

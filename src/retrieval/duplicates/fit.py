@@ -77,9 +77,7 @@ def fit_weights(
     Parameters
     ----------
     features
-        Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
-    copies
-        Shape ``(n_pairs,)``: which pairs are copies.
+        Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`; `copies` says which pairs are copies.
     prior
         Pulls the weights towards its own, so that few pairs don't lead astray; ``None``: to 0.
 
@@ -123,9 +121,7 @@ def precision_threshold(probabilities: Floats, copies: Bools, target: float) -> 
     Parameters
     ----------
     probabilities
-        Shape ``(n_pairs,)``, of pairs that the model wasn't fitted on.
-    copies
-        Shape ``(n_pairs,)``: which of them are copies.
+        Shape ``(n_pairs,)``, of pairs that the model wasn't fitted on; `copies` says which are.
     target
         Wanted precision, above 0, up to 1.
 

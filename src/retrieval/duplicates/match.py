@@ -148,9 +148,8 @@ def _sharing(
     if against is None:
         for rows in photos:
             if len(rows) > MAX_SHARED:
-                _LOG.warning(
-                    PLACEHOLDER, len(rows), embedded.listings[rows[0]].listing_id, MAX_SHARED
-                )
+                first = embedded.listings[rows[0]].listing_id
+                _LOG.warning(PLACEHOLDER, len(rows), first, MAX_SHARED)
                 yield from ((rows[0], row) for row in rows[1:])
             else:
                 yield from combinations(rows, 2)

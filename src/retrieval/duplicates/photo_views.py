@@ -20,19 +20,9 @@ _BATCH = 32
 def embed_middles(
     sources: Sequence[Any], encoder: ImageEncoder, limits: PhotoLimits, *, progress: bool = False
 ) -> Floats:
-    """Embed the middle of each photo, three quarters of both sides.
+    """Embed the middle of each photo (path or bytes), three quarters of both sides.
 
-    Parameters
-    ----------
-    sources
-        Paths or bytes.
-    encoder
-        What embedded the photos as they are.
-
-    Returns
-    -------
-    Floats
-        Shape ``(n, d)``, unit length; zero, which is near to nothing, where a photo can't be used.
+    Shape ``(n, d)``, unit length; zero, which is near to nothing, where a photo can't be used.
     """
 
     def look(source: Any) -> Square:

@@ -27,14 +27,8 @@ EDITED_PX = 800  # larger photos are shrunk before they are edited
 class PairSample:
     """Pairs of photos of which it is known whether they are copies.
 
-    Parameters
-    ----------
-    features
-        Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
-    copies
-        Shape ``(n_pairs,)``: whether they are.
-    sources
-        Shape ``(n_pairs,)``: the photo that each pair comes from, to keep its pairs together.
+    Features have shape ``(n_pairs, 9)``, see `photo_match.FEATURES`; `sources` names the photo that
+    each pair comes from, to keep its pairs together.
     """
 
     features: Floats

@@ -42,14 +42,8 @@ def verify_pairs(
 ) -> Iterator[VerifiedPair]:
     """Compare candidate pairs closely, and yield those that are more than look-alikes, in order.
 
-    A photo that can't be decoded is like no other.
-
-    Parameters
-    ----------
-    candidates
-        Pairs of rows of `sources` and `others`.
-    sources, others
-        Photos, as paths or bytes; the same sequence twice within one catalogue.
+    Candidates are rows of `sources` and `others`: paths or bytes, the same sequence twice within
+    one catalogue. A photo that can't be decoded is like no other.
     """
 
     @lru_cache(maxsize=CACHED_DETAILS)

@@ -126,16 +126,11 @@ def sweep(folder: Path, keep: Iterable[str]) -> None:
 
 
 def segments_to_fold(segments: Sequence[SegmentEntry], n_new: int) -> set[int]:
-    """Choose the segments that are rewritten together with new listings.
+    """Choose, by number, the segments that are rewritten together with new listings.
 
     A segment joins if it is tiny, or no larger than what is written anyway: so an addition to a
     large index stays cheap, a listing is rewritten about log2(n) times in its life, and segments
     stay few. One that is mostly removed listings is rewritten without them.
-
-    Returns
-    -------
-    set of int
-        Segments' numbers.
     """
     folded = {segment.number for segment in segments if 2 * len(segment.removed) > segment.n_rows}
     total = n_new + sum(segment.n_live for segment in segments if segment.number in folded)

@@ -40,10 +40,7 @@ class RecallTest:
     def recall(self, search: Search) -> float:
         """Share of the true ten nearest that are found, 0 to 1: of the two halves, the lower one.
 
-        Parameters
-        ----------
-        search
-            Queries and a number -> similarities and rows, best first.
+        `search` takes queries and a number, and gives similarities and rows, best first.
         """
         found, _ = search(self._queries, 1 + self._k)
         stored, copies = slice(None, self._n), (slice(self._n, None), slice(None, self._k))
@@ -73,20 +70,7 @@ def recall_at(found: Floats, true: Floats, *, n_self: int = 0) -> float:
 
 
 def planted_copies(vectors: Floats, cosine: float, rng: np.random.Generator) -> Floats:
-    """Turn each vector away from itself, each in a random direction.
-
-    Parameters
-    ----------
-    vectors
-        Shape ``(n, d)``, unit length.
-    cosine
-        Of a copy and its original.
-
-    Returns
-    -------
-    Floats
-        Shape ``(n, d)``, unit length.
-    """
+    """Turn each vector, of unit length, away from itself by `cosine`, in a random direction."""
     away = rng.standard_normal(vectors.shape, dtype=np.float32)
     away -= (away * vectors).sum(axis=1, keepdims=True) * vectors
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12)

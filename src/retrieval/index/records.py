@@ -13,18 +13,10 @@ from .manifest import FileEntry, verify
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A listing in the index, without its vectors.
+    """A listing in the index, without its vectors; what it lacks is None.
 
-    Parameters
-    ----------
-    listing_id
-        The listing's own id.
-    title, category
-        As in the catalogue; None where missing.
-    image
-        The photo's path; None where there is none, or it was given as bytes.
-    photo_hash
-        sha256 of the photo's bytes.
+    `image` is the photo's path, None too if it was given as bytes; `photo_hash` the sha256 of its
+    bytes.
     """
 
     listing_id: str
@@ -68,12 +60,7 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 class RecordFile:
     """Records to read; stays readable after a writer has removed the file.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the file is gone.
-    IndexChangedError
-        If it isn't the file that was written.
+    Raises FileNotFoundError if it is gone, IndexChangedError if it isn't what was written.
     """
 
     def __init__(self, path: Path, expected: FileEntry) -> None:

@@ -43,14 +43,9 @@ class IndexInfo:
 
 
 class Hits(NamedTuple):
-    """What each query found, best first.
+    """What each query found, best first; both of shape ``(n_queries, k)``.
 
-    Parameters
-    ----------
-    similarities
-        Shape ``(n_queries, k)``, cosines; ``-inf`` where there are no more.
-    rows
-        Shape ``(n_queries, k)``; -1 where there are no more.
+    Similarities are cosines, ``-inf`` where there are no more; rows are -1 there.
     """
 
     similarities: Floats
@@ -143,13 +138,7 @@ class Snapshot:
 
         With one space this is what FAISS finds. With more, each space proposes ``100 + 10 k`` rows,
         and the best of them all by the mean are kept: a row has to be near in one of the spaces.
-
-        Returns
-        -------
-        Hits
-            By the mean of all spaces, shape ``(n_queries, k)``.
-        dict
-            Space -> the nearest in it alone, likewise.
+        The nearest in each space alone come second.
         """
         require_neighbours(k)
         if len(queries) == 1:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from ...core.arrays import Floats
 from ...embedding.encoders import ImageEncoder, TextEncoder
 
@@ -70,9 +68,3 @@ class ImageTextSpace(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Floats:
         """Clean and embed texts; shape ``(n, texts.dim)``."""
         ...
-
-
-def unit_rows(vectors: Floats) -> Floats:
-    """Scale rows to unit length, float32; zero rows stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
