@@ -58,19 +58,9 @@ class EmbeddingCache:
         self.max_bytes = max_bytes
 
     def read(self, encoder: str, contents: Sequence[str]) -> dict[str, Floats]:
-        """Find vectors; what isn't there isn't in the answer.
+        """Find float32 vectors, shape ``(dim,)``, by content hash; what isn't there is left out.
 
-        Parameters
-        ----------
-        encoder
-            The encoder's fingerprint, with everything else that changes its output.
-        contents
-            Hashes of the inputs.
-
-        Returns
-        -------
-        dict
-            Content hash -> float32 vector of shape ``(dim,)``.
+        `encoder` is its fingerprint, with everything else that changes its output.
         """
         wanted = json.dumps(list(contents))
         these = "WHERE encoder = ? AND content IN (SELECT value FROM json_each(?))"

@@ -24,10 +24,7 @@ WAYS_OUT = (
 def package_folder(package: str) -> Path:
     """Locate an installed package without importing it.
 
-    Raises
-    ------
-    WeightsError
-        If the package isn't installed; names the command that installs it.
+    Raises WeightsError, with the command that installs it, if there is none.
     """
     spec = find_spec(package)
     if spec is None or spec.origin is None:
@@ -51,12 +48,9 @@ def verify_sha256(path: Path, expected: str) -> None:
 
 
 def state_fingerprint(state: Mapping[str, "torch.Tensor"], preprocessing: Mapping[str, Any]) -> str:
-    """Hash weights together with how inputs are prepared for them.
+    """Hash weights together with how inputs are prepared for them: 64 hexadecimal digits.
 
-    Returns
-    -------
-    str
-        64 hexadecimal digits; equal fingerprints mean interchangeable embeddings.
+    Equal fingerprints mean interchangeable embeddings.
     """
     import torch
 
@@ -72,10 +66,7 @@ def state_fingerprint(state: Mapping[str, "torch.Tensor"], preprocessing: Mappin
 def require_hub_files(repo_id: str, files: Sequence[str]) -> bool:
     """Make sure that one of `files` can be had before a slow library tries to.
 
-    Returns
-    -------
-    bool
-        True if the file is already in the hub's local cache (then load without the network).
+    True if it is already in the hub's local cache (then load without the network).
 
     Raises
     ------

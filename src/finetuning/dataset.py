@@ -74,12 +74,8 @@ def prepare(
 ) -> tuple[list[Prepared], Backbone]:
     """Decode, split and look at the photos; only the first process works, others read along.
 
-    Returns
-    -------
-    list of Prepared
-        One for each encoder to train; together their held-out photos are all, if there are several.
-    Backbone
-        As it is before training.
+    Gives one `Prepared` for each encoder to train (together their held-out photos are all, if there
+    are several), and the backbone as it is before training.
 
     Raises
     ------

@@ -33,13 +33,7 @@ def fit_retrieval(
     config: RetrievalConfig,
     outside: Sequence[Listing] = (),
 ) -> RetrievalModel:
-    """Fit everything that is about the catalogue as a whole.
-
-    Parameters
-    ----------
-    outside
-        Things that the catalogue doesn't sell.
-    """
+    """Fit everything that is about the catalogue as a whole; `outside` is what it doesn't sell."""
     column = {name: i for i, name in enumerate(data.taxonomy)}
     true = np.array([column[name] for name in data.categories])
     space = load_space(config.image_text_space, embedder)

@@ -121,17 +121,9 @@ class RetrievalModel:
         *,
         old_names: Mapping[str, str] = NO_NAMES,
     ) -> "RetrievalModel | None":
-        """Read what `save` wrote, and the index beside it, if there is one.
+        """Read what `save` wrote, and the index beside it, if there is one; None where nothing is.
 
-        Parameters
-        ----------
-        old_names
-            What files written before call things, and what they are called now.
-
-        Returns
-        -------
-        RetrievalModel or None
-            None if nothing was saved.
+        `old_names` are what files written before call things, and what they are called now.
         """
         stem, document = read_saved(folder, old_names)
         if stem is None:
@@ -238,10 +230,8 @@ class RetrievalModel:
 
         Parameters
         ----------
-        views
-            Of the same listings, for the out-of-catalogue detector.
-        predicted
-            Shape ``(n,)``, the column of the category each listing is taken for.
+        views, predicted
+            Of the same listings, for the out-of-catalogue detector; see `p_values`.
         trained
             Categories with a trained expert.
         alpha

@@ -139,13 +139,7 @@ class SentenceEncoder:
         return sentence_graph(self.model)
 
     def encode(self, items: Sequence[str]) -> Floats:
-        """Embed cleaned texts.
-
-        Returns
-        -------
-        Floats
-            Shape ``(n, dim)``, float32, unit length; the order of `items` doesn't change a row.
-        """
+        """Embed cleaned texts: ``(n, dim)``, float32, unit length, whatever their order."""
         if not items:
             return np.zeros((0, self.dim), dtype=np.float32)
         session = self.engine.session(len(items))

@@ -20,12 +20,7 @@ STARTER_BACKBONE = "tf_efficientnet_lite0"
 
 
 def load_backbone(weights: str) -> "torch.nn.Module":
-    """Build a timm model with trained weights.
-
-    Parameters
-    ----------
-    weights
-        As for `encoder.PhotoEncoder.load`.
+    """Build a timm model with trained weights, by a name as for `encoder.PhotoEncoder.load`.
 
     Raises
     ------
@@ -93,12 +88,8 @@ class FoldEncoder:
 class TunedInput:
     """What a backbone's folder says of how it was tuned; None where it doesn't say.
 
-    Parameters
-    ----------
-    seen
-        sha256 of the photos that it learned from.
-    fold_encoders
-        Encoders tuned alike, each without a part of these photos.
+    `seen` are the sha256 of the photos that it learned from; `fold_encoders` were tuned alike, each
+    without a part of these.
     """
 
     side_px: int | None = None
@@ -108,12 +99,9 @@ class TunedInput:
 
 
 def tuned_input(weights: str) -> TunedInput:
-    """Read ``finetuned.json`` beside the weights; nothing is said where there is none.
+    """Read ``finetuned.json`` beside the weights, if there is one.
 
-    Raises
-    ------
-    WeightsError
-        If the file is damaged.
+    Raises WeightsError if it is damaged.
     """
     path = Path(weights.removeprefix("local-dir:")) / TUNED_FILE
     if not weights.startswith("local-dir:") or not path.is_file():

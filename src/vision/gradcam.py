@@ -27,10 +27,8 @@ def category_heatmap(
     pixels
         Shape ``(side_px, side_px, 3)``, as `PhotoEncoder.prepare` returns it.
     coefficients
-        Shape ``(n_categories, dim)``, of the linear head over the unit-length embedding. What all
-        categories have in common doesn't matter, nor do the intercepts.
-    column
-        The category's row in `coefficients`.
+        Shape ``(n_categories, dim)``, of the linear head over the unit-length embedding; `column`
+        is the category's row. What all have in common doesn't matter, nor do the intercepts.
 
     Returns
     -------
@@ -77,10 +75,8 @@ def over_photo(
     ----------
     heat
         Shape ``(rows, columns)``, 0 or more.
-    photo_px
-        Width and height of the upright photo in its file.
-    size_px
-        Width and height of the heatmap to draw.
+    photo_px, size_px
+        Width and height of the upright photo in its file, and of the heatmap to draw.
 
     Returns
     -------

@@ -82,17 +82,10 @@ class DecodedPhoto:
 def photo_bytes(source: str | Path | bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> bytes:
     """Return a photo's encoded bytes: read from a path, or passed on.
 
-    Parameters
-    ----------
-    source
-        A path, or the file's bytes.
-    max_bytes
-        Refuse files above this.
-
     Raises
     ------
     OversizedPhotoError
-        If there are more bytes than allowed.
+        If there are more than `max_bytes`.
     UnreadablePhotoError
         If there is none, it is empty, a folder, or may not be read.
     """

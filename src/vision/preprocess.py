@@ -26,24 +26,15 @@ WASTE = 4
 def square(
     photo: DecodedPhoto, side_px: int, crop_fraction: float, crop_mode: CropMode = "center"
 ) -> npt.NDArray[np.uint8]:
-    """Resize and crop a photo to a square, bicubic and antialiased.
+    """Resize and crop a photo to a square, ``(side_px, side_px, 3)``, bicubic and antialiased.
 
     Parameters
     ----------
-    photo
-        What `decode_photo` returns.
-    side_px
-        The square's side.
     crop_fraction
         Share of the resized photo's side that the square shows, above 0, up to 1.
     crop_mode
         ``center`` takes the middle of the shorter side's square, ``squash`` of the photo stretched
         to a square, ``border`` of the photo padded with white to a square.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(side_px, side_px, 3)``, RGB, 0 to 255.
     """
     width, height = resized_size(
         photo.width_px, photo.height_px, resize_side_px(side_px, crop_fraction), crop_mode
@@ -70,16 +61,12 @@ def decode_for_square(
     limits: PhotoLimits = DEFAULT_LIMITS,
     decode: Decode = "normal",
 ) -> DecodedPhoto:
-    """Read and decode a photo as finely as `square` needs it.
+    """Read and decode a photo (path or bytes) as finely as `square` needs it.
 
     Parameters
     ----------
-    source
-        A path, or the file's bytes.
     side_px, crop_fraction, crop_mode
         Of the square; see `square`.
-    limits
-        What the photo may be.
     decode
         JPEGs can be decoded at a fraction of their size. ``normal`` does it where four times the
         pixels needed are left on each side (almost the same pixels, and large photos take less
@@ -107,18 +94,7 @@ def load_square(
     limits: PhotoLimits = DEFAULT_LIMITS,
     decode: Decode = "normal",
 ) -> npt.NDArray[np.uint8]:
-    """Read, decode and resize a photo: `decode_for_square`, then `square`.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(side_px, side_px, 3)``, RGB, 0 to 255.
-
-    Raises
-    ------
-    PhotoError
-        If the photo can't be used; see `decode_photo`.
-    """
+    """Read, decode and resize a photo: `decode_for_square`, then `square`, with what they take."""
     photo = decode_for_square(source, side_px, crop_fraction, crop_mode, limits, decode)
     return square(photo, side_px, crop_fraction, crop_mode)
 
@@ -150,10 +126,7 @@ def resized(
 ) -> npt.NDArray[np.uint8]:
     """Draw the whole photo, bicubic and antialiased: PyTorch's equals Pillow's but for rounding.
 
-    Returns
-    -------
-    np.ndarray
-        Shape ``(height, width, 3)``, RGB, 0 to 255.
+    Shape ``(height, width, 3)``, RGB, 0 to 255.
     """
     import torch
 
@@ -185,7 +158,7 @@ def _part(photo: DecodedPhoto, width: int, height: int, side: int) -> npt.NDArra
 def _window(resized: int, side: int, low: float, high: float) -> tuple[float, float, int]:
     """One axis: where the middle `side` of `resized` pixels lie between `low` and `high`.
 
-    Returns the two ends, and how many pixels are drawn: fewer than `side` where padding follows.
+    The two ends, and how many pixels are drawn: fewer than `side` where padding follows.
     """
     drawn = min(resized, side)
     first = round((resized - drawn) / 2)
@@ -197,16 +170,7 @@ def _window(resized: int, side: int, low: float, high: float) -> tuple[float, fl
 class Preprocessing:
     """How a photo becomes the backbone's input; part of the fingerprint.
 
-    Parameters
-    ----------
-    side_px
-        The square input's side.
-    crop_fraction, crop_mode
-        See `square`.
-    mean, std
-        Per channel, for pixels from 0 to 1.
-    decode
-        See `decode_for_square`.
+    See `square` and `decode_for_square`. `mean` and `std` are per channel, for pixels from 0 to 1.
     """
 
     side_px: int

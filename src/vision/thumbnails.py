@@ -14,22 +14,10 @@ THUMBNAIL_PX = 240
 def thumbnail_uri(
     source: str | Path | bytes | None, *, side_px: int = THUMBNAIL_PX, enlarge: bool = False
 ) -> str | None:
-    """Shrink a photo to a JPEG data URI.
+    """Shrink a photo to a JPEG data URI, at most `side_px` on its longer side.
 
-    Parameters
-    ----------
-    source
-        A path, or the file's bytes.
-    side_px
-        The longer side of the result, at most.
-    enlarge
-        Whether a smaller photo grows to it.
-
-    Returns
-    -------
-    str or None
-        None where there is no photo, it is gone, or it can't be read: a page lacks a picture then,
-        no more.
+    With `enlarge`, a smaller photo grows to it. None where there is no photo, it is gone, or it
+    can't be read: a page lacks a picture then, no more.
     """
     if source is None:
         return None

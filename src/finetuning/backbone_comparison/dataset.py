@@ -69,18 +69,15 @@ def gather(
     ----------
     catalog, test
         Read with ``need_category=True``. Without `test`, a quarter of `catalog` is held out.
-    levels
-        Categories are cut to so many levels.
-    min_examples
-        Categories with fewer listings in `catalog` are left out.
+    levels, min_examples
+        Categories are cut to so many levels; those with fewer listings in `catalog` are left out.
     embed
         The photos' embeddings say which photos look the same.
 
     Returns
     -------
-    Material
-    Catalog, Catalog or None
-        Both catalogues, with unusable photos set aside.
+    Material, Catalog, Catalog or None
+        The split; both catalogues, with unusable photos set aside.
 
     Raises
     ------

@@ -73,11 +73,8 @@ def measure(
 def time_against(encoder: PhotoEncoder, reference: PhotoEncoder) -> dict[str, float]:
     """Time two encoders in turn on prepared photos, so that a busy machine slows both.
 
-    Returns
-    -------
-    dict
-        ``images_per_s`` and, divided by the reference's, ``speed_ratio``; medians over rounds.
-        The ratio of an encoder to itself is 1, whatever the clock says.
+    Gives ``images_per_s`` and, divided by the reference's, ``speed_ratio``; medians over rounds.
+    The ratio of an encoder to itself is 1, whatever the clock says.
     """
     rng = np.random.default_rng(0)
     n = N_TIMED.get(encoder.device.split(":")[0], N_TIMED_ELSEWHERE)

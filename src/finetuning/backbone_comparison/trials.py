@@ -29,14 +29,9 @@ RUNS, ENCODERS = "runs", "encoders"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared.
+    """What is compared: a recipe, whose backbone and seed are replaced, over seeds and arms.
 
-    Parameters
-    ----------
-    config
-        The recipe; its backbone and seed are replaced.
-    max_minutes
-        Of each fine-tuning.
+    `max_minutes` are of each fine-tuning.
     """
 
     config: FinetuneConfig

@@ -76,17 +76,9 @@ class PairModel:
     min_similarity: float = 0.5
 
     def probabilities(self, features: Floats) -> Floats:
-        """Rate pairs of photos.
+        """Rate pairs of photos: shape ``(n_pairs,)``, 0 to 1, that one is a copy of the other.
 
-        Parameters
-        ----------
-        features
-            Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
-
-        Returns
-        -------
-        Floats
-            Shape ``(n_pairs,)``, 0 to 1: that one photo is an edited copy of the other.
+        Their features have shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
         """
         return np.asarray(expit(evidence(features) @ np.array(self.weights) + self.intercept))
 

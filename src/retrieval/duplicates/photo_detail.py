@@ -62,23 +62,14 @@ def describe_photo(photo: DecodedPhoto) -> PhotoDetail:
 
 
 def load_detail(source: str | Path | bytes, limits: PhotoLimits) -> PhotoDetail:
-    """Read, decode and reduce one photo.
-
-    Raises
-    ------
-    PhotoError
-        If the photo can't be used.
-    """
+    """Read, decode and reduce one photo, or raise PhotoError."""
     return describe_photo(decode_photo(source, min_side_px=DETAIL_PX, **vars(limits)))
 
 
 def same_pixels(a: str | Path | bytes, b: str | Path | bytes, limits: PhotoLimits) -> bool:
     """Tell whether two photos decode to the same pixels, whatever their files look like.
 
-    Raises
-    ------
-    PhotoError
-        If one of them can't be used.
+    Raises PhotoError if one of them can't be used.
     """
     one, other = (decode_photo(source, **vars(limits)).image for source in (a, b))
     return one.size == other.size and one.tobytes() == other.tobytes()

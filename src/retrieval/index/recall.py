@@ -17,15 +17,10 @@ _SEED = 610_612_741  # like nobody's: drawn test data of the same seed would hol
 
 
 class RecallTest:
-    """Queries whose true neighbours are known.
+    """Queries whose true neighbours are known, for all of an index: ``(n, d)``, unit length.
 
     Half of them are vectors of the index, half are hard copies of these. A vector alone is too
     easy a query: it lies in the midst of its neighbours, while what is looked up often doesn't.
-
-    Parameters
-    ----------
-    vectors
-        Shape ``(n, d)``, unit length: all of the index.
     """
 
     def __init__(self, vectors: Floats) -> None:

@@ -12,12 +12,7 @@ from ...embedding.encoders import ImageEncoder, TextEncoder
 class Slopes:
     """Logits per unit of similarity (inverse temperatures), by what a listing has.
 
-    Parameters
-    ----------
-    photo_alone, title_alone
-        For listings that have only the one.
-    photo_beside_title, title_beside_photo
-        For listings that have both; their ratio says how much each counts.
+    For listings that have both views, the ratio of their slopes says how much each counts.
     """
 
     photo_alone: float
