@@ -139,7 +139,7 @@ def prepare(
             for part in _parts(names, groups, n_parts, config)
         ]
     nothing = np.zeros(0, dtype=int)
-    aside, hashes = _set_aside(catalog, own, problems), said["hashes"]
+    aside, hashes = _set_aside(catalog, problems), said["hashes"]
     whole = Prepared(squares, taxonomy, labels, nothing, nothing, load_titles(state), hashes, aside)
     inside = np.array([leaf != OUTSIDE for leaf in taxonomy.leaves])
     prepared = []
@@ -225,14 +225,12 @@ def _save_head(
         save_file(arrays, partial)
 
 
-def _set_aside(catalog: Catalog, own: Sequence[Listing], problems: dict[int, str]) -> Catalog:
-    row_of = {id(x): row for x, row in zip(catalog.listings, catalog.rows, strict=True)}
+def _set_aside(catalog: Catalog, problems: dict[int, str]) -> Catalog:
+    """Reject listings by what is wrong with the n-th photo; what lies outside comes after all."""
+    listings = zip(catalog.listings, catalog.rows, strict=True)
+    rows = [row for listing, row in listings if listing.image is not None]
     return catalog.reject(
-        {
-            row_of[id(own[row])]: f"unusable photo: {why}"
-            for row, why in problems.items()
-            if row < len(own)
-        }
+        {rows[n]: f"unusable photo: {why}" for n, why in problems.items() if n < len(rows)}
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.arrays import Ints
 from ..embedding.run_options import ResolvedOptions
-from .backbones import Backbone, normalisation
+from .backbones import Backbone
 from .config import FinetuneConfig
 from .dataset import Prepared, frozen_rows
 from .image_store import ImageStore
@@ -119,17 +119,8 @@ def fit(
     trainer: Any = make_trainer(
         config, schedule, place.folder, history, options, machine.devices, machine.nodes
     )
-    mean, std = normalisation(backbone.model)
-    module = Finetuning(
-        backbone,
-        prepared.taxonomy,
-        prepared.counts,
-        config,
-        schedule,
-        mean=mean,
-        std=std,
-        teacher=_teacher(backbone, prepared, config, state),
-    )
+    teacher = _teacher(backbone, prepared, config, state)
+    module = Finetuning(backbone, prepared, config, schedule, teacher)
     workers = _n_workers(config, machine)
     training, held_out = (_part(prepared, r) for r in (prepared.training, prepared.held_out))
     data = PhotoData(training, held_out, config, schedule, workers)

@@ -16,7 +16,7 @@ from ..core.extras import require_extra
 from ..core.files import require_free_folder
 from ..core.tracking import git_commit
 from ..embedding.run_options import ResolvedOptions, RunOptions
-from .backbones import Backbone, build_backbone, depthwise_in_float32, normalisation
+from .backbones import Backbone, build_backbone, depthwise_in_float32
 from .batchnorm_folding import fold_norms
 from .config import FinetuneConfig
 from .dataset import Prepared, prepare, settings_of
@@ -116,7 +116,7 @@ def finetune(
         )
     if first:
         require_free_folder(out, ENCODER, replace=overwrite)
-    mean, std = normalisation(build_backbone(config.backbone, 2).model)
+    build_backbone(config.backbone, 2)  # or say at once that it can't be had
     if first:
         state.begin(settings_of(catalog, outside, config, framing), resume=resume)
     try:
@@ -171,7 +171,7 @@ def finetune(
         ]
     model = backbone.model.cpu()
     model.load_state_dict(average(blended))
-    export_encoder(out, model, facts, catalog, mean, std, fold_encoders, overwrite=overwrite)
+    export_encoder(out, model, facts, catalog, fold_encoders, overwrite=overwrite)
     state.remove()
     return FinetuneResult(out, facts, catalog)
 

@@ -62,7 +62,7 @@ class RetrievalModel:
         Every category of the taxonomy, with and without a trained expert; None without `space`.
     space
         None if the backbone knows no class names (and no CLIP model is configured).
-    joint_embedder
+    space_embedder
         The image-text space's own encoders, where they aren't the pipeline's (CLIP).
     """
 

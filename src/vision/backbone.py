@@ -49,7 +49,6 @@ def pretrained_backbone(weights: str) -> "torch.nn.Module":
     import timm
     from timm.models import get_pretrained_cfg, is_model
 
-    name = weights
     if not weights.startswith("local-dir:"):
         if not is_model(weights.split(".")[0]):
             close = timm.list_models(f"*{weights.split('.')[0][:12]}*")[:5]
@@ -65,7 +64,7 @@ def pretrained_backbone(weights: str) -> "torch.nn.Module":
         # a cached file needs no network, so no retries against a hub that is out of reach
         require_hub_files(config.hf_hub_id, ["model.safetensors", "pytorch_model.bin"])
     try:
-        model: torch.nn.Module = timm.create_model(name, pretrained=True)
+        model: torch.nn.Module = timm.create_model(weights, pretrained=True)
     except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
         raise WeightsError(
             f"The image weights {weights} can't be loaded: {error}. {WAYS_OUT}"

@@ -26,7 +26,7 @@ WASTE = 4
 def square(
     photo: DecodedPhoto, side_px: int, crop_fraction: float, crop_mode: CropMode = "center"
 ) -> npt.NDArray[np.uint8]:
-    """Resize and crop a photo to a square, ``(side_px, side_px, 3)``, bicubic and antialiased.
+    """Resize and crop a photo to a square, bicubic and antialiased.
 
     Parameters
     ----------
@@ -35,6 +35,11 @@ def square(
     crop_mode
         ``center`` takes the middle of the shorter side's square, ``squash`` of the photo stretched
         to a square, ``border`` of the photo padded with white to a square.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(side_px, side_px, 3)``, RGB, 0 to 255.
     """
     width, height = resized_size(
         photo.width_px, photo.height_px, resize_side_px(side_px, crop_fraction), crop_mode
@@ -94,7 +99,10 @@ def load_square(
     limits: PhotoLimits = DEFAULT_LIMITS,
     decode: Decode = "normal",
 ) -> npt.NDArray[np.uint8]:
-    """Read, decode and resize a photo: `decode_for_square`, then `square`, with what they take."""
+    """Read, decode and resize a photo: `decode_for_square`, then `square`, with what they take.
+
+    Raises PhotoError if it can't be used.
+    """
     photo = decode_for_square(source, side_px, crop_fraction, crop_mode, limits, decode)
     return square(photo, side_px, crop_fraction, crop_mode)
 

@@ -16,8 +16,8 @@ MIN_LETTERS = 6
 def text_fraction(grey: npt.NDArray[np.uint8]) -> float:
     """Give the share of the width that the letters of the longest line of text take, 0 to about 1.
 
-    Printed packaging is text too: the photo alone can't tell it from a watermark. Letters from 7 to
-    60 pixels high are seen.
+    Printed packaging is text too: the photo alone can't tell it from a watermark. In `grey`, of
+    shape ``(height, width)``, 0 to 255, letters from 7 to 60 pixels high are seen.
     """
     longest = 0.0
     stroke = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (STROKE_PX, STROKE_PX))

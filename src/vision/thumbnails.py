@@ -14,7 +14,7 @@ THUMBNAIL_PX = 240
 def thumbnail_uri(
     source: str | Path | bytes | None, *, side_px: int = THUMBNAIL_PX, enlarge: bool = False
 ) -> str | None:
-    """Shrink a photo to a JPEG data URI, at most `side_px` on its longer side.
+    """Shrink a photo (path or bytes) to a JPEG data URI, at most `side_px` on its longer side.
 
     With `enlarge`, a smaller photo grows to it. None where there is no photo, it is gone, or it
     can't be read: a page lacks a picture then, no more.

@@ -148,11 +148,5 @@ def _parts(names: Sequence[str], groups: Ints, own: Bools | None) -> tuple[Ints,
 
 def _set_aside(catalog: Catalog, problems: Mapping[int, str], first: int) -> Catalog:
     """Reject rows with an unusable photo; `first` is the place of the catalogue's first listing."""
-    places = range(first, first + len(catalog.listings))
-    return catalog.reject(
-        {
-            row: f"unusable photo: {problems[place]}"
-            for row, place in zip(catalog.rows, places, strict=True)
-            if place in problems
-        }
-    )
+    reasons = {row: problems.get(place) for place, row in enumerate(catalog.rows, first)}
+    return catalog.reject({row: f"unusable photo: {why}" for row, why in reasons.items() if why})

@@ -11,7 +11,7 @@ from .verdict import DuplicatePair
 class DuplicateGroup:
     """A listing to keep, and those that say the same, in the order of the catalogue.
 
-    Each is a direct duplicate of the keeper; `pairs` are theirs with it, one a member.
+    Each member is a direct duplicate of the keeper; `pairs` has its pair with the keeper.
     """
 
     keeper: Listing
@@ -22,8 +22,8 @@ class DuplicateGroup:
 def keeper_order(listings: Sequence[Listing], n_pixels: Mapping[str, int]) -> list[Listing]:
     """Sort listings, given in the order of the catalogue, from the best to keep to the worst.
 
-    First those with both photo and title, then by the longer description, the larger photo (by
-    listing's id, as far as known), and last by their order in the catalogue.
+    First those with both photo and title, then by the longer description, the larger photo
+    (`n_pixels` by id, as far as known), and last by their order in the catalogue.
     """
     return sorted(
         listings,

@@ -65,7 +65,7 @@ def recall_at(found: Floats, true: Floats, *, n_self: int = 0) -> float:
 
 
 def planted_copies(vectors: Floats, cosine: float, rng: np.random.Generator) -> Floats:
-    """Turn each vector, of unit length, away from itself by `cosine`, in a random direction."""
+    """Turn each vector, ``(n, d)`` of unit length, away by a `cosine`, in a random direction."""
     away = rng.standard_normal(vectors.shape, dtype=np.float32)
     away -= (away * vectors).sum(axis=1, keepdims=True) * vectors
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12)

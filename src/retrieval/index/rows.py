@@ -95,7 +95,10 @@ def check_spaces(dims: Mapping[str, int], views: Views) -> None:
 
 
 def complete(rows: IndexRows, dims: Mapping[str, int]) -> IndexRows:
-    """Give a batch every space of an index; those that it lacks hold nothing."""
+    """Give a batch every space of an index; those that it lacks hold nothing.
+
+    Raises ValueError if the index has no space for its vectors.
+    """
     check_spaces(dims, rows.views)
     n = len(rows.records)
     missing = {
@@ -123,7 +126,10 @@ def concatenate(batches: Sequence[IndexRows]) -> IndexRows:
 
 
 def dense(view: View) -> Floats:
-    """Give a view's vectors as FAISS takes them; without a copy if they are float32 already."""
+    """Give a view's vectors as FAISS takes them; without a copy if they are float32 already.
+
+    Raises TypeError if they are sparse.
+    """
     if not isinstance(view.features, np.ndarray):
         raise TypeError(
             f"An index holds dense vectors, got {type(view.features).__name__}. "
