@@ -60,7 +60,7 @@ def serve(
     from ..core.extras import require_extra
 
     require_extra("serve", "Serving")
-    from ..core.serving_cache import ServingCache
+    from ..core.cache import ServingCache
     from ..serving.rest.guard import LOOPBACK_NAMES
     from ..serving.rest.limits import MEGABYTE, Limits
     from ..serving.serve import serve as run

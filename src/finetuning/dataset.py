@@ -71,17 +71,11 @@ def prepare(
     framing: Framing,
     state: RunState,
     options: ResolvedOptions,
-    *,
-    first: bool,
 ) -> tuple[list[Prepared], Backbone]:
     """Decode, split and look at the photos; only the first process works, others read along.
 
-    Returns
-    -------
-    list of Prepared
-        One for each encoder to train; together their held-out photos are all, if there are several.
-    Backbone
-        As it is before training.
+    Gives one `Prepared` for each encoder to train (together their held-out photos are all, if there
+    are several), and the backbone as it is before training.
 
     Raises
     ------
@@ -90,7 +84,7 @@ def prepare(
     """
     own = [listing for listing in catalog.listings if listing.image is not None]
     sources = [listing.image for listing in (*own, *outside) if listing.image is not None]
-    said = state.recall(PHOTOS, wait=not first)
+    said = state.recall(PHOTOS, wait=not state.first)
     fresh = said is None
     if said is not None:
         problems = {int(row): why for row, why in said["problems"].items()}
@@ -145,7 +139,7 @@ def prepare(
             for part in _parts(names, groups, n_parts, config)
         ]
     nothing = np.zeros(0, dtype=int)
-    aside, hashes = _set_aside(catalog, own, problems), said["hashes"]
+    aside, hashes = _set_aside(catalog, problems), said["hashes"]
     whole = Prepared(squares, taxonomy, labels, nothing, nothing, load_titles(state), hashes, aside)
     inside = np.array([leaf != OUTSIDE for leaf in taxonomy.leaves])
     prepared = []
@@ -231,14 +225,12 @@ def _save_head(
         save_file(arrays, partial)
 
 
-def _set_aside(catalog: Catalog, own: Sequence[Listing], problems: dict[int, str]) -> Catalog:
-    row_of = {id(x): row for x, row in zip(catalog.listings, catalog.rows, strict=True)}
+def _set_aside(catalog: Catalog, problems: dict[int, str]) -> Catalog:
+    """Reject listings by what is wrong with the n-th photo; what lies outside comes after all."""
+    listings = zip(catalog.listings, catalog.rows, strict=True)
+    rows = [row for listing, row in listings if listing.image is not None]
     return catalog.reject(
-        {
-            row_of[id(own[row])]: f"unusable photo: {why}"
-            for row, why in problems.items()
-            if row < len(own)
-        }
+        {rows[n]: f"unusable photo: {why}" for n, why in problems.items() if n < len(rows)}
     )
 
 

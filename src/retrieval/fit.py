@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,13 +33,7 @@ def fit_retrieval(
     config: RetrievalConfig,
     outside: Sequence[Listing] = (),
 ) -> RetrievalModel:
-    """Fit everything that is about the catalogue as a whole.
-
-    Parameters
-    ----------
-    outside
-        Things that the catalogue doesn't sell.
-    """
+    """Fit everything that is about the catalogue as a whole; `outside` is what it doesn't sell."""
     column = {name: i for i, name in enumerate(data.taxonomy)}
     true = np.array([column[name] for name in data.categories])
     space = load_space(config.image_text_space, embedder)
@@ -55,24 +50,14 @@ def fit_retrieval(
         return retrieval
     zero_shot = ZeroShot.from_names(data.taxonomy, None, space)
     photos, titles = retrieval.in_text_space(data.embedded)
-    return retrieval.with_zero_shot(zero_shot.fitted(photos, titles, true))
+    return replace(retrieval, zero_shot=zero_shot.fitted(photos, titles, true))
 
 
 def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:
-    """Number each listing's deepest category that has enough listings.
+    """Number each listing's deepest category that has enough listings; shape ``(n,)``.
 
     The detector tells strangers better from kinds than from departments. What has no category of
     that size is of one kind.
-
-    Parameters
-    ----------
-    categories
-        Whole category paths.
-
-    Returns
-    -------
-    Ints
-        Shape ``(n,)``.
     """
     prefixes = [
         [category_prefix(c, depth) for depth in range(len(category_levels(c)), 0, -1)]

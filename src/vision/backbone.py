@@ -20,12 +20,7 @@ STARTER_BACKBONE = "tf_efficientnet_lite0"
 
 
 def load_backbone(weights: str) -> "torch.nn.Module":
-    """Build a timm model with trained weights.
-
-    Parameters
-    ----------
-    weights
-        As for `encoder.PhotoEncoder.load`.
+    """Build a timm model with trained weights, by a name as for `encoder.PhotoEncoder.load`.
 
     Raises
     ------
@@ -54,7 +49,6 @@ def pretrained_backbone(weights: str) -> "torch.nn.Module":
     import timm
     from timm.models import get_pretrained_cfg, is_model
 
-    name = weights
     if not weights.startswith("local-dir:"):
         if not is_model(weights.split(".")[0]):
             close = timm.list_models(f"*{weights.split('.')[0][:12]}*")[:5]
@@ -70,7 +64,7 @@ def pretrained_backbone(weights: str) -> "torch.nn.Module":
         # a cached file needs no network, so no retries against a hub that is out of reach
         require_hub_files(config.hf_hub_id, ["model.safetensors", "pytorch_model.bin"])
     try:
-        model: torch.nn.Module = timm.create_model(name, pretrained=True)
+        model: torch.nn.Module = timm.create_model(weights, pretrained=True)
     except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
         raise WeightsError(
             f"The image weights {weights} can't be loaded: {error}. {WAYS_OUT}"
@@ -93,12 +87,8 @@ class FoldEncoder:
 class TunedInput:
     """What a backbone's folder says of how it was tuned; None where it doesn't say.
 
-    Parameters
-    ----------
-    seen
-        sha256 of the photos that it learned from.
-    fold_encoders
-        Encoders tuned alike, each without a part of these photos.
+    `seen` are the sha256 of the photos that it learned from; `fold_encoders` were tuned alike, each
+    without a part of these.
     """
 
     side_px: int | None = None
@@ -108,12 +98,9 @@ class TunedInput:
 
 
 def tuned_input(weights: str) -> TunedInput:
-    """Read ``finetuned.json`` beside the weights; nothing is said where there is none.
+    """Read ``finetuned.json`` beside the weights, if there is one.
 
-    Raises
-    ------
-    WeightsError
-        If the file is damaged.
+    Raises WeightsError if it is damaged.
     """
     path = Path(weights.removeprefix("local-dir:")) / TUNED_FILE
     if not weights.startswith("local-dir:") or not path.is_file():

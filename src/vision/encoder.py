@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import copy, deepcopy
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,7 @@ from ..core.runtimes.session import Graph, Session
 from ..core.runtimes.torch_session import TorchSession
 from ..core.weights import state_fingerprint
 from .backbone import FoldEncoder, load_backbone, tuned_input
-from .load import DecodedPhoto, PhotoLimits
-from .preprocess import CropMode, Decode, Preprocessing
+from .preprocess import CropMode, Decode, Preprocessing, SquareInput
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 N_PROBES = 8
 
 
-class PhotoEncoder:
+class PhotoEncoder(SquareInput):
     """A timm backbone as an encoder: ``encode(squares) -> (n, dim)``, unit length.
 
     Build it with `load`, or around any timm model. Its `backbone` is there whatever the runtime.
@@ -124,20 +123,6 @@ class PhotoEncoder:
             seen=tuned.seen,
             fold_encoders=tuned.fold_encoders,
         )
-
-    def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
-        """Read and decode one photo (path or bytes).
-
-        Raises
-        ------
-        PhotoError
-            If the photo can't be used.
-        """
-        return self.preprocessing.decode_photo(source, limits)
-
-    def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
-        """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
-        return self.preprocessing.prepare(photo)
 
     def graph(self) -> Graph:
         """Describe the whole computation, pixels to unit vectors, to runtimes."""

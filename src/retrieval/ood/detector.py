@@ -42,13 +42,7 @@ class OODDetector:
     per_category: bool
 
     def ood_scores(self, views: Views) -> Floats:
-        """Score listings by the views they have.
-
-        Returns
-        -------
-        Floats
-            Shape ``(n,)``, larger = stranger; NaN for a listing with no view that training had.
-        """
+        """Shape ``(n,)``, larger = stranger; NaN for a listing with no view that training had."""
         return combined(self.view_scores(views), n_rows(views))
 
     def p_values(self, views: Views, predicted: Ints | None = None) -> Floats:
