@@ -68,11 +68,10 @@ def evaluate(
         baselines |= retrieval_baselines(retrieval, evidence, pipeline.class_names, levels)
         if outside and retrieval.ood_detector is not None:
             seen = pipeline.views(embedder.embed(outside))
-            taken_for, strangers = (
-                predictions.probabilities.argmax(axis=1)
-                for predictions in (evidence.predictions, pipeline.predict_views(seen))
+            own, strangers = evidence.predictions, pipeline.predict_views(seen)
+            ood = measure_ood(
+                retrieval.ood_detector, views, seen, own.probabilities, strangers.probabilities
             )
-            ood = measure_ood(retrieval.ood_detector, views, seen, taken_for, strangers)
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],
         titles=[listing.title or "" for listing in catalog.listings],

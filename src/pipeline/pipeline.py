@@ -192,6 +192,7 @@ class ListingPipeline(PipelineState):
                 predictions.probabilities.argmax(axis=1),
                 self.class_names,
                 alpha=self.config.retrieval.alpha,
+                uncertainty=predictions.uncertainty,
                 limits=self.embedder.options.limits if duplicates else None,
             )
         return Evidence(embedded, predictions, retrieved)

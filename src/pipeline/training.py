@@ -10,7 +10,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
 from ..catalog.splits import group_folds, split_indices
-from ..core.arrays import Ints
+from ..core.arrays import Floats, Ints
 from ..core.config import Config
 from ..core.errors import TrainingError
 from ..embedding.embedder import Embedder
@@ -19,6 +19,7 @@ from ..embedding.grouping import Holds, group_listings
 from ..embedding.listings import EmbeddedListings
 from ..embedding.training_data import TrainingData
 from ..fusion.accept_rule import Rules
+from ..fusion.calibration import entropy
 from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
@@ -53,8 +54,10 @@ def fit_state(
     """
     catalog, data, tfidf = prepare(catalog, embedder, config)
     classifier, held_out = fit_classifier(data, config)
-    rules = fit_accept_rules(data, classifier, held_out, config)
-    retrieval = fit_retrieval(data, embedder, config.retrieval, outside)
+    unseen = unseen_answers(classifier, take(data.views, data.other_rows), held_out)
+    rules = fit_accept_rules(data, held_out, unseen, config)
+    unsure = _uncertainty(data, held_out, unseen)
+    retrieval = fit_retrieval(data, embedder, config.retrieval, outside, unsure)
     facts = _facts(data, catalog) | {
         "evidence": evidence(held_out, data.labels, rules),
         "forecast": _forecast(data, held_out, rules, config),
@@ -162,22 +165,37 @@ def _fit_split(
 
 def fit_accept_rules(
     data: TrainingData,
-    classifier: FusionClassifier,
     held_out: Mapping[Modalities, HeldOut],
+    unseen: Mapping[Modalities, HeldOut],
     config: Config,
 ) -> Rules:
     """Fit when an answer is accepted, on `held_out`, and on listings of categories left out."""
-    others = take(data.views, data.other_rows)
     return fit_rules(
         held_out,
         [data.categories[row] for row in data.trained_rows],
-        unseen_answers(classifier, others, held_out),
+        unseen,
         [data.categories[row] for row in data.other_rows],
         data.class_names,
         config,
         groups=data.groups[data.trained_rows],
         unseen_groups=data.groups[data.other_rows],
     )
+
+
+def _uncertainty(
+    data: TrainingData,
+    held_out: Mapping[Modalities, HeldOut],
+    unseen: Mapping[Modalities, HeldOut],
+) -> dict[Modalities, Floats]:
+    """Gather how unsure answers to unseen listings were, row by row; NaN where there is none."""
+    unsure = {}
+    for pattern, held in held_out.items():
+        unsure[pattern] = np.full(len(data.categories), np.nan)
+        unsure[pattern][data.trained_rows[held.rows]] = entropy(np.exp(held.log_probabilities))
+        if pattern in unseen:
+            others = data.other_rows[unseen[pattern].rows]
+            unsure[pattern][others] = entropy(np.exp(unseen[pattern].log_probabilities))
+    return unsure
 
 
 def _forecast(

@@ -179,7 +179,7 @@ class RetrievalModel:
             return self
         return replace(self, zero_shot=self.zero_shot.extended(new, None, self.space))
 
-    def p_values(self, views: Views, predicted: Ints) -> Floats:
+    def p_values(self, views: Views, predicted: Ints, uncertainty: Floats | None = None) -> Floats:
         """Tell how ordinary listings are, 0 (strange) to 1; NaN without a detector or a known view.
 
         `predicted`, shape ``(n,)``, has the column of the category each listing is taken for.
@@ -187,7 +187,7 @@ class RetrievalModel:
         if self.ood_detector is None:
             return np.full(len(predicted), np.nan)
         known = [view.present for name, view in views.items() if name in self.ood_detector.scorers]
-        p_values = self.ood_detector.p_values(dense(views), predicted)
+        p_values = self.ood_detector.p_values(dense(views), predicted, uncertainty)
         return np.where(np.any(known, axis=0), p_values, np.nan)
 
     def in_text_space(self, embedded: EmbeddedListings) -> tuple[Floats, Floats]:
@@ -224,6 +224,7 @@ class RetrievalModel:
         trained: Sequence[str],
         *,
         alpha: float,
+        uncertainty: Floats | None = None,
         limits: PhotoLimits | None = None,
     ) -> list[RetrievalResult]:
         """Compare listings with the catalogue; each space of the index is searched once.
@@ -236,10 +237,12 @@ class RetrievalModel:
             Categories with a trained expert.
         alpha
             Listings with a p-value up to this are refused.
+        uncertainty
+            Shape ``(n,)``, how unsure that category is (entropy, in nats).
         limits
             What a photo may be, to look for duplicates; None doesn't look.
         """
-        p_values = self.p_values(views, predicted)
+        p_values = self.p_values(views, predicted, uncertainty)
         unseen = self.unseen(embedded, trained)
         near = self.neighbours(embedded)
         duplicates = self.duplicates(embedded, limits, near.by_photo) if limits else {}

@@ -16,6 +16,7 @@ from shelfsure.catalog.listing import Listing, category_prefix
 from shelfsure.core.config import Config, RetrievalConfig
 from shelfsure.core.errors import BundleFingerprintError, ConfigError, IndexFingerprintError
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.grouping import Grouping
 from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.embedding.training_data import TrainingData
 from shelfsure.fusion.views import View
@@ -62,6 +63,7 @@ def training_data(listings: Sequence[Listing], embedder: Embedder) -> TrainingDa
         categories=categories,
         class_names=tuple(name for name, n in counts.items() if n >= 5),
         left_out={name: n for name, n in counts.items() if n < 5},
+        grouping=Grouping(np.arange(len(listings)), np.arange(len(listings)), "duplicates"),
         groups=np.arange(len(listings)),
         folds=np.arange(len(listings)) % 5,
     )

@@ -45,7 +45,9 @@ class OODDetector:
         """Shape ``(n,)``, larger = stranger; NaN for a listing with no view that training had."""
         return combined(self.view_scores(views), n_rows(views))
 
-    def p_values(self, views: Views, predicted: Ints | None = None) -> Floats:
+    def p_values(
+        self, views: Views, predicted: Ints | None = None, uncertainty: Floats | None = None
+    ) -> Floats:
         """Tell how ordinary each listing is.
 
         A listing with a set of views that too few calibration listings had is judged by each view
@@ -55,6 +57,9 @@ class OODDetector:
         ----------
         predicted
             Shape ``(n,)``, the category each listing is taken for; used if `per_category`.
+        uncertainty
+            Shape ``(n,)``, how unsure the classifier is of that, in nats (entropy); None judges by
+            the views alone.
 
         Returns
         -------
@@ -72,7 +77,8 @@ class OODDetector:
             own = {name: scores[name][rows] for name in names}
             categories = predicted[rows] if predicted is not None else None
             if names in self.calibration:
-                p[rows] = self._p_values(names, own, categories)
+                unsure = uncertainty[rows] if uncertainty is not None else None
+                p[rows] = self._p_values(names, own, categories, unsure)
             else:
                 alone = [
                     self._p_values(frozenset({name}), {name: own[name]}, categories)
@@ -81,9 +87,11 @@ class OODDetector:
                 p[rows] = np.minimum(1.0, len(alone) * np.min(alone, axis=0))
         return p
 
-    def refuses(self, views: Views, predicted: Ints | None = None) -> Bools:
+    def refuses(
+        self, views: Views, predicted: Ints | None = None, uncertainty: Floats | None = None
+    ) -> Bools:
         """Tell which listings don't belong: p-value at most `alpha`; shape ``(n,)``."""
-        return np.asarray(self.p_values(views, predicted) <= self.alpha)
+        return np.asarray(self.p_values(views, predicted, uncertainty) <= self.alpha)
 
     def view_scores(self, views: Views) -> dict[str, Floats]:
         """Score each view by itself: name -> shape ``(n,)``, NaN where the view is missing."""
@@ -99,16 +107,21 @@ class OODDetector:
         return scores
 
     def _p_values(
-        self, names: Names, scores: Mapping[str, Floats], categories: Ints | None
+        self,
+        names: Names,
+        scores: Mapping[str, Floats],
+        categories: Ints | None,
+        uncertainty: Floats | None = None,
     ) -> Floats:
         known = self.calibration[names]
         together = combined(scores, len(next(iter(scores.values()))))
+        own, together = known.comparable(len(names), together, uncertainty)
         if not self.per_category or categories is None:
-            return p_values(known.ood_scores, together, known.weights)
+            return p_values(own, together, known.weights)
         # with fewer listings than this, a category could never refuse anything
         enough = int(np.ceil(1.0 / self.alpha)) - 1
         return p_values_by_category(
-            known.ood_scores,
+            own,
             known.categories,
             together,
             categories,
@@ -126,8 +139,9 @@ class OODDetector:
         for number, known in enumerate(self.calibration.values()):
             arrays[f"calibration/{number}/ood_scores"] = known.ood_scores
             arrays[f"calibration/{number}/categories"] = known.categories
-            if known.weights is not None:
-                arrays[f"calibration/{number}/weights"] = known.weights
+            for field in ("weights", "uncertainty"):
+                if (array := getattr(known, field)) is not None:
+                    arrays[f"calibration/{number}/{field}"] = array
         settings = {
             "alpha": self.alpha,
             "per_category": self.per_category,
