@@ -264,8 +264,8 @@ def _forecast(facts: Mapping[str, Any]) -> str:
         return f"{same} groups that you know, {new} those of new groups."
     return (
         f"{same} sessions that you know, {new} those of new sessions or sellers. (There is no "
-        f"group column, but photos of one category with a cosine of {grouping['min_similarity']} "
-        "or more answer for each other; name sellers with --group-column if you can.)"
+        "group column, but photos answer for others that look like them, so they were grouped by "
+        "look. Name sellers with --group-column if you can.)"
     )
 
 

@@ -1,7 +1,7 @@
 """What a run needs before its first step: photos, labels, parts, and a head to start from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,11 +10,13 @@ from safetensors.numpy import load_file, save_file
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
-from ..catalog.splits import duplicate_groups, group_folds, split_indices
+from ..catalog.splits import group_folds, split_indices
 from ..core.arrays import Floats, Ints
 from ..core.errors import TrainingError
 from ..core.files import atomic_path
+from ..embedding.grouping import group_listings
 from ..embedding.run_options import ResolvedOptions
+from ..fusion.views import View
 from ..vision.load import photo_bytes
 from .backbones import Backbone, build_backbone
 from .config import FinetuneConfig
@@ -26,6 +28,7 @@ from .taxonomy import OUTSIDE, Taxonomy, find_leaves
 from .title_distillation import load_titles, save_titles
 
 FEATURES, HEAD = "frozen.safetensors", "head.safetensors"
+SESSIONS = "sessions"
 PHOTOS, TRAINING, HELD_OUT, PARTS = "photos", "train", "held_out", "parts"
 
 
@@ -47,6 +50,8 @@ class Prepared:
         sha256 of each photo's bytes.
     catalog
         With unusable photos set aside.
+    sessions
+        sha256 -> group, where more than duplicates were kept together.
     """
 
     squares: ImageStore
@@ -57,6 +62,7 @@ class Prepared:
     titles: Floats | None
     hashes: Sequence[str]
     catalog: Catalog
+    sessions: Mapping[str, int]
 
     @property
     def counts(self) -> Ints:
@@ -125,22 +131,39 @@ def prepare(
             for row, source in enumerate(sources)
         ]
         frozen = _features(backbone, squares, usable, state, options)
-        groups = duplicate_groups(
-            [hashes[row] for row in usable],
-            [own[row].title if row < len(own) else None for row in usable],
-            frozen,
-            has_photo=None,
-        )
         names = [taxonomy.leaves[label] for label in labels[usable]]
+        nothing_known = np.zeros((len(usable), 1), dtype=np.float32)
+        features = nothing_known if frozen is None else frozen
+        grouping = group_listings(
+            [(*own, *outside)[row] for row in usable],
+            View(features, np.full(len(usable), frozen is not None)),
+            [hashes[row] for row in usable],
+            [own[row].title or "" if row < len(own) else "" for row in usable],
+            names,
+            seed=config.seed,
+        )
+        groups = grouping.groups
         n_parts = min(_n_parts(backbone, len(good), config), len(np.unique(groups)))
+        sessions = zip((hashes[row] for row in usable), groups.tolist(), strict=True)
         said = {"problems": problems, "hashes": hashes}
+        said[SESSIONS] = dict(sessions) if grouping.coarser else {}
         said[PARTS] = [
             {name: usable[rows].tolist() for name, rows in part.items()}
             for part in _parts(names, groups, n_parts, config)
         ]
     nothing = np.zeros(0, dtype=int)
     aside, hashes = _set_aside(catalog, problems), said["hashes"]
-    whole = Prepared(squares, taxonomy, labels, nothing, nothing, load_titles(state), hashes, aside)
+    whole = Prepared(
+        squares,
+        taxonomy,
+        labels,
+        nothing,
+        nothing,
+        load_titles(state),
+        hashes,
+        aside,
+        said.get(SESSIONS, {}),
+    )
     inside = np.array([leaf != OUTSIDE for leaf in taxonomy.leaves])
     prepared = []
     for part in said[PARTS]:

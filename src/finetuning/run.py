@@ -144,6 +144,7 @@ def finetune(
         "side_px": config.side_px,
         "crop_mode": config.crop_mode,
         "classes": parts[0].taxonomy.leaves,
+        "sessions": dict(parts[0].sessions),
         "seen": seen,
         "held_out": sorted(set(held_out) - set(seen)),
         "n_seen": len(np.unique(np.concatenate([part.training for part in parts]))),

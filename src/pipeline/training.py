@@ -95,8 +95,9 @@ def prepare(
         embedded.photo_hashes,
         embedded.titles,
         categories,
-        config.n_folds,
-        config.seed,
+        n_folds=config.n_folds,
+        seed=config.seed,
+        known=getattr(embedder.photos, "sessions", None),
     )
     groups = grouping.of(config.accept.holds_for)
     data = TrainingData(

@@ -1,6 +1,7 @@
 """Backbones by name: the starter's from its package, timm's from the hub or a folder."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +89,15 @@ class TunedInput:
     """What a backbone's folder says of how it was tuned; None where it doesn't say.
 
     `seen` are the sha256 of the photos that it learned from; `fold_encoders` were tuned alike, each
-    without a part of these.
+    without a part of these. `sessions` numbers the photos that were kept together then, if they
+    were more than duplicates.
     """
 
     side_px: int | None = None
     crop_mode: CropMode | None = None
     seen: frozenset[str] = frozenset()
     fold_encoders: tuple[FoldEncoder, ...] = ()
+    sessions: Mapping[str, int] | None = None
 
 
 def tuned_input(weights: str) -> TunedInput:
@@ -115,6 +118,7 @@ def tuned_input(weights: str) -> TunedInput:
             )
             for each in said.get("fold_encoders", said.get("siblings", ()))
         )
+        sessions = {str(digest): int(own) for digest, own in said.get("sessions", {}).items()}
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise WeightsError(f"{path} must be a JSON object, but: {error}. Tune it anew.") from error
     fitting = side_px is None or (type(side_px) is int and 32 <= side_px <= 1024)
@@ -123,4 +127,4 @@ def tuned_input(weights: str) -> TunedInput:
             f"{path} must say side_px from 32 to 1024 and crop_mode center, squash or border, but "
             f"says {side_px!r} and {crop_mode!r}. Tune it anew."
         )
-    return TunedInput(side_px, crop_mode, seen, fold_encoders)
+    return TunedInput(side_px, crop_mode, seen, fold_encoders, sessions)

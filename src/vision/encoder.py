@@ -1,6 +1,6 @@
 """Photos to vectors, over timm."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -30,7 +30,8 @@ class PhotoEncoder(SquareInput):
 
     Build it with `load`, or around any timm model. Its `backbone` is there whatever the runtime.
     `seen` has the sha256 of the photos that it was tuned on; `fold_encoders` are the weights of
-    others that were tuned alike, each without a part of these.
+    others that were tuned alike, each without a part of these. `sessions` (sha256 -> number) says
+    which photos were kept together then; None if it wasn't tuned.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class PhotoEncoder(SquareInput):
         runtime: Runtime = "torch",
         seen: frozenset[str] = frozenset(),
         fold_encoders: Sequence[FoldEncoder] = (),
+        sessions: Mapping[str, int] | None = None,
     ) -> None:
         import torch
 
@@ -53,6 +55,7 @@ class PhotoEncoder(SquareInput):
         self.precision = precision
         self.seen = seen
         self.fold_encoders = tuple(fold_encoders)
+        self.sessions = sessions
         self.dim = int(backbone.num_features)  # type: ignore[arg-type]
         if hasattr(backbone, "head_hidden_size"):
             self.dim = int(backbone.head_hidden_size)  # type: ignore[arg-type]
@@ -122,6 +125,7 @@ class PhotoEncoder(SquareInput):
             runtime=runtime,
             seen=tuned.seen,
             fold_encoders=tuned.fold_encoders,
+            sessions=tuned.sessions,
         )
 
     def graph(self) -> Graph:

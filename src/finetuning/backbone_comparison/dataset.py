@@ -9,9 +9,10 @@ import numpy as np
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing, category_prefix
-from ...catalog.splits import duplicate_groups, split_indices
+from ...catalog.splits import split_indices
 from ...core.arrays import Bools, Ints
 from ...core.errors import TrainingError
+from ...embedding.grouping import group_listings
 from ...embedding.photos import PhotoRows
 
 TEST_SHARE = 0.25
@@ -91,16 +92,15 @@ def gather(
     counts = Counter(name for name, is_own in zip(names, own, strict=True) if is_own)
     common = np.array([counts[name] >= min_examples for name in names], dtype=bool)
     rows = np.flatnonzero(embedded.view.present & common)
-    features = embedded.view.dense()
-    groups = duplicate_groups(
+    labels = [names[row] for row in rows.tolist()]
+    grouping = group_listings(
+        [everything[row] for row in rows.tolist()],
+        embedded.view.take(rows),
         [embedded.hashes[row] for row in rows.tolist()],
-        [everything[row].title for row in rows.tolist()],
-        None if features is None else features[rows],
-        has_photo=None,
+        [everything[row].title or "" for row in rows.tolist()],
+        labels,
     )
-    training, held_out = _parts(
-        [names[row] for row in rows.tolist()], groups, None if test is None else own[rows]
-    )
+    training, held_out = _parts(labels, grouping.groups, None if test is None else own[rows])
     class_names = tuple(sorted({names[rows[place]] for place in training}))
     column = {name: i for i, name in enumerate(class_names)}
     train_rows = rows[training].tolist()
