@@ -1,5 +1,6 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,11 +32,13 @@ from ..retrieval.result import RetrievalResult
 from .decision import DecisionPolicy, Evidence, Predictions
 from .features import build_views
 from .persistence import load_state, save_state
+from .shift import OnShift, ShiftDetector, hold
 from .state import PipelineState
 from .training import fit_state
 from .verdict import Verdict
 
 BLOCK = 500
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,12 @@ class ListingPipeline(PipelineState):
         return replace(self, retrieval=self.retrieval.with_categories(names))
 
     def predict(
-        self, listings: Sequence[Listing], *, duplicates: bool = True, quality: bool = True
+        self,
+        listings: Sequence[Listing],
+        *,
+        duplicates: bool = True,
+        quality: bool = True,
+        on_shift: OnShift = "review",
     ) -> list[Verdict]:
         """Judge listings, in order; one that can't be read gets a verdict that says so.
 
@@ -148,6 +156,10 @@ class ListingPipeline(PipelineState):
             as all else together.
         quality
             Look for what could be better about each photo.
+        on_shift
+            What to do if the listings as a whole have drifted away from the training listings:
+            ``review`` accepts none of them, ``warn`` says it in each verdict, ``ignore`` doesn't
+            look.
         """
         if not listings:
             return []
@@ -162,7 +174,17 @@ class ListingPipeline(PipelineState):
                 evidence = self.evidence(block, self.views(block), duplicates=duplicates)
                 verdicts += [self.policy.verdict(evidence, row) for row in range(len(evidence))]
                 bar.update(len(evidence))
-        return verdicts
+        if on_shift == "ignore":
+            return verdicts
+        shift = self.shift_detector().watch_verdicts(verdicts).shift
+        if shift is not None:
+            _LOG.warning("%s (p %.1g)", shift.what, shift.p_value)
+        return hold(verdicts, shift, on_shift)
+
+    def shift_detector(self) -> ShiftDetector:
+        """Start watching a stream of this pipeline's verdicts."""
+        detector = self.retrieval and self.retrieval.ood_detector
+        return ShiftDetector(detector.n_calibration if detector else 0)
 
     @property
     def policy(self) -> DecisionPolicy:

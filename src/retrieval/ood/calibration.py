@@ -39,6 +39,11 @@ class Calibration:
     weights: Floats | None = None
     uncertainty: Floats | None = None
 
+    @property
+    def n_voices(self) -> float:
+        """Count the listings, or their groups."""
+        return float(len(self.categories) if self.weights is None else self.weights.sum())
+
     def comparable(
         self, n_views: int, ood_scores: Floats, uncertainty: Floats | None
     ) -> tuple[Floats, Floats]:

@@ -41,6 +41,11 @@ class OODDetector:
     alpha: float
     per_category: bool
 
+    @property
+    def n_calibration(self) -> float:
+        """Count the listings, or their groups, that p-values are ranks among, at most."""
+        return max((known.n_voices for known in self.calibration.values()), default=0.0)
+
     def ood_scores(self, views: Views) -> Floats:
         """Shape ``(n,)``, larger = stranger; NaN for a listing with no view that training had."""
         return combined(self.view_scores(views), n_rows(views))
