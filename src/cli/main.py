@@ -200,7 +200,8 @@ def evaluate(
     _say(catalog.summary(), rejected=out / "rejected.csv")
     Console().print(comparison_table(metrics))
     _say_shift(evaluation.shift, on_shift)
-    _say(_accepted(metrics["accepted"]))
+    if evaluation.shift is None or on_shift != "review":
+        _say(_accepted(metrics["accepted"]))
     if ood := metrics.get("ood"):
         _say(
             f"Out of catalogue: {ood['refused_outside']:.1%} of {ood['n_outside']} outside photos "
@@ -294,8 +295,12 @@ def _accepted(accepted: Mapping[str, Any]) -> str:
 
 def _say_shift(shift: "Shift | None", on_shift: str) -> None:
     if shift is not None:
-        held = "Nothing was accepted." if on_shift == "review" else "Don't trust the promise."
-        _say(f"Warning: {shift.what} {held} (p {shift.p_value:.1g})")
+        held = (
+            "Nothing is accepted before it was calibrated for them."
+            if on_shift == "review"
+            else "What it promises of accepted ones doesn't hold for them."
+        )
+        _say(f"Warning: {shift.what} (p {shift.p_value:.1g}) {held}")
 
 
 def _say(text: str, rejected: Path | None = None) -> None:

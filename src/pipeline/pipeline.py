@@ -1,6 +1,5 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
-import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +37,6 @@ from .training import fit_state
 from .verdict import Verdict
 
 BLOCK = 500
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -177,8 +175,6 @@ class ListingPipeline(PipelineState):
         if on_shift == "ignore":
             return verdicts
         shift = self.shift_detector().watch_verdicts(verdicts).shift
-        if shift is not None:
-            _LOG.warning("%s (p %.1g)", shift.what, shift.p_value)
         return hold(verdicts, shift, on_shift)
 
     def shift_detector(self) -> ShiftDetector:
