@@ -28,6 +28,7 @@ from .options import (
     PhotoOptions,
     takes_options,
 )
+from .recalibrate import recalibrate
 from .registry import promote_and_say, registry_app
 from .review import review_app
 from .serve import serve
@@ -221,7 +222,17 @@ def evaluate(
     )
 
 
-for command in (finetune, backbones, split, sample, duplicates, classify, serve, export):
+for command in (
+    recalibrate,
+    finetune,
+    backbones,
+    split,
+    sample,
+    duplicates,
+    classify,
+    serve,
+    export,
+):
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
 for name, group in (groups | {"review": review_app, "cache": cache_app}).items():

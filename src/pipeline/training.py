@@ -10,7 +10,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
 from ..catalog.splits import group_folds, split_indices
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Ints
 from ..core.config import Config
 from ..core.errors import TrainingError
 from ..embedding.embedder import Embedder
@@ -19,13 +19,12 @@ from ..embedding.grouping import Holds, group_listings
 from ..embedding.listings import EmbeddedListings
 from ..embedding.training_data import TrainingData
 from ..fusion.accept_rule import Rules
-from ..fusion.calibration import entropy
 from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
 from ..retrieval.fit import fit_retrieval
 from ..text.tfidf import Tfidf
-from .accept_rules import evidence, fit_rules, forecast, unseen_answers
+from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .features import build_views
 from .state import PipelineState
 
@@ -56,7 +55,8 @@ def fit_state(
     classifier, held_out = fit_classifier(data, config)
     unseen = unseen_answers(classifier, take(data.views, data.other_rows), held_out)
     rules = fit_accept_rules(data, held_out, unseen, config)
-    unsure = _uncertainty(data, held_out, unseen)
+    n, known, others = len(data.categories), data.trained_rows, data.other_rows
+    unsure = uncertainty(n, known, held_out, others, unseen)
     retrieval = fit_retrieval(data, embedder, config.retrieval, outside, unsure)
     facts = _facts(data, catalog) | {
         "evidence": evidence(held_out, data.labels, rules),
@@ -181,22 +181,6 @@ def fit_accept_rules(
         groups=data.groups[data.trained_rows],
         unseen_groups=data.groups[data.other_rows],
     )
-
-
-def _uncertainty(
-    data: TrainingData,
-    held_out: Mapping[Modalities, HeldOut],
-    unseen: Mapping[Modalities, HeldOut],
-) -> dict[Modalities, Floats]:
-    """Gather how unsure answers to unseen listings were, row by row; NaN where there is none."""
-    unsure = {}
-    for pattern, held in held_out.items():
-        unsure[pattern] = np.full(len(data.categories), np.nan)
-        unsure[pattern][data.trained_rows[held.rows]] = entropy(np.exp(held.log_probabilities))
-        if pattern in unseen:
-            others = data.other_rows[unseen[pattern].rows]
-            unsure[pattern][others] = entropy(np.exp(unseen[pattern].log_probabilities))
-    return unsure
 
 
 def _forecast(

@@ -4,14 +4,14 @@ A small p-value says: hardly any of the catalogue's own listings is as strange a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...core.arrays import Bools, Floats, Ints
-from ...fusion.views import Views, n_rows
-from .calibration import Calibration, Names, combined
+from ...fusion.views import Modalities, Views, n_rows
+from .calibration import Calibration, Names, calibrations, combined
 from .conformal import p_values, p_values_by_category
 from .detectors import from_arrays, to_arrays
 from .photo_title_view import JOINT_VIEW, with_joint_view
@@ -45,6 +45,26 @@ class OODDetector:
     def n_calibration(self) -> float:
         """Count the listings, or their groups, that p-values are ranks among, at most."""
         return max((known.n_voices for known in self.calibration.values()), default=0.0)
+
+    def recalibrated(
+        self,
+        views: Views,
+        predicted: Ints,
+        groups: Ints,
+        uncertainty: Mapping[Modalities, Floats],
+    ) -> "OODDetector":
+        """Compare from now on with these listings, which training hasn't seen.
+
+        Parameters
+        ----------
+        views
+            Of n listings.
+        predicted, groups, uncertainty
+            As for `fit_ood_detector`.
+        """
+        scores = {name: s for name, s in self.view_scores(views).items() if np.isfinite(s).any()}
+        known = calibrations(scores, predicted, groups, uncertainty)
+        return replace(self, calibration={**self.calibration, **known})
 
     def ood_scores(self, views: Views) -> Floats:
         """Shape ``(n,)``, larger = stranger; NaN for a listing with no view that training had."""
