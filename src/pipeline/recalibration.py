@@ -18,6 +18,9 @@ from ..retrieval.model import RetrievalModel, dense
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .pipeline import ListingPipeline
 
+N_FOLDS = 10
+"""More than training has: with some hundred labels, each that an expert can move by counts."""
+
 
 def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     """Give a pipeline new temperatures, pool weights, cut-offs and detector calibration.
@@ -66,7 +69,7 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     if any(names):
         groups = named_groups(names, groups, config.n_folds)
     views, labels = pipeline.views(embedded), np.array([column[categories[row]] for row in known])
-    n_folds = min(config.n_folds, len(np.unique(groups[known])))
+    n_folds = min(N_FOLDS, len(np.unique(groups[known])))
     folds = group_folds([categories[row] for row in known], groups[known], n_folds, config.seed)
     classifier, held_out = classifier.recalibrated(take(views, known), labels, folds)
     unseen = unseen_answers(classifier, take(views, others), held_out)
