@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 OTHERS: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
 WORTH_IT = 0.9
 """Another runtime must need less than this share of PyTorch's time."""
-WORTH_A_TRIAL = 256
+WORTH_A_TRIAL = 1024
 """So many photos or texts on PyTorch take about as long as finding something faster."""
 
 
