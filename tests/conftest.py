@@ -181,6 +181,12 @@ os.environ.update(_environment)
 """
 
 
+@pytest.fixture(scope="session")
+def fork_process() -> type[StartedProcess]:
+    """For processes that serve a whole session; who starts one closes it."""
+    return StartedProcess
+
+
 @pytest.fixture
 def start_process() -> Iterator[Callable[..., StartedProcess]]:
     """Run code in a process of its own: ``start_process(code, *arguments, NAME="variable")``.

@@ -15,7 +15,7 @@ import shelfsure.cli.main as cli
 from PIL import Image
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
-from shelfsure.retrieval.duplicates import fit
+from shelfsure.retrieval.duplicates import find
 from shelfsure.retrieval.index.store import ListingIndex
 
 CONFIG = """\
@@ -261,8 +261,8 @@ def test_duplicates_against_an_index(run: Run, copies: Path, index: Path) -> Non
 def test_duplicates_can_fit_the_cut_off(
     run: Run, copies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = partial(fit.fit_pair_model, n_edits=2)
-    monkeypatch.setattr(fit, "fit_pair_model", quick)
+    quick = partial(find.fit_pair_model, n_sources=6, n_edits=2)
+    monkeypatch.setattr(find, "fit_pair_model", quick)
     assert "1 same_product" in ok(run("duplicates", copies, "--fit", "--out", "found"))
     few = write(copies.with_name("few.csv"), ("a", "thing", "", "1.png"))
     assert "10" in error_line(run("duplicates", few, "--fit", "--out", "few"))
@@ -402,9 +402,10 @@ def test_classify_says_what_is_wrong(run: Run, arguments: list[str], said: str) 
 @pytest.mark.realdata
 def test_classify_with_the_starters_own_encoders(run_starter: Run, real_data: Path) -> None:
     labels = ("dog", "tractor", "palace")
-    photo = run_starter("classify", real_data / "outside/tractor.jpg", "--labels", ",".join(labels))
+    common = ("--labels", ",".join(labels), "--runtime", "torch")
+    photo = run_starter("classify", real_data / "outside/tractor.jpg", *common)
     assert ranked(ok(photo), *labels)[0] == "tractor"
-    title = run_starter("classify", "--title", "Labrador puppy", "--labels", ",".join(labels))
+    title = run_starter("classify", "--title", "Labrador puppy", *common)
     assert ranked(ok(title), *labels)[0] == "dog"
 
 

@@ -1,11 +1,9 @@
 import base64
-import doctest
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-import shelfsure.core.reports as reports
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
@@ -50,7 +48,6 @@ def test_markdown_text_stays_on_its_line_and_in_its_cell(text: str) -> None:
 
 def test_markdown_text_leaves_paths_of_categories_readable() -> None:
     assert markdown_text("Home > Lamps & more") == "Home > Lamps & more"
-    assert doctest.testmod(reports).failed == 0
 
 
 def test_plotly_text_is_no_markup() -> None:

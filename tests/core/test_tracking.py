@@ -100,7 +100,7 @@ def test_log_run_says_quickly_which_store_it_cannot_reach(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server on this machine; gives its address."""
+    """A real MLflow server on this machine, but for its job runners; gives its address."""
     folder = tmp_path_factory.mktemp("server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -108,9 +108,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
     command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "log").open("w") as log_file:
         process = subprocess.Popen(
-            command, cwd=folder, stdout=log_file, stderr=log_file, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=log_file,
+            stderr=log_file,
+            start_new_session=True,
         )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -124,7 +130,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(15)
-        except subprocess.TimeoutExpired:  # a busy machine; its job runners wait for each other
+        except subprocess.TimeoutExpired:  # a busy machine
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(15)
 
@@ -182,13 +188,12 @@ def test_log_run_shows_in_a_real_server_all_that_its_pages_draw(server: str, fil
         assert b"<title>MLflow</title>" in page.read()
 
 
-def test_log_run_names_the_commit_it_ran_on(files: Path) -> None:
+def test_log_run_names_the_commit_it_ran_on(files: Path, mlflow_uri: str) -> None:
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{files.parent / 'mlflow.db'}"
-    client = MlflowClient(tracking_uri=uri)
+    client = MlflowClient(tracking_uri=mlflow_uri)
     tag = "mlflow.source.git.commit"
-    assert tag not in client.get_run(log(uri, files)).data.tags
+    assert tag not in client.get_run(log(mlflow_uri, files)).data.tags
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
     subprocess.run([*git, "init", "--quiet"], check=True, cwd=files.parent)
     subprocess.run(
@@ -197,15 +202,14 @@ def test_log_run_names_the_commit_it_ran_on(files: Path) -> None:
     head = subprocess.run(
         [*git, "rev-parse", "HEAD"], check=True, cwd=files.parent, capture_output=True, text=True
     )
-    assert client.get_run(log(uri, files)).data.tags[tag] == head.stdout.strip()
+    assert client.get_run(log(mlflow_uri, files)).data.tags[tag] == head.stdout.strip()
 
 
-def test_log_run_takes_one_file_too(files: Path) -> None:
+def test_log_run_takes_one_file_too(files: Path, mlflow_uri: str) -> None:
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{files.parent / 'mlflow.db'}"
-    run_id = log(uri, files / "index.html")
-    listed = {item.path for item in MlflowClient(tracking_uri=uri).list_artifacts(run_id)}
+    run_id = log(mlflow_uri, files / "index.html")
+    listed = {item.path for item in MlflowClient(tracking_uri=mlflow_uri).list_artifacts(run_id)}
     assert listed == {ENVIRONMENT, "index.html"}
 
 

@@ -2,9 +2,8 @@
 
 import os
 import shutil
+import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -25,8 +24,22 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
+DEMO = """
+import os, runpy, sys
+import shelfsure.core.runtimes.engine as engine
+app, log, *sys.argv[1:] = sys.argv[1:]
+for output in (1, 2):
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), output)
+engine.OTHERS = ()  # trying them takes seconds, and has tests of its own
+os.environ.pop("SHELFSURE_BUNDLE", None)
+runpy.run_path(app, run_name="__main__")
+"""
+
+
 @pytest.fixture(scope="session")
-def demo_url(_own_cache: None, demo_folder: Path) -> Iterator[str]:
+def demo_url(
+    _own_cache: None, demo_folder: Path, fork_process: Callable[..., Any]
+) -> Iterator[str]:
     """The address of ``app.py`` over the starter bundle, demo and REST, ending in a slash.
 
     It is a process of its own: in this one, warnings of the web framework would be errors.
@@ -34,23 +47,19 @@ def demo_url(_own_cache: None, demo_folder: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
-    command = [sys.executable, ROOT / "app.py", "--port", str(port), "--device", "cpu"]
-    environment = {**os.environ, "SHELFSURE_REVIEWS": str(demo_folder)}
-    environment.pop("SHELFSURE_BUNDLE", None)
     log = demo_folder / "log.txt"
-    with (
-        log.open("w") as file,
-        subprocess.Popen(command, env=environment, stdout=file, stderr=file) as process,
-    ):
-        try:
-            _wait_until_ready(url, process, log)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    arguments = [ROOT / "app.py", log, "--port", port, "--device", "cpu"]
+    process = fork_process(DEMO, arguments, {"SHELFSURE_REVIEWS": str(demo_folder)})
+    try:
+        _wait_until_ready(url, process, log)
+        yield url
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    finally:
+        process.close()
 
 
-def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_ready(url: str, process: Any, log: Path) -> None:
     until = time.monotonic() + 180
     while True:
         assert process.poll() is None, f"the demo ended: {log.read_text()[-3000:]}"
@@ -108,15 +117,12 @@ def page(new_page: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def screenshot(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any, str], Path]:
-    """Save the whole page as ``NAME.png`` in ``$SHELFSURE_SCREENSHOTS``, or a temporary folder."""
-    named = os.environ.get("SHELFSURE_SCREENSHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots", numbered=True)
-    folder.mkdir(parents=True, exist_ok=True)
+def screenshot() -> Callable[[Any, str], None]:
+    """Save the whole page as ``NAME.png`` in ``$SHELFSURE_SCREENSHOTS``, if that is set."""
+    folder = os.environ.get("SHELFSURE_SCREENSHOTS")
 
-    def save(page: Any, name: str) -> Path:
-        path = folder / f"{name}.png"
-        page.screenshot(path=path, full_page=True)
-        return path
+    def save(page: Any, name: str) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
     return save

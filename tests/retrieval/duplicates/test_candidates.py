@@ -1,4 +1,3 @@
-import doctest
 import logging
 
 import numpy as np
@@ -105,5 +104,4 @@ def test_near_pairs_of_few_uploads_is_exact_however_large_the_catalogue(rng) -> 
 
 
 def test_candidate_search_says_what_it_is() -> None:
-    assert doctest.testmod(candidates).failed == 0
     assert str(CandidateSearch("exact", 1.0)) == "exact search, recall@10 1.000"

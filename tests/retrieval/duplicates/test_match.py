@@ -1,5 +1,4 @@
 import csv
-import doctest
 import hashlib
 import io
 import json
@@ -14,7 +13,6 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import CalibrationError
 from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.fusion.views import View
-from shelfsure.retrieval.duplicates import page
 from shelfsure.retrieval.duplicates.edits import EDITS, encode_jpeg
 from shelfsure.retrieval.duplicates.fit import fit_pair_model
 from shelfsure.retrieval.duplicates.match import match_listings
@@ -255,7 +253,6 @@ def test_matched_regions_are_each_others_inverse() -> None:
 
 
 def test_word_differences_marks_both_sides() -> None:
-    assert doctest.testmod(page).failed == 0
     a, b = word_differences("Mug RED 300 ml", "mug blue 300 ml new")
     assert a == [("Mug", False), ("RED", True), ("300 ml", False)]
     assert b == [("mug", False), ("blue", True), ("300 ml", False), ("new", True)]

@@ -1,9 +1,6 @@
-import doctest
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelfsure.retrieval.duplicates import title_match
 from shelfsure.retrieval.duplicates.title_match import (
     differing_attributes,
     title_attributes,
@@ -100,7 +97,3 @@ def test_title_attributes_takes_any_text(title: str) -> None:
 def test_differing_attributes_is_symmetric(words: list[str]) -> None:
     a, b = " ".join(words), " ".join(words[::-1])
     assert differing(a, b) == differing(b, a)
-
-
-def test_title_match_examples() -> None:
-    assert doctest.testmod(title_match).failed == 0

@@ -135,7 +135,7 @@ def test_batch_tab_gives_the_verdicts_of_predict(
     photos: Path,
     reviews: Path,
     tmp_path: Path,
-    screenshot: Callable[[Any, str], Path],
+    screenshot: Callable[[Any, str], None],
 ) -> None:
     page.goto(batch_url)
     start(page, tiny_folder / "catalogue.csv", photos)
@@ -271,7 +271,7 @@ def test_batch_tab_reads_a_folder_of_this_machine_only_where_that_is_allowed(
 
 
 def test_batch_tab_example_works_on_a_phone(
-    new_page: Callable[..., Any], demo_url: str, screenshot: Callable[[Any, str], Path]
+    new_page: Callable[..., Any], demo_url: str, screenshot: Callable[[Any, str], None]
 ) -> None:
     page = new_page(390, 844, dark=True)
     page.goto(demo_url)

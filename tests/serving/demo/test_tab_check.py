@@ -1,6 +1,5 @@
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,7 +118,7 @@ def test_judge_asks_for_a_photo_or_title_first() -> None:
     assert "Add a photo" in judge(service(AssertionError("asked")), Reviews(), Listing()).html
 
 
-def test_examples_outlive_the_deletion_of_uploads() -> None:
+def test_examples_outlive_the_deletion_of_uploads(start_process: Callable[..., Any]) -> None:
     # a process of its own, because Gradio leaves event loops open, which would be errors here
     program = """if True:
         from pathlib import Path
@@ -132,8 +131,9 @@ def test_examples_outlive_the_deletion_of_uploads() -> None:
         icons = [Path(b.icon["path"]) for b in page.blocks.values() if getattr(b, "icon", None)]
         delete_files_created_by_app(page, None)
         print([icon.is_file() for icon in icons])"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert done.stdout.strip() == b"[True, True, True, True, True]"
+    process = start_process(program)
+    said = process.output.read()
+    assert (process.wait(), said.splitlines()[-1]) == (0, "[True, True, True, True, True]"), said
 
 
 def test_unpack_examples_are_what_their_buttons_say(tmp_path: Path) -> None:

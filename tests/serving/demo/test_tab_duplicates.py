@@ -74,17 +74,20 @@ def found_in(pipeline: ListingPipeline, catalog: Catalog | None, index: Any, spa
     return found
 
 
+@pytest.fixture(scope="module")
+def found(
+    pipeline: ListingPipeline, twice: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Found:
+    spare = tmp_path_factory.mktemp("spare")
+    return found_in(pipeline, read_catalog(twice / "catalogue.csv"), None, spare)
+
+
 @pytest.fixture
-def session(pipeline: ListingPipeline, twice: Path, tmp_path: Path) -> DuplicateSession:
-    catalog = read_catalog(twice / "catalogue.csv")
-    found = found_in(pipeline, catalog, None, tmp_path)
+def session(found: Found, twice: Path) -> DuplicateSession:
     return DuplicateSession(Workspace(), found, twice)
 
 
-def test_search_finds_what_is_listed_twice(
-    pipeline: ListingPipeline, twice: Path, tmp_path: Path
-) -> None:
-    found = found_in(pipeline, read_catalog(twice / "catalogue.csv"), None, tmp_path)
+def test_search_finds_what_is_listed_twice(found: Found) -> None:
     said = {frozenset((p.a.listing_id, p.b.listing_id)): p.verdict for p in found.result.pairs}
     wanted = {frozenset((f"a{n:02d}", f"b{n:02d}")): "same_product" for n in range(N_COPIED)}
     wanted |= {frozenset(("a00", "b00")): "same_photo", frozenset(("a01", "b01")): "variant"}
@@ -192,7 +195,7 @@ def test_duplicates_from_upload_to_plan(
     demo_url: str,
     twice: Path,
     page: Any,
-    screenshot: Callable[[Any, str], Path],
+    screenshot: Callable[[Any, str], None],
     tmp_path: Path,
 ) -> None:
     from playwright.sync_api import expect
@@ -240,7 +243,7 @@ def test_duplicates_from_upload_to_plan(
 
 
 def test_duplicates_fit_a_phone(
-    demo_url: str, twice: Path, new_page: Callable[..., Any], screenshot: Callable[[Any, str], Path]
+    demo_url: str, twice: Path, new_page: Callable[..., Any], screenshot: Callable[[Any, str], None]
 ) -> None:
     from playwright.sync_api import expect
 

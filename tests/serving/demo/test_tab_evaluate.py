@@ -19,7 +19,7 @@ def test_evaluate_tab_compares_the_arms(
     new_page: Callable[..., Any],
     demo_url: str,
     tmp_path: Path,
-    screenshot: Callable[[Any, str], Path],
+    screenshot: Callable[[Any, str], None],
 ) -> None:
     page = opened(new_page(dark=True), demo_url)
     page.locator("#evaluate-example").click()
@@ -52,7 +52,7 @@ def test_evaluate_tab_says_that_no_label_is_known(
     new_page: Callable[..., Any],
     demo_url: str,
     tmp_path: Path,
-    screenshot: Callable[[Any, str], Path],
+    screenshot: Callable[[Any, str], None],
 ) -> None:
     table = tmp_path / "t.csv"
     table.write_text("listing_id,title,category\n1,a boat,<i class=x Boats\n", encoding="utf-8")

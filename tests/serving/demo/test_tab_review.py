@@ -105,7 +105,7 @@ def test_review_by_keys_and_clicks(
     demo_folder: Path,
     drawn_shop: Path,
     page: Any,
-    screenshot: Callable[[Any, str], Path],
+    screenshot: Callable[[Any, str], None],
     tmp_path: Path,
 ) -> None:
     from playwright.sync_api import expect
@@ -193,7 +193,7 @@ def test_review_fits_a_phone_in_the_dark(
     demo_url: str,
     demo_folder: Path,
     new_page: Callable[..., Any],
-    screenshot: Callable[[Any, str], Path],
+    screenshot: Callable[[Any, str], None],
 ) -> None:
     from playwright.sync_api import expect
 
