@@ -180,7 +180,8 @@ class ListingPipeline(PipelineState):
     def shift_detector(self) -> ShiftDetector:
         """Start watching a stream of this pipeline's verdicts."""
         detector = self.retrieval and self.retrieval.ood_detector
-        return ShiftDetector(detector.n_calibration if detector else 0)
+        n_calibration = detector.n_calibration if detector else 0
+        return ShiftDetector(n_calibration, self.config.retrieval.alpha)
 
     @property
     def policy(self) -> DecisionPolicy:

@@ -5,7 +5,8 @@ where the training listings came from, p-values are spread evenly; a stream of s
 drift. A conformal test martingale (Vovk et al. 2021, "Retrain or not retrain: conformal test
 martingales for change-point detection", the Simple Jumper) bets on small ones: its capital stays
 about 1 without a drift, and exceeds 1 / p with probability p at most, however long it is watched
-(Ville 1939).
+(Ville 1939). Listings that the detector refuses are passed over: they are held anyway, and a wave
+of them must not stop what belongs.
 """
 
 import math
@@ -35,20 +36,24 @@ class ShiftDetector:
         Number of listings, or groups, that p-values are ranks among. Few of them may be more
         ordinary than all by chance, so the fewer they are, the more is tolerated: two standard
         errors of the mean p-value.
+    alpha
+        Up to this p-value listings are refused.
     """
 
-    def __init__(self, n_calibration: float) -> None:
+    def __init__(self, n_calibration: float, alpha: float = 0.0) -> None:
+        self._alpha = alpha
         self._allowance = max(TOLERANCE, 1.0 / math.sqrt(3.0 * max(n_calibration, 1.0)))
         self._bold, self._idle = 0.5, 0.5
         self._peak = 1.0
         self.n_watched = 0
 
     def watch(self, p_values: Iterable[float]) -> "ShiftDetector":
-        """Go on with these, in the order in which they came; NaN is passed over."""
-        for p in p_values:
-            if math.isnan(p):
+        """Go on with these, in the order in which they came; unknown ones (NaN) are passed over."""
+        for one in p_values:
+            if not one > self._alpha:
                 continue
             self.n_watched += 1
+            p = (one - self._alpha) / (1.0 - self._alpha)  # as evenly spread among what is left
             total = self._bold + self._idle
             bold = (1 - JUMP) * self._bold + JUMP * total / 2
             self._idle = (1 - JUMP) * self._idle + JUMP * total / 2

@@ -57,6 +57,14 @@ def test_it_goes_on_where_it_was_and_passes_over_what_is_unknown(rng: np.random.
     assert ShiftDetector(0).watch([]).shift is None
 
 
+def test_a_wave_of_refused_listings_is_no_drift_but_what_just_passes_is() -> None:
+    rng = np.random.default_rng(0)
+    detector = ShiftDetector(500, alpha=0.05).watch(np.full(1000, 0.02))
+    assert detector.n_watched == 0
+    assert detector.watch(rng.uniform(0.05, 1, 1000)).shift is None
+    assert detector.watch(rng.uniform(0.05, 0.2, 60)).shift is not None
+
+
 def test_it_never_overflows() -> None:
     detector = ShiftDetector(1000).watch([0.001] * 100_000)
     assert 0 < detector.p_value < 1e-50
