@@ -56,7 +56,8 @@ def bundle(run: Run, workplace: Path, tiny_folder: Path) -> Path:
     """Train once; later tests find it there."""
     folder = workplace / "shop"
     if not folder.exists():
-        options = ("--config", workplace / "quick.yaml", "--device", "cpu", "--mlflow", "none")
+        options = ("--config", workplace / "quick.yaml", "--mlflow", "none")
+        options += ("--device", "cpu", "--runtime", "torch")
         done = run("train", tiny_folder / "catalogue.csv", "--out", folder, *options)
         assert done.code == 0, done.error
         (workplace / "train.txt").write_text(done.out)
