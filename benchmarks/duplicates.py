@@ -51,9 +51,8 @@ def readable(folder: Path) -> dict[str, bytes]:
     photos = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES):
         try:
-            data = path.read_bytes()
-            decode_photo(data, name=path.name)
-            photos[path.relative_to(folder).as_posix()] = data
+            decode_photo(path)
+            photos[path.relative_to(folder).as_posix()] = path.read_bytes()
         except PhotoError as error:
             print(f"left out: {error}")
     return photos

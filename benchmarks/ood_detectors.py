@@ -8,10 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import log_softmax
-from shelfsure.core.arrays import Floats, Ints
+from shelfsure.core.arrays import Floats, Ints, unit_rows
 from shelfsure.fusion.heads import LinearHead
 from shelfsure.retrieval.ood.detectors import METHODS as OF_THE_GATE
-from shelfsure.retrieval.ood.distance_detectors import unit_length
 from shelfsure.retrieval.ood.logit_detectors import energy, fit_own_head
 
 
@@ -23,11 +22,11 @@ class Energy:
 
     @classmethod
     def fit(cls, features: Floats, labels: Ints) -> Self:
-        return cls(fit_own_head(unit_length(features), labels))
+        return cls(fit_own_head(unit_rows(features), labels))
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, in nats."""
-        return energy(self.head.logits(unit_length(features)))
+        return energy(self.head.logits(unit_rows(features)))
 
 
 class Msp(Energy):
@@ -35,7 +34,7 @@ class Msp(Energy):
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, 0 to 1."""
-        logits = self.head.logits(unit_length(features))
+        logits = self.head.logits(unit_rows(features))
         return np.asarray(1.0 - np.exp(log_softmax(logits, axis=1).max(axis=1)))
 
 

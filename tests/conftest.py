@@ -255,13 +255,7 @@ class FakePhotos:
 
     def decode(self, source: str | Path | bytes, limits: PhotoLimits) -> DecodedPhoto:
         self.n_decoded += 1
-        return decode_for_square(
-            source,
-            8,
-            1.0,
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-        )
+        return decode_for_square(source, 8, 1.0, limits=limits)
 
     def prepare(self, photo: DecodedPhoto) -> np.ndarray:
         return square(photo, 8, 1.0)

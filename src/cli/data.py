@@ -14,7 +14,6 @@ from .options import (
     takes_options,
 )
 
-N_FOLDS = 5
 cache_app = typer.Typer(no_args_is_help=True, help="The cache of embeddings.")
 
 
@@ -48,8 +47,7 @@ def split(
         embedded.photo_hashes,
         embedded.titles,
         names,
-        N_FOLDS,
-        seed,
+        seed=seed,
     )
     shares = {"train": 1 - test_fraction, "test": test_fraction}
     root = file.image_root or catalogue.parent

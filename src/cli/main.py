@@ -23,10 +23,12 @@ from .options import (
     EncoderOptions,
     FileOptions,
     Mlflow,
+    OnShiftOption,
     Overwrite,
     PhotoOptions,
     takes_options,
 )
+from .recalibrate import recalibrate
 from .registry import promote_and_say, registry_app
 from .review import review_app
 from .serve import serve
@@ -34,6 +36,7 @@ from .serve import serve
 if TYPE_CHECKING:
     from ..catalog.listing import Listing
     from ..pipeline.pipeline import ListingPipeline
+    from ..pipeline.verdict import Shift
 
 app = typer.Typer(
     name="shelfsure",
@@ -142,6 +145,7 @@ def predict(
     no_quality: Annotated[
         bool, typer.Option("--no-quality", help="Don't look for flaws of the photos.")
     ] = False,
+    on_shift: OnShiftOption = "review",
 ) -> None:
     """Judge listings; every row of the file gets its line, rejected ones with the reason."""
     from collections import Counter
@@ -152,9 +156,12 @@ def predict(
     check_suffix(out)
     catalog = file.catalog(listings, need_category=False)
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
-    rows = judge(pipeline, catalog, duplicates=not no_duplicates, quality=not no_quality)
+    rows = judge(
+        pipeline, catalog, duplicates=not no_duplicates, quality=not no_quality, on_shift=on_shift
+    )
     write_verdicts(out, rows)
     counts = Counter(verdict.decision for _, verdict in rows)
+    _say_shift(next((verdict.shift for _, verdict in rows if verdict.shift), None), on_shift)
     _say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
 
 
@@ -168,6 +175,7 @@ def evaluate(
     photos: PhotoOptions,
     encoders: EncoderOptions,
     outside: Outside = None,
+    on_shift: OnShiftOption = "review",
     mlflow: Mlflow = LOCAL_STORE,
 ) -> None:
     """Compare fusion with photo and text alone on labelled listings; write a report."""
@@ -184,7 +192,7 @@ def evaluate(
 
     catalog = file.catalog(listings, need_category=True)
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
-    evaluation, catalog = answer(pipeline, catalog, outside=_outside(outside))
+    evaluation, catalog = answer(pipeline, catalog, outside=_outside(outside), on_shift=on_shift)
     header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
     page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
     save_confusion(evaluation, out)
@@ -192,7 +200,9 @@ def evaluate(
     metrics = compare(evaluation)
     _say(catalog.summary(), rejected=out / "rejected.csv")
     Console().print(comparison_table(metrics))
-    _say(_accepted(metrics["accepted"]))
+    _say_shift(evaluation.shift, on_shift)
+    if evaluation.shift is None or on_shift != "review":
+        _say(_accepted(metrics["accepted"]))
     if ood := metrics.get("ood"):
         _say(
             f"Out of catalogue: {ood['refused_outside']:.1%} of {ood['n_outside']} outside photos "
@@ -212,7 +222,17 @@ def evaluate(
     )
 
 
-for command in (finetune, backbones, split, sample, duplicates, classify, serve, export):
+for command in (
+    recalibrate,
+    finetune,
+    backbones,
+    split,
+    sample,
+    duplicates,
+    classify,
+    serve,
+    export,
+):
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
 for name, group in (groups | {"review": review_app, "cache": cache_app}).items():
@@ -264,18 +284,34 @@ def _forecast(facts: Mapping[str, Any]) -> str:
         return f"{same} groups that you know, {new} those of new groups."
     return (
         f"{same} sessions that you know, {new} those of new sessions or sellers. (There is no "
-        f"group column, but photos of one category with a cosine of {grouping['min_similarity']} "
-        "or more answer for each other; name sellers with --group-column if you can.)"
+        "group column, but photos answer for others that look like them, so they were grouped by "
+        "look. Name sellers with --group-column if you can.)"
     )
 
 
 def _accepted(accepted: Mapping[str, Any]) -> str:
     if not accepted["n"]:
         return "Nothing was accepted: no answer reached its cut-off."
-    return (
+    said = (
         f"Accepted {accepted['coverage']:.1%} of the listings; {accepted['precision']:.1%} of them "
         f"were right (promised: {accepted['target_precision']:.1%})."
     )
+    if accepted["precision_high"] < accepted["target_precision"]:
+        said += (
+            f" WARNING: the promise is broken. By chance at most {accepted['precision_high']:.1%} "
+            "would come out of these. Train with listings like them before you accept any."
+        )
+    return said
+
+
+def _say_shift(shift: "Shift | None", on_shift: str) -> None:
+    if shift is not None:
+        held = (
+            "Nothing is accepted before it was calibrated for them."
+            if on_shift == "review"
+            else "What it promises of accepted ones doesn't hold for them."
+        )
+        _say(f"Warning: {shift.what} (p {shift.p_value:.1g}) {held}")
 
 
 def _say(text: str, rejected: Path | None = None) -> None:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,13 @@ RuntimeOption = Annotated[
     Runtime,
     typer.Option(
         help="What computes the encoders; auto is the fastest here.", rich_help_panel=_RUN
+    ),
+]
+
+OnShiftOption = Annotated[
+    Literal["review", "warn", "ignore"],
+    typer.Option(
+        help="If the listings as a whole are unlike those trained on: accept none, or say it."
     ),
 ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import EncoderOptions, PhotoOptions, takes_options
+from .options import EncoderOptions, OnShiftOption, PhotoOptions, takes_options
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline
@@ -54,13 +54,14 @@ def serve(
     max_queue: Annotated[
         int, typer.Option(help="Listings that may wait.", min=1, rich_help_panel=_HOW)
     ] = 256,
+    on_shift: OnShiftOption = "review",
 ) -> None:
     """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
     from ..core.errors import ConfigError
     from ..core.extras import require_extra
 
     require_extra("serve", "Serving")
-    from ..core.serving_cache import ServingCache
+    from ..core.cache import ServingCache
     from ..serving.rest.guard import LOOPBACK_NAMES
     from ..serving.rest.limits import MEGABYTE, Limits
     from ..serving.serve import serve as run
@@ -110,6 +111,7 @@ def serve(
             max_items=max_items,
         ),
         max_queue=max_queue,
+        on_shift=on_shift,
     )
     if any(trial.is_alive() for trial in trials):
         # everything is answered; a runtime's own threads abort a Python that ends under them

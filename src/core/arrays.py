@@ -1,4 +1,4 @@
-"""Names for the array types that signatures use; shapes stand in each docstring."""
+"""Names for the array types that signatures use, and what all rooms do to rows of vectors."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -9,6 +9,12 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Ints: TypeAlias = npt.NDArray[np.integer[Any]]
 Bools: TypeAlias = npt.NDArray[np.bool_]
+
+
+def unit_rows(vectors: Floats) -> Floats:
+    """Scale rows to unit length, float32; zero rows stay zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
 
 
 def widened(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -4,6 +4,8 @@ SQLite gives what a cache shared by processes needs: a row is there whole or not
 wait for each other, and a killed process leaves a readable file.
 """
 
+import json
+import logging
 import os
 import sqlite3
 import time
@@ -18,7 +20,7 @@ from .arrays import Floats
 from .errors import CacheError
 
 DEFAULT_MAX_BYTES = 2_000_000_000
-_KEYS_PER_QUERY = 500  # below SQLite's oldest limit on variables
+_LOG = logging.getLogger(__name__)
 
 
 def default_cache_dir() -> Path:
@@ -56,36 +58,22 @@ class EmbeddingCache:
         self.max_bytes = max_bytes
 
     def read(self, encoder: str, contents: Sequence[str]) -> dict[str, Floats]:
-        """Find vectors; what isn't there isn't in the answer.
+        """Find float32 vectors, shape ``(dim,)``, by content hash; what isn't there is left out.
 
-        Parameters
-        ----------
-        encoder
-            The encoder's fingerprint, with everything else that changes its output.
-        contents
-            Hashes of the inputs.
-
-        Returns
-        -------
-        dict
-            Content hash -> float32 vector of shape ``(dim,)``.
+        `encoder` is its fingerprint, with everything else that changes its output.
         """
-        found: dict[str, Floats] = {}
-        wanted = list(dict.fromkeys(contents))
+        wanted = json.dumps(list(contents))
+        these = "WHERE encoder = ? AND content IN (SELECT value FROM json_each(?))"
         with self._connect() as db:
-            for start in range(0, len(wanted), _KEYS_PER_QUERY):
-                part = wanted[start : start + _KEYS_PER_QUERY]
-                marks = ",".join("?" * len(part))
-                rows = db.execute(
-                    f"SELECT content, vector FROM embeddings WHERE encoder = ? AND content IN ({marks})",  # noqa: S608, E501
-                    (encoder, *part),
-                ).fetchall()
-                found.update({key: np.frombuffer(blob, dtype=np.float32) for key, blob in rows})
-                db.execute(
-                    f"UPDATE embeddings SET used = ? WHERE encoder = ? AND content IN ({marks})",  # noqa: S608
-                    (time.time(), encoder, *part),
-                )
-        return found
+            found = db.execute(
+                f"SELECT content, vector FROM embeddings {these}",  # noqa: S608
+                (encoder, wanted),
+            ).fetchall()
+            db.execute(
+                f"UPDATE embeddings SET used = ? {these}",  # noqa: S608
+                (time.time(), encoder, wanted),
+            )
+        return {key: np.frombuffer(blob, dtype=np.float32) for key, blob in found}
 
     def write(self, encoder: str, vectors: Mapping[str, Floats]) -> None:
         """Keep vectors (content hash -> shape ``(dim,)``); make room if the bound is passed."""
@@ -147,3 +135,23 @@ class EmbeddingCache:
                 f"The embedding cache {self.path} must be a readable SQLite file, but: {error}. "
                 "Remove the file, set SHELFSURE_CACHE_DIR to another folder, or pass --no-cache."
             ) from error
+
+
+class ServingCache(EmbeddingCache):
+    """A server's cache: while its file can't be read or written (a full disk), it knows nothing.
+
+    Answers take longer then, no more.
+    """
+
+    def read(self, encoder: str, contents: Sequence[str]) -> dict[str, Floats]:
+        try:
+            return super().read(encoder, contents)
+        except CacheError as error:
+            _LOG.warning("embedding anew: %s", error)
+            return {}
+
+    def write(self, encoder: str, vectors: Mapping[str, Floats]) -> None:
+        try:
+            super().write(encoder, vectors)
+        except CacheError as error:
+            _LOG.warning("an embedding isn't kept: %s", error)

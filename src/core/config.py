@@ -15,7 +15,9 @@ CONFIGS = "shelfsure.configs"
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a configuration: nothing unknown in it, nothing changed later."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
     old_names: ClassVar[Mapping[str, str]] = {}
     """What a field was called in files that were written before, and what it is called now."""
@@ -28,7 +30,7 @@ class _Section(BaseModel):
         return {cls.old_names.get(name, name): value for name, value in values.items()}
 
 
-class ImageConfig(_Section):
+class ImageConfig(Section):
     """The photo encoder; see `vision.encoder.PhotoEncoder.load`.
 
     Parameters
@@ -63,7 +65,7 @@ def image_encoder_section(encoder: str) -> dict[str, str]:
     return {"weights": f"local-dir:{folder.resolve()}" if folder.is_dir() else encoder}
 
 
-class TextConfig(_Section):
+class TextConfig(Section):
     """The title encoder; see `text.encoder.SentenceEncoder.load`.
 
     Parameters
@@ -78,7 +80,7 @@ class TextConfig(_Section):
     min_listings: Annotated[int, Field(ge=1)] = 1
 
 
-class AcceptConfig(_Section):
+class AcceptConfig(Section):
     """The promise behind `accept`; see `fusion.accept_rule`.
 
     Parameters
@@ -97,7 +99,7 @@ class AcceptConfig(_Section):
     holds_for: Annotated[Literal["new_groups", "same_groups"], Field(alias="for")] = "new_groups"
 
 
-class RetrievalConfig(_Section):
+class RetrievalConfig(Section):
     """What is known of the catalogue as a whole; see `retrieval`.
 
     Parameters
@@ -125,7 +127,7 @@ class RetrievalConfig(_Section):
     ood_detector: Literal["full", "statistics"] = "full"
 
 
-class Config(_Section):
+class Config(Section):
     """One training run; the defaults are the starter profile.
 
     Parameters

@@ -27,10 +27,7 @@ def missing_modules(extra: Extra) -> list[str]:
 def require_extra(extra: Extra, what: str) -> None:
     """Make sure that an extra is installed, before the work that needs it.
 
-    Parameters
-    ----------
-    what
-        Who needs it, at the beginning of a sentence: ``"Fine-tuning"``.
+    `what` needs it, at the beginning of a sentence: ``"Fine-tuning"``.
 
     Raises
     ------

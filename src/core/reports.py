@@ -18,11 +18,8 @@ _MARKDOWN = r"\`*_{}[]<#|!"
 def templates(folder: Path) -> "Environment":
     """Open a folder of templates; a value that is missing is an error.
 
-    Parameters
-    ----------
-    folder
-        Holds ``NAME.html.j2``, where every value shows as text, or ``NAME.md.j2``, where names from
-        outside go through the filter ``plain``.
+    It holds ``NAME.html.j2``, where every value shows as text, or ``NAME.md.j2``, where names from
+    outside go through the filter ``plain``.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 

@@ -67,34 +67,23 @@ def log_run(
     remedy = f"{files} is complete without it. Check --mlflow, or pass --mlflow {OFF}."
     with reaching(uri, remedy):
         from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Dataset, DatasetInput
 
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(experiment)
         experiment_id = found.experiment_id if found else client.create_experiment(experiment)
         run = client.create_run(experiment_id, run_name=name)
         run_id: str = run.info.run_id
-        now = run.info.start_time
-        entities: dict[str, list[Any]] = {
-            "metrics": [
-                Metric(key, float(value), now, 0)
-                for key, value in flatten(metrics).items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
-            ]
-            + [
-                Metric(key, float(value), now, step)
-                for key, curve in (curves or {}).items()
-                for step, value in curve.items()
-            ],
-            "params": [Param(key, str(value)[:500]) for key, value in flatten(parameters).items()],
-            "tags": [RunTag(key, value) for key, value in _origin(data, parent).items()],
-        }
+        entities = _entities(parameters, metrics, curves or {}, run.info.start_time)
+        entities["tags"] = _origin(data, parent)
         for kind, logged in entities.items():
             rest = iter(logged)
             while batch := list(islice(rest, _PER_BATCH[kind])):
                 client.log_batch(run_id, **{kind: batch})
         if data is not None:
-            _log_dataset(client, run_id, data)
+            digest = sha256_of_file(data)[:12]
+            dataset = Dataset(data.name, digest, source_type="local", source=str(data))
+            client.log_inputs(run_id, datasets=[DatasetInput(dataset)])
         client.log_text(run_id, environment(), ENVIRONMENT)
         if files.is_dir():
             client.log_artifacts(run_id, str(files))
@@ -152,9 +141,29 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _origin(data: Path | None, parent: str) -> dict[str, str]:
+def _entities(
+    parameters: Mapping[str, Any], metrics: Mapping[str, Any], curves: Curves, now: int
+) -> dict[str, list[Any]]:
+    """Put a run's values into MLflow's classes, under the names that `log_batch` takes."""
+    from mlflow.entities import Metric, Param
+
+    points = [
+        (key, value, 0)
+        for key, value in flatten(metrics).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    points += [(key, curve[step], step) for key, curve in curves.items() for step in curve]
+    return {
+        "metrics": [Metric(key, float(value), now, step) for key, value, step in points],
+        "params": [Param(key, str(value)[:500]) for key, value in flatten(parameters).items()],
+    }
+
+
+def _origin(data: Path | None, parent: str) -> list[Any]:
     """Say where a run comes from, under the names that MLflow's pages know."""
     from importlib.metadata import version
+
+    from mlflow.entities import RunTag
 
     tags = {
         "mlflow.source.name": "shelfsure",
@@ -164,7 +173,7 @@ def _origin(data: Path | None, parent: str) -> dict[str, str]:
         "python_version": platform.python_version(),
         "data_sha256": sha256_of_file(data) if data else "",
     }
-    return {key: value for key, value in tags.items() if value}
+    return [RunTag(key, value) for key, value in tags.items() if value]
 
 
 def git_commit() -> str:
@@ -180,12 +189,3 @@ def git_commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _log_dataset(client: Any, run_id: str, data: Path) -> None:
-    from mlflow.entities import Dataset, DatasetInput
-
-    dataset = Dataset(
-        name=data.name, digest=sha256_of_file(data)[:12], source_type="local", source=str(data)
-    )
-    client.log_inputs(run_id, datasets=[DatasetInput(dataset)])

@@ -24,10 +24,7 @@ WAYS_OUT = (
 def package_folder(package: str) -> Path:
     """Locate an installed package without importing it.
 
-    Raises
-    ------
-    WeightsError
-        If the package isn't installed; names the command that installs it.
+    Raises WeightsError, with the command that installs it, if there is none.
     """
     spec = find_spec(package)
     if spec is None or spec.origin is None:
@@ -51,12 +48,9 @@ def verify_sha256(path: Path, expected: str) -> None:
 
 
 def state_fingerprint(state: Mapping[str, "torch.Tensor"], preprocessing: Mapping[str, Any]) -> str:
-    """Hash weights together with how inputs are prepared for them.
+    """Hash weights together with how inputs are prepared for them: 64 hexadecimal digits.
 
-    Returns
-    -------
-    str
-        64 hexadecimal digits; equal fingerprints mean interchangeable embeddings.
+    Equal fingerprints mean interchangeable embeddings.
     """
     import torch
 
@@ -72,10 +66,7 @@ def state_fingerprint(state: Mapping[str, "torch.Tensor"], preprocessing: Mappin
 def require_hub_files(repo_id: str, files: Sequence[str]) -> bool:
     """Make sure that one of `files` can be had before a slow library tries to.
 
-    Returns
-    -------
-    bool
-        True if the file is already in the hub's local cache (then load without the network).
+    True if it is already in the hub's local cache (then load without the network).
 
     Raises
     ------
@@ -87,12 +78,17 @@ def require_hub_files(repo_id: str, files: Sequence[str]) -> bool:
     if any(isinstance(try_to_load_from_cache(repo_id, file), str) for file in files):
         return True
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true"}:
-        raise _unreachable(repo_id, "HF_HUB_OFFLINE is set")
-    # the file itself: a front page may answer where downloads don't
-    reason = _probe(f"{constants.ENDPOINT}/{repo_id}/resolve/main/{files[0]}")
-    if reason is not None:
-        raise _unreachable(repo_id, f"{constants.ENDPOINT} can't be reached ({reason})")
-    return False
+        reason = "HF_HUB_OFFLINE is set"
+    else:
+        # the file itself: a front page may answer where downloads don't
+        problem = _probe(f"{constants.ENDPOINT}/{repo_id}/resolve/main/{files[0]}")
+        if problem is None:
+            return False
+        reason = f"{constants.ENDPOINT} can't be reached ({problem})"
+    raise WeightsError(
+        f"The weights {repo_id} are needed, but {reason}, and they are not in the cache "
+        f"{constants.HF_HUB_CACHE}. {WAYS_OUT}"
+    )
 
 
 def _probe(url: str) -> str | None:
@@ -122,12 +118,3 @@ def _probe(url: str) -> str | None:
         return outcome.get(timeout=PROBE_TIMEOUT_S + 1)
     except queue.Empty:
         return f"no answer in {PROBE_TIMEOUT_S:.0f} s"
-
-
-def _unreachable(repo_id: str, reason: str) -> WeightsError:
-    from huggingface_hub import constants
-
-    return WeightsError(
-        f"The weights {repo_id} are needed, but {reason}, and they are not in the cache "
-        f"{constants.HF_HUB_CACHE}. {WAYS_OUT}"
-    )

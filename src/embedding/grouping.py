@@ -19,7 +19,7 @@ import numpy as np
 from ..catalog.groups import Links, components, duplicate_groups, similar_links, title_key
 from ..catalog.listing import Listing
 from ..catalog.splits import group_folds
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Floats, Ints, unit_rows
 from ..fusion.accept_rule import effective_numbers
 from ..fusion.calibration import fit_temperature, log_loss
 from ..fusion.heads import held_out_logits, tempered
@@ -74,8 +74,10 @@ def group_listings(
     photo_hashes: Sequence[str | None],
     titles: Sequence[str],
     labels: Sequence[str],
-    n_folds: int,
-    seed: int,
+    *,
+    n_folds: int = 5,
+    seed: int = 0,
+    known: Mapping[str, int] | None = None,
 ) -> Grouping:
     """Group a catalogue's listings by seller or session, as far as that can be told.
 
@@ -84,14 +86,17 @@ def group_listings(
     listings
         n of them, with their whole category paths.
     photos
-        Unit vectors of an encoder that hasn't been fine-tuned on them: to one that has, all photos
-        of a category are alike.
+        Unit vectors. To an encoder that was fine-tuned on them, all photos of a category are
+        alike, so `known` must be given with such.
     photo_hashes, titles
         As in `EmbeddedListings`.
     labels
         Each listing's category, as far down as it is predicted.
     n_folds
         Sessions are as coarse as leaves the typical category so many of them.
+    known
+        sha256 -> session: what an encoder that was fine-tuned on them was told. Then no sessions
+        are looked for.
     """
     duplicates = duplicate_groups(
         photo_hashes,
@@ -102,6 +107,12 @@ def group_listings(
     named = [listing.group for listing in listings]
     if any(named):
         return Grouping(named_groups(named, duplicates, n_folds), duplicates, "column")
+    if known is not None:
+        told = [known.get(digest or "") for digest in photo_hashes]
+        names = [f"session {own}" if own is not None else None for own in told]
+        if not any(names):
+            return Grouping(duplicates, duplicates, "duplicates")
+        return Grouping(named_groups(names, duplicates, n_folds), duplicates, "sessions")
     paths = [listing.category or "" for listing in listings]
     sessions, found = find_sessions(photos, titles, paths, duplicates, n_folds, seed, labels=labels)
     if sessions is None:
@@ -245,6 +256,6 @@ def _held_out_loss(features: Floats, categories: Sequence[str], groups: Ints, se
     """Log loss of answers about photos to a head that knows no photo of their group, in nats."""
     names, labels = np.unique(categories, return_inverse=True)
     folds = group_folds(categories, groups, min(5, len(np.unique(groups))), seed)
-    view = View(features, np.ones(len(labels), dtype=bool))
+    view = View(unit_rows(features), np.ones(len(labels), dtype=bool))
     logits = held_out_logits(view, labels, len(names), folds, C)
     return log_loss(tempered(logits, fit_temperature(logits, labels)), labels)

@@ -121,13 +121,7 @@ def _hashes(
 def _measure(photo: DecodedPhoto, source: Any, limits: PhotoLimits) -> Floats:
     """Measure a photo; where the encoder takes too few pixels, it is decoded once more."""
     if not is_measurable(photo):
-        photo = decode_photo(
-            photo_bytes(source),
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-            min_side_px=SIDE_PX,
-            longer_side=True,
-        )
+        photo = decode_photo(source, min_side_px=SIDE_PX, longer_side=True, **vars(limits))
     return assess_photo(photo).row
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.arrays import Bools, Floats, Ints
 from ..fusion.accept_rule import precision_lower_bound
+from ..pipeline.verdict import Shift
 from .baselines import FUSION
 from .intervals import mcnemar_p, paired_bootstrap, wilson_interval
 from .metrics import expected_calibration_error, log_loss, macro_f1, top_k_accuracy, weighted_f1
@@ -55,6 +56,8 @@ class EvaluationInput:
         The share of right answers that auto-accept was set up for, above 0 and up to 1.
     ood
         What `ood.measure_ood` found, if there were outside photos.
+    shift
+        How the listings have drifted away from the training listings, if they have.
     """
 
     listing_ids: Sequence[str]
@@ -66,6 +69,7 @@ class EvaluationInput:
     levels: int
     target_precision: float
     ood: Mapping[str, float | int] | None = None
+    shift: Shift | None = None
 
     def __post_init__(self) -> None:
         n = len(self.listing_ids)
@@ -151,6 +155,7 @@ def compare(evaluation: EvaluationInput) -> dict[str, Any]:
         },
         "accepted": _measure_accepted(evaluation),
         **({"ood": dict(evaluation.ood)} if evaluation.ood is not None else {}),
+        **({"shift": evaluation.shift.model_dump()} if evaluation.shift is not None else {}),
     }
 
 
@@ -180,6 +185,7 @@ def _measure_accepted(evaluation: EvaluationInput) -> dict[str, Any]:
     return {
         "precision": n_right / n if n else None,
         "precision_low": precision_lower_bound(n_right, n) if n else None,
+        "precision_high": 1 - precision_lower_bound(n - n_right, n) if n else None,
         "coverage": n / len(accepted),
         "target_precision": evaluation.target_precision,
         "n": n,

@@ -12,6 +12,7 @@ from ..core.errors import CatalogError
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
 from ..pipeline.decision import Evidence
 from ..pipeline.pipeline import ListingPipeline
+from ..pipeline.shift import OnShift
 from ..retrieval.index.store import Neighbour
 from ..retrieval.model import RetrievalModel
 from ..vision.thumbnails import thumbnail_uri
@@ -31,7 +32,11 @@ UNSURE = 0.05
 
 
 def evaluate(
-    pipeline: ListingPipeline, catalog: Catalog, *, outside: Sequence[Listing] = ()
+    pipeline: ListingPipeline,
+    catalog: Catalog,
+    *,
+    outside: Sequence[Listing] = (),
+    on_shift: OnShift = "review",
 ) -> tuple[EvaluationInput, Catalog]:
     """Answer every listing by fusion, by each kind of evidence alone, and by its neighbours.
 
@@ -41,6 +46,8 @@ def evaluate(
         Read with ``need_category=True``.
     outside
         Photos of what the catalogue doesn't sell; the detector is measured with them.
+    on_shift
+        As for `ListingPipeline.predict`: what is accepted is what users get.
 
     Returns
     -------
@@ -68,21 +75,26 @@ def evaluate(
         baselines |= retrieval_baselines(retrieval, evidence, pipeline.class_names, levels)
         if outside and retrieval.ood_detector is not None:
             seen = pipeline.views(embedder.embed(outside))
-            taken_for, strangers = (
-                predictions.probabilities.argmax(axis=1)
-                for predictions in (evidence.predictions, pipeline.predict_views(seen))
+            own, strangers = evidence.predictions, pipeline.predict_views(seen)
+            ood = measure_ood(
+                retrieval.ood_detector, views, seen, own.probabilities, strangers.probabilities
             )
-            ood = measure_ood(retrieval.ood_detector, views, seen, taken_for, strangers)
+    shift = None
+    if on_shift != "ignore":
+        shift = pipeline.shift_detector().watch(r.p_value for r in evidence.retrieved).shift
+    decisions = pipeline.policy.decisions(evidence)
+    held = shift is not None and on_shift == "review"
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],
         titles=[listing.title or "" for listing in catalog.listings],
         categories=[category_prefix(item.category or "", levels) for item in catalog.listings],
         class_names=pipeline.class_names,
         baselines=baselines,
-        accepted=np.array([said == "accept" for said in pipeline.policy.decisions(evidence)]),
+        accepted=np.array([said == "accept" and not held for said in decisions]),
         levels=levels,
         target_precision=pipeline.config.accept.target_precision,
         ood=ood,
+        shift=shift,
     )
     return evaluation, catalog
 

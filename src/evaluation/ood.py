@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Floats
+from ..fusion.calibration import entropy
 from ..fusion.views import PHOTO, Views, n_rows, restrict
 from ..retrieval.model import dense
 from ..retrieval.ood.detector import OODDetector
@@ -13,8 +14,8 @@ def measure_ood(
     ood_detector: OODDetector,
     inside: Views,
     outside: Views,
-    inside_predicted: Ints | None = None,
-    outside_predicted: Ints | None = None,
+    inside_answers: Floats | None = None,
+    outside_answers: Floats | None = None,
 ) -> dict[str, float | int]:
     """Measure the detector.
 
@@ -24,8 +25,9 @@ def measure_ood(
         Views of the catalogue's own listings, unseen in training.
     outside
         Views of things that it doesn't sell; those without a usable photo are left out.
-    inside_predicted, outside_predicted
-        Shape ``(n,)``, the category each listing is taken for, if the detector judges by category.
+    inside_answers, outside_answers
+        Shape ``(n, n_categories)``, the classifier's probabilities; without them the detector
+        judges by the views alone.
 
     Returns
     -------
@@ -43,8 +45,8 @@ def measure_ood(
     return {
         **({"auroc": float(roc_auc_score(is_outside, scores))} if possible else {}),
         **({"fpr95": fpr_at(is_outside, scores, 0.95)} if possible else {}),
-        "refused_inside": _refused(ood_detector, inside, inside_predicted),
-        "refused_outside": _refused(ood_detector, outside, outside_predicted),
+        "refused_inside": _refused(ood_detector, inside, inside_answers),
+        "refused_outside": _refused(ood_detector, outside, outside_answers),
         "alpha": ood_detector.alpha,
         "n_inside": n_rows(inside),
         "n_outside": len(strange),
@@ -62,7 +64,8 @@ def _scores(ood_detector: OODDetector, views: Views) -> Floats:
     return scores[np.isfinite(scores)]
 
 
-def _refused(ood_detector: OODDetector, views: Views, predicted: Ints | None) -> float:
+def _refused(ood_detector: OODDetector, views: Views, answers: Floats | None) -> float:
     known = np.isfinite(ood_detector.ood_scores(dense(views)))
-    refused = ood_detector.refuses(dense(views), predicted)[known]
+    said = () if answers is None else (answers.argmax(axis=1), entropy(answers))
+    refused = ood_detector.refuses(dense(views), *said)[known]
     return float(refused.mean()) if len(refused) else 0.0

@@ -69,17 +69,10 @@ def augment(
     side_px: int,
     strength: float,
 ) -> "torch.Tensor":
-    """Change one photo by chance (PyTorch's generator).
+    """Change one photo, shape ``(h, w, 3)``, by chance (PyTorch's generator).
 
-    Parameters
-    ----------
-    photo, backdrop
-        Shape ``(h, w, 3)``; the second stands in for a white background, None leaves it.
-
-    Returns
-    -------
-    torch.Tensor
-        Shape ``(3, side_px, side_px)``, uint8.
+    `backdrop`, of the same shape, stands in for a white background; None leaves it. Returns uint8
+    of shape ``(3, side_px, side_px)``.
     """
     import torch
 
@@ -93,12 +86,7 @@ def augment(
 def mix(first: "torch.Tensor", second: "torch.Tensor") -> "tuple[torch.Tensor, float]":
     """Blend two photos (mixup) or paste a part of the second into the first (CutMix).
 
-    Returns
-    -------
-    torch.Tensor
-        Shape as the photos'.
-    float
-        How much of it is the first, 0 to 1.
+    Returns the new photo, and how much of it is the first, 0 to 1.
     """
     import torch
     from torchvision.transforms import v2
@@ -117,15 +105,7 @@ SOFTEN_PX = 3
 def white_background(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """Find the white that reaches the photo's edge; white inside of a product isn't meant.
 
-    Parameters
-    ----------
-    photo
-        Shape ``(height, width, 3)``, 0 to 255.
-
-    Returns
-    -------
-    np.ndarray
-        Shape ``(height, width)``; True is background.
+    Of shape ``(height, width, 3)``, 0 to 255, it makes ``(height, width)``: True is background.
     """
     import cv2
 
@@ -141,15 +121,7 @@ def on_backdrop(
 ) -> npt.NDArray[np.uint8]:
     """Put a product that stands on white before another photo, blurred beyond recognition.
 
-    Parameters
-    ----------
-    photo, backdrop
-        Shape ``(side, side, 3)``, 0 to 255, of one size.
-
-    Returns
-    -------
-    np.ndarray
-        A new photo; the same one if it doesn't stand on white.
+    Both have the shape ``(side, side, 3)``, 0 to 255. A photo that doesn't stand on white stays.
     """
     import cv2
 

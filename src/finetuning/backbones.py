@@ -22,16 +22,9 @@ RANDOM = "random:"
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network to train.
+    """A timm model with a new classifier, and whether its other weights were trained before.
 
-    Parameters
-    ----------
-    model
-        A timm model with a new classifier.
-    pretrained
-        Whether its other weights were trained before.
-    fingerprint
-        Of the weights that training starts from.
+    `fingerprint` is that of the weights that training starts from.
     """
 
     model: "nn.Module"
@@ -40,14 +33,9 @@ class Backbone:
 
 
 def build_backbone(name: str, n_outputs: int, seed: int = 0) -> Backbone:
-    """Build a network and give it a classifier of `n_outputs`.
+    """Build the network of a name (see `FinetuneConfig.backbone`), with `n_outputs`.
 
-    Parameters
-    ----------
-    name
-        See `FinetuneConfig.backbone`.
-    seed
-        Of what isn't pretrained.
+    `seed` draws what isn't pretrained.
 
     Raises
     ------

@@ -15,17 +15,8 @@ if TYPE_CHECKING:
 def fold_norms(model: "nn.Module") -> int:
     """Fold each learning batch norm that follows a convolution without a bias of its own.
 
-    Parameters, their names and the state dict stay as they are; statistics must never change again.
-
-    Parameters
-    ----------
-    model
-        A timm model.
-
-    Returns
-    -------
-    int
-        How many were folded; 0 where there is none.
+    Parameters, their names and the state dict of the timm model stay as they are; statistics must
+    never change again. Tells how many were folded.
     """
     pairs = _pairs(model)
     for conv, norm in pairs:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..core.device import autocast
 from ..embedding.run_options import ResolvedOptions
 from .config import FinetuneConfig, Stage
@@ -21,13 +23,12 @@ MARGIN = 0.9
 
 def epochs_within(
     seconds: float,
-    stages: Sequence[Stage],
+    config: FinetuneConfig,
     stage_s: Sequence[float],
     look_s: float,
     *,
     n_training: int,
     n_held_out: int,
-    n_looks: int,
 ) -> float:
     """Divide the time by what an epoch costs, after what the final comparison of weights costs.
 
@@ -37,18 +38,15 @@ def epochs_within(
         Seconds to learn from one photo, by stage.
     look_s
         Seconds to answer one photo without learning.
-    n_looks
-        How often all photos are answered in the end.
 
     Returns
     -------
     float
         At least 1, even if that doesn't fit: less isn't worth the name.
     """
-    total = sum(stage.share for stage in stages)
-    step_s = sum(stage.share * s for stage, s in zip(stages, stage_s, strict=True)) / total
+    step_s = float(np.average(stage_s, weights=[stage.share for stage in config.stages]))
     epoch_s = n_training * step_s + n_held_out * look_s
-    last_s = n_looks * (n_training + n_held_out) * look_s
+    last_s = len(config.blend) * (n_training + n_held_out) * look_s
     return max(1.0, (MARGIN * seconds - last_s) / epoch_s)
 
 

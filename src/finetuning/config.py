@@ -3,19 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from ..core.config import load_yaml
+from ..core.config import Section, load_yaml
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 SidePx = Annotated[int, Field(ge=32, le=1024)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Stage(_Section):
+class Stage(Section):
     """One part of the training; photos, regularisation and trained layers grow from part to part.
 
     Parameters
@@ -36,7 +32,7 @@ class Stage(_Section):
     strength: Fraction = 1.0
 
 
-class Augmentation(_Section):
+class Augmentation(Section):
     """What chance does to a photo; ranges and probabilities at strength 1.
 
     Parameters
@@ -68,7 +64,7 @@ class Augmentation(_Section):
     mix: Fraction = 0.2
 
 
-class FinetuneConfig(_Section):
+class FinetuneConfig(Section):
     """One fine-tuning run.
 
     Parameters

@@ -31,17 +31,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos and their leaves.
-
-    Parameters
-    ----------
-    squares
-        As many as `labels`.
-    labels
-        Shape ``(n,)``.
-    titles
-        Shape ``(n, d)``; None if nothing is learned from titles.
-    """
+    """Photos, their leaves of shape ``(n,)``, and titles ``(n, d)``, if they are learned from."""
 
     squares: ImageStore
     labels: Ints
@@ -109,10 +99,7 @@ def collate(samples: "Sequence[Sample]") -> tuple[torch.Tensor, Labels, torch.Te
 class PhotoData(pl.LightningDataModule):  # type: ignore[misc]
     """One round's training photos at a time, and the held-out ones.
 
-    Parameters
-    ----------
-    workers
-        Processes that augment; 0 augments between the steps.
+    So many `workers` are processes that augment; 0 augments between the steps.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """What a run needs before its first step: photos, labels, parts, and a head to start from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,11 +10,13 @@ from safetensors.numpy import load_file, save_file
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
-from ..catalog.splits import duplicate_groups, group_folds, split_indices
+from ..catalog.splits import group_folds, split_indices
 from ..core.arrays import Floats, Ints
 from ..core.errors import TrainingError
 from ..core.files import atomic_path
+from ..embedding.grouping import group_listings
 from ..embedding.run_options import ResolvedOptions
+from ..fusion.views import View
 from ..vision.load import photo_bytes
 from .backbones import Backbone, build_backbone
 from .config import FinetuneConfig
@@ -26,6 +28,7 @@ from .taxonomy import OUTSIDE, Taxonomy, find_leaves
 from .title_distillation import load_titles, save_titles
 
 FEATURES, HEAD = "frozen.safetensors", "head.safetensors"
+SESSIONS = "sessions"
 PHOTOS, TRAINING, HELD_OUT, PARTS = "photos", "train", "held_out", "parts"
 
 
@@ -47,6 +50,8 @@ class Prepared:
         sha256 of each photo's bytes.
     catalog
         With unusable photos set aside.
+    sessions
+        sha256 -> group, where more than duplicates were kept together.
     """
 
     squares: ImageStore
@@ -57,6 +62,7 @@ class Prepared:
     titles: Floats | None
     hashes: Sequence[str]
     catalog: Catalog
+    sessions: Mapping[str, int]
 
     @property
     def counts(self) -> Ints:
@@ -71,17 +77,11 @@ def prepare(
     framing: Framing,
     state: RunState,
     options: ResolvedOptions,
-    *,
-    first: bool,
 ) -> tuple[list[Prepared], Backbone]:
     """Decode, split and look at the photos; only the first process works, others read along.
 
-    Returns
-    -------
-    list of Prepared
-        One for each encoder to train; together their held-out photos are all, if there are several.
-    Backbone
-        As it is before training.
+    Gives one `Prepared` for each encoder to train (together their held-out photos are all, if there
+    are several), and the backbone as it is before training.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def prepare(
     """
     own = [listing for listing in catalog.listings if listing.image is not None]
     sources = [listing.image for listing in (*own, *outside) if listing.image is not None]
-    said = state.recall(PHOTOS, wait=not first)
+    said = state.recall(PHOTOS, wait=not state.first)
     fresh = said is None
     if said is not None:
         problems = {int(row): why for row, why in said["problems"].items()}
@@ -131,22 +131,39 @@ def prepare(
             for row, source in enumerate(sources)
         ]
         frozen = _features(backbone, squares, usable, state, options)
-        groups = duplicate_groups(
-            [hashes[row] for row in usable],
-            [own[row].title if row < len(own) else None for row in usable],
-            frozen,
-            has_photo=None,
-        )
         names = [taxonomy.leaves[label] for label in labels[usable]]
+        nothing_known = np.zeros((len(usable), 1), dtype=np.float32)
+        features = nothing_known if frozen is None else frozen
+        grouping = group_listings(
+            [(*own, *outside)[row] for row in usable],
+            View(features, np.full(len(usable), frozen is not None)),
+            [hashes[row] for row in usable],
+            [own[row].title or "" if row < len(own) else "" for row in usable],
+            names,
+            seed=config.seed,
+        )
+        groups = grouping.groups
         n_parts = min(_n_parts(backbone, len(good), config), len(np.unique(groups)))
+        sessions = zip((hashes[row] for row in usable), groups.tolist(), strict=True)
         said = {"problems": problems, "hashes": hashes}
+        said[SESSIONS] = dict(sessions) if grouping.coarser else {}
         said[PARTS] = [
             {name: usable[rows].tolist() for name, rows in part.items()}
             for part in _parts(names, groups, n_parts, config)
         ]
     nothing = np.zeros(0, dtype=int)
-    aside, hashes = _set_aside(catalog, own, problems), said["hashes"]
-    whole = Prepared(squares, taxonomy, labels, nothing, nothing, load_titles(state), hashes, aside)
+    aside, hashes = _set_aside(catalog, problems), said["hashes"]
+    whole = Prepared(
+        squares,
+        taxonomy,
+        labels,
+        nothing,
+        nothing,
+        load_titles(state),
+        hashes,
+        aside,
+        said.get(SESSIONS, {}),
+    )
     inside = np.array([leaf != OUTSIDE for leaf in taxonomy.leaves])
     prepared = []
     for part in said[PARTS]:
@@ -231,14 +248,12 @@ def _save_head(
         save_file(arrays, partial)
 
 
-def _set_aside(catalog: Catalog, own: Sequence[Listing], problems: dict[int, str]) -> Catalog:
-    row_of = {id(x): row for x, row in zip(catalog.listings, catalog.rows, strict=True)}
+def _set_aside(catalog: Catalog, problems: dict[int, str]) -> Catalog:
+    """Reject listings by what is wrong with the n-th photo; what lies outside comes after all."""
+    listings = zip(catalog.listings, catalog.rows, strict=True)
+    rows = [row for listing, row in listings if listing.image is not None]
     return catalog.reject(
-        {
-            row_of[id(own[row])]: f"unusable photo: {why}"
-            for row, why in problems.items()
-            if row < len(own)
-        }
+        {rows[n]: f"unusable photo: {why}" for n, why in problems.items() if n < len(rows)}
     )
 
 

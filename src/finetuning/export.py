@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.files import FolderKind, atomic_folder
 from ..vision.backbone import TUNED_FILE
+from .backbones import normalisation
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +24,6 @@ def export_encoder(
     model: "nn.Module",
     facts: Mapping[str, Any],
     catalog: "Catalog",
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
     fold_encoders: "Mapping[str, Mapping[str, torch.Tensor]]",
     *,
     overwrite: bool = False,
@@ -45,7 +44,7 @@ def export_encoder(
     from timm.models import save_for_hf
 
     with atomic_folder(out, ENCODER, replace=overwrite) as staging:
-        side = facts["side_px"]
+        side, (mean, std) = facts["side_px"], normalisation(model)
         save_for_hf(
             model.cpu().to(memory_format=torch.contiguous_format),
             staging,

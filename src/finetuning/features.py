@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Floats, Ints, unit_rows
 from ..core.device import autocast
 from ..core.errors import PhotoError
 from ..embedding.reading_ahead import ahead, batches, threads
@@ -32,10 +32,7 @@ def pooled_features(
 ) -> Floats:
     """Give what the classifier sees, for photos as they are.
 
-    Returns
-    -------
-    Floats
-        Shape ``(len(rows), d)``, float32, of any length.
+    Shape ``(len(rows), d)``, float32, of any length.
     """
     import torch
 
@@ -67,16 +64,10 @@ def _readable(photo: Square | PhotoError) -> Square:
 
 
 def start_head(model: "nn.Module", features: Floats, labels: Ints, added: Floats) -> None:
-    """Give the classifier the weights of a logistic regression on the frozen features.
+    """Give the classifier the weights of a logistic regression on training photos' features.
 
-    A random head would first pull the pretrained layers out of shape (Kumar et al. 2022).
-
-    Parameters
-    ----------
-    features, labels
-        Of the training photos.
-    added
-        What the loss adds to the logits; see `loss.balance`.
+    A random head would first pull the pretrained layers out of shape (Kumar et al. 2022). `added`
+    is what the loss adds to the logits; see `loss.balance`.
     """
     import torch
 
@@ -99,9 +90,7 @@ def judge_features(
     Parameters
     ----------
     features
-        Shape ``(n, d)``.
-    training, held_out
-        Rows.
+        Shape ``(n, d)``; `training` and `held_out` are rows of it.
     levels
         Each of shape ``(n,)``, the true categories at one level.
 
@@ -110,7 +99,7 @@ def judge_features(
     list of dict
         For each level ``top1``, ``macro_f1`` and ``log_loss`` on the held-out rows.
     """
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
+    unit = unit_rows(features)
     measured = []
     for labels in levels:
         truth = labels[held_out]

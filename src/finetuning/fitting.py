@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.arrays import Ints
 from ..embedding.run_options import ResolvedOptions
-from .backbones import Backbone, normalisation
+from .backbones import Backbone
 from .config import FinetuneConfig
 from .dataset import Prepared, frozen_rows
-from .image_store import Part
+from .image_store import ImageStore
 from .schedule import Schedule, draw_weights
 from .state import BEST, RunState
 
@@ -25,14 +25,9 @@ MIN_TITLES = 20
 
 @dataclass(frozen=True)
 class Machine:
-    """How many processes a run may use, and for how long.
+    """How many processes a run may use: `devices` on each of `nodes` machines; and for how long.
 
-    Parameters
-    ----------
-    devices, nodes
-        Processes on each machine, and machines.
-    max_minutes
-        As many epochs are planned as fit into this, up to the configured number.
+    As many epochs are planned as fit into `max_minutes`, up to the configured number.
     """
 
     devices: int = 1
@@ -48,13 +43,11 @@ def decide_epochs(
     options: ResolvedOptions,
     machine: Machine,
     seconds: float | None,
-    *,
-    first: bool,
 ) -> float:
     """Decide once how long to train; a resumed run and other processes learn of it."""
     from .budget import epochs_within, time_stages
 
-    decided = state.recall(EPOCHS, wait=not first)
+    decided = state.recall(EPOCHS, wait=not state.first)
     if decided is not None:
         return float(decided)
     epochs = config.epochs
@@ -70,12 +63,11 @@ def decide_epochs(
         )
         fitting = epochs_within(
             seconds,
-            config.stages,
+            config,
             stage_s,
             look_s,
             n_training=len(rows),
             n_held_out=len(prepared.held_out),
-            n_looks=len(config.blend),
         )
         epochs = min(epochs, fitting)
     state.remember(EPOCHS, epochs)
@@ -109,10 +101,7 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train, and give the backbone its best weights.
 
-    Parameters
-    ----------
-    state, place
-        Of the whole run, and of this encoder: its checkpoints.
+    `state` is that of the whole run, `place` this encoder's, with its checkpoints.
 
     Returns
     -------
@@ -128,27 +117,10 @@ def fit(
 
     history = History(config.batch_size)
     trainer: Any = make_trainer(
-        config,
-        schedule,
-        place.folder,
-        history,
-        device=options.device,
-        precision=options.precision,
-        devices=machine.devices,
-        nodes=machine.nodes,
-        progress=options.progress,
+        config, schedule, place.folder, history, options, machine.devices, machine.nodes
     )
-    mean, std = normalisation(backbone.model)
-    module = Finetuning(
-        backbone,
-        prepared.taxonomy,
-        prepared.counts,
-        config,
-        schedule,
-        mean=mean,
-        std=std,
-        teacher=_teacher(backbone, prepared, config, state),
-    )
+    teacher = _teacher(backbone, prepared, config, state)
+    module = Finetuning(backbone, prepared, config, schedule, teacher)
     workers = _n_workers(config, machine)
     training, held_out = (_part(prepared, r) for r in (prepared.training, prepared.held_out))
     data = PhotoData(training, held_out, config, schedule, workers)
@@ -168,10 +140,13 @@ def fit(
 
 
 def _part(prepared: Prepared, rows: Ints) -> "Photos":
+    from torch.utils.data import Subset
+
     from .data import Photos
 
     titles = None if prepared.titles is None else prepared.titles[rows]
-    return Photos(Part(prepared.squares, rows), prepared.labels[rows], titles)
+    squares: ImageStore = Subset(prepared.squares, rows.tolist())  # type: ignore[arg-type]
+    return Photos(squares, prepared.labels[rows], titles)
 
 
 def _teacher(

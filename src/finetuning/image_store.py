@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from ..core.arrays import Ints
 from ..core.errors import PhotoError
 from ..core.files import atomic_path
 from ..embedding.reading_ahead import ahead, threads
@@ -39,14 +38,7 @@ class Framing:
 
     def load(self, source: Any) -> Square:
         """Decode one photo, or raise PhotoError."""
-        return load_square(
-            source,
-            self.side_px,
-            1.0,
-            self.crop_mode,
-            max_pixels=self.limits.max_pixels,
-            allow_truncated=self.limits.allow_truncated,
-        )
+        return load_square(source, self.side_px, 1.0, self.crop_mode, self.limits)
 
 
 @dataclass(frozen=True)
@@ -61,20 +53,6 @@ class LazySquares:
 
     def __getitem__(self, row: int) -> Square:
         return self.framing.load(self.sources[row])
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some rows of `squares`, renumbered from 0."""
-
-    squares: ImageStore
-    rows: Ints
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, row: int) -> Square:
-        return self.squares[int(self.rows[row])]
 
 
 def prepare_squares(

@@ -15,14 +15,9 @@ Imbalance = Literal["logit_adjusted", "weighted", "none"]
 
 
 class Labels(NamedTuple):
-    """Whose a photo is: mostly `first`, and `second` as far as the two were mixed.
+    """Whose a photo is, leaves of shape ``(n,)``: mostly `first`, and `second` as far as mixed.
 
-    Parameters
-    ----------
-    first, second
-        Shape ``(n,)``, leaves.
-    share
-        Shape ``(n,)``, how much of the photo is the first's, 0 to 1.
+    `share` says how much of the photo is the first's, 0 to 1.
     """
 
     first: "torch.Tensor"
@@ -36,17 +31,8 @@ def balance(counts: Ints, imbalance: Imbalance) -> tuple[Floats, Floats]:
     Logit adjustment (Menon et al. 2021, "Long-tail learning via logit adjustment") adds the log
     share while training, so a frequent category must win by more; when answering, nothing is added.
 
-    Parameters
-    ----------
-    counts
-        Shape ``(n_leaves,)``, training photos of each; one without any counts as one.
-
-    Returns
-    -------
-    Floats
-        Shape ``(n_leaves,)``, in nats.
-    Floats
-        Shape ``(n_leaves,)``, above 0, on average 1 over the training photos.
+    Counts are training photos of each leaf; one without any counts as one. Both answers have shape
+    ``(n_leaves,)``: the first in nats, the second above 0, on average 1 over the training photos.
     """
     shares = np.maximum(counts, 1) / np.maximum(counts, 1).sum()
     added = np.log(shares) if imbalance == "logit_adjusted" else np.zeros(len(counts))

@@ -8,46 +8,32 @@ import torch
 from torch import nn
 from torchmetrics.classification import MulticlassF1Score
 
-from ..core.arrays import Ints
-from .backbones import Backbone, train_layers
+from .backbones import Backbone, normalisation, train_layers
 from .config import FinetuneConfig, Stage
+from .dataset import Prepared
 from .loss import Labels, balance, level_loss
 from .schedule import Schedule, learning_rate_factor
-from .taxonomy import Taxonomy
 from .title_distillation import TitleDistillation
 
 
 class Finetuning(pl.LightningModule):  # type: ignore[misc]
-    """A backbone and how it learns.
-
-    Parameters
-    ----------
-    counts
-        Shape ``(n_leaves,)``, training photos of each leaf.
-    teacher
-        None if nothing is learned from titles.
-    mean, std
-        Per channel, for pixels from 0 to 1.
-    """
+    """A backbone and how it learns; there is no teacher if nothing is learned from titles."""
 
     def __init__(
         self,
         backbone: Backbone,
-        taxonomy: Taxonomy,
-        counts: Ints,
+        prepared: Prepared,
         config: FinetuneConfig,
         schedule: Schedule,
-        *,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        teacher: TitleDistillation | None = None,
+        teacher: TitleDistillation | None,
     ) -> None:
         super().__init__()
+        taxonomy, (mean, std) = prepared.taxonomy, normalisation(backbone.model)
         self.model, self.teacher = backbone.model, teacher
         self.config, self.schedule, self.taxonomy = config, schedule, taxonomy
         self.stage: Stage | None = None
         self.frozen_statistics = config.keeps_statistics(pretrained=backbone.pretrained)
-        added, weights = balance(counts, config.imbalance)
+        added, weights = balance(prepared.counts, config.imbalance)
         self._keep("added", torch.from_numpy(added))
         self._keep("weights", torch.from_numpy(weights))
         self._keep("groups", torch.from_numpy(taxonomy.groups))

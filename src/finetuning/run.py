@@ -15,8 +15,8 @@ from ..core.errors import ConfigError, TrainingError
 from ..core.extras import require_extra
 from ..core.files import require_free_folder
 from ..core.tracking import git_commit
-from ..embedding.run_options import RunOptions
-from .backbones import build_backbone, depthwise_in_float32, normalisation
+from ..embedding.run_options import ResolvedOptions, RunOptions
+from .backbones import Backbone, build_backbone, depthwise_in_float32
 from .batchnorm_folding import fold_norms
 from .config import FinetuneConfig
 from .dataset import Prepared, prepare, settings_of
@@ -24,7 +24,7 @@ from .export import ENCODER, export_encoder
 from .fitting import Machine, decide_epochs, make_schedule
 from .folds import tune_parts
 from .image_store import Framing
-from .state import RunState, is_first_process
+from .state import RunState
 from .weight_interpolation import average, blend, choose_blend
 
 __all__ = ["FinetuneResult", "Machine", "finetune"]
@@ -36,16 +36,9 @@ folding starts more and shorter ones (benchmarks/finetune-h200.md)."""
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """A finished run.
+    """A finished run; load it as ``local-dir:FOLDER``.
 
-    Parameters
-    ----------
-    folder
-        Load it as ``local-dir:FOLDER``.
-    facts
-        What its ``finetuned.json`` says.
-    catalog
-        With unusable photos set aside.
+    `facts` are what its ``finetuned.json`` says; `catalog` has unusable photos set aside.
     """
 
     folder: Path
@@ -106,12 +99,9 @@ def finetune(
         If the backbone can't be had.
     """
     require_extra("finetune", "Fine-tuning")
-    from timm.layers import convert_sync_batchnorm
-
-    machine = machine or Machine()
-
-    started, first = time.monotonic(), is_first_process()
+    started, machine = time.monotonic(), machine or Machine()
     state = RunState.beside(out)
+    first = state.first
     options = (options or RunOptions()).resolved(config.precision)
     options = replace(options, progress=options.progress and first)
     device = options.device
@@ -126,26 +116,20 @@ def finetune(
         )
     if first:
         require_free_folder(out, ENCODER, replace=overwrite)
-    mean, std = normalisation(build_backbone(config.backbone, 2).model)
+    build_backbone(config.backbone, 2)  # or say at once that it can't be had
     if first:
         state.begin(settings_of(catalog, outside, config, framing), resume=resume)
     try:
-        parts, backbone = prepare(catalog, outside, config, framing, state, options, first=first)
+        parts, backbone = prepare(catalog, outside, config, framing, state, options)
     except TrainingError:
         if first and not resume:
             state.remove()  # nothing to go on from
         raise
-    if config.keeps_statistics(pretrained=backbone.pretrained):
-        if not device.startswith("cuda") or config.batch_size // pieces >= GPU_FOLDS_FROM:
-            fold_norms(backbone.model)
-    elif device.startswith("cuda") and machine.devices * machine.nodes > 1:
-        convert_sync_batchnorm(backbone.model)  # in place
-    if device == "cpu" and options.precision == "bfloat16":
-        depthwise_in_float32(backbone.model)
+    _speed_up(backbone, config, options, machine)
     left = None
     if machine.max_minutes is not None:
         left = (machine.max_minutes * 60 - _since(started)) / len(parts)
-    epochs = decide_epochs(parts[0], backbone, config, state, options, machine, left, first=first)
+    epochs = decide_epochs(parts[0], backbone, config, state, options, machine, left)
     tuned, history = tune_parts(
         backbone, parts, config, epochs, state, options, machine, first=first
     )
@@ -154,12 +138,13 @@ def finetune(
     shares = config.blend if backbone.pretrained else (1.0,)
     chosen = choose_blend(backbone.model, tuned, shares, state, options)
     blended = [blend(each.before, each.after, chosen.share) for each in tuned]
-    prepared = parts[0]
+    catalog = parts[0].catalog
     seen, held_out = (_hashes(parts, name) for name in ("training", "held_out"))
     facts: dict[str, Any] = {
         "side_px": config.side_px,
         "crop_mode": config.crop_mode,
-        "classes": prepared.taxonomy.leaves,
+        "classes": parts[0].taxonomy.leaves,
+        "sessions": dict(parts[0].sessions),
         "seen": seen,
         "held_out": sorted(set(held_out) - set(seen)),
         "n_seen": len(np.unique(np.concatenate([part.training for part in parts]))),
@@ -187,11 +172,26 @@ def finetune(
         ]
     model = backbone.model.cpu()
     model.load_state_dict(average(blended))
-    export_encoder(
-        out, model, facts, prepared.catalog, mean, std, fold_encoders, overwrite=overwrite
-    )
+    export_encoder(out, model, facts, catalog, fold_encoders, overwrite=overwrite)
     state.remove()
-    return FinetuneResult(out, facts, prepared.catalog)
+    return FinetuneResult(out, facts, catalog)
+
+
+def _speed_up(
+    backbone: Backbone, config: FinetuneConfig, options: ResolvedOptions, machine: Machine
+) -> None:
+    """Change how the network computes, in place, as suits the machine."""
+    from timm.layers import convert_sync_batchnorm
+
+    on_gpu, n_processes = options.device.startswith("cuda"), machine.devices * machine.nodes
+    if config.keeps_statistics(pretrained=backbone.pretrained):
+        at_once = config.batch_size // (config.accumulate * n_processes)
+        if not on_gpu or at_once >= GPU_FOLDS_FROM:
+            fold_norms(backbone.model)
+    elif on_gpu and n_processes > 1:
+        convert_sync_batchnorm(backbone.model)
+    if options.device == "cpu" and options.precision == "bfloat16":
+        depthwise_in_float32(backbone.model)
 
 
 def _hashes(parts: Sequence[Prepared], rows: str) -> list[str]:

@@ -17,16 +17,9 @@ from .config import Stage
 
 
 class Draw(NamedTuple):
-    """One photo in one step.
+    """One photo in one step: its row, and how it is shown; see `Stage`.
 
-    Parameters
-    ----------
-    row
-        The photo.
-    number
-        Unique in the run; seeds what chance does to the photo.
-    side_px, strength
-        See `Stage`.
+    `number` is unique in the run; it seeds what chance does to the photo.
     """
 
     row: int
@@ -110,19 +103,9 @@ def one_turn(weights: Floats, rng: np.random.Generator) -> Ints:
 
 
 def draw_weights(labels: Ints, oversample: float) -> Floats:
-    """Weigh photos by how rare their leaf is.
+    """Weigh photos, with labels of shape ``(n,)``, by how rare their leaf is; above 0.
 
-    Parameters
-    ----------
-    labels
-        Shape ``(n,)``.
-    oversample
-        0: every photo alike; 1: every leaf alike.
-
-    Returns
-    -------
-    Floats
-        Shape ``(n,)``, above 0.
+    An `oversample` of 0 shows every photo alike, of 1 every leaf.
     """
     counts = np.bincount(labels)
     return np.asarray(counts[labels].astype(float) ** -oversample)

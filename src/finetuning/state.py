@@ -19,19 +19,21 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a run keeps what it has done so far.
-
-    Parameters
-    ----------
-    folder
-        ``.NAME.finetuning`` beside the folder NAME that the result goes to.
-    """
+    """Where a run keeps what it has done: ``.NAME.finetuning`` beside the result's folder NAME."""
 
     folder: Path
 
     @classmethod
     def beside(cls, out: Path) -> "RunState":
         return cls(out.with_name(f".{out.name}.finetuning"))
+
+    @property
+    def first(self) -> bool:
+        """Whether this process prepares and exports, in a distributed run."""
+        rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
+        if rank is not None:
+            return rank == "0"
+        return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK"))
 
     def part(self, number: int) -> "RunState":
         """Give the place of one of the encoders that a run trains."""
@@ -94,11 +96,3 @@ class RunState:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)
-
-
-def is_first_process() -> bool:
-    """Whether this process prepares and exports, in a distributed run."""
-    rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
-    if rank is not None:
-        return rank == "0"
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK"))

@@ -62,10 +62,9 @@ def find_leaves(
 
     Returns
     -------
-    Taxonomy
-        With as many levels as tell more apart than the level above.
-    Ints
-        Shape ``(n,)``: each listing's leaf, -1 where even its first level is too rare.
+    Taxonomy, Ints
+        With as many levels as tell more apart than the level above; and each listing's leaf, shape
+        ``(n,)``, -1 where even its first level is too rare.
 
     Raises
     ------

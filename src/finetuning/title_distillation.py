@@ -31,10 +31,7 @@ RIDGE = 3.0
 def save_titles(titles: Sequence[str | None], weights: str, device: str, state: "RunState") -> None:
     """Embed titles, if there are any and the run hasn't done it yet; an empty one becomes zeros.
 
-    Parameters
-    ----------
-    weights
-        See `SentenceEncoder.load`.
+    `weights` is for `SentenceEncoder.load`.
     """
     path = state.folder / FILE
     texts = [clean_text(title) for title in titles]
@@ -82,10 +79,7 @@ class TitleDistillation(nn.Module):
     def start(self, features: Floats, titles: Floats) -> None:
         """Begin with the ridge regression of titles on frozen features.
 
-        Parameters
-        ----------
-        features, titles
-            Shapes ``(n, n_features)`` and ``(n, d)``, of the training photos.
+        Shapes ``(n, d)`` and ``(n, n_features)``, of the training photos.
         """
         there = titles.any(axis=1)
         length = float(np.linalg.norm(features, axis=1).mean())
@@ -98,10 +92,7 @@ class TitleDistillation(nn.Module):
     def forward(self, features: torch.Tensor, titles: torch.Tensor) -> torch.Tensor:
         """Give the mean loss, in nats.
 
-        Parameters
-        ----------
-        features, titles
-            Shapes ``(n, n_features)`` and ``(n, d)``; a row of zeros asks for nothing.
+        Features have shape ``(n, n_features)``, titles ``(n, d)``; a row of zeros asks for nothing.
         """
         anchors: torch.Tensor = self.anchors  # type: ignore[assignment]
         photos = functional.normalize(self.project(features), dim=1)

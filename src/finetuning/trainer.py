@@ -21,8 +21,8 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.strategies import DDPStrategy
 
-from ..core.device import Precision
 from ..core.files import atomic_path
+from ..embedding.run_options import ResolvedOptions
 from .config import FinetuneConfig
 from .schedule import Schedule
 from .state import BEST, LAST
@@ -66,22 +66,18 @@ def make_trainer(
     schedule: Schedule,
     state: Path,
     history: "History",
-    *,
-    device: str,
-    precision: Precision,
-    devices: int = 1,
-    nodes: int = 1,
-    progress: bool = True,
+    options: ResolvedOptions,
+    devices: int,
+    nodes: int,
 ) -> pl.Trainer:
     """Set up training; checkpoints go to the folder `state`."""
-    progress = progress and sys.stderr.isatty()
+    progress = options.progress and sys.stderr.isatty()
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    kind = device.split(":")[0]
-    distributed = devices * nodes > 1
+    kind = options.device.split(":")[0]
     if kind == "cuda":  # nothing reads memory before it is written
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     strategy: Any = "auto"
-    if distributed:
+    if devices * nodes > 1:
         # buffers are frozen statistics; layers that stand still have no gradients
         strategy = DDPStrategy(
             process_group_backend="nccl" if kind == "cuda" else "gloo",
@@ -93,7 +89,7 @@ def make_trainer(
         devices=devices,
         num_nodes=nodes,
         strategy=strategy,
-        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+        precision="bf16-mixed" if options.precision == "bfloat16" else "32-true",
         plugins=[AtomicCheckpoints()],
         callbacks=[history, *callbacks(config, schedule, state, progress=progress)],
         max_epochs=schedule.n_rounds,

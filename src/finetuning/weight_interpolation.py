@@ -24,14 +24,9 @@ MAX_JUDGED = 20_000
 
 @dataclass(frozen=True)
 class Blend:
-    """What was chosen.
+    """The chosen share of the fine-tuned weights, 0 to 1; and what `judge_features` said of each.
 
-    Parameters
-    ----------
-    share
-        Of the fine-tuned weights, 0 to 1.
-    measured
-        Share -> what `features.judge_features` said; share 0 is the backbone as it was.
+    Share 0 is the backbone as it was.
     """
 
     share: float

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import entr, log_softmax
 
 from ..core.arrays import Floats, Ints
 from ..core.errors import CalibrationError
@@ -11,6 +11,11 @@ from ..core.errors import CalibrationError
 def log_loss(log_probabilities: Floats, labels: Ints) -> float:
     """Mean negative log-probability of the true category, in nats; smaller is better."""
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+
+
+def entropy(probabilities: Floats) -> Floats:
+    """Tell how unsure answers ``(n, K)`` are; shape ``(n,)``, 0 (certain) to log K, in nats."""
+    return np.asarray(entr(probabilities).sum(axis=1))
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:

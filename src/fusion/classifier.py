@@ -1,7 +1,7 @@
 """Late fusion: one calibrated expert a view, pooled over the views that are there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, ClassVar, Protocol, Self
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
+from .adaptation import recalibrate_head
 from .heads import LinearHead, fit_calibrated
 from .pool import cross_fitted_pool, fit_weights, pool
 from .views import Modalities, Views, modality, n_rows, patterns, restrict, rows_by_pattern
@@ -119,18 +120,35 @@ class LateFusion:
                 f"At least one view (photo, title, description) needs {MIN_ROWS} listings of 2 "
                 f"categories in every fold, but none has them among {len(labels)}. Add listings."
             )
-        weights: dict[Modalities, dict[str, float]] = {}
-        held_out: dict[Modalities, HeldOut] = {}
-        for pattern in all_patterns(heads):
-            names = [name for name in heads if modality(name) in pattern]
-            rows = np.flatnonzero(np.all([views[name].calibration_mask for name in names], axis=0))
-            if len(rows) < MIN_ROWS:
-                continue
-            experts = [answers[name][rows] for name in names]
-            fitted = fit_weights(experts, labels[rows])
-            weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
-            held_out[pattern] = HeldOut(rows, cross_fitted_pool(experts, labels[rows], folds[rows]))
+        weights, held_out = _pool_all(answers, views, labels, folds)
         return cls(heads, weights, log_shares(labels, n_categories)), held_out
+
+    def recalibrated(
+        self, views: Views, labels: Ints, folds: Ints
+    ) -> tuple["LateFusion", dict[Modalities, HeldOut]]:
+        """Fit temperatures and weights anew, on listings of a kind that training hasn't seen.
+
+        Experts move towards them as far as helps on held-out ones; see `adaptation`. A view or
+        pattern that fewer than `MIN_ROWS` of them have stays as it was, and has no held-out
+        answers.
+
+        Parameters
+        ----------
+        views, labels, folds
+            As for `fit`; none of the listings was in training.
+        """
+        heads, answers = dict(self.heads), {}
+        for name, head in self.heads.items():
+            if name not in views or views[name].present.sum() < MIN_ROWS:
+                continue
+            there = np.flatnonzero(views[name].present)
+            heads[name], answered = recalibrate_head(
+                head, views[name].features[there], labels[there], folds[there]
+            )
+            answers[name] = np.full((len(labels), answered.shape[1]), np.nan, dtype=np.float32)
+            answers[name][there] = answered
+        weights, held_out = _pool_all(answers, views, labels, folds)
+        return replace(self, heads=heads, weights={**self.weights, **weights}), held_out
 
     def log_probabilities(self, views: Views) -> Floats:
         """Pool whatever views each row has; shape ``(n, n_categories)``."""
@@ -172,6 +190,24 @@ class LateFusion:
     ) -> "LateFusion":
         weights = {frozenset(w["modalities"]): w["weights"] for w in settings["weights"]}
         return cls(heads, weights, np.array(settings["log_prior"], dtype=np.float32))
+
+
+def _pool_all(
+    answers: Mapping[str, Floats], views: Views, labels: Ints, folds: Ints
+) -> tuple[dict[Modalities, dict[str, float]], dict[Modalities, HeldOut]]:
+    """Weigh experts for each pattern of modalities, by their held-out answers; see `pool`."""
+    weights: dict[Modalities, dict[str, float]] = {}
+    held_out: dict[Modalities, HeldOut] = {}
+    for pattern in all_patterns(answers):
+        names = [name for name in answers if modality(name) in pattern]
+        rows = np.flatnonzero(np.all([views[name].calibration_mask for name in names], axis=0))
+        if len(rows) < MIN_ROWS:
+            continue
+        experts = [answers[name][rows] for name in names]
+        fitted = fit_weights(experts, labels[rows])
+        weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
+        held_out[pattern] = HeldOut(rows, cross_fitted_pool(experts, labels[rows], folds[rows]))
+    return weights, held_out
 
 
 def trainable(present: Bools, labels: Ints, folds: Ints) -> bool:

@@ -10,6 +10,7 @@ from ..catalog.listing import category_prefix
 from ..core.arrays import Floats, Ints
 from ..core.config import Config
 from ..fusion.accept_rule import AcceptRule, Rules, fit_accept_rule
+from ..fusion.calibration import entropy
 from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import Modalities, Views, n_rows, patterns, restrict, take
@@ -31,6 +32,32 @@ def unseen_answers(
             seen = take(restrict(views, pattern), rows)
             answers[pattern] = HeldOut(rows, classifier.log_probabilities(seen))
     return answers
+
+
+def uncertainty(
+    n: int,
+    known: Ints,
+    held_out: Mapping[Modalities, HeldOut],
+    others: Ints,
+    unseen: Mapping[Modalities, HeldOut],
+) -> dict[Modalities, Floats]:
+    """Gather how unsure answers to unseen listings were, row by row; NaN where there is none.
+
+    Parameters
+    ----------
+    n
+        Number of listings.
+    known, others
+        Rows of the listings that `held_out` and `unseen` are about.
+    """
+    unsure: dict[Modalities, Floats] = {}
+    for pattern, held in held_out.items():
+        unsure[pattern] = np.full(n, np.nan)
+        unsure[pattern][known[held.rows]] = entropy(np.exp(held.log_probabilities))
+        if pattern in unseen:
+            answers = unseen[pattern]
+            unsure[pattern][others[answers.rows]] = entropy(np.exp(answers.log_probabilities))
+    return unsure
 
 
 def fit_rules(

@@ -11,6 +11,7 @@ from ..catalog.catalog import Catalog
 from ..core.errors import ConfigError
 from ..core.files import atomic_path
 from .pipeline import ListingPipeline
+from .shift import OnShift
 from .verdict import Verdict
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -25,11 +26,16 @@ def check_suffix(path: Path) -> None:
 
 
 def judge(
-    pipeline: ListingPipeline, catalog: Catalog, *, duplicates: bool = True, quality: bool = True
+    pipeline: ListingPipeline,
+    catalog: Catalog,
+    *,
+    duplicates: bool = True,
+    quality: bool = True,
+    on_shift: OnShift = "review",
 ) -> list[tuple[int, Verdict]]:
     """Judge a catalogue; rejected rows come back as verdicts too.
 
-    `duplicates` and `quality` are as for `ListingPipeline.predict`.
+    `duplicates`, `quality` and `on_shift` are as for `ListingPipeline.predict`.
 
     Returns
     -------
@@ -40,7 +46,9 @@ def judge(
         (bad.row, Verdict.rejected(bad.listing_id, bad.reason, pipeline.version))
         for bad in catalog.rejected
     ]
-    judged = pipeline.predict(catalog.listings, duplicates=duplicates, quality=quality)
+    judged = pipeline.predict(
+        catalog.listings, duplicates=duplicates, quality=quality, on_shift=on_shift
+    )
     return sorted([*rejected, *zip(catalog.rows, judged, strict=True)], key=lambda pair: pair[0])
 
 

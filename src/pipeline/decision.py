@@ -9,6 +9,7 @@ import numpy as np
 from ..core.arrays import Floats
 from ..embedding.listings import EmbeddedListings
 from ..fusion.accept_rule import AcceptRule, Rules
+from ..fusion.calibration import entropy
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import PHOTO, TITLE, Modalities
 from ..retrieval.result import RetrievalResult
@@ -47,6 +48,11 @@ class Predictions:
     probabilities: Floats
     by_modality: Mapping[str, Floats]
     present: Sequence[Modalities]
+
+    @property
+    def uncertainty(self) -> Floats:
+        """Entropy of each answer, in nats; shape ``(n,)``."""
+        return entropy(self.probabilities)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from ..retrieval.result import RetrievalResult
 from .decision import DecisionPolicy, Evidence, Predictions
 from .features import build_views
 from .persistence import load_state, save_state
+from .shift import OnShift, ShiftDetector, hold
 from .state import PipelineState
 from .training import fit_state
 from .verdict import Verdict
@@ -135,7 +136,12 @@ class ListingPipeline(PipelineState):
         return replace(self, retrieval=self.retrieval.with_categories(names))
 
     def predict(
-        self, listings: Sequence[Listing], *, duplicates: bool = True, quality: bool = True
+        self,
+        listings: Sequence[Listing],
+        *,
+        duplicates: bool = True,
+        quality: bool = True,
+        on_shift: OnShift = "review",
     ) -> list[Verdict]:
         """Judge listings, in order; one that can't be read gets a verdict that says so.
 
@@ -148,6 +154,10 @@ class ListingPipeline(PipelineState):
             as all else together.
         quality
             Look for what could be better about each photo.
+        on_shift
+            What to do if the listings as a whole have drifted away from the training listings:
+            ``review`` accepts none of them, ``warn`` says it in each verdict, ``ignore`` doesn't
+            look.
         """
         if not listings:
             return []
@@ -162,7 +172,16 @@ class ListingPipeline(PipelineState):
                 evidence = self.evidence(block, self.views(block), duplicates=duplicates)
                 verdicts += [self.policy.verdict(evidence, row) for row in range(len(evidence))]
                 bar.update(len(evidence))
-        return verdicts
+        if on_shift == "ignore":
+            return verdicts
+        shift = self.shift_detector().watch_verdicts(verdicts).shift
+        return hold(verdicts, shift, on_shift)
+
+    def shift_detector(self) -> ShiftDetector:
+        """Start watching a stream of this pipeline's verdicts."""
+        detector = self.retrieval and self.retrieval.ood_detector
+        n_calibration = detector.n_calibration if detector else 0
+        return ShiftDetector(n_calibration, self.config.retrieval.alpha)
 
     @property
     def policy(self) -> DecisionPolicy:
@@ -192,6 +211,7 @@ class ListingPipeline(PipelineState):
                 predictions.probabilities.argmax(axis=1),
                 self.class_names,
                 alpha=self.config.retrieval.alpha,
+                uncertainty=predictions.uncertainty,
                 limits=self.embedder.options.limits if duplicates else None,
             )
         return Evidence(embedded, predictions, retrieved)

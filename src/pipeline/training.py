@@ -24,7 +24,7 @@ from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
 from ..retrieval.fit import fit_retrieval
 from ..text.tfidf import Tfidf
-from .accept_rules import evidence, fit_rules, forecast, unseen_answers
+from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .features import build_views
 from .state import PipelineState
 
@@ -53,8 +53,11 @@ def fit_state(
     """
     catalog, data, tfidf = prepare(catalog, embedder, config)
     classifier, held_out = fit_classifier(data, config)
-    rules = fit_accept_rules(data, classifier, held_out, config)
-    retrieval = fit_retrieval(data, embedder, config.retrieval, outside)
+    unseen = unseen_answers(classifier, take(data.views, data.other_rows), held_out)
+    rules = fit_accept_rules(data, held_out, unseen, config)
+    n, known, others = len(data.categories), data.trained_rows, data.other_rows
+    unsure = uncertainty(n, known, held_out, others, unseen)
+    retrieval = fit_retrieval(data, embedder, config.retrieval, outside, unsure)
     facts = _facts(data, catalog) | {
         "evidence": evidence(held_out, data.labels, rules),
         "forecast": _forecast(data, held_out, rules, config),
@@ -92,8 +95,9 @@ def prepare(
         embedded.photo_hashes,
         embedded.titles,
         categories,
-        config.n_folds,
-        config.seed,
+        n_folds=config.n_folds,
+        seed=config.seed,
+        known=getattr(embedder.photos, "sessions", None),
     )
     groups = grouping.of(config.accept.holds_for)
     data = TrainingData(
@@ -162,16 +166,15 @@ def _fit_split(
 
 def fit_accept_rules(
     data: TrainingData,
-    classifier: FusionClassifier,
     held_out: Mapping[Modalities, HeldOut],
+    unseen: Mapping[Modalities, HeldOut],
     config: Config,
 ) -> Rules:
     """Fit when an answer is accepted, on `held_out`, and on listings of categories left out."""
-    others = take(data.views, data.other_rows)
     return fit_rules(
         held_out,
         [data.categories[row] for row in data.trained_rows],
-        unseen_answers(classifier, others, held_out),
+        unseen,
         [data.categories[row] for row in data.other_rows],
         data.class_names,
         config,

@@ -45,6 +45,15 @@ class Duplicate(BaseModel):
     evidence: str
 
 
+class Shift(BaseModel):
+    """The stream that a listing came in has drifted; a small `p_value` is strong evidence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    p_value: float
+    what: str
+
+
 class Verdict(BaseModel):
     """What is known of one listing, and why.
 
@@ -68,6 +77,8 @@ class Verdict(BaseModel):
     ood_p_value
         How ordinary the listing is for this catalogue: of the catalogue's own, this share is at
         least as strange. None if the bundle has no detector.
+    shift
+        Listings like this one have drifted away from the training listings; None if not.
     mismatch
         Photo and title are each sure, of different categories.
     neighbours
@@ -93,6 +104,7 @@ class Verdict(BaseModel):
     sure_of: Guess | None = None
     views: dict[str, Guess] = {}
     ood_p_value: float | None = None
+    shift: Shift | None = None
     mismatch: bool = False
     neighbours: tuple[NearListing, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()

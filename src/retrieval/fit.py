@@ -2,22 +2,23 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..catalog.listing import Listing, category_levels, category_prefix
-from ..core.arrays import Ints
+from ..core.arrays import Floats, Ints
 from ..core.config import RetrievalConfig
 from ..core.errors import CalibrationError
 from ..embedding.embedder import Embedder
 from ..embedding.fold_encoders import with_fold_encoders
 from ..embedding.training_data import TrainingData
-from ..fusion.views import PHOTO, View
+from ..fusion.views import PHOTO, Modalities, View
 from .duplicates.pair_model import PairModel
 from .model import RetrievalModel, dense
 from .ood.detector import OODDetector
-from .ood.fit import STATISTICS_ONLY, fit_ood_detector
+from .ood.fit import NOTHING, STATISTICS_ONLY, fit_ood_detector
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.load_space import load_space, space_embedder
 
@@ -31,19 +32,14 @@ def fit_retrieval(
     embedder: Embedder,
     config: RetrievalConfig,
     outside: Sequence[Listing] = (),
+    uncertainty: Mapping[Modalities, Floats] = NOTHING,
 ) -> RetrievalModel:
-    """Fit everything that is about the catalogue as a whole.
-
-    Parameters
-    ----------
-    outside
-        Things that the catalogue doesn't sell.
-    """
+    """Fit everything that is about the catalogue as a whole; `outside` is what it doesn't sell."""
     column = {name: i for i, name in enumerate(data.taxonomy)}
     true = np.array([column[name] for name in data.categories])
     space = load_space(config.image_text_space, embedder)
     retrieval = RetrievalModel(
-        ood_detector=_fit_detector(data, true, outside, embedder, config),
+        ood_detector=_fit_detector(data, true, outside, embedder, config, uncertainty),
         zero_shot=None,
         space=space,
         space_embedder=space_embedder(space, embedder),
@@ -55,24 +51,14 @@ def fit_retrieval(
         return retrieval
     zero_shot = ZeroShot.from_names(data.taxonomy, None, space)
     photos, titles = retrieval.in_text_space(data.embedded)
-    return retrieval.with_zero_shot(zero_shot.fitted(photos, titles, true))
+    return replace(retrieval, zero_shot=zero_shot.fitted(photos, titles, true))
 
 
 def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:
-    """Number each listing's deepest category that has enough listings.
+    """Number each listing's deepest category that has enough listings; shape ``(n,)``.
 
     The detector tells strangers better from kinds than from departments. What has no category of
     that size is of one kind.
-
-    Parameters
-    ----------
-    categories
-        Whole category paths.
-
-    Returns
-    -------
-    Ints
-        Shape ``(n,)``.
     """
     prefixes = [
         [category_prefix(c, depth) for depth in range(len(category_levels(c)), 0, -1)]
@@ -89,6 +75,7 @@ def _fit_detector(
     outside: Sequence[Listing],
     embedder: Embedder,
     config: RetrievalConfig,
+    uncertainty: Mapping[Modalities, Floats],
 ) -> OODDetector | None:
     strangers: dict[str, View] | None = None
     if outside:
@@ -106,6 +93,7 @@ def _fit_detector(
             config.alpha,
             strangers,
             groups=data.groups,
+            uncertainty=uncertainty,
             per_category=config.per_category,
             predicted=categories,
             methods=STATISTICS_ONLY if config.ood_detector == "statistics" else None,

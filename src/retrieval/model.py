@@ -22,6 +22,7 @@ from ..vision.load import PhotoLimits
 from .duplicates.match import match_listings
 from .duplicates.pair_model import PairModel
 from .duplicates.verdict import DuplicatePair
+from .index.change import LOCK_FILES
 from .index.rows import embedded_rows, index_rows
 from .index.store import ListingIndex, Neighbour
 from .ood.detector import OODDetector
@@ -36,7 +37,6 @@ N_COMPARED = 3
 RETRIEVAL = "retrieval"
 INDEX = "index"
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
-WRITER_FILES = (".lock", ".writer.pid")
 
 
 class Near(NamedTuple):
@@ -62,7 +62,7 @@ class RetrievalModel:
         Every category of the taxonomy, with and without a trained expert; None without `space`.
     space
         None if the backbone knows no class names (and no CLIP model is configured).
-    joint_embedder
+    space_embedder
         The image-text space's own encoders, where they aren't the pipeline's (CLIP).
     """
 
@@ -103,7 +103,7 @@ class RetrievalModel:
             )
         elif self.index is not None:
             shutil.copytree(self.index.folder, folder / INDEX)
-        for name in WRITER_FILES:  # what only a writer needs isn't part of a bundle
+        for name in LOCK_FILES:  # what only a writer needs isn't part of a bundle
             (folder / INDEX / name).unlink(missing_ok=True)
 
     def reopened(self, folder: Path) -> "RetrievalModel":
@@ -121,17 +121,9 @@ class RetrievalModel:
         *,
         old_names: Mapping[str, str] = NO_NAMES,
     ) -> "RetrievalModel | None":
-        """Read what `save` wrote, and the index beside it, if there is one.
+        """Read what `save` wrote, and the index beside it, if there is one; None where nothing is.
 
-        Parameters
-        ----------
-        old_names
-            What files written before call things, and what they are called now.
-
-        Returns
-        -------
-        RetrievalModel or None
-            None if nothing was saved.
+        `old_names` are what files written before call things, and what they are called now.
         """
         stem, document = read_saved(folder, old_names)
         if stem is None:
@@ -166,10 +158,6 @@ class RetrievalModel:
             ood_detector, zero_shot, space, pair_model, index=index, space_embedder=own_embedder
         )
 
-    def with_zero_shot(self, zero_shot: ZeroShot) -> "RetrievalModel":
-        """Know these categories by name."""
-        return replace(self, zero_shot=zero_shot)
-
     def with_categories(self, names: Sequence[str]) -> "RetrievalModel":
         """Know more categories by name alone; those that are known already stay as they are.
 
@@ -187,20 +175,19 @@ class RetrievalModel:
                 "Train with the starter encoder, or set retrieval.image_text_space to a CLIP model."
             )
         new = [path for path in dict.fromkeys(paths) if path not in self.names]
-        return self.with_zero_shot(self.zero_shot.extended(new, None, self.space)) if new else self
+        if not new:
+            return self
+        return replace(self, zero_shot=self.zero_shot.extended(new, None, self.space))
 
-    def p_values(self, views: Views, predicted: Ints) -> Floats:
+    def p_values(self, views: Views, predicted: Ints, uncertainty: Floats | None = None) -> Floats:
         """Tell how ordinary listings are, 0 (strange) to 1; NaN without a detector or a known view.
 
-        Parameters
-        ----------
-        predicted
-            Shape ``(n,)``, the column of the category each listing is taken for.
+        `predicted`, shape ``(n,)``, has the column of the category each listing is taken for.
         """
         if self.ood_detector is None:
             return np.full(len(predicted), np.nan)
         known = [view.present for name, view in views.items() if name in self.ood_detector.scorers]
-        p_values = self.ood_detector.p_values(dense(views), predicted)
+        p_values = self.ood_detector.p_values(dense(views), predicted, uncertainty)
         return np.where(np.any(known, axis=0), p_values, np.nan)
 
     def in_text_space(self, embedded: EmbeddedListings) -> tuple[Floats, Floats]:
@@ -237,24 +224,25 @@ class RetrievalModel:
         trained: Sequence[str],
         *,
         alpha: float,
+        uncertainty: Floats | None = None,
         limits: PhotoLimits | None = None,
     ) -> list[RetrievalResult]:
         """Compare listings with the catalogue; each space of the index is searched once.
 
         Parameters
         ----------
-        views
-            Of the same listings, for the out-of-catalogue detector.
-        predicted
-            Shape ``(n,)``, the column of the category each listing is taken for.
+        views, predicted
+            Of the same listings, for the out-of-catalogue detector; see `p_values`.
         trained
             Categories with a trained expert.
         alpha
             Listings with a p-value up to this are refused.
+        uncertainty
+            Shape ``(n,)``, how unsure that category is (entropy, in nats).
         limits
             What a photo may be, to look for duplicates; None doesn't look.
         """
-        p_values = self.p_values(views, predicted)
+        p_values = self.p_values(views, predicted, uncertainty)
         unseen = self.unseen(embedded, trained)
         near = self.neighbours(embedded)
         duplicates = self.duplicates(embedded, limits, near.by_photo) if limits else {}

@@ -43,6 +43,9 @@ class Metrics:
         self.refused = Counter("refused", "Jobs refused because the queue was full.", **own)
         self.reloads = Counter("reloads", "Bundles opened anew.", ("outcome",), **own)
         self.queued = Gauge("queue_listings", "Listings waiting now.", **own)
+        said = "Small once listings have drifted away from the training listings; 1 if they don't."
+        self.shift_p_value = Gauge("shift_p_value", said, **own)
+        self.shift_p_value.set(1)
         self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 
     def count_batch(self, verdicts: Sequence[Verdict], took_s: float) -> None:

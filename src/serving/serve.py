@@ -16,6 +16,7 @@ from pathlib import Path
 from ..core.errors import ConfigError, ShelfsureError
 from ..pipeline.bundle import MANIFEST
 from ..pipeline.pipeline import ListingPipeline
+from ..pipeline.shift import OnShift
 from .demo.firewall import Firewall
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
@@ -40,6 +41,7 @@ def serve(
     reviews: Path | None = None,
     limits: Limits | None = None,
     max_queue: int = 256,
+    on_shift: OnShift = "ignore",
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
 
@@ -52,6 +54,8 @@ def serve(
         this machine is served, and the demo takes paths of its folders.
     reviews
         Where the demo keeps its review queue; None for the usual place.
+    on_shift
+        As for `Service`.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def serve(
     before = _stamp(bundle)
     local = host in LOOPBACK_NAMES and not public_hosts
     hosts = {*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else ()
-    with Service(open_pipeline, max_queue=max_queue) as service:
+    with Service(open_pipeline, max_queue=max_queue, on_shift=on_shift) as service:
         site = demo_site(service, reviews, local=local) if demo else None
         app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=site)
         server = Server(server_config(app, host, port), lambda: _end_streams(site))

@@ -13,6 +13,7 @@ from itertools import islice
 
 from ..catalog.listing import Listing
 from ..pipeline.pipeline import ListingPipeline
+from ..pipeline.shift import OnShift, ShiftDetector, hold
 from ..pipeline.verdict import Verdict
 from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
@@ -37,6 +38,9 @@ class Service(AbstractContextManager["Service"]):
     max_queue
         Listings that may wait; beyond, QueueFullError. A job larger than that is taken only while
         nothing else waits.
+    on_shift
+        What to do once the listings that come in have drifted away from the training listings, as
+        for `ListingPipeline.predict`; it lasts until another bundle is loaded.
     """
 
     def __init__(
@@ -46,9 +50,12 @@ class Service(AbstractContextManager["Service"]):
         max_batch: int = 16,
         max_wait_s: float = 0.004,
         max_queue: int = 256,
+        on_shift: OnShift = "ignore",
     ) -> None:
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
         self.metrics = Metrics()
+        self.on_shift = on_shift
+        self._watched: tuple[ListingPipeline, ShiftDetector] | None = None
         self._open = open_pipeline
         self._pipeline: ListingPipeline | None = None
         self._load_error: BaseException = ServiceClosedError("No pipeline was loaded.")
@@ -176,7 +183,7 @@ class Service(AbstractContextManager["Service"]):
             if not job.verdicts:
                 self.metrics.waited_seconds.observe(start - job.queued_at)
         try:
-            verdicts = pipeline.predict(listings, duplicates=duplicates)  # type: ignore[union-attr]
+            verdicts = pipeline.predict(listings, duplicates=duplicates, on_shift="ignore")  # type: ignore[union-attr]
         except Exception as error:  # noqa: BLE001 (it goes to whoever asked)
             if len(parts) > 1:  # one caller's trouble isn't another's
                 for part in parts:
@@ -186,6 +193,7 @@ class Service(AbstractContextManager["Service"]):
             self.metrics.failures.inc()
             parts[0][0].fail(error)
             return
+        verdicts = self._watch(pipeline, verdicts)  # type: ignore[arg-type]
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
         self.metrics.count_batch(verdicts, took_s)
@@ -196,3 +204,16 @@ class Service(AbstractContextManager["Service"]):
                 self._queue.put_back(job)
             else:
                 job.finish()
+
+    def _watch(self, pipeline: ListingPipeline, verdicts: list[Verdict]) -> list[Verdict]:
+        """Look for a drift in the stream of listings; only the worker's thread comes here."""
+        if self.on_shift == "ignore":
+            return verdicts
+        if self._watched is None or self._watched[0] is not pipeline:
+            self._watched = (pipeline, pipeline.shift_detector())
+        detector, before = self._watched[1], self._watched[1].shift
+        shift = detector.watch_verdicts(verdicts).shift
+        self.metrics.shift_p_value.set(detector.p_value)
+        if shift and not before:
+            _LOG.warning("after %d listings: %s", detector.n_watched, shift.what)
+        return hold(verdicts, shift, self.on_shift)

@@ -37,14 +37,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class WordContributions:
-    """A text and its words' contributions.
+    """A text as the encoders read it (see `clean_text`), and all of its words, in order.
 
-    Parameters
-    ----------
-    text
-        As the encoders read it: tags and odd spaces are gone (see `clean_text`).
-    words
-        All of them, in order; what lies between is spaces and punctuation.
+    What lies between them is spaces and punctuation.
     """
 
     text: str

@@ -90,14 +90,8 @@ class SentenceEncoder:
         weights
             ``"starter"`` (all-MiniLM-L6-v2 from an installed package, checked by hash),
             ``"local-dir:FOLDER"``, or a name on the hub (``"all-MiniLM-L6-v2"``).
-        device
-            ``auto``, ``cpu``, ``cuda``, ``mps``.
-        precision
-            ``float32``, ``bfloat16`` for PyTorch's autocast, ``openvino-bfloat16``; it changes the
-            fingerprint.
-        runtime
-            ``torch``, ``onnxruntime``, ``openvino``, or ``auto``: the fastest here, once there is
-            work for it. In float32 they are interchangeable, so the fingerprint stays.
+        device, precision, runtime
+            As for `vision.encoder.PhotoEncoder.load`.
 
         Raises
         ------
@@ -144,31 +138,20 @@ class SentenceEncoder:
 
         return sentence_graph(self.model)
 
-    def encode(self, items: Sequence[str], batch_size: int | None = None) -> Floats:
-        """Embed cleaned texts.
-
-        Parameters
-        ----------
-        batch_size
-            How many PyTorch takes at once; by default as many as suit the device.
-
-        Returns
-        -------
-        Floats
-            Shape ``(n, dim)``, float32, unit length; the order of `items` doesn't change a row.
-        """
+    def encode(self, items: Sequence[str]) -> Floats:
+        """Embed cleaned texts: ``(n, dim)``, float32, unit length, whatever their order."""
         if not items:
             return np.zeros((0, self.dim), dtype=np.float32)
         session = self.engine.session(len(items))
-        return self._encode_on(session, items) if session else self._encode(items, batch_size)
+        return self._encode_on(session, items) if session else self._encode(items)
 
-    def _encode(self, texts: Sequence[str], batch_size: int | None = None) -> Floats:
+    def _encode(self, texts: Sequence[str]) -> Floats:
         # a CPU's caches hold the activations of few texts; a GPU needs many to be busy
         on_cpu = self.model.device.type == "cpu"
         with autocast(self.model.device.type, self.precision):
             vectors = self.model.encode(
                 list(texts),
-                batch_size=batch_size or (8 if on_cpu else 64),
+                batch_size=8 if on_cpu else 64,
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )

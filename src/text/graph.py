@@ -41,30 +41,17 @@ def sentence_graph(model: "SentenceTransformer") -> Graph:
     )
 
 
-def token_batches(
-    tokens: Sequence[Sequence[int]], padding: int, at_once: int = TOKENS_AT_ONCE
-) -> Iterator[tuple[Ints, Batch]]:
-    """Cut texts into batches of like length, so that little is padded.
+def token_batches(tokens: Sequence[Sequence[int]], padding: int) -> Iterator[tuple[Ints, Batch]]:
+    """Cut texts' tokens into batches of like length, so that little is padded with `padding`.
 
-    Parameters
-    ----------
-    tokens
-        Each text's token numbers.
-    padding
-        The token that fills a shorter text up.
-    at_once
-        A batch has at most so many tokens, or one text.
-
-    Yields
-    ------
-    tuple
-        Which texts these are, and the graph's inputs for them.
+    A batch has at most `TOKENS_AT_ONCE` tokens, or one text. Yields which texts these are, and the
+    graph's inputs for them.
     """
     order = np.argsort([len(row) for row in tokens], kind="stable")
     start = 0
     while start < len(order):
         stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * len(tokens[order[stop]]) <= at_once:
+        while stop < len(order) and (stop + 1 - start) * len(tokens[order[stop]]) <= TOKENS_AT_ONCE:
             stop += 1
         rows = order[start:stop]
         lengths = np.array([len(tokens[row]) for row in rows])

@@ -1,6 +1,7 @@
 """Backbones by name: the starter's from its package, timm's from the hub or a folder."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,7 @@ STARTER_BACKBONE = "tf_efficientnet_lite0"
 
 
 def load_backbone(weights: str) -> "torch.nn.Module":
-    """Build a timm model with trained weights.
-
-    Parameters
-    ----------
-    weights
-        As for `encoder.PhotoEncoder.load`.
+    """Build a timm model with trained weights, by a name as for `encoder.PhotoEncoder.load`.
 
     Raises
     ------
@@ -54,7 +50,6 @@ def pretrained_backbone(weights: str) -> "torch.nn.Module":
     import timm
     from timm.models import get_pretrained_cfg, is_model
 
-    name = weights
     if not weights.startswith("local-dir:"):
         if not is_model(weights.split(".")[0]):
             close = timm.list_models(f"*{weights.split('.')[0][:12]}*")[:5]
@@ -70,7 +65,7 @@ def pretrained_backbone(weights: str) -> "torch.nn.Module":
         # a cached file needs no network, so no retries against a hub that is out of reach
         require_hub_files(config.hf_hub_id, ["model.safetensors", "pytorch_model.bin"])
     try:
-        model: torch.nn.Module = timm.create_model(name, pretrained=True)
+        model: torch.nn.Module = timm.create_model(weights, pretrained=True)
     except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
         raise WeightsError(
             f"The image weights {weights} can't be loaded: {error}. {WAYS_OUT}"
@@ -93,27 +88,22 @@ class FoldEncoder:
 class TunedInput:
     """What a backbone's folder says of how it was tuned; None where it doesn't say.
 
-    Parameters
-    ----------
-    seen
-        sha256 of the photos that it learned from.
-    fold_encoders
-        Encoders tuned alike, each without a part of these photos.
+    `seen` are the sha256 of the photos that it learned from; `fold_encoders` were tuned alike, each
+    without a part of these. `sessions` numbers the photos that were kept together then, if they
+    were more than duplicates.
     """
 
     side_px: int | None = None
     crop_mode: CropMode | None = None
     seen: frozenset[str] = frozenset()
     fold_encoders: tuple[FoldEncoder, ...] = ()
+    sessions: Mapping[str, int] | None = None
 
 
 def tuned_input(weights: str) -> TunedInput:
-    """Read ``finetuned.json`` beside the weights; nothing is said where there is none.
+    """Read ``finetuned.json`` beside the weights, if there is one.
 
-    Raises
-    ------
-    WeightsError
-        If the file is damaged.
+    Raises WeightsError if it is damaged.
     """
     path = Path(weights.removeprefix("local-dir:")) / TUNED_FILE
     if not weights.startswith("local-dir:") or not path.is_file():
@@ -128,6 +118,7 @@ def tuned_input(weights: str) -> TunedInput:
             )
             for each in said.get("fold_encoders", said.get("siblings", ()))
         )
+        sessions = {str(digest): int(own) for digest, own in said.get("sessions", {}).items()}
     except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise WeightsError(f"{path} must be a JSON object, but: {error}. Tune it anew.") from error
     fitting = side_px is None or (type(side_px) is int and 32 <= side_px <= 1024)
@@ -136,4 +127,4 @@ def tuned_input(weights: str) -> TunedInput:
             f"{path} must say side_px from 32 to 1024 and crop_mode center, squash or border, but "
             f"says {side_px!r} and {crop_mode!r}. Tune it anew."
         )
-    return TunedInput(side_px, crop_mode, seen, fold_encoders)
+    return TunedInput(side_px, crop_mode, seen, fold_encoders, sessions)

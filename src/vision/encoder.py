@@ -1,9 +1,9 @@
 """Photos to vectors, over timm."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,7 @@ from ..core.runtimes.session import Graph, Session
 from ..core.runtimes.torch_session import TorchSession
 from ..core.weights import state_fingerprint
 from .backbone import FoldEncoder, load_backbone, tuned_input
-from .load import DecodedPhoto, PhotoLimits
-from .preprocess import CropMode, Decode, Preprocessing
+from .preprocess import CropMode, Decode, Preprocessing, SquareInput
 
 if TYPE_CHECKING:
     import torch
@@ -26,12 +25,13 @@ if TYPE_CHECKING:
 N_PROBES = 8
 
 
-class PhotoEncoder:
+class PhotoEncoder(SquareInput):
     """A timm backbone as an encoder: ``encode(squares) -> (n, dim)``, unit length.
 
     Build it with `load`, or around any timm model. Its `backbone` is there whatever the runtime.
     `seen` has the sha256 of the photos that it was tuned on; `fold_encoders` are the weights of
-    others that were tuned alike, each without a part of these.
+    others that were tuned alike, each without a part of these. `sessions` (sha256 -> number) says
+    which photos were kept together then; None if it wasn't tuned.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class PhotoEncoder:
         runtime: Runtime = "torch",
         seen: frozenset[str] = frozenset(),
         fold_encoders: Sequence[FoldEncoder] = (),
+        sessions: Mapping[str, int] | None = None,
     ) -> None:
         import torch
 
@@ -54,6 +55,7 @@ class PhotoEncoder:
         self.precision = precision
         self.seen = seen
         self.fold_encoders = tuple(fold_encoders)
+        self.sessions = sessions
         self.dim = int(backbone.num_features)  # type: ignore[arg-type]
         if hasattr(backbone, "head_hidden_size"):
             self.dim = int(backbone.head_hidden_size)  # type: ignore[arg-type]
@@ -123,21 +125,8 @@ class PhotoEncoder:
             runtime=runtime,
             seen=tuned.seen,
             fold_encoders=tuned.fold_encoders,
+            sessions=tuned.sessions,
         )
-
-    def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
-        """Read and decode one photo (path or bytes).
-
-        Raises
-        ------
-        PhotoError
-            If the photo can't be used.
-        """
-        return self.preprocessing.decode_photo(source, limits)
-
-    def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
-        """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
-        return self.preprocessing.prepare(photo)
 
     def graph(self) -> Graph:
         """Describe the whole computation, pixels to unit vectors, to runtimes."""

@@ -58,7 +58,6 @@ _PHOTOS: dict[str, tuple[re.Pattern[bytes], Callable[[io.BytesIO], ImageFile]]] 
     "AVIF": (re.compile(rb".{4}ftyp(avi[fs]|mif1|msf1)", re.DOTALL), AvifImageFile),
 }
 _OTHERS = {
-    "an empty file": re.compile(rb"\Z"),
     "a PDF": re.compile(rb"%PDF"),
     "PostScript": re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"),
     "a Photoshop file": re.compile(rb"8BPS"),

@@ -5,7 +5,7 @@ through pooling, the embedding's unit length and the linear head, all by autogra
 backbone with such a map will do, frozen or fine-tuned. Only what speaks for the category is kept.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,9 +13,6 @@ import numpy.typing as npt
 
 from ..core.arrays import Floats
 from .preprocess import Preprocessing, resize_side_px, resized_size
-
-if TYPE_CHECKING:
-    import torch
 
 
 def category_heatmap(
@@ -30,10 +27,8 @@ def category_heatmap(
     pixels
         Shape ``(side_px, side_px, 3)``, as `PhotoEncoder.prepare` returns it.
     coefficients
-        Shape ``(n_categories, dim)``, of the linear head over the unit-length embedding. What all
-        categories have in common doesn't matter, nor do the intercepts.
-    column
-        The category's row in `coefficients`.
+        Shape ``(n_categories, dim)``, of the linear head over the unit-length embedding; `column`
+        is the category's row. What all have in common doesn't matter, nor do the intercepts.
 
     Returns
     -------
@@ -44,11 +39,16 @@ def category_heatmap(
     """
     import torch
 
+    from .graph import PhotoGraph
+
     backbone = getattr(encoder, "backbone", None)
     if not isinstance(backbone, torch.nn.Module) or not hasattr(backbone, "forward_features"):
         return None
+    settings = encoder.preprocessing
+    network = PhotoGraph(backbone, settings.mean, settings.std).to(encoder.device)
     with torch.no_grad():
-        features = backbone.forward_features(_normalised(encoder, pixels))  # type: ignore[operator]
+        batch = network.normalised(torch.from_numpy(pixels[None].copy()).to(encoder.device))
+        features = backbone.forward_features(batch)  # type: ignore[operator]
     if not isinstance(features, torch.Tensor) or features.ndim != 4:
         return None
     features = features.float().requires_grad_()
@@ -75,10 +75,8 @@ def over_photo(
     ----------
     heat
         Shape ``(rows, columns)``, 0 or more.
-    photo_px
-        Width and height of the upright photo in its file.
-    size_px
-        Width and height of the heatmap to draw.
+    photo_px, size_px
+        Width and height of the upright photo in its file, and of the heatmap to draw.
 
     Returns
     -------
@@ -110,15 +108,3 @@ def _input_places(resized: int, side: int, n: int) -> Floats:
     if resized >= side:
         return along - round((resized - side) / 2)
     return along + (side - resized) // 2
-
-
-def _normalised(encoder: Any, pixels: npt.NDArray[np.uint8]) -> "torch.Tensor":
-    """Make the backbone's input as `PhotoEncoder.encode` does, a batch of one."""
-    import torch
-
-    mean, std = (
-        torch.tensor(values, device=encoder.device).view(1, 3, 1, 1)
-        for values in (encoder.preprocessing.mean, encoder.preprocessing.std)
-    )
-    batch = torch.from_numpy(pixels[None].copy()).to(encoder.device).permute(0, 3, 1, 2)
-    return (batch / 255.0 - mean) / std

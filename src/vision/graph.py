@@ -25,10 +25,14 @@ class PhotoGraph(torch.nn.Module):
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
 
+    def normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Take shape ``(n, side, side, 3)``, 0 to 255; return what the backbone takes."""
+        batch = pixels.permute(0, 3, 1, 2)  # channels last in memory already
+        return ((batch / 255.0) - self.mean) / self.std
+
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Take shape ``(n, side, side, 3)``, 0 to 255; return ``(n, dim)``, unit length."""
-        batch = pixels.permute(0, 3, 1, 2)  # channels last in memory already
-        features = self.backbone.forward_features(((batch / 255.0) - self.mean) / self.std)  # type: ignore[operator]
+        features = self.backbone.forward_features(self.normalised(pixels))  # type: ignore[operator]
         pooled = self.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
         return torch.nn.functional.normalize(pooled.float(), dim=1)
 

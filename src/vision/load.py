@@ -38,6 +38,9 @@ class PhotoLimits:
     allow_truncated: bool = False
 
 
+DEFAULT_LIMITS = PhotoLimits()
+
+
 @dataclass(frozen=True)
 class DecodedPhoto:
     """An upright RGB photo, possibly decoded at a fraction of its size.
@@ -79,17 +82,10 @@ class DecodedPhoto:
 def photo_bytes(source: str | Path | bytes, *, max_bytes: int = DEFAULT_MAX_BYTES) -> bytes:
     """Return a photo's encoded bytes: read from a path, or passed on.
 
-    Parameters
-    ----------
-    source
-        A path, or the file's bytes.
-    max_bytes
-        Refuse files above this.
-
     Raises
     ------
     OversizedPhotoError
-        If there are more bytes than allowed.
+        If there are more than `max_bytes`.
     UnreadablePhotoError
         If there is none, it is empty, a folder, or may not be read.
     """
@@ -115,13 +111,13 @@ def photo_bytes(source: str | Path | bytes, *, max_bytes: int = DEFAULT_MAX_BYTE
 
 
 def decode_photo(
-    data: bytes,
+    source: str | Path | bytes,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     allow_truncated: bool = False,
     min_side_px: int | None = None,
     longer_side: bool = False,
-    name: str = "photo",
+    name: str | None = None,
 ) -> DecodedPhoto:
     """Decode JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF to upright RGB; of an animation, frame one.
 
@@ -129,8 +125,8 @@ def decode_photo(
 
     Parameters
     ----------
-    data
-        The encoded file.
+    source
+        A path, or the file's bytes.
     max_pixels
         Refuse photos whose header declares more; nothing is decoded then.
     allow_truncated
@@ -141,7 +137,7 @@ def decode_photo(
     longer_side
         It is the longer side that must keep them: enough where the whole photo is fitted.
     name
-        How error messages call the photo.
+        How error messages call the photo; its path by default.
 
     Raises
     ------
@@ -150,6 +146,8 @@ def decode_photo(
     """
     if min_side_px is not None and min_side_px < 1:
         raise ValueError(f"min_side_px must be at least 1, got {min_side_px}.")
+    name = name or ("photo" if isinstance(source, bytes) else str(source))
+    data = photo_bytes(source)
     kind = formats.identify(data)
     if kind is None:
         raise UnreadablePhotoError(

@@ -20,17 +20,12 @@ SAME_COLOUR = 12
 
 
 def sharpness(grey: Pixels) -> float:
-    """Compare second with first differences where the photo has most edges.
+    """Compare second with first differences where the grey photo has most edges.
 
     The variance of the Laplacian alone calls a plain product on white blurred, and a grainy blur
     sharp. Its ratio to the gradient doesn't depend on contrast; taken in the quarter of the tiles
     with the strongest edges, it doesn't depend on the background; the best tile counts, so that
     depth of field is no fault.
-
-    Parameters
-    ----------
-    grey
-        Shape ``(height, width)``.
     """
     bends = _tiles(cv2.Laplacian(grey, cv2.CV_32F))
     slopes = [_tiles(cv2.Sobel(grey, cv2.CV_32F, x, y) / 4) for x, y in ((1, 0), (0, 1))]

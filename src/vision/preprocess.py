@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .load import DEFAULT_MAX_PIXELS, DecodedPhoto, PhotoLimits, decode_photo, photo_bytes
+from .load import DEFAULT_LIMITS, DecodedPhoto, PhotoLimits, decode_photo
 
 CropMode: TypeAlias = Literal["center", "squash", "border"]
 Decode: TypeAlias = Literal["full", "normal", "fast"]
@@ -30,10 +30,6 @@ def square(
 
     Parameters
     ----------
-    photo
-        What `decode_photo` returns.
-    side_px
-        The square's side.
     crop_fraction
         Share of the resized photo's side that the square shows, above 0, up to 1.
     crop_mode
@@ -67,21 +63,15 @@ def decode_for_square(
     side_px: int,
     crop_fraction: float,
     crop_mode: CropMode = "center",
-    *,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    allow_truncated: bool = False,
+    limits: PhotoLimits = DEFAULT_LIMITS,
     decode: Decode = "normal",
 ) -> DecodedPhoto:
-    """Read and decode a photo as finely as `square` needs it.
+    """Read and decode a photo (path or bytes) as finely as `square` needs it.
 
     Parameters
     ----------
-    source
-        A path, or the file's bytes.
     side_px, crop_fraction, crop_mode
         Of the square; see `square`.
-    max_pixels, allow_truncated
-        See `decode_photo`.
     decode
         JPEGs can be decoded at a fraction of their size. ``normal`` does it where four times the
         pixels needed are left on each side (almost the same pixels, and large photos take less
@@ -94,12 +84,10 @@ def decode_for_square(
     """
     oversampling = OVERSAMPLING[decode]
     return decode_photo(
-        photo_bytes(source),
-        max_pixels=max_pixels,
-        allow_truncated=allow_truncated,
+        source,
         min_side_px=oversampling and oversampling * resize_side_px(side_px, crop_fraction),
         longer_side=crop_mode == "border",
-        name="photo" if isinstance(source, bytes) else str(source),
+        **vars(limits),
     )
 
 
@@ -108,21 +96,14 @@ def load_square(
     side_px: int,
     crop_fraction: float,
     crop_mode: CropMode = "center",
-    **reading: Any,
+    limits: PhotoLimits = DEFAULT_LIMITS,
+    decode: Decode = "normal",
 ) -> npt.NDArray[np.uint8]:
-    """Read, decode and resize a photo: `decode_for_square`, which `reading` goes to, and `square`.
+    """Read, decode and resize a photo: `decode_for_square`, then `square`, with what they take.
 
-    Returns
-    -------
-    np.ndarray
-        Shape ``(side_px, side_px, 3)``, RGB, 0 to 255.
-
-    Raises
-    ------
-    PhotoError
-        If the photo can't be used; see `decode_photo`.
+    Raises PhotoError if it can't be used.
     """
-    photo = decode_for_square(source, side_px, crop_fraction, crop_mode, **reading)
+    photo = decode_for_square(source, side_px, crop_fraction, crop_mode, limits, decode)
     return square(photo, side_px, crop_fraction, crop_mode)
 
 
@@ -153,10 +134,7 @@ def resized(
 ) -> npt.NDArray[np.uint8]:
     """Draw the whole photo, bicubic and antialiased: PyTorch's equals Pillow's but for rounding.
 
-    Returns
-    -------
-    np.ndarray
-        Shape ``(height, width, 3)``, RGB, 0 to 255.
+    Shape ``(height, width, 3)``, RGB, 0 to 255.
     """
     import torch
 
@@ -188,7 +166,7 @@ def _part(photo: DecodedPhoto, width: int, height: int, side: int) -> npt.NDArra
 def _window(resized: int, side: int, low: float, high: float) -> tuple[float, float, int]:
     """One axis: where the middle `side` of `resized` pixels lie between `low` and `high`.
 
-    Returns the two ends, and how many pixels are drawn: fewer than `side` where padding follows.
+    The two ends, and how many pixels are drawn: fewer than `side` where padding follows.
     """
     drawn = min(resized, side)
     first = round((resized - drawn) / 2)
@@ -200,16 +178,7 @@ def _window(resized: int, side: int, low: float, high: float) -> tuple[float, fl
 class Preprocessing:
     """How a photo becomes the backbone's input; part of the fingerprint.
 
-    Parameters
-    ----------
-    side_px
-        The square input's side.
-    crop_fraction, crop_mode
-        See `square`.
-    mean, std
-        Per channel, for pixels from 0 to 1.
-    decode
-        See `decode_for_square`.
+    See `square` and `decode_for_square`. `mean` and `std` are per channel, for pixels from 0 to 1.
     """
 
     side_px: int
@@ -219,7 +188,13 @@ class Preprocessing:
     std: tuple[float, ...]
     decode: Decode = "normal"
 
-    def decode_photo(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
+
+class SquareInput:
+    """What an image encoder does in threads, before its model's turn."""
+
+    preprocessing: Preprocessing
+
+    def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
         """Read and decode one photo (path or bytes).
 
         Raises
@@ -227,16 +202,12 @@ class Preprocessing:
         PhotoError
             If the photo can't be used.
         """
+        to = self.preprocessing
         return decode_for_square(
-            source,
-            self.side_px,
-            self.crop_fraction,
-            self.crop_mode,
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-            decode=self.decode,
+            source, to.side_px, to.crop_fraction, to.crop_mode, limits, to.decode
         )
 
     def prepare(self, photo: DecodedPhoto) -> npt.NDArray[np.uint8]:
         """Frame and resize a photo to shape ``(side_px, side_px, 3)``."""
-        return square(photo, self.side_px, self.crop_fraction, self.crop_mode)
+        to = self.preprocessing
+        return square(photo, to.side_px, to.crop_fraction, to.crop_mode)

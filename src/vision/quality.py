@@ -26,16 +26,9 @@ SIDE_PX = 384
 
 
 class PhotoFlag(BaseModel):
-    """Something about the photo that the seller could improve.
+    """Something about the photo that the seller could improve; the message says what to do.
 
-    Parameters
-    ----------
-    flag
-        Which measure is beyond its threshold.
-    value, threshold
-        What was measured, and the limit that it should have kept; see `PhotoQuality` for units.
-    message
-        What is wrong and what to do, for the seller.
+    `value` was measured, `threshold` is what it should have kept; see `PhotoQuality` for units.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -183,14 +176,7 @@ def is_measurable(photo: DecodedPhoto) -> bool:
 
 
 def assess_photo(photo: DecodedPhoto) -> PhotoQuality:
-    """Measure a photo.
-
-    Parameters
-    ----------
-    photo
-        What `decode_photo` returns; one decoded at a fraction of its size will do as long as it
-        `is_measurable`.
-    """
+    """Measure a photo; one decoded at a fraction of its size will do if it `is_measurable`."""
     scale = min(1.0, SIDE_PX / max(photo.width_px, photo.height_px))
     width, height = (max(1, round(side * scale)) for side in (photo.width_px, photo.height_px))
     small = np.ascontiguousarray(resized(photo, width, height, bilinear=True))  # or OpenCV copies

@@ -14,19 +14,10 @@ MIN_LETTERS = 6
 
 
 def text_fraction(grey: npt.NDArray[np.uint8]) -> float:
-    """Give the share of the width that the letters of the longest line of text take.
+    """Give the share of the width that the letters of the longest line of text take, 0 to about 1.
 
-    Printed packaging is text too: the photo alone can't tell it from a watermark.
-
-    Parameters
-    ----------
-    grey
-        Shape ``(height, width)``, 0 to 255; letters from 7 to 60 pixels high are seen.
-
-    Returns
-    -------
-    float
-        0 (no text) to about 1.
+    Printed packaging is text too: the photo alone can't tell it from a watermark. In `grey`, of
+    shape ``(height, width)``, 0 to 255, letters from 7 to 60 pixels high are seen.
     """
     longest = 0.0
     stroke = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (STROKE_PX, STROKE_PX))
@@ -41,10 +32,7 @@ def text_fraction(grey: npt.NDArray[np.uint8]) -> float:
 def islands(mask: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8]) -> Floats:
     """Find connected areas with the proportions of letters.
 
-    Returns
-    -------
-    Floats
-        Shape ``(n, 5)``: left, top, width, height in pixels, and the mean brightness.
+    Shape ``(n, 5)``: left, top, width, height in pixels, and the mean brightness.
     """
     n, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     left, top, width, height, area = stats.T
@@ -59,13 +47,7 @@ def islands(mask: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8]) -> Floats:
 
 
 def lines(letters: Floats) -> list[Floats]:
-    """Chain each letter to the nearest one on its right that has its height, place and brightness.
-
-    Parameters
-    ----------
-    letters
-        As `islands` returns them.
-    """
+    """Chain `islands`, each to the nearest on its right of its height, place and brightness."""
     if len(letters) < 2:
         return []
     left, top, width, height, brightness = letters.T

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ..core.errors import PhotoError
 from ..core.reports import jpeg_uri
-from .load import decode_photo, photo_bytes
+from .load import decode_photo
 
 THUMBNAIL_PX = 240
 
@@ -14,27 +14,15 @@ THUMBNAIL_PX = 240
 def thumbnail_uri(
     source: str | Path | bytes | None, *, side_px: int = THUMBNAIL_PX, enlarge: bool = False
 ) -> str | None:
-    """Shrink a photo to a JPEG data URI.
+    """Shrink a photo (path or bytes) to a JPEG data URI, at most `side_px` on its longer side.
 
-    Parameters
-    ----------
-    source
-        A path, or the file's bytes.
-    side_px
-        The longer side of the result, at most.
-    enlarge
-        Whether a smaller photo grows to it.
-
-    Returns
-    -------
-    str or None
-        None where there is no photo, it is gone, or it can't be read: a page lacks a picture then,
-        no more.
+    With `enlarge`, a smaller photo grows to it. None where there is no photo, it is gone, or it
+    can't be read: a page lacks a picture then, no more.
     """
     if source is None:
         return None
     try:
-        photo = decode_photo(photo_bytes(source), min_side_px=side_px, longer_side=True)
+        photo = decode_photo(source, min_side_px=side_px, longer_side=True)
     except PhotoError:
         return None
     scale = side_px / max(photo.width_px, photo.height_px)

@@ -1,3 +1,4 @@
+import logging
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import shelfsure.core.cache as cache_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelfsure.core.cache import EmbeddingCache, default_cache_dir
+from shelfsure.core.cache import EmbeddingCache, ServingCache, default_cache_dir
 from shelfsure.core.errors import CacheError
 
 VECTOR_BYTES = 4 * 8
@@ -77,7 +78,7 @@ def test_read_knows_encoders_apart(tmp_path: Path) -> None:
 
 def test_read_takes_more_keys_than_one_query_can(tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path)
-    keys = [f"k{i}" for i in range(2 * cache_module._KEYS_PER_QUERY + 1)]
+    keys = [f"k{i}" for i in range(33_000)]  # SQLite takes 32,766 variables
     cache.write("e", vectors(*keys))
     assert set(cache.read("e", keys)) == set(keys)
 
@@ -197,3 +198,20 @@ def test_use_moves_with_every_read(tmp_path: Path, clock: list[float]) -> None:
         with closing(sqlite3.connect(cache.path)) as db:
             seen += db.execute("SELECT used FROM embeddings").fetchone()
     assert all(earlier < later for earlier, later in pairwise(seen))
+
+
+def test_serving_cache_remembers(tmp_path: Path) -> None:
+    cache = ServingCache(tmp_path)
+    cache.write("a", {"x": np.ones(3, dtype=np.float32)})
+    assert cache.read("a", ["x", "y"]).keys() == {"x"}
+
+
+def test_serving_cache_does_without_a_file_that_cannot_be_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "embeddings.sqlite").write_bytes(b"no database" * 100)
+    cache = ServingCache(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        cache.write("a", {"x": np.ones(3, dtype=np.float32)})
+        assert cache.read("a", ["x"]) == {}
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2

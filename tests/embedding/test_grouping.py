@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from shelfsure.catalog.groups import components
-from shelfsure.embedding.grouping import find_sessions, named_groups
+from shelfsure.catalog.listing import Listing
+from shelfsure.embedding.grouping import Grouping, find_sessions, group_listings, named_groups
 from shelfsure.fusion.views import View
 
 N_CATEGORIES, DIM = 8, 32
@@ -81,3 +82,33 @@ def test_named_groups_go_by_name_alone_where_duplicates_would_chain_all_sellers(
     assert len(np.unique(chained)) == 21
     groups = named_groups(names, chained, n_folds=5)
     np.testing.assert_array_equal(groups, np.arange(40) // 2)
+
+
+def listings_of(names: list[str | None]) -> list[Listing]:
+    categories = ["lamp", "vase"]
+    return [
+        Listing(str(row), category=categories[row % 2], group=name)
+        for row, name in enumerate(names)
+    ]
+
+
+def group(listings: list[Listing], known: dict[str, int] | None = None) -> Grouping:
+    n = len(listings)
+    photos = View(np.eye(n, dtype=np.float32), np.ones(n, dtype=bool))
+    hashes, titles = [f"hash {row}" for row in range(n)], [f"title {row}" for row in range(n)]
+    labels = [listing.category or "" for listing in listings]
+    return group_listings(listings, photos, hashes, titles, labels, n_folds=2, known=known)
+
+
+def test_group_listings_takes_the_column_where_there_is_one() -> None:
+    found = group(listings_of(["ann", "bob", "ann", "bob", None]))
+    assert found.source == "column"
+    np.testing.assert_array_equal(found.of("new_groups"), [0, 1, 0, 1, 2])
+    np.testing.assert_array_equal(found.of("same_groups"), np.arange(5))
+
+
+def test_group_listings_takes_the_sessions_that_an_encoder_was_tuned_with() -> None:
+    found = group(listings_of([None] * 4), known={"hash 0": 7, "hash 3": 7, "elsewhere": 1})
+    assert found.source == "sessions"
+    np.testing.assert_array_equal(found.groups, [0, 1, 2, 0])
+    assert not group(listings_of([None] * 4), known={}).coarser

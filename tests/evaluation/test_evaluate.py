@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.catalog.catalog import Catalog
+from shelfsure.core.arrays import unit_rows
 from shelfsure.evaluation.evaluate import (
     SHARPNESS,
     UNSURE,
@@ -20,7 +21,7 @@ from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.index.store import Neighbour
 from shelfsure.retrieval.result import RetrievalResult
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot
-from shelfsure.retrieval.zero_shot.image_text_space import Slopes, unit_rows
+from shelfsure.retrieval.zero_shot.image_text_space import Slopes
 from shelfsure.retrieval.zero_shot.prototypes import Prototypes
 
 

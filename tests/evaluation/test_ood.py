@@ -89,7 +89,8 @@ def test_measure_ood_tells_a_gate_by_category_what_was_predicted(rng: np.random.
         views, np.zeros(200, dtype=int), np.arange(200) % 5, 0.1, per_category=True,
         predicted=categories, methods={"photo": ("knn",)},
     )  # fmt: skip
-    found = measure_ood(ood_detector, views, views, categories, 1 - categories)
+    answers = np.eye(2)[categories]
+    found = measure_ood(ood_detector, views, views, answers, answers[:, ::-1])
     assert found["refused_inside"] == ood_detector.refuses(views, categories).mean()
     assert found["refused_outside"] == ood_detector.refuses(views, 1 - categories).mean()
 

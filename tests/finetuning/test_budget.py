@@ -1,17 +1,17 @@
 import pytest
 from shelfsure.finetuning.budget import epochs_within
-from shelfsure.finetuning.config import Stage
+from shelfsure.finetuning.config import FinetuneConfig, Stage
 
-STAGES = (Stage(share=3), Stage(share=1))
+CONFIG = FinetuneConfig(stages=(Stage(share=3), Stage(share=1)), blend=(0.5, 1.0))
 
 
 def test_epochs_within_leaves_room_for_the_comparison() -> None:
     # 100 x (3 x 0.1 + 0.3) / 4 + 20 x 0.05 = 16 s an epoch; 2 x 120 x 0.05 = 12 s at the end
     epochs = epochs_within(
-        (12 + 16 * 5) / 0.9, STAGES, [0.1, 0.3], 0.05, n_training=100, n_held_out=20, n_looks=2
+        (12 + 16 * 5) / 0.9, CONFIG, [0.1, 0.3], 0.05, n_training=100, n_held_out=20
     )
     assert epochs == pytest.approx(5.0)
 
 
 def test_epochs_within_is_at_least_one() -> None:
-    assert epochs_within(1, STAGES, [9, 9], 9, n_training=9, n_held_out=9, n_looks=9) == 1.0
+    assert epochs_within(1, CONFIG, [9, 9], 9, n_training=9, n_held_out=9) == 1.0

@@ -6,7 +6,6 @@ from shelfsure.catalog.catalog import Catalog
 from shelfsure.finetuning.image_store import (
     Framing,
     LazySquares,
-    Part,
     open_squares,
     prepare_squares,
 )
@@ -54,9 +53,3 @@ def test_squares_beyond_the_size_are_decoded_when_asked_for(
     squares = open_squares(sources, FRAMING, tmp_path)
     assert isinstance(squares, LazySquares)
     assert squares[3].shape == (32, 32, 3)
-
-
-def test_part_renumbers_rows() -> None:
-    squares = np.arange(5)[:, None]
-    part = Part(squares, np.array([4, 2]))  # type: ignore[arg-type]
-    assert (len(part), part[0].item(), part[1].item()) == (2, 4, 2)

@@ -1,8 +1,10 @@
 import numpy as np
 from shelfsure.core.config import AcceptConfig, Config
+from shelfsure.fusion.accept_rule import Rules
 from shelfsure.fusion.classifier import HeldOut, LateFusion
 from shelfsure.fusion.views import View
-from shelfsure.pipeline.accept_rules import fit_rules, unseen_answers
+from shelfsure.pipeline.accept_rules import fit_rules as fit_grouped_rules
+from shelfsure.pipeline.accept_rules import unseen_answers
 
 NAMES = ("Home > Lamps", "Home > Vases", "Toys > Kites")
 PHOTO = frozenset({"photo"})
@@ -12,6 +14,12 @@ CONFIG = Config(levels=2, accept=AcceptConfig(target_precision=0.9, confidence=0
 def answers(probabilities: np.ndarray) -> dict[frozenset[str], HeldOut]:
     rows = np.arange(len(probabilities))
     return {PHOTO: HeldOut(rows, np.log(probabilities.astype(np.float32)))}
+
+
+def fit_rules(*given: object) -> Rules:
+    """Every listing is a group of its own."""
+    groups = np.arange(500)
+    return fit_grouped_rules(*given, groups=groups, unseen_groups=500 + groups)
 
 
 def sure_of(column: int, n: int) -> np.ndarray:
@@ -68,3 +76,15 @@ def test_unseen_answers_uses_only_the_pattern_and_the_rows_that_have_it(rng) -> 
 
 def test_unseen_answers_of_nothing_is_nothing() -> None:
     assert unseen_answers(LateFusion({}, {}, np.zeros(3)), {}, [PHOTO]) == {}
+
+
+def test_fit_rules_counts_groups() -> None:
+    held, names = answers(sure_of(0, 200)), ["Home > Lamps"] * 200
+    nobody = np.zeros(0, int)
+    found = [
+        fit_grouped_rules(held, names, {}, [], NAMES, CONFIG, groups=groups, unseen_groups=nobody)
+        for groups in (np.arange(200), np.arange(200) // 10)
+    ]
+    rules = [rule.for_pattern(PHOTO)[-1] for rule in found]
+    assert [rule.n_groups for rule in rules] == [200, 20]
+    assert rules[0].threshold < 1 < rules[1].threshold  # 20 are too few, whatever they say

@@ -14,6 +14,7 @@ from shelfsure.catalog.catalog import photos_in, read_catalog
 from shelfsure.catalog.listing import Listing, category_levels, category_prefix
 from shelfsure.core.config import RetrievalConfig
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.grouping import Grouping
 from shelfsure.embedding.training_data import TrainingData
 from shelfsure.pipeline.features import build_views
 from shelfsure.retrieval.fit import finest_labels, fit_retrieval
@@ -38,6 +39,7 @@ def training_data(listings: Sequence[Listing], embedder: Embedder) -> TrainingDa
         categories=categories,
         class_names=tuple(name for name, n in counts.items() if n >= 5),
         left_out={name: n for name, n in counts.items() if n < 5},
+        grouping=Grouping(np.arange(len(listings)), np.arange(len(listings)), "duplicates"),
         groups=np.arange(len(listings)),
         folds=np.arange(len(listings)) % 5,
     )

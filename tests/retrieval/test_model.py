@@ -16,6 +16,7 @@ from shelfsure.catalog.listing import Listing, category_prefix
 from shelfsure.core.config import Config, RetrievalConfig
 from shelfsure.core.errors import BundleFingerprintError, ConfigError, IndexFingerprintError
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.grouping import Grouping
 from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.embedding.training_data import TrainingData
 from shelfsure.fusion.views import View
@@ -23,9 +24,10 @@ from shelfsure.pipeline.features import build_views
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.duplicates.find import index_listings
 from shelfsure.retrieval.fit import fit_retrieval
+from shelfsure.retrieval.index.change import LOCK_FILES
 from shelfsure.retrieval.index.snapshot import Hits, Snapshot
 from shelfsure.retrieval.index.store import ListingIndex
-from shelfsure.retrieval.model import N_CANDIDATES, WRITER_FILES, RetrievalModel
+from shelfsure.retrieval.model import N_CANDIDATES, RetrievalModel
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
 from shelfsure.vision.load import PhotoLimits
 
@@ -61,6 +63,7 @@ def training_data(listings: Sequence[Listing], embedder: Embedder) -> TrainingDa
         categories=categories,
         class_names=tuple(name for name, n in counts.items() if n >= 5),
         left_out={name: n for name, n in counts.items() if n < 5},
+        grouping=Grouping(np.arange(len(listings)), np.arange(len(listings)), "duplicates"),
         groups=np.arange(len(listings)),
         folds=np.arange(len(listings)) % 5,
     )
@@ -141,18 +144,18 @@ def test_save_of_a_loaded_memory_keeps_the_index(
 
 
 def test_save_leaves_out_what_only_a_writer_needs(shop: Kept, tmp_path: Path) -> None:
-    assert set(WRITER_FILES) == {".lock", ".writer.pid"}
+    assert set(LOCK_FILES) == {".lock", ".writer.pid"}
     changed, bundle = tmp_path / "changed", tmp_path / "bundle"
     shutil.copytree(shop.folder / "index", changed)
     index = ListingIndex.open(changed)
     assert index.remove(["s00"]) == 1
-    assert {path.name for path in changed.rglob("*")} & set(WRITER_FILES)
+    assert {path.name for path in changed.rglob("*")} & set(LOCK_FILES)
     bundle.mkdir()
     replace(shop.loaded, index=index).save(bundle, {})
     for folder in (shop.folder, bundle):
         names = {path.name for path in (folder / "index").rglob("*")}
         assert names
-        assert not names & set(WRITER_FILES)
+        assert not names & set(LOCK_FILES)
 
 
 def test_load_refuses_other_encoders(

@@ -11,6 +11,7 @@ import pytest
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import BundleError
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.shift import ShiftDetector
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.service import (
     QueueFullError,
@@ -31,7 +32,13 @@ class FakePipeline:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def predict(self, listings: Sequence[Listing], *, duplicates: bool = True) -> list[Verdict]:
+    def shift_detector(self) -> ShiftDetector:
+        return ShiftDetector(1000)
+
+    def predict(
+        self, listings: Sequence[Listing], *, duplicates: bool = True, on_shift: str = "review"
+    ) -> list[Verdict]:
+        assert on_shift == "ignore"  # a service watches its whole stream, not each batch
         self.entered.set()
         assert self.gate.wait(20)
         self.batches.append([item.listing_id for item in listings])
@@ -40,7 +47,8 @@ class FakePipeline:
         return [
             Verdict(
                 listing_id=item.listing_id,
-                decision="review",
+                decision="accept" if item.brand else "review",
+                ood_p_value=float(item.brand) if item.brand else None,
                 reasons=(item.title or "", str(duplicates)),
                 model_version=self.version,
             )
@@ -270,3 +278,26 @@ def test_judge_alone_never_waits_for_others(
         service.judge(Listing(f"{number}"))
     assert time.perf_counter() - start < 0.2  # less than one wait, for ten
     assert len(fake.batches) == 11
+
+
+def test_a_service_stops_accepting_once_its_listings_have_drifted(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(on_shift="review")
+    usual = [service.judge(Listing("a", brand=f"0.{n % 9 + 1}")) for n in range(60)]
+    assert {verdict.decision for verdict in usual} == {"accept"}
+    strange = [service.judge(Listing("b", brand="0.06")) for _ in range(60)]
+    assert strange[0].decision == "accept"
+    assert strange[-1].decision == "review"
+    assert strange[-1].shift is not None
+    assert "shelfsure_shift_p_value" in service.metrics.page().decode()
+    assert service.metrics.shift_p_value._value.get() < 0.01
+    # another bundle starts anew
+    service._open = lambda: FakePipeline(version="v2")
+    service.reload()
+    assert service.judge(Listing("c", brand="0.06")).decision == "accept"
+
+
+def test_a_service_that_ignores_shifts_goes_on(make_service: Callable[..., Service]) -> None:
+    service = make_service()
+    assert {service.judge(Listing("b", brand="0.06")).decision for _ in range(60)} == {"accept"}

@@ -1,6 +1,5 @@
 import csv
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from shelfsure.core.device import Precision
 from shelfsure.core.errors import ConfigError, PhotoError, WeightsError
 from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.load import PhotoLimits
-from shelfsure.vision.preprocess import Decode
+from shelfsure.vision.preprocess import Decode, decode_for_square
 from timm.data import ImageNetInfo
 from timm.models import save_for_hf
 
@@ -134,9 +133,20 @@ def test_prepare_keeps_the_embedding_of_a_full_decode(
     photos = [_enlarged(path.read_bytes()) for path in paths]
     plain, quick = (
         real_encoder.encode(
-            [settings.prepare(reading.decode_photo(photo, PhotoLimits())) for photo in photos]
+            [
+                real_encoder.prepare(
+                    decode_for_square(
+                        photo,
+                        settings.side_px,
+                        settings.crop_fraction,
+                        settings.crop_mode,
+                        decode=finely,
+                    )
+                )
+                for photo in photos
+            ]
         )
-        for reading in (replace(settings, decode="full"), replace(settings, decode=decode))
+        for finely in ("full", decode)
     )
     assert (quick * plain).sum(axis=1).mean() >= mean
 

@@ -173,7 +173,6 @@ def test_decode_photo_refuses_32_bit_samples(mode: str) -> None:
         (b"PK\3\4rest", "a ZIP archive"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC photo"),
         (b"\1\2\3", "unknown data starting with the bytes 01 02 03"),
-        (b"", "an empty file"),
     ],
 )
 def test_decode_photo_names_what_is_no_photo(data: bytes, found: str) -> None:

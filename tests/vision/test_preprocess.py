@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from shelfsure.core.errors import OversizedPhotoError, UnreadablePhotoError
-from shelfsure.vision.load import DecodedPhoto, decode_photo
+from shelfsure.vision.load import DecodedPhoto, PhotoLimits, decode_photo
 from shelfsure.vision.preprocess import (
     OVERSAMPLING,
     CropMode,
@@ -189,9 +189,10 @@ def test_load_square_passes_its_options_on(tmp_path: Path, rng: np.random.Genera
     path = tmp_path / "shoe.jpg"
     noise(rng, 400, 300).save(path)
     with pytest.raises(OversizedPhotoError, match=r"shoe\.jpg.*400 x 300"):
-        load_square(path, 32, 1.0, max_pixels=119_999)
+        load_square(path, 32, 1.0, limits=PhotoLimits(max_pixels=119_999))
     path.write_bytes(path.read_bytes()[:-3000])
-    assert load_square(path, 32, 1.0, allow_truncated=True).shape == (32, 32, 3)
+    limits = PhotoLimits(allow_truncated=True)
+    assert load_square(path, 32, 1.0, limits=limits).shape == (32, 32, 3)
     with pytest.raises(UnreadablePhotoError, match=r"gone\.jpg"):
         load_square(tmp_path / "gone.jpg", 32, 1.0)
 

@@ -38,16 +38,10 @@ Encode = Callable[[Session | None], Floats]
 
 @dataclass(frozen=True)
 class Trial:
-    """How a runtime did.
+    """How a runtime did: seconds for the probes, the better of two runs.
 
-    Parameters
-    ----------
-    seconds
-        For the probes; the better of two runs.
-    parity
-        Against PyTorch; None for PyTorch itself, or where it didn't run.
-    problem
-        Why it can't be used, empty if it can.
+    `parity` is against PyTorch; None for PyTorch itself, or where it didn't run. `problem` says why
+    it can't be used, empty if it can.
     """
 
     seconds: float = 0.0
@@ -59,14 +53,8 @@ class Trial:
 class RuntimeBenchmark:
     """One encoder and the runtimes that it may run on.
 
-    Parameters
-    ----------
-    fingerprint
-        The encoder's; with the versions it names the conversion.
-    encode
-        See `Encode`.
-    folder
-        Where the conversion and the trials are remembered.
+    The encoder's fingerprint, with the versions, names the conversion; `folder` remembers it and
+    the trials.
     """
 
     graph: Graph
@@ -147,10 +135,7 @@ class RuntimeBenchmark:
 def open_session(name: RuntimeName, path: Path, precision: Precision = "float32") -> Session:
     """Open an ONNX file on a runtime, with as many threads as PyTorch would use.
 
-    Raises
-    ------
-    RuntimeUnusableError
-        If the runtime can't read it.
+    Raises RuntimeUnusableError if it can't read it.
     """
     import torch
 

@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 OTHERS: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
 WORTH_IT = 0.9
 """Another runtime must need less than this share of PyTorch's time."""
-WORTH_A_TRIAL = 256
+WORTH_A_TRIAL = 1024
 """So many photos or texts on PyTorch take about as long as finding something faster."""
 
 
@@ -49,14 +49,9 @@ def check_runtime(wanted: Runtime, device: str, precision: Precision) -> Runtime
 
 
 class Engine:
-    """The runtime that one encoder runs on.
+    """The runtime that one encoder runs on; no session is PyTorch itself.
 
-    Parameters
-    ----------
-    session
-        None for PyTorch itself.
-    bench
-        Where to try others, once there was work that makes the trial worth its seconds.
+    `bench` is where to try others, once there was work that makes the trial worth its seconds.
     """
 
     def __init__(
@@ -68,15 +63,10 @@ class Engine:
 
     @classmethod
     def open(cls, wanted: Runtime, bench: RuntimeBenchmark) -> "Engine":
-        """Open the wanted runtime.
+        """Open the wanted runtime, as `check_runtime` settled it.
 
         Under ``auto`` it is what did best in a trial that is remembered, else PyTorch for the
         first `WORTH_A_TRIAL` items. Float32 embeddings are the same before and after.
-
-        Parameters
-        ----------
-        wanted
-            As `check_runtime` settled it.
 
         Raises
         ------

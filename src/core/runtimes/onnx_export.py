@@ -16,10 +16,7 @@ OPSET = 18
 def write_onnx(graph: Graph, path: Path) -> None:
     """Convert a graph, weights inside; the file is there whole or not at all.
 
-    Raises
-    ------
-    RuntimeUnusableError
-        If the model does what ONNX can't say.
+    Raises RuntimeUnusableError if the model does what ONNX can't say.
     """
     import torch
     from torch.onnx import errors
@@ -69,13 +66,7 @@ def _first_line(error: Exception) -> str:
 
 
 def write_openvino(onnx: Path, path: Path) -> Path:
-    """Turn an ONNX file into ``.xml`` and ``.bin`` beside each other, in float32; it goes.
-
-    Returns
-    -------
-    Path
-        The ``.xml``.
-    """
+    """Turn an ONNX file, which goes, into ``.xml`` and ``.bin``, in float32; gives the first."""
     import openvino as ov
 
     ov.save_model(ov.Core().read_model(onnx), path, compress_to_fp16=False)

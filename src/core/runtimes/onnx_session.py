@@ -12,13 +12,7 @@ from .session import Batch
 
 
 class OnnxRuntimeSession:
-    """An ONNX file on ONNX Runtime; see `session.Session`.
-
-    Parameters
-    ----------
-    n_threads
-        How many cores work on a batch.
-    """
+    """An ONNX file on ONNX Runtime, each batch on `n_threads` cores; see `session.Session`."""
 
     name: RuntimeName = "onnxruntime"
     rows_at_once = 4

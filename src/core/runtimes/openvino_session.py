@@ -19,14 +19,9 @@ if TYPE_CHECKING:
 
 
 class OpenVinoSession:
-    """An ONNX file on OpenVINO; see `session.Session`.
+    """An ONNX file on OpenVINO, so many threads each with a batch; see `session.Session`.
 
-    Parameters
-    ----------
-    precision
-        ``float32``, or ``openvino-bfloat16`` where the CPU multiplies it natively.
-    n_threads
-        How many batches run at once, each on one core.
+    The precision is ``float32``, or ``openvino-bfloat16`` where the CPU multiplies it natively.
     """
 
     name: RuntimeName = "openvino"

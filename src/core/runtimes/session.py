@@ -18,14 +18,9 @@ Batch: TypeAlias = Sequence[npt.NDArray[Any]]
 
 
 class Session(Protocol):
-    """An encoder's graph, ready to run.
+    """An encoder's graph, ready to run on the runtime of that name.
 
-    Parameters
-    ----------
-    name
-        The runtime's.
-    rows_at_once
-        How many photos a batch should hold: the size at which this runtime is fastest.
+    `rows_at_once` is how many photos a batch should hold: the size at which it is fastest.
     """
 
     name: RuntimeName
@@ -48,8 +43,6 @@ class Graph:
         Name -> an example of two rows.
     axes
         Name -> the axes that may have any length, by name: ``{"pixels": {0: "batch"}}``.
-    output
-        The result's name.
     """
 
     module: "torch.nn.Module"
@@ -60,14 +53,9 @@ class Graph:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far one runtime's embeddings are from PyTorch's.
+    """How far one runtime's embeddings are from PyTorch's: cosines over the rows, 1 = the same.
 
-    Parameters
-    ----------
-    cosine_mean, cosine_min
-        Over the rows; 1 = the same.
-    max_difference
-        Largest absolute difference of a component.
+    `max_difference` is the largest absolute one of a component.
     """
 
     cosine_mean: float

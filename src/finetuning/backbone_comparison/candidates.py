@@ -14,12 +14,8 @@ class Candidate:
 
     Parameters
     ----------
-    name
-        See `FinetuneConfig.backbone`.
-    pretrained
-        Whether it was trained before; if not, its weights differ from seed to seed.
-    fingerprint
-        Of the weights.
+    name, pretrained, fingerprint
+        See `FinetuneConfig.backbone` and `Backbone`. What was never trained differs by seed.
     n_parameters
         Without the classifier.
     fixed_side_px
@@ -49,14 +45,9 @@ class Candidate:
 
 
 def find_candidates(names: Sequence[str]) -> tuple[list[Candidate], dict[str, str]]:
-    """Build every backbone once; what must be downloaded is downloaded now.
+    """Build every backbone once, in order; what must be downloaded is downloaded now.
 
-    Returns
-    -------
-    list of Candidate
-        In the order of `names`, each once.
-    dict of str to str
-        Name -> why it can't be had.
+    Those that can't be had come second: name -> why.
 
     Raises
     ------

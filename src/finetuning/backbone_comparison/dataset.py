@@ -9,10 +9,11 @@ import numpy as np
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing, category_prefix
-from ...catalog.splits import duplicate_groups, split_indices
+from ...catalog.splits import split_indices
 from ...core.arrays import Bools, Ints
 from ...core.errors import TrainingError
-from ...embedding.listings import EmbeddedListings
+from ...embedding.grouping import group_listings
+from ...embedding.photos import PhotoRows
 
 TEST_SHARE = 0.25
 SPLIT_SEED = 0
@@ -61,7 +62,7 @@ def gather(
     *,
     levels: int,
     min_examples: int,
-    embed: Callable[[Sequence[Listing]], EmbeddedListings],
+    embed: Callable[[Sequence[Listing]], PhotoRows],
 ) -> tuple[Material, Catalog, Catalog | None]:
     """Split a catalogue, or keep it and a given test catalogue apart.
 
@@ -69,18 +70,15 @@ def gather(
     ----------
     catalog, test
         Read with ``need_category=True``. Without `test`, a quarter of `catalog` is held out.
-    levels
-        Categories are cut to so many levels.
-    min_examples
-        Categories with fewer listings in `catalog` are left out.
+    levels, min_examples
+        Categories are cut to so many levels; those with fewer listings in `catalog` are left out.
     embed
         The photos' embeddings say which photos look the same.
 
     Returns
     -------
-    Material
-    Catalog, Catalog or None
-        Both catalogues, with unusable photos set aside.
+    Material, Catalog, Catalog or None
+        The split; both catalogues, with unusable photos set aside.
 
     Raises
     ------
@@ -93,17 +91,16 @@ def gather(
     names = [category_prefix(listing.category or "", levels) for listing in everything]
     counts = Counter(name for name, is_own in zip(names, own, strict=True) if is_own)
     common = np.array([counts[name] >= min_examples for name in names], dtype=bool)
-    rows = np.flatnonzero(embedded.photo.present & common)
-    features = embedded.photo.dense()
-    groups = duplicate_groups(
-        [embedded.photo_hashes[row] for row in rows.tolist()],
-        [everything[row].title for row in rows.tolist()],
-        None if features is None else features[rows],
-        has_photo=None,
+    rows = np.flatnonzero(embedded.view.present & common)
+    labels = [names[row] for row in rows.tolist()]
+    grouping = group_listings(
+        [everything[row] for row in rows.tolist()],
+        embedded.view.take(rows),
+        [embedded.hashes[row] for row in rows.tolist()],
+        [everything[row].title or "" for row in rows.tolist()],
+        labels,
     )
-    training, held_out = _parts(
-        [names[row] for row in rows.tolist()], groups, None if test is None else own[rows]
-    )
+    training, held_out = _parts(labels, grouping.groups, None if test is None else own[rows])
     class_names = tuple(sorted({names[rows[place]] for place in training}))
     column = {name: i for i, name in enumerate(class_names)}
     train_rows = rows[training].tolist()
@@ -120,7 +117,7 @@ def gather(
     digest = hashlib.sha256(f"{len(train_rows)} {len(test_rows)}".encode())
     for row in chosen:
         item = everything[row]
-        said = (item.listing_id, item.title, item.category, names[row], embedded.photo_hashes[row])
+        said = (item.listing_id, item.title, item.category, names[row], embedded.hashes[row])
         digest.update(repr(said).encode())
     material = Material(
         train=tuple(everything[row] for row in train_rows),
@@ -151,11 +148,5 @@ def _parts(names: Sequence[str], groups: Ints, own: Bools | None) -> tuple[Ints,
 
 def _set_aside(catalog: Catalog, problems: Mapping[int, str], first: int) -> Catalog:
     """Reject rows with an unusable photo; `first` is the place of the catalogue's first listing."""
-    places = range(first, first + len(catalog.listings))
-    return catalog.reject(
-        {
-            row: f"unusable photo: {problems[place]}"
-            for row, place in zip(catalog.rows, places, strict=True)
-            if place in problems
-        }
-    )
+    reasons = {row: problems.get(place) for place, row in enumerate(catalog.rows, first)}
+    return catalog.reject({row: f"unusable photo: {why}" for row, why in reasons.items() if why})

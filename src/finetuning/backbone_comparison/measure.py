@@ -2,16 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...catalog.listing import Listing
-from ...core.arrays import Floats
 from ...core.errors import TrainingError
-from ...embedding.embedder import Embedder
-from ...embedding.listings import EmbeddedListings
+from ...embedding import photos
+from ...embedding.photos import PhotoRows
 from ...embedding.run_options import ResolvedOptions
 from ...vision.encoder import PhotoEncoder
 from ...vision.preprocess import Preprocessing
@@ -26,17 +24,6 @@ if TYPE_CHECKING:
 ROUNDS = 5
 N_TIMED = {"cpu": 32}
 N_TIMED_ELSEWHERE = 512
-
-
-@dataclass
-class _NoTexts:
-    """Stands where an embedder has its text encoder; photos alone are compared."""
-
-    dim: int = 0
-    fingerprint: str = "none"
-
-    def encode(self, items: Sequence[str]) -> Floats:
-        return np.zeros((len(items), 0), dtype=np.float32)
 
 
 def as_encoder(
@@ -54,21 +41,15 @@ def as_encoder(
 
 def embed_photos(
     encoder: PhotoEncoder, listings: Sequence[Listing], options: ResolvedOptions
-) -> EmbeddedListings:
+) -> PhotoRows:
     """Embed the photos alone, in the order of the listings."""
-    embedder = Embedder(encoder, _NoTexts(), options)
-    return embedder.embed([Listing(x.listing_id, image=x.image) for x in listings])
+    return photos.embed_photos([listing.image for listing in listings], encoder, options)
 
 
-class Judged(NamedTuple):
-    """Shares of the test listings, 0 to 1."""
-
-    top1: float
-    macro_f1: float
-
-
-def measure(encoder: PhotoEncoder, material: Material, options: ResolvedOptions) -> Judged:
-    """Fit a logistic regression on the training listings, and ask it about the test listings.
+def measure(
+    encoder: PhotoEncoder, material: Material, options: ResolvedOptions
+) -> tuple[float, float]:
+    """Fit a logistic regression on the training listings: its top-1 and macro-F1 on the test's.
 
     Raises
     ------
@@ -76,7 +57,7 @@ def measure(encoder: PhotoEncoder, material: Material, options: ResolvedOptions)
         If a photo can't be read any more, or an embedding isn't finite.
     """
     embedded = embed_photos(encoder, material.listings, options)
-    features = embedded.photo.dense()
+    features = embedded.view.dense()
     if features is None or embedded.problems or not np.isfinite(features).all():
         why = next(iter(embedded.problems.values()), "an embedding isn't finite")
         raise TrainingError(
@@ -86,32 +67,29 @@ def measure(encoder: PhotoEncoder, material: Material, options: ResolvedOptions)
     n = len(material.train)
     places = np.arange(len(features))
     (judged,) = judge_features(features, places[:n], places[n:], [material.labels])
-    return Judged(judged["top1"], judged["macro_f1"])
+    return judged["top1"], judged["macro_f1"]
 
 
 def time_against(encoder: PhotoEncoder, reference: PhotoEncoder) -> dict[str, float]:
     """Time two encoders in turn on prepared photos, so that a busy machine slows both.
 
-    Returns
-    -------
-    dict
-        ``images_per_s`` and, divided by the reference's, ``speed_ratio``; medians over rounds.
-        The ratio of an encoder to itself is 1, whatever the clock says.
+    Gives ``images_per_s`` and, divided by the reference's, ``speed_ratio``; medians over rounds.
+    The ratio of an encoder to itself is 1, whatever the clock says.
     """
     rng = np.random.default_rng(0)
     n = N_TIMED.get(encoder.device.split(":")[0], N_TIMED_ELSEWHERE)
     both = (encoder, reference)
-    photos = []
+    prepared = []
     for each in both:
         side = each.preprocessing.side_px
-        photos.append(list(rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)))
+        prepared.append(list(rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)))
         each.engine.select_runtime()
-        each.encode(photos[-1])  # the first pass pays for memory and kernels
+        each.encode(prepared[-1])  # the first pass pays for memory and kernels
     seconds = np.zeros((ROUNDS, 2))
     for round_ in range(ROUNDS):
         for which, each in enumerate(both):
             started = time.perf_counter()
-            each.encode(photos[which])
+            each.encode(prepared[which])
             seconds[round_, which] = time.perf_counter() - started
     return {
         "images_per_s": float(n / np.median(seconds[:, 0])),

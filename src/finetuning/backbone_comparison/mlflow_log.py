@@ -4,28 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...core.tracking import OFF, log_run, reaching
-from .readme import PICTURE
 from .records import Comparison, Result
-from .report import PAGE, RESULTS, TABLE
+from .report import PAGE, PICTURE, RESULTS, TABLE
 
 EXPERIMENT = "shelfsure-backbones"
 MEASURED = ("top1", "top1_sd", "macro_f1", "macro_f1_sd", "minutes")
 
 
 def log_comparison(uri: str, comparison: Comparison, out: Path, data: Path) -> str:
-    """Log what a comparison found.
+    """Log what a comparison found, learned from the catalogue's file `data`; see `log_run`.
 
-    Parameters
-    ----------
-    uri
-        An MLflow tracking URI, or ``none``.
-    data
-        The catalogue's file.
-
-    Returns
-    -------
-    str
-        The parent run's id, empty if `uri` is ``none``.
+    Gives the parent run's id, empty if `uri` is ``none``.
 
     Raises
     ------

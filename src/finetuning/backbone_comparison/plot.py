@@ -7,8 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from .readme import ARM_NAMES
-from .records import Row
+from .records import ARM_NAMES, Row
 
 FACES = {"frozen": "white", "finetuned": None}
 GREY = "#555555"

@@ -9,16 +9,14 @@ from .candidates import Candidate
 
 Arm = Literal["frozen", "finetuned"]
 ARMS: tuple[Arm, ...] = ("frozen", "finetuned")
+ARM_NAMES = {"frozen": "frozen", "finetuned": "fine-tuned"}
 
 
 @dataclass(frozen=True)
 class Trial:
     """One backbone, one arm, one seed.
 
-    Parameters
-    ----------
-    seed
-        None where chance has no part: a logistic regression on pretrained, frozen features.
+    The seed is None where chance has no part: a logistic regression on pretrained, frozen features.
     """
 
     backbone: str
@@ -32,12 +30,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished trial.
+    """A finished trial; `top1` and `macro_f1` are on the test listings, 0 to 1.
 
     Parameters
     ----------
-    top1, macro_f1
-        On the test listings, 0 to 1.
     minutes
         Of fine-tuning; None for frozen features.
     encoder
@@ -114,7 +110,7 @@ class Comparison:
     arms: Sequence[Arm]
     candidates: Sequence[Candidate]
     skipped: Mapping[str, str]
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
     results: list[Result] = field(default_factory=list)
     failed: dict[Trial, str] = field(default_factory=dict)
     speeds: dict[str, Mapping[str, float]] = field(default_factory=dict)
@@ -129,6 +125,14 @@ class Comparison:
             else Row(name, arm, notes=(f"skipped: {self.skipped[name]}",))
             for name in self.names
             for arm in self.arms
+        ]
+
+    def missing_because(self) -> list[str]:
+        """Say in full why something wasn't measured."""
+        return [
+            *(f"{name} was skipped. {why}" for name, why in self.skipped.items()),
+            *(f"{name} couldn't be timed. {why}" for name, why in self.untimed.items()),
+            *(f"{trial} failed. {why}" for trial, why in self.failed.items()),
         ]
 
     def _row(self, candidate: Candidate, arm: Arm) -> Row:

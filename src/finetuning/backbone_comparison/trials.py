@@ -29,14 +29,9 @@ RUNS, ENCODERS = "runs", "encoders"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared.
+    """What is compared: a recipe, whose backbone and seed are replaced, over seeds and arms.
 
-    Parameters
-    ----------
-    config
-        The recipe; its backbone and seed are replaced.
-    max_minutes
-        Of each fine-tuning.
+    `max_minutes` are of each fine-tuning.
     """
 
     config: FinetuneConfig
@@ -70,10 +65,10 @@ def run_trial(
     path = out / RUNS / f"{name}.json"
     if path.is_file():
         return read_result(path)
+    rest: dict[str, Any] = {}
     if trial.arm == "frozen":
         model = build_backbone(trial.backbone, 2, trial.seed or 0).model
-        judged = measure(as_encoder(model, recipe, options), material, options)
-        result = Result(trial, judged.top1, judged.macro_f1)
+        encoder = as_encoder(model, recipe, options)
     else:
         folder = out / ENCODERS / name
         facts = _finetuned(folder, recipe, material, settings, options)
@@ -83,10 +78,9 @@ def run_trial(
             precision=options.precision,
             runtime=options.runtime,
         )
-        judged = measure(encoder, material, options)
-        minutes, history = facts["minutes"], facts["history"]
-        encoders = f"{ENCODERS}/{name}"
-        result = Result(trial, judged.top1, judged.macro_f1, minutes, encoders, history)
+        rest = {key: facts[key] for key in ("minutes", "history")}
+        rest["encoder"] = f"{ENCODERS}/{name}"
+    result = Result(trial, *measure(encoder, material, options), **rest)
     _write(path, asdict(result))
     return result
 

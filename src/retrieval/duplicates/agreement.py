@@ -55,9 +55,7 @@ def block_agreement(x: Floats, y: Floats, overlap: Bools) -> tuple[float, float,
     Parameters
     ----------
     x, y
-        Shape ``(height, width)``, float32, 0 to 255.
-    overlap
-        Shape ``(height, width)``: where both show something.
+        Shape ``(height, width)``, float32, 0 to 255; `overlap` says where both show something.
 
     Returns
     -------

@@ -64,17 +64,8 @@ def likely_alignments(a: PhotoDetail, b: PhotoDetail) -> Iterator[Alignment]:
 def align_features(a: PhotoDetail, b: PhotoDetail, descriptors: Bytes) -> Alignment | None:
     """Fit one affine transform to the matching features, outliers left out (RANSAC).
 
-    Parameters
-    ----------
-    a, b
-        The photos.
-    descriptors
-        Those of a, as they are or `mirrored_descriptors` of them.
-
-    Returns
-    -------
-    Alignment or None
-        ``None`` if too few features agree, or only on a transform that no edit makes.
+    `descriptors` are those of a, as they are or as `mirrored_descriptors`. None if too few features
+    agree, or only on a transform that no edit makes.
     """
     near, far = match_descriptors(descriptors, b.descriptors)
     if len(near) < MIN_INLIERS:
@@ -108,17 +99,8 @@ def align_features(a: PhotoDetail, b: PhotoDetail, descriptors: Bytes) -> Alignm
 def match_descriptors(a: Bytes, b: Bytes) -> tuple[Ints, Ints]:
     """Match each feature of a to the nearest of b, where the second nearest is clearly farther.
 
-    Compared as RootSIFT (Arandjelović and Zisserman 2012).
-
-    Parameters
-    ----------
-    a, b
-        Shapes ``(n_a, 128)`` and ``(n_b, 128)``.
-
-    Returns
-    -------
-    tuple of Ints
-        Rows of a, and the row of b for each.
+    Compared as RootSIFT (Arandjelović and Zisserman 2012), shapes ``(n_a, 128)`` and
+    ``(n_b, 128)``. Gives rows of a, and the row of b for each.
     """
     if min(len(a), len(b)) < 2:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)

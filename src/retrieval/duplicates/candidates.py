@@ -36,17 +36,15 @@ class CandidateSearch:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Pairs of rows, each once.
+    """Pairs of rows, each once, sorted, and how they were searched.
 
     Parameters
     ----------
     rows
         Shape ``(n_pairs, 2)``. Within one catalogue the smaller row comes first; between two, the
-        row of the queries does. Sorted.
+        row of the queries does.
     similarity
         Shape ``(n_pairs,)``: cosine of the most similar views.
-    search
-        How they were searched.
     """
 
     rows: Ints

@@ -70,9 +70,7 @@ def find_duplicates(
     found = match_listings(
         embedded, embedder.photos, model, against=known, limits=limits, progress=progress
     )
-    return CatalogDuplicates(
-        found.pairs, found.groups, found.n_listings, found.n_compared, found.search, catalog
-    )
+    return CatalogDuplicates(**vars(found), catalog=catalog)
 
 
 def index_listings(index: ListingIndex) -> EmbeddedListings:

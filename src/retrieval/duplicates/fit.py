@@ -10,7 +10,7 @@ from ...core.errors import CalibrationError
 from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
 from .pair_model import SIGNS, PairModel, evidence
-from .sampling import PairSample, sample_pairs
+from .sampling import sample_pairs
 
 SURE_ERRORS = 0.25  # of the errors allowed, where titles name different things
 SHRINKAGE = 3.0  # a weight is pulled towards its prior as if by so many pairs
@@ -23,7 +23,6 @@ def fit_pair_model(
     target_precision: float = 0.99,
     n_sources: int = 150,
     n_edits: int = 8,
-    seed: int = 0,
     limits: PhotoLimits | None = None,
     progress: bool = False,
 ) -> PairModel:
@@ -43,8 +42,6 @@ def fit_pair_model(
         most similar photos of the catalogue. Above 0, up to 1.
     n_sources, n_edits
         Photos drawn, and copies made of each.
-    seed
-        Same seed, same model.
 
     Raises
     ------
@@ -53,22 +50,10 @@ def fit_pair_model(
     """
     prior = prior or PairModel.load()
     sample = sample_pairs(
-        embedded, prior, n_sources, n_edits, seed, limits or PhotoLimits(), progress=progress
+        embedded, prior, n_sources, n_edits, limits or PhotoLimits(), progress=progress
     )
-    return fit_sample(sample, prior, target_precision, prior.min_similarity)
-
-
-def fit_sample(
-    sample: PairSample,
-    prior: PairModel | None,
-    target_precision: float,
-    min_similarity: float = 0.5,
-) -> PairModel:
-    """Fit the weights to all pairs, and the threshold to pairs that weren't fitted on.
-
-    A logistic regression's probabilities are calibrated as they come; the folds keep the pairs of
-    one photo together.
-    """
+    # a logistic regression's probabilities are calibrated as they come; the thresholds are fitted
+    # to pairs that weren't fitted on, and the folds keep the pairs of one photo together
     held_out = np.zeros(len(sample.copies))
     folds = GroupKFold(n_splits=min(5, len(np.unique(sample.sources))))
     for fitted, tested in folds.split(sample.features, groups=sample.sources):
@@ -80,7 +65,7 @@ def fit_sample(
     sure_threshold = precision_threshold(held_out, sample.copies, surer)
     weights, intercept = fit_weights(sample.features, sample.copies, prior)
     return PairModel(
-        weights, intercept, threshold, sure_threshold, target_precision, min_similarity
+        weights, intercept, threshold, sure_threshold, target_precision, prior.min_similarity
     )
 
 
@@ -92,9 +77,7 @@ def fit_weights(
     Parameters
     ----------
     features
-        Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
-    copies
-        Shape ``(n_pairs,)``: which pairs are copies.
+        Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`; `copies` says which pairs are copies.
     prior
         Pulls the weights towards its own, so that few pairs don't lead astray; ``None``: to 0.
 
@@ -138,9 +121,7 @@ def precision_threshold(probabilities: Floats, copies: Bools, target: float) -> 
     Parameters
     ----------
     probabilities
-        Shape ``(n_pairs,)``, of pairs that the model wasn't fitted on.
-    copies
-        Shape ``(n_pairs,)``: which of them are copies.
+        Shape ``(n_pairs,)``, of pairs that the model wasn't fitted on; `copies` says which are.
     target
         Wanted precision, above 0, up to 1.
 

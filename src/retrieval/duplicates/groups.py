@@ -9,16 +9,9 @@ from .verdict import DuplicatePair
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """A listing to keep, and those that say the same.
+    """A listing to keep, and those that say the same, in the order of the catalogue.
 
-    Parameters
-    ----------
-    keeper
-        The listing to keep.
-    members
-        The others, in the order of the catalogue; each is a direct duplicate of the keeper.
-    pairs
-        For each member, its pair with the keeper.
+    Each member is a direct duplicate of the keeper; `pairs` has its pair with the keeper.
     """
 
     keeper: Listing
@@ -27,17 +20,10 @@ class DuplicateGroup:
 
 
 def keeper_order(listings: Sequence[Listing], n_pixels: Mapping[str, int]) -> list[Listing]:
-    """Sort listings from the best to keep to the worst.
+    """Sort listings, given in the order of the catalogue, from the best to keep to the worst.
 
-    First those with both photo and title, then by the longer description, the larger photo, and
-    last by their order in the catalogue.
-
-    Parameters
-    ----------
-    listings
-        In the order of the catalogue.
-    n_pixels
-        Listing's id -> size of its photo, as far as known.
+    First those with both photo and title, then by the longer description, the larger photo
+    (`n_pixels` by id, as far as known), and last by their order in the catalogue.
     """
     return sorted(
         listings,
@@ -62,8 +48,6 @@ def group_duplicates(
     ----------
     order
         All listings, the best keeper first, see `keeper_order`; ids are unique.
-    pairs
-        The verdicts, in any order.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Find duplicates within a catalogue, or of new uploads in a catalogue."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
@@ -12,16 +12,20 @@ from ...vision.load import PhotoLimits
 from .candidates import CandidateSearch, near_pairs
 from .groups import DuplicateGroup, group_duplicates, keeper_order
 from .pair_model import PairModel
-from .photo_views import PhotoView, embed_views
+from .photo_views import embed_middles
 from .title_match import differing_attributes, name_different_things, title_attributes
 from .verdict import DuplicatePair, PhotoFinding, judge, titles_related
 from .verification import verify_pairs
 
 MAX_SHARED = 50  # listings with one photo; more, and it is a placeholder that tells nothing
+PLACEHOLDER = (
+    "%d listings show the very same photo (the first is %r): more than %d, so it is taken for a "
+    "placeholder, and they are compared only with the first"
+)
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DuplicateResult:
     """What was found.
 
@@ -50,7 +54,6 @@ def match_listings(
     model: PairModel | None = None,
     *,
     against: EmbeddedListings | None = None,
-    views: Sequence[PhotoView] = ("cropped",),
     n_neighbours: int = 10,
     limits: PhotoLimits | None = None,
     progress: bool = False,
@@ -64,16 +67,13 @@ def match_listings(
     embedded
         The listings to look through.
     encoder
-        What embedded the photos: embeds further views of them, which finds hard crops in large
+        What embedded the photos: embeds their middles, too, which finds hard crops in large
         catalogues. ``None`` searches with the photos as they are.
     model
         Rates pairs; ``None``: the one that comes with Shelfsure.
     against
         Compare with these listings instead of among each other. A listing of the same id is the
         same listing, so it is left out.
-    views
-        ``cropped``: the middle of the photo; ``mirrored``: for encoders that tell a photo from its
-        mirror image, which the starter's hardly does.
     n_neighbours
         Photos to compare closely with each photo, at most, by view.
     limits
@@ -82,37 +82,31 @@ def match_listings(
         Show a bar on standard error.
     """
     model, limits = model or PairModel.load(), limits or PhotoLimits()
-    other = embedded if against is None else against
-    photos = embedded.distinct_photos()
-    other_photos = photos if against is None else against.distinct_photos()
+    other = against or embedded
+    photos, other_photos = embedded.distinct_photos(), other.distinct_photos()
     sources, other_sources = _sources(embedded, photos), _sources(other, other_photos)
     vectors = [embedded.photo_vectors([rows[0] for rows in photos])]
     if encoder is not None:
-        vectors += embed_views(sources, encoder, views, limits, progress=progress)
+        vectors.append(embed_middles(sources, encoder, limits, progress=progress))
     near = near_pairs(
         vectors,
         None if against is None else against.photo_vectors([rows[0] for rows in other_photos]),
         n_neighbours=n_neighbours,
         min_similarity=model.min_similarity,
     )
-    pairs = [
-        _judged(embedded, a, other, b, PhotoFinding("same_bytes", 1.0, 1.0), model)
-        for a, b in _sharing(embedded, photos, against)
-    ]
+    same_file = PhotoFinding("same_bytes", 1.0, 1.0)
+    findings = [(a, b, same_file) for a, b in _sharing(embedded, photos, against)]
     n_pixels: dict[str, int] = {}
     for found in verify_pairs(near, sources, other_sources, model, limits, progress=progress):
         rows_a, rows_b = photos[found.a], other_photos[found.b]
-        if against is not None and _same_photo(embedded, rows_a[0], against, rows_b[0]):
+        if _same_file(embedded, rows_a[0], other, rows_b[0]):
             continue  # already among those that share a photo
         n_pixels |= {embedded.listings[row].listing_id: found.n_pixels[0] for row in rows_a}
         n_pixels |= {other.listings[row].listing_id: found.n_pixels[1] for row in rows_b}
-        for a, b in product(_told_apart(rows_a), _told_apart(rows_b)):
-            pairs.append(_judged(embedded, a, other, b, found.finding, model))
-    pairs = [
-        pair
-        for pair in pairs
-        if pair.verdict != "different" and pair.a.listing_id != pair.b.listing_id
-    ]
+        told_apart = product(_told_apart(rows_a), _told_apart(rows_b))
+        findings += [(a, b, found.finding) for a, b in told_apart]
+    judged = (_judged(embedded, a, other, b, finding, model) for a, b, finding in findings)
+    pairs = [x for x in judged if x.verdict != "different" and x.a.listing_id != x.b.listing_id]
     pairs.sort(key=lambda pair: -pair.photo.probability)
     order = keeper_order(embedded.listings, n_pixels)
     if against is not None:  # what was there before stays
@@ -135,7 +129,9 @@ def _judged(
     """Let the titles speak, and decide."""
     a, b = embedded.listings[row_a], other.listings[row_b]
     differences = differing_attributes(title_attributes(a.title), title_attributes(b.title))
-    similarity = _title_similarity(embedded, row_a, other, row_b)
+    similarity = None
+    if embedded.title.present[row_a] and other.title.present[row_b]:
+        similarity = float(embedded.title.array[row_a] @ other.title.array[row_b])
     doubted = (
         finding.probability < model.sure_threshold
         and titles_related(similarity)
@@ -145,15 +141,6 @@ def _judged(
     return DuplicatePair(a, b, verdict, finding, similarity, tuple(differences))
 
 
-def _title_similarity(
-    a: EmbeddedListings, row_a: int, b: EmbeddedListings, row_b: int
-) -> float | None:
-    """Cosine of two titles' vectors; ``None`` where one is missing."""
-    if not (a.title.present[row_a] and b.title.present[row_b]):
-        return None
-    return float(a.title.array[row_a] @ b.title.array[row_b])
-
-
 def _sharing(
     embedded: EmbeddedListings, photos: list[list[int]], against: EmbeddedListings | None
 ) -> Iterator[tuple[int, int]]:
@@ -161,7 +148,8 @@ def _sharing(
     if against is None:
         for rows in photos:
             if len(rows) > MAX_SHARED:
-                _warn(embedded, rows)
+                first = embedded.listings[rows[0]].listing_id
+                _LOG.warning(PLACEHOLDER, len(rows), first, MAX_SHARED)
                 yield from ((rows[0], row) for row in rows[1:])
             else:
                 yield from combinations(rows, 2)
@@ -178,17 +166,7 @@ def _told_apart(rows: list[int]) -> list[int]:
     return rows if len(rows) <= MAX_SHARED else rows[:1]
 
 
-def _warn(embedded: EmbeddedListings, rows: list[int]) -> None:
-    _LOG.warning(
-        "%d listings show the very same photo (the first is %r): more than %d, so it is taken for "
-        "a placeholder, and they are compared only with the first",
-        len(rows),
-        embedded.listings[rows[0]].listing_id,
-        MAX_SHARED,
-    )
-
-
-def _same_photo(a: EmbeddedListings, row_a: int, b: EmbeddedListings, row_b: int) -> bool:
+def _same_file(a: EmbeddedListings, row_a: int, b: EmbeddedListings, row_b: int) -> bool:
     digest = a.photo_hashes[row_a]
     return digest is not None and digest == b.photo_hashes[row_b]
 

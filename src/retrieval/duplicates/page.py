@@ -71,17 +71,9 @@ def word_differences(a: str | None, b: str | None) -> tuple[list[tuple[str, bool
 
 
 def matched_regions(transform: Transform) -> tuple[str, str]:
-    """Outline each photo inside the other, as SVG points in percent.
+    """Outline each photo inside the other, as SVG points in percent: b in a, then a in b.
 
-    Parameters
-    ----------
-    transform
-        Shape ``(2, 3)``: takes a point of photo a to photo b, both in fractions.
-
-    Returns
-    -------
-    tuple of str
-        Where b lies in a, and where a lies in b.
+    `transform`, of shape ``(2, 3)``, takes a point of a to b, both in fractions.
     """
     outlines = []
     for matrix in (cv2.invertAffineTransform(transform), transform):

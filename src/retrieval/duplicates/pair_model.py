@@ -30,16 +30,9 @@ def evidence(features: Floats) -> Floats:
 
     Agreement matters most near 1: from 0.95 to 1 it says more than from 0.5 to 0.7.
 
-    Parameters
-    ----------
-    features
-        Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
-
-    Returns
-    -------
-    Floats
-        Shape ``(n_pairs, 7)``, in the order of `SIGNS`. Correlation of edges and the number of
-        inliers aren't among them: beside the others they told nothing more.
+    Features of shape ``(n_pairs, 9)``, see `photo_match.FEATURES`, become ``(n_pairs, 7)``, in the
+    order of `SIGNS`. Correlation of edges and the number of inliers aren't among them: beside the
+    others they told nothing more.
     """
     agreeing, median, _, colour, more, less, _, fraction, stretch = features.T
     return np.column_stack(
@@ -83,17 +76,9 @@ class PairModel:
     min_similarity: float = 0.5
 
     def probabilities(self, features: Floats) -> Floats:
-        """Rate pairs of photos.
+        """Rate pairs of photos: shape ``(n_pairs,)``, 0 to 1, that one is a copy of the other.
 
-        Parameters
-        ----------
-        features
-            Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
-
-        Returns
-        -------
-        Floats
-            Shape ``(n_pairs,)``, 0 to 1: that one photo is an edited copy of the other.
+        Their features have shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
         """
         return np.asarray(expit(evidence(features) @ np.array(self.weights) + self.intercept))
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ...vision.load import DecodedPhoto, PhotoLimits, decode_photo, photo_bytes
+from ...vision.load import DecodedPhoto, PhotoLimits, decode_photo
 
 DETAIL_PX = 288
 PICTURE_PX = 192
@@ -62,40 +62,17 @@ def describe_photo(photo: DecodedPhoto) -> PhotoDetail:
 
 
 def load_detail(source: str | Path | bytes, limits: PhotoLimits) -> PhotoDetail:
-    """Read, decode and reduce one photo.
-
-    Raises
-    ------
-    PhotoError
-        If the photo can't be used.
-    """
-    photo = decode_photo(
-        photo_bytes(source),
-        max_pixels=limits.max_pixels,
-        allow_truncated=limits.allow_truncated,
-        min_side_px=DETAIL_PX,
-        name="photo" if isinstance(source, bytes) else str(source),
-    )
-    return describe_photo(photo)
+    """Read, decode and reduce one photo, or raise PhotoError."""
+    return describe_photo(decode_photo(source, min_side_px=DETAIL_PX, **vars(limits)))
 
 
 def same_pixels(a: str | Path | bytes, b: str | Path | bytes, limits: PhotoLimits) -> bool:
     """Tell whether two photos decode to the same pixels, whatever their files look like.
 
-    Raises
-    ------
-    PhotoError
-        If one of them can't be used.
+    Raises PhotoError if one of them can't be used.
     """
-    images = [
-        decode_photo(
-            photo_bytes(source),
-            max_pixels=limits.max_pixels,
-            allow_truncated=limits.allow_truncated,
-        ).image
-        for source in (a, b)
-    ]
-    return images[0].size == images[1].size and images[0].tobytes() == images[1].tobytes()
+    one, other = (decode_photo(source, **vars(limits)).image for source in (a, b))
+    return one.size == other.size and one.tobytes() == other.tobytes()
 
 
 def mirrored_descriptors(descriptors: Bytes) -> Bytes:

@@ -65,13 +65,7 @@ def _worth(features: Floats) -> float:
 
 
 def compare_aligned(a: PhotoDetail, b: PhotoDetail, alignment: Alignment) -> Floats:
-    """Lay photo a over photo b, and measure where they agree.
-
-    Returns
-    -------
-    Floats
-        Shape ``(9,)``, as `FEATURES` names them.
-    """
+    """Lay photo a over photo b, and measure where they agree: shape ``(9,)``, see `FEATURES`."""
     there = _shrunk(b.picture)
     height, width = there.shape[:2]
     source, matrix = _pixel_matrix(a.picture, alignment, width, height)

@@ -27,19 +27,8 @@ GROUP_COLUMNS = ("group", "listing_id", "role", "verdict", "probability")
 def write_duplicates(result: DuplicateResult, out_dir: str | Path) -> Path:
     """Write ``pairs.csv``, ``groups.csv``, ``merge.json`` and the page ``report.html``.
 
-    Each file appears whole or not at all; the page comes last.
-
-    Parameters
-    ----------
-    result
-        What `find_duplicates` gave.
-    out_dir
-        Folder to write to; made if needed.
-
-    Returns
-    -------
-    Path
-        The page: one file that needs no network and runs no script.
+    Each file appears whole or not at all; the folder is made if needed. The page, whose path is
+    returned, comes last: one file that needs no network and runs no script.
     """
     out = Path(out_dir)
     page = render_page(result)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from ...core.arrays import Bools, Floats, Ints
 from ...core.errors import CalibrationError, PhotoError
 from ...embedding.listings import EmbeddedListings
-from ...vision.load import PhotoLimits, decode_photo, photo_bytes
+from ...vision.load import PhotoLimits, decode_photo
 from .candidates import near_pairs
 from .edits import EDITS, chain, encode_jpeg, other_colour
 from .pair_model import PairModel
@@ -27,14 +27,8 @@ EDITED_PX = 800  # larger photos are shrunk before they are edited
 class PairSample:
     """Pairs of photos of which it is known whether they are copies.
 
-    Parameters
-    ----------
-    features
-        Shape ``(n_pairs, 9)``, see `photo_match.FEATURES`.
-    copies
-        Shape ``(n_pairs,)``: whether they are.
-    sources
-        Shape ``(n_pairs,)``: the photo that each pair comes from, to keep its pairs together.
+    Features have shape ``(n_pairs, 9)``, see `photo_match.FEATURES`; `sources` names the photo that
+    each pair comes from, to keep its pairs together.
     """
 
     features: Floats
@@ -47,7 +41,6 @@ def sample_pairs(
     prior: PairModel | None,
     n_sources: int,
     n_edits: int,
-    seed: int,
     limits: PhotoLimits,
     *,
     progress: bool = False,
@@ -58,7 +51,7 @@ def sample_pairs(
     Neighbours that may be duplicates nobody has marked are left out: the same title, or copies by
     all that the prior knows.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     photos = [rows[0] for rows in embedded.distinct_photos()]
     if len(photos) < MIN_PHOTOS:
         raise CalibrationError(
@@ -99,12 +92,7 @@ def _load(
     embedded: EmbeddedListings, row: int, limits: PhotoLimits
 ) -> tuple[Image.Image, PhotoDetail]:
     source = embedded.listings[row].image or b""
-    image = decode_photo(
-        photo_bytes(source),
-        max_pixels=limits.max_pixels,
-        allow_truncated=limits.allow_truncated,
-        min_side_px=EDITED_PX,
-    ).image
+    image = decode_photo(source, min_side_px=EDITED_PX, **vars(limits)).image
     image.thumbnail((EDITED_PX, EDITED_PX))
     return image, load_detail(source, limits)
 

@@ -101,11 +101,6 @@ class Difference:
 def title_attributes(title: str | None) -> dict[str, frozenset[str | float]]:
     """Read the attributes that set variants of one product apart.
 
-    Parameters
-    ----------
-    title
-        As written.
-
     Returns
     -------
     dict
@@ -156,14 +151,9 @@ def title_attributes(title: str | None) -> dict[str, frozenset[str | float]]:
 
 
 def differing_attributes(a: Attributes, b: Attributes) -> list[Difference]:
-    """List what two titles disagree on; what only one of them names is no disagreement.
+    """List what two titles' attributes disagree on; what only one names is no disagreement.
 
     Nor is it one if a title names all of the other's values and more: "blue" against "navy blue".
-
-    Parameters
-    ----------
-    a, b
-        From `title_attributes`.
     """
     return [
         Difference(attribute, _text(a[attribute]), _text(b[attribute]))

@@ -114,10 +114,8 @@ def judge(
 
     Parameters
     ----------
-    relation
-        What the photos showed.
-    differences
-        What the titles disagree on.
+    relation, differences
+        What the photos showed, and what the titles disagree on.
     title_similarity
         Cosine of the titles' vectors; ``None`` where one is missing.
     doubted

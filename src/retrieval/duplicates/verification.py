@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -22,19 +22,8 @@ BLOCK_PAIRS = 2048
 MAYBE_IDENTICAL = 2.0  # mean difference in grey levels, up to which full decoding is worth it
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedPair:
-    """A pair of photos after the close look.
-
-    Parameters
-    ----------
-    a, b
-        Rows among the photos of either side.
-    finding
-        What it showed.
-    n_pixels
-        Sizes of both photos.
-    """
+class VerifiedPair(NamedTuple):
+    """A pair of photos after the close look: rows on either side, finding, both photos' sizes."""
 
     a: int
     b: int
@@ -53,14 +42,8 @@ def verify_pairs(
 ) -> Iterator[VerifiedPair]:
     """Compare candidate pairs closely, and yield those that are more than look-alikes, in order.
 
-    A photo that can't be decoded is like no other.
-
-    Parameters
-    ----------
-    candidates
-        Pairs of rows of `sources` and `others`.
-    sources, others
-        Photos, as paths or bytes; the same sequence twice within one catalogue.
+    Candidates are rows of `sources` and `others`: paths or bytes, the same sequence twice within
+    one catalogue. A photo that can't be decoded is like no other.
     """
 
     @lru_cache(maxsize=CACHED_DETAILS)

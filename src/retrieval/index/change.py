@@ -1,10 +1,17 @@
-"""A change to an index: new files first, then the manifest, then the old files go."""
+"""A change to an index: new files first, then the manifest, then the old files go.
 
+One writer at a time; readers need no lock.
+"""
+
+import os
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from ...core.errors import IndexLockedError
 from .faiss_build import choose_kind
 from .manifest import Manifest, SegmentEntry, write_manifest
 from .rows import IndexRows, concatenate
@@ -15,6 +22,36 @@ from .snapshot import Snapshot, open_snapshot
 _OURS = re.compile(r"(?P<number>\d{8})\.(records\.sqlite|[a-z][a-z0-9_]*\.faiss)")
 _UNFINISHED = re.compile(r"\.manifest\..*\.partial\.json")
 _TINY = 250
+LOCK_FILES = LOCK_FILE, HOLDER_FILE = ".lock", ".writer.pid"
+
+
+@contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for writing, or say at once who does.
+
+    The operating system holds the lock and lets go when its holder ends, however that happens:
+    a killed writer blocks nobody. The holder's pid only serves the message.
+
+    Raises
+    ------
+    IndexLockedError
+        If another writer (another process, or another thread of this one) is at work.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = folder / HOLDER_FILE
+    try:
+        lock = FileLock(folder / LOCK_FILE, timeout=0).acquire()
+    except Timeout as error:
+        raise IndexLockedError(
+            f"Only one writer at a time may change the index {folder}, but process "
+            f"{_holder(holder)} is writing to it. Wait until it is done, or stop it, and try again."
+        ) from error
+    with lock:
+        holder.write_text(str(os.getpid()))
+        try:
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
 
 
 def write_change(
@@ -89,16 +126,11 @@ def sweep(folder: Path, keep: Iterable[str]) -> None:
 
 
 def segments_to_fold(segments: Sequence[SegmentEntry], n_new: int) -> set[int]:
-    """Choose the segments that are rewritten together with new listings.
+    """Choose, by number, the segments that are rewritten together with new listings.
 
     A segment joins if it is tiny, or no larger than what is written anyway: so an addition to a
     large index stays cheap, a listing is rewritten about log2(n) times in its life, and segments
     stay few. One that is mostly removed listings is rewritten without them.
-
-    Returns
-    -------
-    set of int
-        Segments' numbers.
     """
     folded = {segment.number for segment in segments if 2 * len(segment.removed) > segment.n_rows}
     total = n_new + sum(segment.n_live for segment in segments if segment.number in folded)
@@ -107,3 +139,11 @@ def segments_to_fold(segments: Sequence[SegmentEntry], n_new: int) -> set[int]:
             folded.add(segment.number)
             total += segment.n_live
     return folded
+
+
+def _holder(file: Path) -> str:
+    """Read who holds the lock; it may have let go, or not yet have written its name."""
+    try:
+        return file.read_text() or "(unknown)"
+    except FileNotFoundError:
+        return "(unknown)"

@@ -27,16 +27,10 @@ _NARROWEST = 2
 
 @dataclass(frozen=True)
 class BuiltIndex:
-    """An index, and what its search finds.
+    """A FAISS index with each vector under its row and the width of search that was found.
 
-    Parameters
-    ----------
-    index
-        A FAISS index, each vector under its row; it keeps the width of search that was found.
-    kind
-        What it is in the end.
-    recall_at_10
-        Share of the true ten nearest that are found, 0 to 1, on a sample; 1 by exact search.
+    `kind` is what it is in the end; `recall_at_10` is the share of the true ten nearest that are
+    found, 0 to 1, on a sample; 1 by exact search.
     """
 
     index: Any

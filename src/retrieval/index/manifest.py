@@ -28,29 +28,27 @@ Kind = Literal["exact", "hnsw", "ivf"]
 WantedKind = Literal["auto", "exact", "hnsw", "ivf"]
 
 
-class FileEntry(BaseModel):
-    """A file as it was written."""
-
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class FileEntry(_Frozen):
+    """A file as it was written."""
 
     n_bytes: int
     sha256: str
 
 
-class SpaceEntry(BaseModel):
+class SpaceEntry(_Frozen):
     """One space of a segment; `recall_at_10` is against exact search, measured when built."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Kind
     n_vectors: int
     recall_at_10: float
 
 
-class SegmentEntry(BaseModel):
+class SegmentEntry(_Frozen):
     """A batch of listings, written once; `removed` are the rows that no longer count."""
-
-    model_config = ConfigDict(frozen=True)
 
     number: int
     n_rows: int
@@ -66,10 +64,8 @@ class SegmentEntry(BaseModel):
         return self.model_copy(update={"removed": tuple(sorted({*self.removed, *rows}))})
 
 
-class Manifest(BaseModel):
+class Manifest(_Frozen):
     """A whole index at one moment; `generation` grows with every change."""
-
-    model_config = ConfigDict(frozen=True)
 
     format: int = FORMAT
     generation: int
@@ -131,13 +127,7 @@ def file_entry(path: Path) -> FileEntry:
 
 
 def verify(file: io.BufferedReader, path: Path, expected: FileEntry) -> None:
-    """Refuse a file that isn't the one written; leaves `file` at its start.
-
-    Raises
-    ------
-    IndexChangedError
-        If a byte differs.
-    """
+    """Raise IndexChangedError for a file that isn't the one written; leaves it at its start."""
     found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected.sha256:
         raise IndexChangedError(
@@ -148,13 +138,7 @@ def verify(file: io.BufferedReader, path: Path, expected: FileEntry) -> None:
 
 
 def check_fingerprints(folder: Path, built: Mapping[str, str], given: Mapping[str, str]) -> None:
-    """Refuse encoders other than those that filled the index.
-
-    Raises
-    ------
-    IndexFingerprintError
-        If a space's fingerprint differs.
-    """
+    """Raise IndexFingerprintError for encoders other than those that filled the index."""
     for space, fingerprint in given.items():
         if built.get(space) != fingerprint:
             raise IndexFingerprintError(

@@ -17,15 +17,10 @@ _SEED = 610_612_741  # like nobody's: drawn test data of the same seed would hol
 
 
 class RecallTest:
-    """Queries whose true neighbours are known.
+    """Queries whose true neighbours are known, for all of an index: ``(n, d)``, unit length.
 
     Half of them are vectors of the index, half are hard copies of these. A vector alone is too
     easy a query: it lies in the midst of its neighbours, while what is looked up often doesn't.
-
-    Parameters
-    ----------
-    vectors
-        Shape ``(n, d)``, unit length: all of the index.
     """
 
     def __init__(self, vectors: Floats) -> None:
@@ -40,10 +35,7 @@ class RecallTest:
     def recall(self, search: Search) -> float:
         """Share of the true ten nearest that are found, 0 to 1: of the two halves, the lower one.
 
-        Parameters
-        ----------
-        search
-            Queries and a number -> similarities and rows, best first.
+        `search` takes queries and a number, and gives similarities and rows, best first.
         """
         found, _ = search(self._queries, 1 + self._k)
         stored, copies = slice(None, self._n), (slice(self._n, None), slice(None, self._k))
@@ -73,20 +65,7 @@ def recall_at(found: Floats, true: Floats, *, n_self: int = 0) -> float:
 
 
 def planted_copies(vectors: Floats, cosine: float, rng: np.random.Generator) -> Floats:
-    """Turn each vector away from itself, each in a random direction.
-
-    Parameters
-    ----------
-    vectors
-        Shape ``(n, d)``, unit length.
-    cosine
-        Of a copy and its original.
-
-    Returns
-    -------
-    Floats
-        Shape ``(n, d)``, unit length.
-    """
+    """Turn each vector, ``(n, d)`` of unit length, away by a `cosine`, in a random direction."""
     away = rng.standard_normal(vectors.shape, dtype=np.float32)
     away -= (away * vectors).sum(axis=1, keepdims=True) * vectors
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12)

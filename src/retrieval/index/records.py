@@ -2,32 +2,21 @@
 
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 from ...catalog.listing import Listing
 from .manifest import FileEntry, verify
 
-_KEYS_PER_QUERY = 500  # below SQLite's oldest limit on variables
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A listing in the index, without its vectors.
+    """A listing in the index, without its vectors; what it lacks is None.
 
-    Parameters
-    ----------
-    listing_id
-        The listing's own id.
-    title, category
-        As in the catalogue; None where missing.
-    image
-        The photo's path; None where there is none, or it was given as bytes.
-    photo_hash
-        sha256 of the photo's bytes.
+    `image` is the photo's path, None too if it was given as bytes; `photo_hash` the sha256 of its
+    bytes.
     """
 
     listing_id: str
@@ -71,12 +60,7 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 class RecordFile:
     """Records to read; stays readable after a writer has removed the file.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the file is gone.
-    IndexChangedError
-        If it isn't the file that was written.
+    Raises FileNotFoundError if it is gone, IndexChangedError if it isn't what was written.
     """
 
     def __init__(self, path: Path, expected: FileEntry) -> None:
@@ -95,21 +79,10 @@ class RecordFile:
 
     def rows_of(self, ids: Iterable[str]) -> dict[str, int]:
         """Find rows; an id that isn't here isn't in the answer."""
-        return dict(self._select("listing_id, row", "listing_id", ids))
+        find = "SELECT row FROM records WHERE listing_id = ?"
+        return {key: row for key in ids for (row,) in self._db.execute(find, (key,))}
 
     def read(self, rows: Iterable[int]) -> dict[int, Record]:
         """Read the records of some rows."""
-        columns = "row, listing_id, title, image, category, photo_hash"
-        return {row: Record(*rest) for row, *rest in self._select(columns, "row", rows)}
-
-    def _select(
-        self, columns: str, key: str, wanted: Iterable[str | int]
-    ) -> Iterator[tuple[Any, ...]]:
-        keys = list(wanted)
-        for start in range(0, len(keys), _KEYS_PER_QUERY):
-            part = keys[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            yield from self._db.execute(
-                f"SELECT {columns} FROM records WHERE {key} IN ({marks})",  # noqa: S608
-                part,
-            )
+        find = "SELECT listing_id, title, image, category, photo_hash FROM records WHERE row = ?"
+        return {row: Record(*found) for row in rows for found in self._db.execute(find, (row,))}

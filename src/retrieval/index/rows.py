@@ -62,13 +62,7 @@ def embedded_rows(rows: IndexRows) -> EmbeddedListings:
 
 
 def check_views(views: Views, n_rows: int | None = None) -> None:
-    """Refuse views that don't match row by row, or vectors whose inner products aren't cosines.
-
-    Raises
-    ------
-    ValueError
-        Which view, and what is wrong with it.
-    """
+    """Raise ValueError for views that don't match row by row, or vectors not of unit length."""
     for space, view in views.items():
         n_rows = len(view.present) if n_rows is None else n_rows
         if len(view.present) != n_rows:
@@ -90,13 +84,7 @@ def check_views(views: Views, n_rows: int | None = None) -> None:
 
 
 def check_spaces(dims: Mapping[str, int], views: Views) -> None:
-    """Refuse vectors that an index has no space for.
-
-    Raises
-    ------
-    ValueError
-        If a space is unknown, or its vectors have another width.
-    """
+    """Raise ValueError for vectors that an index has no space for, or one of another width."""
     for space, view in views.items():
         if dims.get(space) != view.features.shape[1]:
             has = ", ".join(f"{name} ({dim} wide)" for name, dim in dims.items())
@@ -109,10 +97,7 @@ def check_spaces(dims: Mapping[str, int], views: Views) -> None:
 def complete(rows: IndexRows, dims: Mapping[str, int]) -> IndexRows:
     """Give a batch every space of an index; those that it lacks hold nothing.
 
-    Raises
-    ------
-    ValueError
-        If the index has no space for its vectors.
+    Raises ValueError if the index has no space for its vectors.
     """
     check_spaces(dims, rows.views)
     n = len(rows.records)
@@ -143,10 +128,7 @@ def concatenate(batches: Sequence[IndexRows]) -> IndexRows:
 def dense(view: View) -> Floats:
     """Give a view's vectors as FAISS takes them; without a copy if they are float32 already.
 
-    Raises
-    ------
-    TypeError
-        If they are sparse.
+    Raises TypeError if they are sparse.
     """
     if not isinstance(view.features, np.ndarray):
         raise TypeError(

@@ -75,12 +75,7 @@ class Segment:
 def open_segment(folder: Path, entry: SegmentEntry) -> Segment:
     """Verify and open a segment's files.
 
-    Raises
-    ------
-    FileNotFoundError
-        If one is gone.
-    IndexChangedError
-        If one isn't what was written.
+    Raises FileNotFoundError if one is gone, IndexChangedError if one isn't what was written.
     """
     name = _file_name(entry.number, _RECORDS)
     records = RecordFile(folder / name, entry.files[name])

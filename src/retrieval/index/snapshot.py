@@ -18,15 +18,34 @@ from .rows import dense
 from .segment import Segment, open_segment
 
 
-class Hits(NamedTuple):
-    """What each query found, best first.
+@dataclass(frozen=True)
+class SpaceInfo:
+    """One space: `kinds` of search in use; `recall_at_10` the lowest, measured when built."""
 
-    Parameters
-    ----------
-    similarities
-        Shape ``(n_queries, k)``, cosines; ``-inf`` where there are no more.
-    rows
-        Shape ``(n_queries, k)``; -1 where there are no more.
+    dim: int
+    n_vectors: int
+    kinds: tuple[str, ...]
+    recall_at_10: float
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """An index: `n_bytes` on disk; `generation` grows with every change; `kind` as wished."""
+
+    folder: Path
+    n_listings: int
+    n_bytes: int
+    n_segments: int
+    generation: int
+    kind: str
+    spaces: dict[str, SpaceInfo]
+    fingerprints: dict[str, str]
+
+
+class Hits(NamedTuple):
+    """What each query found, best first; both of shape ``(n_queries, k)``.
+
+    Similarities are cosines, ``-inf`` where there are no more; rows are -1 there.
     """
 
     similarities: Floats
@@ -48,6 +67,29 @@ class Snapshot:
     @cached_property
     def live(self) -> Bools:
         return np.concatenate([np.zeros(0, bool), *(segment.live for segment in self.segments)])
+
+    def info(self, folder: Path) -> IndexInfo:
+        """Count what is live."""
+        entries = self.manifest.segments
+        spaces = {}
+        for space, dim in self.manifest.dims.items():
+            there = [segment.live[segment.indexes[space].rows].sum() for segment in self.segments]
+            spaces[space] = SpaceInfo(
+                dim=dim,
+                n_vectors=int(sum(there)),
+                kinds=tuple(sorted({entry.spaces[space].kind for entry in entries})),
+                recall_at_10=min((e.spaces[space].recall_at_10 for e in entries), default=1.0),
+            )
+        return IndexInfo(
+            folder=folder,
+            n_listings=sum(entry.n_live for entry in entries),
+            n_bytes=sum(file.n_bytes for entry in entries for file in entry.files.values()),
+            n_segments=len(entries),
+            generation=self.manifest.generation,
+            kind=self.manifest.kind,
+            spaces=spaces,
+            fingerprints=self.manifest.fingerprints,
+        )
 
     def ids(self) -> list[str]:
         """Ids of the live listings, in the order of rows."""
@@ -96,13 +138,7 @@ class Snapshot:
 
         With one space this is what FAISS finds. With more, each space proposes ``100 + 10 k`` rows,
         and the best of them all by the mean are kept: a row has to be near in one of the spaces.
-
-        Returns
-        -------
-        Hits
-            By the mean of all spaces, shape ``(n_queries, k)``.
-        dict
-            Space -> the nearest in it alone, likewise.
+        The nearest in each space alone come second.
         """
         require_neighbours(k)
         if len(queries) == 1:

@@ -10,13 +10,11 @@ import numpy as np
 
 from ...core.errors import IndexChangedError, IndexIncompleteError
 from ...fusion.views import Views
-from .change import sweep, write_change
-from .info import IndexInfo, describe
-from .lock import writer_lock
+from .change import sweep, write_change, writer_lock
 from .manifest import Manifest, WantedKind, check_fingerprints, read_manifest
 from .records import Record
 from .rows import IndexRows, check_spaces, check_views, complete, concatenate
-from .snapshot import Hits, Snapshot, open_snapshot
+from .snapshot import Hits, IndexInfo, Snapshot, open_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +238,7 @@ class ListingIndex:
 
     def info(self) -> IndexInfo:
         """Tell what the index holds."""
-        return describe(self.folder, self._snapshot)
+        return self._snapshot.info(self.folder)
 
     @contextmanager
     def _writing(self) -> Iterator[Snapshot]:

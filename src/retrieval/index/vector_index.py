@@ -20,12 +20,8 @@ _BUFFER = 1 << 20
 class VectorIndex:
     """Vectors that are there, each under its listing's row; only live rows are found.
 
-    Parameters
-    ----------
-    index
-        A FAISS index of unit vectors by inner product, its ids the rows, ascending.
-    live
-        By row; None if all are.
+    The FAISS index holds unit vectors by inner product, its ids the rows, ascending; `live` is by
+    row, None if all are.
     """
 
     def __init__(self, index: Any, live: Bools | None = None) -> None:
@@ -35,14 +31,9 @@ class VectorIndex:
         self.rows: Ints = faiss.vector_to_array(index.id_map)
 
     def search(self, queries: Floats, k: int) -> tuple[Floats, Ints]:
-        """Find the nearest rows.
+        """Find the nearest rows: cosines, largest first, and rows, both ``(n_queries, k)``.
 
-        Returns
-        -------
-        similarities
-            Shape ``(n_queries, k)``, cosines, largest first; ``-inf`` where there are no more.
-        rows
-            Shape ``(n_queries, k)``; -1 where there are no more.
+        Where there are no more, these are ``-inf`` and -1.
         """
         parameters = None if self._live is None else self._only(self._live)
         prefer_blas(len(queries))
@@ -90,12 +81,7 @@ def write_index(index: Any, path: Path) -> None:
 def read_index(path: Path, expected: FileEntry) -> VectorIndex:
     """Verify a file, then read it.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the file is gone.
-    IndexChangedError
-        If it isn't the file that was written.
+    Raises FileNotFoundError if it is gone, IndexChangedError if it isn't what was written.
     """
     with path.open("rb") as file:
         verify(file, path, expected)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ...core.arrays import Floats, Ints
+from ...fusion.views import Modalities, modality
 from .conformal import voices
 from .photo_title_view import JOINT_PARTS, JOINT_VIEW
 
@@ -28,15 +29,51 @@ class Calibration:
     weights
         Shape ``(n,)``, what each counts; see `conformal.voices`. None, as in bundles from before
         groups were counted: all the same.
+    uncertainty
+        Shape ``(n,)``, how unsure the classifier was of each, in nats (entropy); None where that
+        isn't known, as in bundles from before it was asked.
     """
 
     ood_scores: Floats
     categories: Ints
     weights: Floats | None = None
+    uncertainty: Floats | None = None
+
+    @property
+    def n_voices(self) -> float:
+        """Count the listings, or their groups."""
+        return float(len(self.categories) if self.weights is None else self.weights.sum())
+
+    def comparable(
+        self, n_views: int, ood_scores: Floats, uncertainty: Floats | None
+    ) -> tuple[Floats, Floats]:
+        """Give the calibration's and new scores, the uncertainty added to both as one more view.
+
+        What no category fits is strange, even where it looks like the catalogue's own.
+
+        Parameters
+        ----------
+        n_views
+            Number of views that were added up to a score.
+        ood_scores, uncertainty
+            Shape ``(m,)``.
+        """
+        if self.uncertainty is None or uncertainty is None:
+            return self.ood_scores, ood_scores
+        usual = float(self.uncertainty.mean())
+        spread = float(self.uncertainty.std()) or 1.0
+        weight = np.sqrt(n_views)
+        return (
+            weight * self.ood_scores + (self.uncertainty - usual) / spread,
+            weight * ood_scores + (uncertainty - usual) / spread,
+        )
 
 
 def calibrations(
-    scores: Mapping[str, Floats], categories: Ints, groups: Ints
+    scores: Mapping[str, Floats],
+    categories: Ints,
+    groups: Ints,
+    uncertainty: Mapping[Modalities, Floats],
 ) -> dict[Names, Calibration]:
     """Score calibration listings as if they had only these views, for every set of views."""
     known: dict[Names, Calibration] = {}
@@ -45,11 +82,21 @@ def calibrations(
         for chosen in combinations(single, size):
             space = {JOINT_VIEW} & scores.keys() if set(chosen) >= JOINT_PARTS else set()
             names = frozenset(chosen) | space
-            rows = np.flatnonzero(~np.isnan([scores[name] for name in names]).any(axis=0))
+            there = ~np.isnan([scores[name] for name in names]).any(axis=0)
+            unsure = uncertainty.get(frozenset(map(modality, chosen)))
+            if unsure is not None and (there & np.isfinite(unsure)).sum() >= MIN_ROWS:
+                there &= np.isfinite(unsure)
+            else:
+                unsure = None
+            rows = np.flatnonzero(there)
             if len(rows) >= MIN_ROWS or size == 1:
                 own = {name: scores[name][rows] for name in names}
-                weights = voices(groups[rows])
-                known[names] = Calibration(combined(own, len(rows)), categories[rows], weights)
+                known[names] = Calibration(
+                    combined(own, len(rows)),
+                    categories[rows],
+                    voices(groups[rows]),
+                    None if unsure is None else unsure[rows].astype(np.float32),
+                )
     return known
 
 

@@ -4,14 +4,14 @@ A small p-value says: hardly any of the catalogue's own listings is as strange a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...core.arrays import Bools, Floats, Ints
-from ...fusion.views import Views, n_rows
-from .calibration import Calibration, Names, combined
+from ...fusion.views import Modalities, Views, n_rows
+from .calibration import Calibration, Names, calibrations, combined
 from .conformal import p_values, p_values_by_category
 from .detectors import from_arrays, to_arrays
 from .photo_title_view import JOINT_VIEW, with_joint_view
@@ -41,17 +41,38 @@ class OODDetector:
     alpha: float
     per_category: bool
 
-    def ood_scores(self, views: Views) -> Floats:
-        """Score listings by the views they have.
+    @property
+    def n_calibration(self) -> float:
+        """Count the listings, or their groups, that p-values are ranks among, at most."""
+        return max((known.n_voices for known in self.calibration.values()), default=0.0)
 
-        Returns
-        -------
-        Floats
-            Shape ``(n,)``, larger = stranger; NaN for a listing with no view that training had.
+    def recalibrated(
+        self,
+        views: Views,
+        predicted: Ints,
+        groups: Ints,
+        uncertainty: Mapping[Modalities, Floats],
+    ) -> "OODDetector":
+        """Compare from now on with these listings, which training hasn't seen.
+
+        Parameters
+        ----------
+        views
+            Of n listings.
+        predicted, groups, uncertainty
+            As for `fit_ood_detector`.
         """
+        scores = {name: s for name, s in self.view_scores(views).items() if np.isfinite(s).any()}
+        known = calibrations(scores, predicted, groups, uncertainty)
+        return replace(self, calibration={**self.calibration, **known})
+
+    def ood_scores(self, views: Views) -> Floats:
+        """Shape ``(n,)``, larger = stranger; NaN for a listing with no view that training had."""
         return combined(self.view_scores(views), n_rows(views))
 
-    def p_values(self, views: Views, predicted: Ints | None = None) -> Floats:
+    def p_values(
+        self, views: Views, predicted: Ints | None = None, uncertainty: Floats | None = None
+    ) -> Floats:
         """Tell how ordinary each listing is.
 
         A listing with a set of views that too few calibration listings had is judged by each view
@@ -61,6 +82,9 @@ class OODDetector:
         ----------
         predicted
             Shape ``(n,)``, the category each listing is taken for; used if `per_category`.
+        uncertainty
+            Shape ``(n,)``, how unsure the classifier is of that, in nats (entropy); None judges by
+            the views alone.
 
         Returns
         -------
@@ -78,7 +102,8 @@ class OODDetector:
             own = {name: scores[name][rows] for name in names}
             categories = predicted[rows] if predicted is not None else None
             if names in self.calibration:
-                p[rows] = self._p_values(names, own, categories)
+                unsure = uncertainty[rows] if uncertainty is not None else None
+                p[rows] = self._p_values(names, own, categories, unsure)
             else:
                 alone = [
                     self._p_values(frozenset({name}), {name: own[name]}, categories)
@@ -87,9 +112,11 @@ class OODDetector:
                 p[rows] = np.minimum(1.0, len(alone) * np.min(alone, axis=0))
         return p
 
-    def refuses(self, views: Views, predicted: Ints | None = None) -> Bools:
+    def refuses(
+        self, views: Views, predicted: Ints | None = None, uncertainty: Floats | None = None
+    ) -> Bools:
         """Tell which listings don't belong: p-value at most `alpha`; shape ``(n,)``."""
-        return np.asarray(self.p_values(views, predicted) <= self.alpha)
+        return np.asarray(self.p_values(views, predicted, uncertainty) <= self.alpha)
 
     def view_scores(self, views: Views) -> dict[str, Floats]:
         """Score each view by itself: name -> shape ``(n,)``, NaN where the view is missing."""
@@ -105,16 +132,21 @@ class OODDetector:
         return scores
 
     def _p_values(
-        self, names: Names, scores: Mapping[str, Floats], categories: Ints | None
+        self,
+        names: Names,
+        scores: Mapping[str, Floats],
+        categories: Ints | None,
+        uncertainty: Floats | None = None,
     ) -> Floats:
         known = self.calibration[names]
         together = combined(scores, len(next(iter(scores.values()))))
+        own, together = known.comparable(len(names), together, uncertainty)
         if not self.per_category or categories is None:
-            return p_values(known.ood_scores, together, known.weights)
+            return p_values(own, together, known.weights)
         # with fewer listings than this, a category could never refuse anything
         enough = int(np.ceil(1.0 / self.alpha)) - 1
         return p_values_by_category(
-            known.ood_scores,
+            own,
             known.categories,
             together,
             categories,
@@ -132,8 +164,9 @@ class OODDetector:
         for number, known in enumerate(self.calibration.values()):
             arrays[f"calibration/{number}/ood_scores"] = known.ood_scores
             arrays[f"calibration/{number}/categories"] = known.categories
-            if known.weights is not None:
-                arrays[f"calibration/{number}/weights"] = known.weights
+            for field in ("weights", "uncertainty"):
+                if (array := getattr(known, field)) is not None:
+                    arrays[f"calibration/{number}/{field}"] = array
         settings = {
             "alpha": self.alpha,
             "per_category": self.per_category,

@@ -40,8 +40,6 @@ def fit_detector(method: str, features: Floats, labels: Ints) -> Detector:
 
     Parameters
     ----------
-    method
-        One of `METHODS`.
     features
         Shape ``(n, d)``, any length; they are brought to unit length.
     labels
@@ -50,7 +48,7 @@ def fit_detector(method: str, features: Floats, labels: Ints) -> Detector:
     Raises
     ------
     ValueError
-        If there is no such method, or not one label a row.
+        If the method is none of `METHODS`, or there isn't one label a row.
     TrainingError
         If there are fewer than two listings, or a number isn't finite.
     """

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from sklearn.covariance import ledoit_wolf
 
-from ...core.arrays import Floats, Ints
+from ...core.arrays import Floats, Ints, unit_rows
 
 K = 10
 """Neighbours averaged; one alone is a duplicate or an accident."""
@@ -19,21 +19,10 @@ _ROWS_AT_A_TIME = 2048
 _VARIANCE_FLOOR = 1e-6  # unit vectors' variance is about 1/d; this only keeps constants invertible
 
 
-def unit_length(features: Floats) -> Floats:
-    """Scale each row to length 1, in float32; a zero row stays zero."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.maximum(lengths, 1e-12), dtype=np.float32)
-
-
 def category_means(features: Floats, labels: Ints) -> tuple[Floats, Ints]:
-    """Average each category.
+    """Average each category that occurs, in ascending order: shape ``(n_categories, d)``.
 
-    Returns
-    -------
-    Floats
-        Shape ``(n_categories, d)``, one row for each category that occurs, in ascending order.
-    Ints
-        Shape ``(n,)``, each listing's row among them.
+    With it comes each listing's row among them, shape ``(n,)``.
     """
     _, own = np.unique(labels, return_inverse=True)
     sums = np.zeros((own.max() + 1, features.shape[1]))
@@ -42,20 +31,11 @@ def category_means(features: Floats, labels: Ints) -> tuple[Floats, Ints]:
 
 
 def whitening(centred: Floats) -> Floats:
-    """Find the map after which deviations have unit variance in every direction.
+    """Find the map after which deviations from a mean have unit variance in every direction.
 
     The covariance is shrunk towards a sphere by as much as Ledoit & Wolf (2004) find best, so it
-    can be inverted with fewer listings than dimensions.
-
-    Parameters
-    ----------
-    centred
-        Shape ``(n, d)``, deviations from a mean.
-
-    Returns
-    -------
-    Floats
-        Shape ``(d, d)``: squared length of ``x @ whitening`` is x's squared Mahalanobis distance.
+    can be inverted with fewer listings than dimensions. From ``(n, d)`` deviations it makes
+    ``(d, d)``: squared length of ``x @ whitening`` is x's squared Mahalanobis distance.
     """
     covariance, _ = ledoit_wolf(centred, assume_centered=True)
     covariance[np.diag_indices_from(covariance)] += _VARIANCE_FLOOR
@@ -64,12 +44,9 @@ def whitening(centred: Floats) -> Floats:
 
 
 def neighbour_distance(features: Floats, reference: Floats, k: int) -> Floats:
-    """Average the cosine distance to the `k` nearest reference rows; both of unit length.
+    """Average the cosine distance, 0 (the same) to 2, to the `k` nearest reference rows.
 
-    Returns
-    -------
-    Floats
-        Shape ``(n,)``, 0 (the same) to 2.
+    Rows of both are of unit length.
     """
     k = min(k, len(reference))
     distances = np.empty(len(features), dtype=np.float32)
@@ -84,14 +61,8 @@ def neighbour_distance(features: Floats, reference: Floats, k: int) -> Floats:
 class Mahalanobis:
     """Squared distance to the nearest category, in units of the spread within categories.
 
-    Lee et al. (2018). With one category for all, it is the distance to a single Gaussian.
-
-    Parameters
-    ----------
-    means
-        Shape ``(n_categories, d)``, whitened.
-    whitener
-        Shape ``(d, d)``.
+    Lee et al. (2018). With one category for all, it is the distance to a single Gaussian. Shapes:
+    whitened means ``(n_categories, d)``, whitener ``(d, d)``.
     """
 
     method: ClassVar[str] = "mahalanobis"
@@ -100,14 +71,14 @@ class Mahalanobis:
 
     @classmethod
     def fit(cls, features: Floats, labels: Ints) -> "Mahalanobis":
-        x = unit_length(features)
+        x = unit_rows(features)
         means, own = category_means(x, labels)
         whitener = whitening(x - means[own])
         return cls((means @ whitener).astype(np.float32), whitener.astype(np.float32))
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, 0 or more; about d for a listing that belongs."""
-        white = (unit_length(features) @ self.whitener).astype(np.float64)
+        white = (unit_rows(features) @ self.whitener).astype(np.float64)
         means = self.means.astype(np.float64)
         squares = (white**2).sum(axis=1)[:, None] + (means**2).sum(axis=1)
         return np.asarray(np.maximum((squares - 2 * white @ means.T).min(axis=1), 0.0))
@@ -117,10 +88,7 @@ class Mahalanobis:
 class Knn:
     """Mean cosine distance to the nearest listings (Sun et al. 2022).
 
-    Parameters
-    ----------
-    reference
-        Shape ``(n_reference, d)``, unit length.
+    Reference listings have shape ``(n_reference, d)``, unit length.
     """
 
     method: ClassVar[str] = "knn"
@@ -128,11 +96,11 @@ class Knn:
 
     @classmethod
     def fit(cls, features: Floats, labels: Ints) -> "Knn":  # noqa: ARG003 - one signature for all
-        return cls(unit_length(features))
+        return cls(unit_rows(features))
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, 0 to 2."""
-        return neighbour_distance(unit_length(features), self.reference, K)
+        return neighbour_distance(unit_rows(features), self.reference, K)
 
 
 @dataclass(frozen=True)
@@ -140,16 +108,8 @@ class WhitenedKnn:
     """Neighbours after whitening by the spread within categories.
 
     What differs inside every category (a brand, a pack size, a background) counts less; what tells
-    categories apart counts more.
-
-    Parameters
-    ----------
-    mean
-        Shape ``(d,)``.
-    whitener
-        Shape ``(d, d)``.
-    reference
-        Shape ``(n_reference, d)``, whitened, unit length.
+    categories apart counts more. Shapes: mean ``(d,)``, whitener ``(d, d)``, reference
+    ``(n_reference, d)``, whitened, unit length.
     """
 
     method: ClassVar[str] = "whitened_knn"
@@ -159,12 +119,12 @@ class WhitenedKnn:
 
     @classmethod
     def fit(cls, features: Floats, labels: Ints) -> "WhitenedKnn":
-        x = unit_length(features)
+        x = unit_rows(features)
         means, own = category_means(x, labels)
         mean, whitener = x.mean(axis=0), whitening(x - means[own]).astype(np.float32)
-        return cls(mean, whitener, unit_length((x - mean) @ whitener))
+        return cls(mean, whitener, unit_rows((x - mean) @ whitener))
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, 0 to 2."""
-        white = unit_length((unit_length(features) - self.mean) @ self.whitener)
+        white = unit_rows((unit_rows(features) - self.mean) @ self.whitener)
         return neighbour_distance(white, self.reference, K)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
 from ...core.arrays import Floats, Ints
 from ...core.errors import CalibrationError
-from ...fusion.views import PHOTO, View, Views, modality, take
+from ...fusion.views import PHOTO, Modalities, View, Views, modality, take
 from .calibration import MIN_ROWS, calibrations
 from .detector import OODDetector
 from .photo_title_view import JOINT_VIEW, with_joint_view
@@ -24,6 +25,7 @@ STATISTICS_ONLY: Mapping[str, Sequence[str]] = {
     JOINT_VIEW: (),
 }
 """Detectors without an embedding of any single listing: for bundles that are passed on."""
+NOTHING: Mapping[Modalities, Floats] = MappingProxyType({})
 MIN_OUTSIDE = 10
 """Fewer outside examples than this say more about themselves than about the outside."""
 
@@ -36,6 +38,7 @@ def fit_ood_detector(
     outside: Views | None = None,
     *,
     groups: Ints | None = None,
+    uncertainty: Mapping[Modalities, Floats] = NOTHING,
     per_category: bool = False,
     predicted: Ints | None = None,
     exact: bool = False,
@@ -67,6 +70,10 @@ def fit_ood_detector(
     groups
         Shape ``(n,)``; listings of one group are alike, and have one voice in the calibration.
         None: each is a group of its own.
+    uncertainty
+        Modalities -> shape ``(n,)``, how unsure (entropy, in nats) a classifier that hadn't seen a
+        listing was of it by these modalities; NaN where there is no such answer. It counts as one
+        more view.
     per_category
         Keep the promise for each predicted category by itself, where it has enough listings.
     predicted
@@ -123,7 +130,8 @@ def fit_ood_detector(
         name: np.where(views[name].calibration_mask[calibrating], own_scores, np.nan)
         for name, own_scores in scores.items()
     }
-    known = calibrations(scores, categories[calibrating], groups[calibrating])
+    unsure = {pattern: values[calibrating] for pattern, values in uncertainty.items()}
+    known = calibrations(scores, categories[calibrating], groups[calibrating], unsure)
     return OODDetector(scorers, known, float(alpha), per_category)
 
 

@@ -11,9 +11,8 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.extmath import randomized_svd
 
-from ...core.arrays import Floats, Ints
+from ...core.arrays import Floats, Ints, unit_rows
 from ...fusion.heads import LinearHead, fit_head
-from .distance_detectors import unit_length
 
 INVERSE_REGULARISATION = 30.0
 N_COMPONENTS = 100
@@ -59,7 +58,7 @@ class Vim:
 
     @classmethod
     def fit(cls, features: Floats, labels: Ints) -> "Vim":
-        x = unit_length(features)
+        x = unit_rows(features)
         head = fit_own_head(x, labels)
         # softmax logits sum to a constant: one singular value is zero but for rounding
         inverse = np.linalg.pinv(head.coefficients, rcond=1e-5)
@@ -78,7 +77,7 @@ class Vim:
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, in nats."""
-        x = unit_length(features)
+        x = unit_rows(features)
         logits = x @ self.coefficients.T + self.intercepts
         residual = _residual(x - self.origin, self.principal)
         return np.asarray(self.residual_weight * residual + energy(logits))
@@ -95,10 +94,7 @@ def _residual(deviation: Floats, principal: Floats) -> Floats:
 class Exposure:
     """Outlier exposure (Hendrycks et al. 2019): the log-odds of being like the outside examples.
 
-    Parameters
-    ----------
-    coefficients, intercept
-        Shapes ``(d,)`` and ``()``.
+    Shapes: coefficients ``(d,)``, intercept ``()``.
     """
 
     method: ClassVar[str] = "exposure"
@@ -108,7 +104,7 @@ class Exposure:
     @classmethod
     def fit(cls, features: Floats, outside: Floats) -> "Exposure":
         """Tell the catalogue's features, shape ``(n, d)``, from the outside's, ``(m, d)``."""
-        x = unit_length(np.concatenate([features, outside]))
+        x = unit_rows(np.concatenate([features, outside]))
         is_outside = np.arange(len(x)) >= len(features)
         model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=300).fit(x, is_outside)
         return cls(
@@ -117,4 +113,4 @@ class Exposure:
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, in nats; above 0 is more like the outside."""
-        return np.asarray(unit_length(features) @ self.coefficients + self.intercept)
+        return np.asarray(unit_rows(features) @ self.coefficients + self.intercept)

@@ -18,11 +18,8 @@ JOINT_PARTS = frozenset({PHOTO, TITLE_VIEW})
 def with_joint_view(views: Views) -> dict[str, View]:
     """Add the photo-title view where there are photos and titles.
 
-    Returns
-    -------
-    dict
-        `views`, and under `JOINT_VIEW` the two unit vectors side by side, shape
-        ``(n, d_photo + d_title)``; zero and absent for a listing that lacks one of them.
+    Under `JOINT_VIEW` lie the two unit vectors side by side, shape ``(n, d_photo + d_title)``; zero
+    and absent for a listing that lacks one of them.
     """
     if not views.keys() >= JOINT_PARTS:
         return dict(views)

@@ -72,10 +72,8 @@ def fit_view_scorer(
 
     Returns
     -------
-    OODScorer
-        Fitted on every row.
-    Floats
-        Out-of-fold scores, shape ``(n,)``, standardised.
+    OODScorer, Floats
+        Fitted on every row; and out-of-fold scores, shape ``(n,)``, standardised.
     """
     if not view.calibration_mask.any():
         view = View(view.features, view.present)

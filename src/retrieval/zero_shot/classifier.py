@@ -19,17 +19,12 @@ MIN_ROWS = 30
 def classify(
     prototypes: Prototypes, slopes: Slopes, photo: Floats | None, title: Floats | None
 ) -> Floats:
-    """Answer for n listings.
+    """Answer for n listings: probabilities of shape ``(n, K)``, 1/K each for one with neither view.
 
     Parameters
     ----------
     photo, title
         Shape ``(n, d)``, unit vectors in the text space; None, or a zero row, where missing.
-
-    Returns
-    -------
-    Floats
-        Probabilities of shape ``(n, K)``; a listing with neither gets 1/K for each.
     """
     photo, title = _both(photo, title)
     photo_there, title_there = photo.any(axis=1), title.any(axis=1)
@@ -47,7 +42,7 @@ def fit_slopes(
     title: Floats | None,
     labels: Ints,
 ) -> Slopes:
-    """Fit temperatures, and what each view counts, where there are labelled listings.
+    """Fit temperatures, and what each view counts, by log loss, where there are labelled listings.
 
     Prototypes stay as they are, so categories that have listings gain nothing over those without.
 
@@ -59,11 +54,6 @@ def fit_slopes(
         As for `classify`.
     labels
         Shape ``(n,)``, the true category's place in ``prototypes.names``.
-
-    Returns
-    -------
-    Slopes
-        Those of lowest log loss.
     """
     photo, title = _both(photo, title)
     views = {

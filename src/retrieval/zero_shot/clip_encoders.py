@@ -10,8 +10,7 @@ from ...core.arrays import Floats
 from ...core.device import Precision, autocast
 from ...core.weights import state_fingerprint
 from ...embedding.encoders import Square
-from ...vision.load import DecodedPhoto, PhotoLimits
-from ...vision.preprocess import CropMode, Preprocessing
+from ...vision.preprocess import CropMode, Preprocessing, SquareInput
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +40,7 @@ class Towers:
         return rows
 
 
-class ClipPhotos:
+class ClipPhotos(SquareInput):
     """The image tower as an encoder: ``encode(squares) -> (n, dim)``, unit length."""
 
     def __init__(self, towers: Towers) -> None:
@@ -65,20 +64,6 @@ class ClipPhotos:
         )
         side = self.preprocessing.side_px
         self.dim = int(self._embed([np.zeros((side, side, 3), np.uint8)])[0].shape[1])
-
-    def decode(self, source: Any, limits: PhotoLimits) -> DecodedPhoto:
-        """Read and decode one photo (path or bytes).
-
-        Raises
-        ------
-        PhotoError
-            If the photo can't be used.
-        """
-        return self.preprocessing.decode_photo(source, limits)
-
-    def prepare(self, photo: DecodedPhoto) -> Square:
-        """Frame and resize a photo to ``(side_px, side_px, 3)``."""
-        return self.preprocessing.prepare(photo)
 
     def encode(self, items: Sequence[Square]) -> Floats:
         """Embed prepared photos; shape ``(n, dim)``, float32, unit length."""

@@ -12,13 +12,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
 
-from ...core.arrays import Floats
+from ...core.arrays import Floats, unit_rows
 from ...core.cache import EmbeddingCache
 from ...core.errors import ConfigError
 from ...core.weights import state_fingerprint
 from ...embedding.encoders import TextEncoder
 from ...text.clean import clean_text
-from .image_text_space import Slopes, unit_rows
+from .image_text_space import Slopes
 
 if TYPE_CHECKING:
     from ...vision.encoder import PhotoEncoder
@@ -158,15 +158,8 @@ def embed_classes(
     The definition says what a name means (a "crane" is a bird or a machine); the prompt leads to
     where the labels' prompts are. Either alone did worse on real listings.
 
-    Parameters
-    ----------
-    descriptions
-        WordNet's ``"teapot: pot for brewing tea"`` or ``"hook, claw: a mechanical device ..."``.
-
-    Returns
-    -------
-    Floats
-        Shape ``(n_classes, texts.dim)``, float32, unit length.
+    Descriptions are WordNet's, such as ``"teapot: pot for brewing tea"`` or ``"hook, claw: a
+    mechanical device ..."``. Gives shape ``(n_classes, texts.dim)``, float32, unit length.
     """
     first = [description.split(":")[0].split(",")[0] for description in descriptions]
     items = [clean_text(text) for text in (*(f"a photo of a {n}" for n in first), *descriptions)]

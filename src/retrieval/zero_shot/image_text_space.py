@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from ...core.arrays import Floats
 from ...embedding.encoders import ImageEncoder, TextEncoder
 
@@ -14,12 +12,7 @@ from ...embedding.encoders import ImageEncoder, TextEncoder
 class Slopes:
     """Logits per unit of similarity (inverse temperatures), by what a listing has.
 
-    Parameters
-    ----------
-    photo_alone, title_alone
-        For listings that have only the one.
-    photo_beside_title, title_beside_photo
-        For listings that have both; their ratio says how much each counts.
+    For listings that have both views, the ratio of their slopes says how much each counts.
     """
 
     photo_alone: float
@@ -70,9 +63,3 @@ class ImageTextSpace(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Floats:
         """Clean and embed texts; shape ``(n, texts.dim)``."""
         ...
-
-
-def unit_rows(vectors: Floats) -> Floats:
-    """Scale rows to unit length, float32; zero rows stay zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)

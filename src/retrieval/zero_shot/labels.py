@@ -6,7 +6,7 @@ from ...core.errors import ConfigError
 
 
 def read_labels(labels: str | None, labels_file: Path | None) -> tuple[list[str], list[str | None]]:
-    """Read category names and, where there are, descriptions.
+    """Read category names, without repeats, and each one's description or None.
 
     Parameters
     ----------
@@ -14,11 +14,6 @@ def read_labels(labels: str | None, labels_file: Path | None) -> tuple[list[str]
         Names separated by commas.
     labels_file
         UTF-8 text, a name a line; a tab and a description may follow.
-
-    Returns
-    -------
-    tuple
-        Names without repeats, and each one's description or None.
 
     Raises
     ------

@@ -24,10 +24,7 @@ def load_space(
 ) -> ImageTextSpace | None:
     """Build the image-text space: ConSE over the embedder's own encoders, or an open_clip model.
 
-    Returns
-    -------
-    ImageTextSpace or None
-        None if ConSE can't use the backbone, because it was fine-tuned to other classes.
+    None if ConSE can't use the backbone, because it was fine-tuned to other classes.
     """
     if name != CONSE:
         return OpenClip.load(name, device=embedder.options.device)

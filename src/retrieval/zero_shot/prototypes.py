@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...catalog.listing import SEPARATOR, category_levels
-from ...core.arrays import Floats
+from ...core.arrays import Floats, unit_rows
 from ...core.errors import ConfigError
-from .image_text_space import ImageTextSpace, unit_rows
+from .image_text_space import ImageTextSpace
 
 TEMPLATES = ("{}", "a photo of {}")
 PARENT_SHARE = DESCRIPTION_SHARE = 0.3

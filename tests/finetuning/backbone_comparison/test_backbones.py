@@ -27,8 +27,8 @@ from shelfsure.finetuning.backbone_comparison.experiment import (
     planned,
 )
 from shelfsure.finetuning.backbone_comparison.measure import embed_photos
-from shelfsure.finetuning.backbone_comparison.readme import write_page
 from shelfsure.finetuning.backbone_comparison.records import Comparison, Result, Trial, spread
+from shelfsure.finetuning.backbone_comparison.report import write_page
 from shelfsure.finetuning.backbone_comparison.trials import Settings
 from shelfsure.finetuning.config import FinetuneConfig, Stage
 from shelfsure.vision.encoder import PhotoEncoder

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from shelfsure.core.errors import IndexIncompleteError, IndexLockedError
-from shelfsure.retrieval.index.lock import writer_lock
+from shelfsure.retrieval.index.change import writer_lock
 from shelfsure.retrieval.index.store import ListingIndex
 
 WRITER = Path(__file__).with_name("crashing_writer.py")
@@ -128,7 +128,7 @@ def index(tmp_path: Path) -> ListingIndex:
 
 HOLDER = """
 import sys, time; from pathlib import Path
-from shelfsure.retrieval.index.lock import writer_lock
+from shelfsure.retrieval.index.change import writer_lock
 with writer_lock(Path(sys.argv[1])):
     print('held', flush=True); time.sleep(60)
 """

@@ -333,3 +333,22 @@ def test_gate_keeps_its_promise_on_an_encoder_that_fold_encoders_speak_for(
         assert len(detector.calibration[frozenset({"photo"})].ood_scores) == 600
         seen = listings(rng, 2000)[0]["photo"]
         assert 0.005 < detector.refuses({"photo": seen}).mean() < 0.12
+
+
+def test_what_no_category_fits_is_refused_although_it_looks_like_the_catalogue(
+    rng: np.random.Generator,
+) -> None:
+    views, labels, folds = listings(rng, 600)
+    photos = {"photo": views["photo"]}
+    unsure = {frozenset({"photo"}): rng.gamma(1.0, 0.1, 600)}
+    detector = fit_ood_detector(photos, labels, folds, uncertainty=unsure)
+    own, _, _ = listings(rng, 400)
+    own = {"photo": own["photo"]}
+    certain, doubtful = rng.gamma(1.0, 0.1, 400), np.full(400, 1.0)
+    assert detector.refuses(own, None, certain).mean() < 0.09
+    assert detector.refuses(own, None, doubtful).mean() > 0.9
+    assert detector.refuses(own).mean() < 0.09  # by the views alone, as before
+    again = OODDetector.from_parts(*detector.to_parts())
+    np.testing.assert_array_equal(
+        again.p_values(own, None, certain), detector.p_values(own, None, certain)
+    )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelfsure.core.arrays import Floats, Ints
+from shelfsure.core.arrays import Floats, Ints, unit_rows
 from shelfsure.core.errors import TrainingError
 from shelfsure.fusion.heads import LinearHead
 from shelfsure.retrieval.ood.detectors import (
@@ -17,7 +17,6 @@ from shelfsure.retrieval.ood.distance_detectors import (
     K,
     category_means,
     neighbour_distance,
-    unit_length,
     whitening,
 )
 from shelfsure.retrieval.ood.logit_detectors import Exposure, Vim, energy, fit_own_head
@@ -35,12 +34,12 @@ def clusters(
     x = rng.normal(scale=0.02, size=(n, d))
     x[:, : k + 2] += rng.normal(scale=0.1, size=(n, k + 2))
     x[np.arange(n), labels] += 1.0
-    return unit_length(x), labels
+    return unit_rows(x), labels
 
 
 def strangers(d: int = 12) -> Floats:
     """Directions that no listing of `clusters` points to."""
-    return unit_length(np.eye(d)[-3:])
+    return unit_rows(np.eye(d)[-3:])
 
 
 @EVERY
@@ -127,7 +126,7 @@ def test_mahalanobis_equals_scikit_learn(rng: np.random.Generator) -> None:
 def test_mahalanobis_with_many_listings_equals_the_plain_covariance(
     rng: np.random.Generator,
 ) -> None:
-    x = unit_length(rng.normal(size=(20_000, 4)) * [1.0, 0.9, 0.8, 0.7] + [3.0, 0, 0, 0])
+    x = unit_rows(rng.normal(size=(20_000, 4)) * [1.0, 0.9, 0.8, 0.7] + [3.0, 0, 0, 0])
     expected = EmpiricalCovariance().fit(x[:, 1:].astype(float)).mahalanobis(x[:, 1:].astype(float))
     centred = (x[:, 1:] - x[:, 1:].mean(axis=0)).astype(float)
     white = centred @ whitening(centred)
@@ -136,7 +135,7 @@ def test_mahalanobis_with_many_listings_equals_the_plain_covariance(
 
 def test_knn_equals_scikit_learn(rng: np.random.Generator) -> None:
     x, labels = clusters(rng)
-    queries = unit_length(rng.normal(size=(9, 12)))
+    queries = unit_rows(rng.normal(size=(9, 12)))
     expected = (
         NearestNeighbors(n_neighbors=K, metric="cosine").fit(x).kneighbors(queries)[0].mean(axis=1)
     )
@@ -147,7 +146,7 @@ def test_knn_equals_scikit_learn(rng: np.random.Generator) -> None:
 
 def test_whitened_knn_equals_scikit_learn_in_the_whitened_space(rng: np.random.Generator) -> None:
     x, labels = clusters(rng)
-    queries = unit_length(rng.normal(size=(9, 12)))
+    queries = unit_rows(rng.normal(size=(9, 12)))
     means, own = category_means(x, labels)
     precision = LedoitWolf(assume_centered=True).fit((x - means[own]).astype(float)).precision_
     # any root of the precision gives the same angles
@@ -168,7 +167,7 @@ def test_neighbour_distance_needs_fewer_neighbours_where_there_are_fewer() -> No
 def test_neighbour_distance_is_the_same_in_blocks(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    x = unit_length(rng.normal(size=(50, 6)))
+    x = unit_rows(rng.normal(size=(50, 6)))
     whole = neighbour_distance(x, x, 3)
     monkeypatch.setattr("shelfsure.retrieval.ood.distance_detectors._ROWS_AT_A_TIME", 7)
     np.testing.assert_allclose(neighbour_distance(x, x, 3), whole, atol=1e-6)
@@ -210,9 +209,7 @@ def test_energy_shifts_with_the_logits(row: list[float], shift: float, order: li
 
 def test_vim_equals_the_paper_formula(rng: np.random.Generator) -> None:
     x, labels = clusters(rng, n=200, d=12)
-    x = unit_length(
-        x + 0.3 * rng.normal(size=x.shape) * 0.8 ** np.arange(12)
-    )  # no equal directions
+    x = unit_rows(x + 0.3 * rng.normal(size=x.shape) * 0.8 ** np.arange(12))  # no equal directions
     head: LinearHead = fit_own_head(x, labels)
     origin = -np.linalg.lstsq(head.coefficients, head.intercepts, rcond=1e-4)[0]
     deviation = (x - origin).astype(float)
@@ -226,7 +223,7 @@ def test_vim_equals_the_paper_formula(rng: np.random.Generator) -> None:
 
 def test_exposure_knows_what_it_was_shown(rng: np.random.Generator) -> None:
     x, _ = clusters(rng)
-    outside = unit_length(strangers()[np.arange(30) % 3] + rng.normal(scale=0.05, size=(30, 12)))
+    outside = unit_rows(strangers()[np.arange(30) % 3] + rng.normal(scale=0.05, size=(30, 12)))
     fitted = Exposure.fit(x[::2], outside[::2])
     assert fitted.ood_score(outside[1::2]).min() > fitted.ood_score(x[1::2]).max()
     again = from_arrays("exposure", to_arrays(fitted))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shelfsure.core.arrays import unit_rows
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.errors import ConfigError
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot, classify, fit_slopes
-from shelfsure.retrieval.zero_shot.image_text_space import Slopes, unit_rows
+from shelfsure.retrieval.zero_shot.image_text_space import Slopes
 from shelfsure.retrieval.zero_shot.prototypes import (
     CONTENT_FREE_TITLES,
     PARENT_SHARE,

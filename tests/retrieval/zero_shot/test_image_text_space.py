@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
+from shelfsure.core.arrays import unit_rows
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.errors import ConfigError, WeightsError
 from shelfsure.retrieval.zero_shot.conse import ConSE, conse, embed_classes
-from shelfsure.retrieval.zero_shot.image_text_space import unit_rows
 from shelfsure.retrieval.zero_shot.open_clip import OpenClip
 
 

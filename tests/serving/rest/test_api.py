@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -188,10 +189,10 @@ def test_verdicts_fails_only_the_listing_that_breaks_the_model(
     class Breaking:
         version = "x"
 
-        def predict(self, listings: list[Listing], *, duplicates: bool = True) -> object:
+        def predict(self, listings: list[Listing], **given: Any) -> object:
             if any(listing.title == "breaks" for listing in listings):
                 raise OSError("/secret/path")
-            return saved.predict(listings, duplicates=duplicates)
+            return saved.predict(listings, **given)
 
     with Service(Breaking) as service:
         _ = service.pipeline
@@ -272,10 +273,10 @@ def test_verdict_is_told_to_come_back_when_the_queue_is_full(saved: ListingPipel
     class Held:
         version = "x"
 
-        def predict(self, listings: list[Listing], *, duplicates: bool = True) -> object:
+        def predict(self, listings: list[Listing], **given: Any) -> object:
             entered.set()
             assert gate.wait(20)
-            return saved.predict(listings, duplicates=duplicates)
+            return saved.predict(listings, **given)
 
     with Service(Held, max_queue=1) as service:
         client = TestClient(create_app(service, limits=Limits(answer_s=0.05)))

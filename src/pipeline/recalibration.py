@@ -1,0 +1,117 @@
+"""Calibrate a trained pipeline anew, on labelled listings of a kind that it wasn't trained on."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..catalog.catalog import Catalog
+from ..catalog.listing import category_prefix
+from ..catalog.splits import duplicate_groups, group_folds
+from ..core.arrays import Floats, Ints
+from ..core.errors import ConfigError, TrainingError
+from ..embedding.grouping import named_groups
+from ..fusion.classifier import MIN_ROWS, LateFusion
+from ..fusion.views import Modalities, Views, take
+from ..retrieval.model import RetrievalModel, dense
+from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
+from .pipeline import ListingPipeline
+
+N_FOLDS = 10
+"""More than training has: with some hundred labels, each that an expert can move by counts."""
+
+
+def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
+    """Give a pipeline new temperatures, pool weights, cut-offs and detector calibration.
+
+    The experts move a little towards these listings, from where training left them, so some hundred
+    suffice. The promise is then about more listings of this kind: of these sellers and sessions,
+    unless a group column tells them apart. A kind of evidence (photo, title, description and their
+    combinations) that too few of them have isn't accepted on any more.
+
+    Parameters
+    ----------
+    catalog
+        Labelled listings of the new kind, none of which was trained on; read with
+        ``need_category=True``.
+
+    Raises
+    ------
+    ConfigError
+        If the pipeline's way of fusing can't be calibrated by itself.
+    TrainingError
+        If fewer than `MIN_ROWS` listings are of categories that it knows.
+    """
+    classifier, config = pipeline.classifier, pipeline.config
+    if not isinstance(classifier, LateFusion):
+        raise ConfigError(
+            f"Only `fusion: pool` can be calibrated anew, but this bundle has {config.fusion}. "
+            "Train it with the new listings among the others."
+        )
+    catalog, embedded = pipeline.embedder.embed_catalog(catalog, description=config.description)
+    categories = [category_prefix(item.category or "", config.levels) for item in catalog.listings]
+    column = {name: i for i, name in enumerate(pipeline.class_names)}
+    known = np.array([row for row, name in enumerate(categories) if name in column], dtype=int)
+    others = np.array([n for n, name in enumerate(categories) if name not in column], dtype=int)
+    if len(known) < MIN_ROWS:
+        raise TrainingError(
+            f"Calibrating anew needs {MIN_ROWS} listings of categories that the bundle knows, got "
+            f"{len(known)} of {len(categories)}. Label more. {catalog.summary()}"
+        )
+    groups = duplicate_groups(
+        embedded.photo_hashes,
+        [title or None for title in embedded.titles],
+        embedded.photo.dense(),
+        has_photo=embedded.photo.present,
+    )
+    names = [listing.group for listing in catalog.listings]
+    if any(names):
+        groups = named_groups(names, groups, config.n_folds)
+    views, labels = pipeline.views(embedded), np.array([column[categories[row]] for row in known])
+    n_folds = min(N_FOLDS, len(np.unique(groups[known])))
+    folds = group_folds([categories[row] for row in known], groups[known], n_folds, config.seed)
+    classifier, held_out = classifier.recalibrated(take(views, known), labels, folds)
+    unseen = unseen_answers(classifier, take(views, others), held_out)
+    rules = fit_rules(
+        held_out,
+        [categories[row] for row in known],
+        unseen,
+        [categories[row] for row in others],
+        pipeline.class_names,
+        config,
+        groups=groups[known],
+        unseen_groups=groups[others],
+    )
+    unsure = uncertainty(len(categories), known, held_out, others, unseen)
+    calibrated = replace(pipeline, classifier=classifier, rules=rules, catalog=catalog, version="")
+    counts = Counter(categories)
+    facts: dict[str, Any] = dict(pipeline.facts) | {
+        "evidence": evidence(held_out, labels, rules),
+        "forecast": {"new_groups": forecast(held_out, labels, rules)},
+        "grouping": {
+            "source": "column" if any(names) else "duplicates",
+            "n_groups": len(np.unique(groups[known])),
+        },
+        "recalibrated": {
+            "from": pipeline.version,
+            "n_listings": len(known),
+            "category_counts": {name: counts[name] for name in column if counts[name]},
+        },
+    }
+    retrieval = _recalibrated(calibrated, views, groups, unsure)
+    return replace(calibrated, facts=facts, retrieval=retrieval)
+
+
+def _recalibrated(
+    pipeline: ListingPipeline,
+    views: Views,
+    groups: Ints,
+    unsure: dict[Modalities, Floats],
+) -> RetrievalModel | None:
+    retrieval = pipeline.retrieval
+    if retrieval is None or retrieval.ood_detector is None:
+        return retrieval
+    predicted = pipeline.predict_views(views).probabilities.argmax(axis=1)
+    detector = retrieval.ood_detector.recalibrated(dense(views), predicted, groups, unsure)
+    return replace(retrieval, ood_detector=detector)

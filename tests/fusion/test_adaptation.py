@@ -1,0 +1,85 @@
+"""Heads move towards new listings, and only as far as they must."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+from scipy.special import log_softmax
+from shelfsure.core.arrays import Floats, Ints
+from shelfsure.fusion.adaptation import adapt_head, recalibrate_head
+from shelfsure.fusion.heads import LinearHead, fit_head
+
+K, D = 3, 12
+
+
+def listings(rng: np.random.Generator, n: int, moved: float = 0.0) -> tuple[Floats, Ints]:
+    labels = np.arange(n) % K
+    features = np.eye(K, D)[labels] + moved * np.roll(np.eye(K, D)[labels], 1, axis=1)
+    features = features + rng.normal(0, 0.3, (n, D))
+    return features.astype(np.float32), labels
+
+
+@pytest.fixture
+def head(rng: np.random.Generator) -> LinearHead:
+    fitted = fit_head(*listings(rng, 90), K, 3.0)
+    return LinearHead(fitted.coefficients, fitted.intercepts, temperature=2.0)
+
+
+def test_a_strength_of_0_changes_nothing_but_the_form(
+    head: LinearHead, rng: np.random.Generator
+) -> None:
+    features, labels = listings(rng, 30)
+    same = adapt_head(head, features, labels, 0.0)
+    assert same.temperature == 1
+    np.testing.assert_allclose(
+        same.log_probabilities(features), head.log_probabilities(features), rtol=1e-4
+    )
+
+
+def test_adapt_head_finds_what_a_search_over_coefficients_finds(
+    head: LinearHead, rng: np.random.Generator
+) -> None:
+    features, labels = listings(rng, 40, moved=1.5)
+    strength, before = 3.0, head.logits(features) / head.temperature
+
+    def objective(flat: Floats) -> float:
+        moved = flat.reshape(K, D)
+        answers = log_softmax(before + features @ moved.T, axis=1)
+        return float(-answers[np.arange(40), labels].sum() + (flat**2).sum() / 2 / strength)
+
+    found = minimize(objective, np.zeros(K * D), options={"maxiter": 500}).x.reshape(K, D)
+    adapted = adapt_head(head, features, labels, strength)
+    moved = adapted.coefficients - head.coefficients / head.temperature
+    np.testing.assert_allclose(moved, found, atol=0.02)
+
+
+def test_adapt_head_does_the_same_with_sparse_features(
+    head: LinearHead, rng: np.random.Generator
+) -> None:
+    features, labels = listings(rng, 40, moved=1.5)
+    dense = adapt_head(head, features, labels, 3.0)
+    sparse = adapt_head(head, csr_matrix(features), labels, 3.0)
+    np.testing.assert_allclose(sparse.coefficients, dense.coefficients, atol=1e-3)
+
+
+def test_recalibrate_head_is_right_more_often_on_listings_that_have_moved(
+    head: LinearHead, rng: np.random.Generator
+) -> None:
+    features, labels = listings(rng, 240, moved=2.0)
+    new, truth = listings(rng, 600, moved=2.0)
+    adapted, held_out = recalibrate_head(head, features, labels, np.arange(240) % 5)
+    before = (head.logits(new).argmax(axis=1) == truth).mean()
+    after = (adapted.logits(new).argmax(axis=1) == truth).mean()
+    assert after > before + 0.1
+    # what it says of listings that it wasn't adapted to is what new ones get
+    assert (held_out.argmax(axis=1) == labels).mean() == pytest.approx(after, abs=0.06)
+
+
+def test_recalibrate_head_leaves_a_head_where_labels_say_nothing_new(
+    head: LinearHead, rng: np.random.Generator
+) -> None:
+    features, labels = listings(rng, 60)
+    wrong = rng.permutation(labels)
+    adapted, _ = recalibrate_head(head, features, wrong, np.arange(60) % 5)
+    assert adapted.temperature > 5  # it isn't sure of anything any more
+    np.testing.assert_allclose(adapted.coefficients, head.coefficients / 2, rtol=1e-5)
