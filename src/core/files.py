@@ -95,9 +95,11 @@ def require_free_folder(out: Path, kind: FolderKind, *, replace: bool = False) -
     """
     home = out.resolve()
     if home.parent.is_dir():
-        with _held(home.parent):
+        with _held(home.parent):  # while another exchanges it, it is there only in part
             _mend(home)
-    _require_free(out, kind, replace=replace)
+            _require_free(out, kind, replace=replace)
+    else:
+        _require_free(out, kind, replace=replace)
 
 
 def sync(path: Path) -> None:

@@ -4,6 +4,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -256,8 +257,16 @@ def test_atomic_folder_refuses_what_came_while_it_was_filled(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_atomic_folder_serves_writers_at_the_same_time(tmp_path: Path) -> None:
-    out = tmp_path / "out"
+def test_atomic_folder_serves_writers_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, is_file = tmp_path / "out", Path.is_file
+
+    def look(path: Path) -> bool:
+        time.sleep(0.002)  # enough for another to put its folder there
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", look)
     fill(out, "0")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: fill(out, str(number), replace=True), range(40)))
