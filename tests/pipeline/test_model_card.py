@@ -21,7 +21,7 @@ def test_model_card_tells_data_metrics_and_classes(tiny_trained: ListingPipeline
     text = card(tiny_trained, evidence=[evidence(0.875)])
     assert "60 listings; photos 60, titles 60, descriptions 60" in text
     assert "2 rows were rejected, 2 left out" in text
-    assert "| photo + title | 1,234 | 95.1% | 62.5% | 98.8% | 0.875 |" in text
+    assert "| photo + title | 1,234 | 1,234 | 95.1% | 62.5% | 98.8% | 0.875 |" in text
     assert "80% with 80% confidence" in text
     assert "- Toys \\> Kites: 20 listings" in text or "- Toys > Kites: 20 listings" in text
     assert "Garden > Hoses: 2" in text

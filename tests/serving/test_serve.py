@@ -35,7 +35,7 @@ class Slow:
         self.version = (bundle / "manifest.json").read_text()
         if self.version == "broken":
             raise BundleError("the bundle is broken")
-    def predict(self, listings, *, duplicates=True):
+    def predict(self, listings, *, duplicates=True, on_shift="review"):
         time.sleep(max(float(item.title) for item in listings))
         return [
             Verdict(listing_id=item.listing_id, decision="review", model_version=self.version)

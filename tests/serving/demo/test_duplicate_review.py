@@ -112,6 +112,7 @@ def test_write_plan_tells_no_folder_of_this_machine(
         "description": None,
         "brand": None,
         "category": None,
+        "group": None,
     }
     with Path(pairs).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
