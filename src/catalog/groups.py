@@ -129,7 +129,7 @@ def similar_links(embeddings: Floats, min_similarity: float) -> Links:
         pairs = start + np.stack([near, far])[:, near < far]
         links = np.hstack([links, pairs])
         if links.shape[1] > len(rows):
-            links = _forest(components(len(rows), links))
+            links = forest(components(len(rows), links))
     return links
 
 
@@ -141,8 +141,8 @@ def components(n_listings: int, links: Links) -> Ints:
     return np.argsort(np.argsort(first))[inverse]
 
 
-def _forest(groups: Ints) -> Links:
-    """Link every listing to the first one of its group, itself left out."""
+def forest(groups: Ints) -> Links:
+    """Link every listing to the first one of its group; `components` of these gives it back."""
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     links = np.stack([first[inverse], np.arange(len(groups))])
     return links[:, links[0] != links[1]]

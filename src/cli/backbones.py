@@ -7,14 +7,7 @@ import typer
 
 from ..core.errors import ConfigError
 from ..core.tracking import LOCAL_STORE, OFF
-from .options import (
-    CatalogueFile,
-    EncoderOptions,
-    FileOptions,
-    Mlflow,
-    PhotoOptions,
-    takes_options,
-)
+from .options import CatalogueFile, EncoderOptions, FileOptions, Mlflow, PhotoOptions, takes_options
 
 DEFAULT_BACKBONES = "starter,light-cnn,resnet50.a1_in1k,tf_efficientnetv2_s.in21k_ft_in1k"
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ConfigError
+from .messages import print_table
 from .options import (
     BundleFolder,
     CatalogueFile,
@@ -18,7 +19,6 @@ from .options import (
     RuntimeOption,
     embed_one,
     load_encoders,
-    print_table,
     takes_options,
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ConfigError
+from .messages import print_table
 from .options import (
     CatalogueFile,
     ConfigOption,
@@ -14,7 +15,6 @@ from .options import (
     PhotoOptions,
     embed_one,
     load_encoders,
-    print_table,
     takes_options,
 )
 

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +14,7 @@ from ..core.errors import ConfigError
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
+    from ..catalog.listing import Listing
     from ..core.cache import EmbeddingCache
     from ..embedding.embedder import Embedder
     from ..embedding.run_options import RunOptions
@@ -35,6 +36,9 @@ RuntimeOption = Annotated[
     ),
 ]
 
+Outside = Annotated[
+    Path | None, typer.Option(help="Folder of photos that the catalogue doesn't sell.")
+]
 OnShiftOption = Annotated[
     Literal["review", "warn", "ignore"],
     typer.Option(
@@ -167,13 +171,8 @@ def embed_one(photo: Path | None, title: str | None, embedder: "Embedder") -> "t
     return embedded.photo, embedded.title
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table whose cells show as they are, square brackets included; None is empty."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def photos_outside(folder: Path | None) -> "Sequence[Listing]":
+    """List the photos of what isn't sold; none without a folder."""
+    from ..catalog.catalog import photos_in
 
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console().print(table)
+    return photos_in(folder) if folder else ()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .messages import say, say_expected
 from .options import (
     BundleFolder,
     EncoderOptions,
@@ -54,19 +55,8 @@ def recalibrate(
         calibrated = calibrated_anew(pipeline, catalog).save(out, overwrite=overwrite)
     catalog = calibrated.catalog or catalog
     catalog.write_rejected(out / "rejected.csv")
-    typer.echo(catalog.summary())
-    full = max(calibrated.facts["evidence"], key=lambda each: len(each["modalities"]))
-    rule, right = full["accept"], calibrated.facts["forecast"]["new_groups"]["right"]
-    if rule["threshold"] > 1:
-        typer.echo(
-            f"{right:.1%} right. Warning: nothing will be accepted: {rule['n_groups']:,} labelled "
-            f"listings or groups couldn't show a precision of {rule['target_precision']:.1%}. "
-            f"It takes {rule['n_groups_needed']:,} accepted without a mistake, or more with some. "
-            "Label more."
-        )
-    else:
-        typer.echo(
-            f"{right:.1%} right. Expected: {rule['coverage']:.0%} accepted without a look, at "
-            f"least {rule['target_precision']:.1%} of them right."
-        )
-    typer.echo(f"Bundle {calibrated.version} is in {out}; its README.md says more.")
+    say(catalog.summary(), rejected=out / "rejected.csv")
+    right = calibrated.facts["forecast"]["new_groups"]["right"]
+    say(f"{right:.1%} right, by answers to listings that it wasn't calibrated on.")
+    say_expected(calibrated.facts)
+    say(f"Bundle {calibrated.version} is in {out}; its README.md says more.")

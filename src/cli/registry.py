@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.tracking import LOCAL_STORE
+from .messages import print_table
 from .options import (
     BundleFolder,
     EncoderOptions,
     FileOptions,
     Overwrite,
     PhotoOptions,
-    print_table,
     takes_options,
 )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import print_table
+from .messages import print_table
 
 review_app = typer.Typer(no_args_is_help=True, help="Listings to check, and what was said of them.")
 

@@ -10,7 +10,7 @@ from ..embedding.embedder import load_embedder
 from ..embedding.run_options import RunOptions
 from ..fusion.accept_rule import Rules
 from ..fusion.storage import load_classifier, save_classifier
-from ..retrieval.model import RetrievalModel, read_saved
+from ..retrieval.storage import load_retrieval, read_saved, save_retrieval
 from ..text.tfidf import Tfidf
 from ..vision.backbone import TUNED_FILE, tuned_input
 from .bundle import Bundle, open_bundle, writing_bundle
@@ -50,7 +50,7 @@ def load_state(folder: Path, options: RunOptions) -> PipelineState:
     bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
     bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
     space = config.retrieval.image_text_space
-    retrieval = RetrievalModel.load(bundle.folder, embedder, space, old_names=OLD_NAMES)
+    retrieval = load_retrieval(bundle.folder, embedder, space, old_names=OLD_NAMES)
     return PipelineState(
         embedder,
         tfidf,
@@ -94,7 +94,7 @@ def save_state(state: PipelineState, folder: Path, *, overwrite: bool) -> Bundle
         card = model_card(state.class_names, config, state.facts)
         (staging / "README.md").write_text(card, encoding="utf-8")
         if state.retrieval is not None:
-            state.retrieval.save(staging, fingerprints)
+            save_retrieval(state.retrieval, staging, fingerprints)
     return open_bundle(folder)
 
 

@@ -28,6 +28,7 @@ from ..fusion.views import (
     restrict,
 )
 from ..retrieval.result import RetrievalResult
+from ..retrieval.storage import with_saved_index
 from .decision import DecisionPolicy, Evidence, Predictions
 from .features import build_views
 from .persistence import load_state, save_state
@@ -120,7 +121,7 @@ class ListingPipeline(PipelineState):
             The same, with the bundle's version and its index.
         """
         bundle = save_state(self, Path(folder), overwrite=overwrite)
-        retrieval = self.retrieval and self.retrieval.reopened(bundle.folder)
+        retrieval = self.retrieval and with_saved_index(self.retrieval, bundle.folder)
         return replace(self, retrieval=retrieval, version=bundle.version)
 
     def with_categories(self, names: Sequence[str]) -> Self:

@@ -1,20 +1,14 @@
 """What a bundle knows of its catalogue: who belongs, who is near, what else there is."""
 
-import json
-import shutil
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from ..catalog.listing import SEPARATOR, Listing, category_levels
-from ..core.arrays import Floats, Ints, widened
-from ..core.errors import BundleFingerprintError, ConfigError
+from ..core.arrays import Floats, Ints
+from ..core.errors import ConfigError
 from ..embedding.embedder import Embedder
 from ..embedding.listings import EmbeddedListings
 from ..fusion.views import View, Views
@@ -22,21 +16,16 @@ from ..vision.load import PhotoLimits
 from .duplicates.match import match_listings
 from .duplicates.pair_model import PairModel
 from .duplicates.verdict import DuplicatePair
-from .index.change import LOCK_FILES
-from .index.rows import embedded_rows, index_rows
+from .index.rows import embedded_rows
 from .index.store import ListingIndex, Neighbour
 from .ood.detector import OODDetector
 from .result import RetrievalResult
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.image_text_space import ImageTextSpace
-from .zero_shot.load_space import fingerprints, load_space, space_embedder
 
 N_CANDIDATES = 10
 N_COMPARED = 3
 """Catalogue photos that an upload's photo is compared with closely: some 10 ms each."""
-RETRIEVAL = "retrieval"
-INDEX = "index"
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 class Near(NamedTuple):
@@ -55,7 +44,7 @@ class RetrievalModel:
     ood_detector
         None where the catalogue was too small for one.
     training_listings
-        The training listings before the bundle is saved; `save` makes the index of them.
+        The training listings before the bundle is saved, which makes the index of them.
     index
         The training listings as a bundle keeps them; None if it keeps none.
     zero_shot
@@ -73,90 +62,6 @@ class RetrievalModel:
     training_listings: EmbeddedListings | None = None
     index: ListingIndex | None = None
     space_embedder: Embedder | None = None
-
-    def save(self, folder: Path, fingerprints: Mapping[str, str]) -> None:
-        """Write arrays as safetensors, the rest as JSON, and the index as a folder of its own."""
-        arrays: dict[str, Any] = {}
-        document: dict[str, Any] = {}
-        parts: Mapping[str, OODDetector | ZeroShot | None] = {
-            "ood_detector": self.ood_detector,
-            "zero_shot": self.zero_shot,
-        }
-        for name, part in parts.items():
-            if part is not None:
-                own, document[name] = part.to_parts()
-                arrays |= {f"{name}|{key}": np.ascontiguousarray(a) for key, a in own.items()}
-        if self.space is not None:
-            document["image_text_space"] = self.space.fingerprint
-            arrays["vocabulary"] = np.ascontiguousarray(self.space.vocabulary, dtype=np.float32)
-        save_file(arrays, folder / f"{RETRIEVAL}.safetensors")
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-        (folder / f"{RETRIEVAL}.json").write_text(text, encoding="utf-8")
-        self.pair_model.save(folder / "duplicates.json")
-        if self.training_listings is not None:
-            rows = index_rows(self.training_listings)
-            ListingIndex.build(
-                folder / INDEX,
-                rows.records,
-                rows.views,
-                {"photo": fingerprints["photo"], "title": fingerprints["text"]},
-            )
-        elif self.index is not None:
-            shutil.copytree(self.index.folder, folder / INDEX)
-        for name in LOCK_FILES:  # what only a writer needs isn't part of a bundle
-            (folder / INDEX / name).unlink(missing_ok=True)
-
-    def reopened(self, folder: Path) -> "RetrievalModel":
-        """Use the index that `save` wrote."""
-        there = (folder / INDEX).is_dir()
-        index = ListingIndex.open(folder / INDEX) if there else None
-        return replace(self, training_listings=None, index=index)
-
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        embedder: Embedder,
-        image_text_space: str,
-        *,
-        old_names: Mapping[str, str] = NO_NAMES,
-    ) -> "RetrievalModel | None":
-        """Read what `save` wrote, and the index beside it, if there is one; None where nothing is.
-
-        `old_names` are what files written before call things, and what they are called now.
-        """
-        stem, document = read_saved(folder, old_names)
-        if stem is None:
-            return None
-        arrays: dict[str, dict[str, Any]] = defaultdict(dict)
-        for key, array in widened(load_file(stem.with_suffix(".safetensors"))).items():
-            part, _, name = key.partition("|")
-            arrays[old_names.get(part, part)][name] = array
-        space: ImageTextSpace | None = None
-        zero_shot = None
-        if "zero_shot" in document:
-            zero_shot = ZeroShot.from_parts(arrays["zero_shot"], document["zero_shot"])
-            vocabulary = arrays["vocabulary"][""]
-            space = load_space(image_text_space, embedder, vocabulary=vocabulary)
-            fitted = document.get("image_text_space", "none")
-            found = space.fingerprint if space else "none"
-            if found != fitted:
-                raise BundleFingerprintError(
-                    f"Bundle {folder} was fitted on the image-text space {fitted[:8]}…, but "
-                    f"{image_text_space} loads {found[:8]}…. Retrain, or install the weights that "
-                    "it was fitted on."
-                )
-        ood_detector = None
-        if "ood_detector" in document:
-            ood_detector = OODDetector.from_parts(arrays["ood_detector"], document["ood_detector"])
-        index = None
-        if (folder / INDEX).is_dir():
-            index = ListingIndex.open(folder / INDEX, fingerprints(embedder))
-        pair_model = PairModel.load(folder / "duplicates.json")
-        own_embedder = space_embedder(space, embedder)
-        return cls(
-            ood_detector, zero_shot, space, pair_model, index=index, space_embedder=own_embedder
-        )
 
     def with_categories(self, names: Sequence[str]) -> "RetrievalModel":
         """Know more categories by name alone; those that are known already stay as they are.
@@ -315,14 +220,6 @@ class RetrievalModel:
             if pair.b.listing_id != listings[row].listing_id:
                 pairs.setdefault(row, []).append(pair)
         return pairs
-
-
-def read_saved(folder: Path, old_names: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
-    """Find what `RetrievalModel.save` wrote (its path without a suffix), and read its JSON part."""
-    names = (RETRIEVAL, *(old for old, new in old_names.items() if new == RETRIEVAL))
-    stem = next((folder / name for name in names if (folder / f"{name}.json").is_file()), None)
-    said = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8")) if stem else {}
-    return stem, {old_names.get(key, key): value for key, value in said.items()}
 
 
 def dense(views: Views) -> dict[str, View]:

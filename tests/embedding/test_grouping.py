@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from shelfsure.catalog.groups import components
 from shelfsure.catalog.listing import Listing
-from shelfsure.embedding.grouping import Grouping, find_sessions, group_listings, named_groups
+from shelfsure.embedding.grouping import Grouping, group_listings, named_groups
+from shelfsure.embedding.sessions import find_sessions
 from shelfsure.fusion.views import View
 
 N_CATEGORIES, DIM = 8, 32

@@ -28,6 +28,7 @@ from shelfsure.retrieval.index.change import LOCK_FILES
 from shelfsure.retrieval.index.snapshot import Hits, Snapshot
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.retrieval.model import N_CANDIDATES, RetrievalModel
+from shelfsure.retrieval.storage import load_retrieval, save_retrieval, with_saved_index
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
 from shelfsure.vision.load import PhotoLimits
 
@@ -76,9 +77,9 @@ def keep(
     retrieval = fit_retrieval(training_data(listings, embedder), embedder, config)
     folder.mkdir()
     known = fingerprints(embedder)
-    retrieval.save(folder, {"photo": known["photo"], "text": known["title"]})
-    loaded = RetrievalModel.load(folder, embedder, config.image_text_space)
-    return Kept(listings, embedder, folder, retrieval.reopened(folder), loaded)
+    save_retrieval(retrieval, folder, {"photo": known["photo"], "text": known["title"]})
+    loaded = load_retrieval(folder, embedder, config.image_text_space)
+    return Kept(listings, embedder, folder, with_saved_index(retrieval, folder), loaded)
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +139,8 @@ def test_load_gives_the_same_answers(shop: Kept, uploads: list[Listing]) -> None
 def test_save_of_a_loaded_memory_keeps_the_index(
     shop: Kept, uploads: list[Listing], tmp_path: Path
 ) -> None:
-    shop.loaded.save(tmp_path, {})
-    again = RetrievalModel.load(tmp_path, shop.embedder, "conse")
+    save_retrieval(shop.loaded, tmp_path, {})
+    again = load_retrieval(tmp_path, shop.embedder, "conse")
     same_answers(again, shop.loaded, shop, uploads)
 
 
@@ -151,7 +152,7 @@ def test_save_leaves_out_what_only_a_writer_needs(shop: Kept, tmp_path: Path) ->
     assert index.remove(["s00"]) == 1
     assert {path.name for path in changed.rglob("*")} & set(LOCK_FILES)
     bundle.mkdir()
-    replace(shop.loaded, index=index).save(bundle, {})
+    save_retrieval(replace(shop.loaded, index=index), bundle, {})
     for folder in (shop.folder, bundle):
         names = {path.name for path in (folder / "index").rglob("*")}
         assert names
@@ -164,10 +165,10 @@ def test_load_refuses_other_encoders(
     other = naming_embedder()
     other.texts.fingerprint = "others"
     with pytest.raises(BundleFingerprintError, match="image-text space"):
-        RetrievalModel.load(shop.folder, other, "conse")
-    replace(shop.loaded, space=None, zero_shot=None).save(tmp_path, {})
+        load_retrieval(shop.folder, other, "conse")
+    save_retrieval(replace(shop.loaded, space=None, zero_shot=None), tmp_path, {})
     with pytest.raises(IndexFingerprintError, match="title"):
-        RetrievalModel.load(tmp_path, other, "conse")
+        load_retrieval(tmp_path, other, "conse")
 
 
 def test_p_values_call_a_stranger_strange(
@@ -412,4 +413,4 @@ def test_a_clip_model_can_be_the_joint_space(
     same_answers(kept.saved, kept.loaded, kept, uploads)
     save_random_clip(tmp_path / "clip", seed=1)  # other weights under the same name
     with pytest.raises(BundleFingerprintError, match=r"image-text space .*clip loads"):
-        RetrievalModel.load(kept.folder, kept.embedder, config.image_text_space)
+        load_retrieval(kept.folder, kept.embedder, config.image_text_space)

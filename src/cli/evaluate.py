@@ -1,0 +1,95 @@
+"""The command that measures a bundle on labelled listings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.tracking import LOCAL_STORE, log_run
+from .messages import say, say_shift
+from .options import (
+    BundleFolder,
+    CatalogueFile,
+    EncoderOptions,
+    FileOptions,
+    Mlflow,
+    OnShiftOption,
+    Outside,
+    PhotoOptions,
+    photos_outside,
+    takes_options,
+)
+
+
+@takes_options
+def evaluate(
+    bundle: BundleFolder,
+    listings: CatalogueFile,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")],
+    file: FileOptions,
+    photos: PhotoOptions,
+    encoders: EncoderOptions,
+    outside: Outside = None,
+    on_shift: OnShiftOption = "review",
+    mlflow: Mlflow = LOCAL_STORE,
+) -> None:
+    """Compare fusion with photo and text alone on labelled listings; write a report."""
+    from rich.console import Console
+
+    from ..evaluation.compare import compare
+    from ..evaluation.evaluate import evaluate as answer
+    from ..evaluation.evaluate import thumbnails
+    from ..evaluation.pictures import save_confusion
+    from ..evaluation.plots import precision_by_coverage
+    from ..evaluation.report import write_report
+    from ..evaluation.tables import comparison_table
+    from ..pipeline.pipeline import ListingPipeline
+
+    catalog = file.catalog(listings, need_category=True)
+    pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
+    evaluation, catalog = answer(
+        pipeline, catalog, outside=photos_outside(outside), on_shift=on_shift
+    )
+    header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
+    page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
+    save_confusion(evaluation, out)
+    catalog.write_rejected(out / "rejected.csv")
+    metrics = compare(evaluation)
+    say(catalog.summary(), rejected=out / "rejected.csv")
+    Console().print(comparison_table(metrics))
+    say_shift(evaluation.shift, on_shift)
+    if evaluation.shift is None or on_shift != "review":
+        say(_accepted(metrics["accepted"]))
+    if ood := metrics.get("ood"):
+        say(
+            f"Out of catalogue: {ood['refused_outside']:.1%} of {ood['n_outside']} outside photos "
+            f"refused, and {ood['refused_inside']:.1%} of the catalogue's listings; "
+            f"AUROC {ood['auroc']:.3f}, FPR95 {ood['fpr95']:.3f} (photos alone)."
+        )
+    say(f"The report is {page}.")
+    log_run(
+        mlflow,
+        experiment="shelfsure-evaluate",
+        name=f"{bundle.name}-{listings.stem}",
+        parameters={"bundle": str(bundle), "version": pipeline.version, "listings": str(listings)},
+        metrics=metrics,
+        files=out,
+        curves={"precision_at_coverage_percent": precision_by_coverage(evaluation)},
+        data=listings,
+    )
+
+
+def _accepted(accepted: Mapping[str, Any]) -> str:
+    if not accepted["n"]:
+        return "Nothing was accepted: no answer reached its cut-off."
+    said = (
+        f"Accepted {accepted['coverage']:.1%} of the listings; {accepted['precision']:.1%} of them "
+        f"were right (promised: {accepted['target_precision']:.1%})."
+    )
+    if accepted["precision_high"] < accepted["target_precision"]:
+        said += (
+            f" WARNING: the promise is broken. By chance at most {accepted['precision_high']:.1%} "
+            "would come out of these. Train with listings like them before you accept any."
+        )
+    return said

@@ -1,0 +1,58 @@
+"""What several commands print."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..pipeline.verdict import Shift
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table whose cells show as they are, square brackets included; None is empty."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    Console().print(table)
+
+
+def say(text: str, rejected: Path | None = None) -> None:
+    """Print a line, with the place of the reasons if rows were rejected."""
+    typer.echo(f"{text}; reasons in {rejected}" if rejected and " 0 rejected" not in text else text)
+
+
+def say_shift(shift: "Shift | None", on_shift: str) -> None:
+    """Print what has drifted, if anything has, and what that means."""
+    if shift is not None:
+        held = (
+            "Nothing is accepted before it was calibrated for them."
+            if on_shift == "review"
+            else "What it promises of accepted ones doesn't hold for them."
+        )
+        say(f"Warning: {shift.what} (p {shift.p_value:.1g}) {held}")
+
+
+def say_expected(facts: Mapping[str, Any]) -> None:
+    """Print how much will be accepted of listings that have all there can be, or why nothing."""
+    rule = max(facts["evidence"], key=lambda each: len(each["modalities"]))["accept"]
+    promised = f"{rule['target_precision']:.1%}"
+    if rule["threshold"] > 1:
+        say(
+            f"Warning: nothing will be accepted. {rule['n_groups']:,} groups of listings couldn't "
+            f"show a precision of {promised} with {rule['confidence']:.1%} confidence at any "
+            f"cut-off: it takes {rule['n_groups_needed']:,} of them accepted without a mistake, or "
+            "more with some. Add listings of more groups, or lower accept.target_precision in the "
+            "configuration."
+        )
+    else:
+        say(
+            f"Expected: {rule['coverage']:.0%} accepted without a look, at least {promised} of "
+            f"them right ({rule['confidence']:.1%} confidence, shown on {rule['n_groups']:,} "
+            "groups)."
+        )
