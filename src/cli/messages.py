@@ -1,12 +1,13 @@
 """What several commands print."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
+    from ..pipeline.pipeline import ListingPipeline
     from ..pipeline.verdict import Shift
 
 
@@ -38,21 +39,22 @@ def say_shift(shift: "Shift | None", on_shift: str) -> None:
         say(f"Warning: {shift.what} (p {shift.p_value:.1g}) {held}")
 
 
-def say_expected(facts: Mapping[str, Any]) -> None:
-    """Print how much will be accepted of listings that have all there can be, or why nothing."""
+def say_expected(pipeline: "ListingPipeline") -> None:
+    """Print how much will be accepted of listings like those that calibrated, or why nothing."""
+    facts, promise = pipeline.facts, pipeline.config.accept
+    accepted = facts["forecast"].get(promise.holds_for, facts["forecast"]["new_groups"])["accepted"]
     rule = max(facts["evidence"], key=lambda each: len(each["modalities"]))["accept"]
-    promised = f"{rule['target_precision']:.1%}"
-    if rule["threshold"] > 1:
+    promised = f"{promise.target_precision:.1%}"
+    if not accepted:
         say(
             f"Warning: nothing will be accepted. {rule['n_groups']:,} groups of listings couldn't "
-            f"show a precision of {promised} with {rule['confidence']:.1%} confidence at any "
+            f"show a precision of {promised} with {promise.confidence:.1%} confidence at any "
             f"cut-off: it takes {rule['n_groups_needed']:,} of them accepted without a mistake, or "
             "more with some. Add listings of more groups, or lower accept.target_precision in the "
             "configuration."
         )
     else:
         say(
-            f"Expected: {rule['coverage']:.0%} accepted without a look, at least {promised} of "
-            f"them right ({rule['confidence']:.1%} confidence, shown on {rule['n_groups']:,} "
-            "groups)."
+            f"Expected: {accepted:.0%} accepted without a look, at least {promised} of them right "
+            f"({promise.confidence:.1%} confidence, shown on {rule['n_groups']:,} groups)."
         )

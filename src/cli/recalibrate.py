@@ -44,7 +44,7 @@ def recalibrate(
     out = out.resolve()
     require_free_folder(out, BUNDLE, replace=overwrite)
     with tempfile.TemporaryDirectory() as folder:
-        if reviewed.suffix == ".sqlite":
+        if reviewed.suffix == ".sqlite" and reviewed.is_file():  # a missing one would be made
             from ..serving.review.store import ReviewStore
 
             reviewed = (
@@ -58,5 +58,5 @@ def recalibrate(
     say(catalog.summary(), rejected=out / "rejected.csv")
     right = calibrated.facts["forecast"]["new_groups"]["right"]
     say(f"{right:.1%} right, by answers to listings that it wasn't calibrated on.")
-    say_expected(calibrated.facts)
+    say_expected(calibrated)
     say(f"Bundle {calibrated.version} is in {out}; its README.md says more.")

@@ -116,7 +116,7 @@ def _say_training(pipeline: "ListingPipeline") -> None:
         )
     say(f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings.")
     say(_forecast(facts))
-    say_expected(facts)
+    say_expected(pipeline)
 
 
 def _forecast(facts: Mapping[str, Any]) -> str:

@@ -143,21 +143,30 @@ def evidence(
 
 
 def forecast(
-    held_out: Mapping[Modalities, HeldOut], labels: Ints, rules: Rules
+    held_out: Mapping[Modalities, HeldOut], labels: Ints, rules: Rules, views: Views
 ) -> dict[str, float]:
-    """Say how answers to held-out listings with all modalities came out under these rules.
+    """Say how answers to held-out listings come out under these rules, each by all that it has.
+
+    Parameters
+    ----------
+    labels, views
+        Of the listings that `held_out` is about.
 
     Returns
     -------
     dict
         Shares, 0 to 1: ``right`` of all, ``accepted`` of all, ``right_of_accepted`` (1 if none is).
     """
-    pattern = max(held_out, key=len)
-    held, rule = held_out[pattern], rules.for_pattern(pattern)
-    right = held.log_probabilities.argmax(axis=1) == labels[held.rows]
-    accepted = rule[-1].accepts(np.exp(held.log_probabilities.max(axis=1)))
+    own = patterns(restrict(views, rules.modalities))
+    right, accepted = [], []
+    for pattern, held in held_out.items():
+        asked = np.array([own[row] == pattern for row in held.rows], dtype=bool)
+        answers = held.log_probabilities[asked]
+        right.append(answers.argmax(axis=1) == labels[held.rows[asked]])
+        accepted.append(rules.for_pattern(pattern)[-1].accepts(np.exp(answers.max(axis=1))))
+    was_right, was_accepted = np.concatenate(right), np.concatenate(accepted)
     return {
-        "right": float(right.mean()),
-        "accepted": float(accepted.mean()),
-        "right_of_accepted": float(right[accepted].mean()) if accepted.any() else 1.0,
+        "right": float(was_right.mean()),
+        "accepted": float(was_accepted.mean()),
+        "right_of_accepted": float(was_right[was_accepted].mean()) if was_accepted.any() else 1.0,
     }

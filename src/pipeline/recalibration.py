@@ -88,7 +88,7 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     counts = Counter(categories)
     facts: dict[str, Any] = dict(pipeline.facts) | {
         "evidence": evidence(held_out, labels, rules),
-        "forecast": {"new_groups": forecast(held_out, labels, rules)},
+        "forecast": {"new_groups": forecast(held_out, labels, rules, take(views, known))},
         "grouping": {
             "source": "column" if any(names) else "duplicates",
             "n_groups": len(np.unique(groups[known])),

@@ -197,14 +197,14 @@ def _forecast(
         ``same_groups`` and ``new_groups``; only the latter where no groups are known.
     """
     holds_for = config.accept.holds_for
-    known = {holds_for: forecast(held_out, data.labels, rules)}
+    known = {holds_for: forecast(held_out, data.labels, rules, data.trained_views)}
     if not data.grouping.coarser:
         return {"new_groups": known[holds_for]}
     other: Holds = "same_groups" if holds_for == "new_groups" else "new_groups"
     groups = data.grouping.of(other)
     folds = group_folds(data.categories, groups, _n_folds(groups, config), config.seed)
     _, answers = fit_classifier(replace(data, groups=groups, folds=folds), config)
-    return known | {other: forecast(answers, data.labels, rules)}
+    return known | {other: forecast(answers, data.labels, rules, data.trained_views)}
 
 
 def _fit_tfidf(embedded: EmbeddedListings, rows: Ints, min_texts: int) -> dict[str, Tfidf]:

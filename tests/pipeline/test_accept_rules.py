@@ -1,10 +1,10 @@
 import numpy as np
 from shelfsure.core.config import AcceptConfig, Config
-from shelfsure.fusion.accept_rule import Rules
+from shelfsure.fusion.accept_rule import AcceptRule, Rules
 from shelfsure.fusion.classifier import HeldOut, LateFusion
 from shelfsure.fusion.views import View
 from shelfsure.pipeline.accept_rules import fit_rules as fit_grouped_rules
-from shelfsure.pipeline.accept_rules import unseen_answers
+from shelfsure.pipeline.accept_rules import forecast, unseen_answers
 
 NAMES = ("Home > Lamps", "Home > Vases", "Toys > Kites")
 PHOTO = frozenset({"photo"})
@@ -88,3 +88,24 @@ def test_fit_rules_counts_groups() -> None:
     rules = [rule.for_pattern(PHOTO)[-1] for rule in found]
     assert [rule.n_groups for rule in rules] == [200, 20]
     assert rules[0].threshold < 1 < rules[1].threshold  # 20 are too few, whatever they say
+
+
+def test_forecast_answers_each_listing_by_what_it_has() -> None:
+    # with a photo all are right and sure; three quarters have none, and by title half are right
+    n, title, both = 40, frozenset({"title"}), frozenset({"photo", "title"})
+    there = np.arange(n) < 10
+    column = np.where(np.arange(n) % 2, 1, 0)
+    unsure = np.full((n, 2), 0.4)
+    unsure[np.arange(n), column] = 0.6
+    held = {
+        title: HeldOut(np.arange(n), np.log(unsure)),
+        both: HeldOut(np.flatnonzero(there), np.log(np.tile([0.99, 0.01], (10, 1)))),
+    }
+    rule = AcceptRule(0.9, 0.9, 0.9, 0.5, 1.0, n, n, 22)
+    views = {
+        "photo": View(np.ones((n, 1), np.float32), there),
+        "title_embedding": View(np.ones((n, 1), np.float32), np.ones(n, dtype=bool)),
+    }
+    rules = Rules({title: (rule,), both: (rule,)})
+    found = forecast(held, np.zeros(n, dtype=int), rules, views)
+    assert found == {"right": (10 + 15) / 40, "accepted": 0.25, "right_of_accepted": 1.0}
