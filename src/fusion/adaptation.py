@@ -3,8 +3,14 @@
 A head's coefficients are refitted with a penalty on how far they move away from what they were, not
 on how large they are: a quadratic prior around the old solution, which a few labels can't overturn
 (adapted regularisation; Evgeniou & Pontil 2004, "Regularized multi-task learning"). What must
-change lies in the span of the new listings' features, so it is solved for there.
+change lies in the span of the new listings' features, so it is solved for there. Where training
+listings are at hand, fitting a head anew on both is tried as well. What did best on held-out
+listings is taken.
 """
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
@@ -13,12 +19,20 @@ from scipy.special import log_softmax
 
 from ..core.arrays import Floats, Ints
 from .calibration import fit_temperature, log_loss
-from .heads import LinearHead, tempered
+from .heads import INVERSE_REGULARISATION, LinearHead, fit_head, tempered
 from .views import Features
 
 STRENGTHS = (0.0, 3.0, 30.0)
 """How freely coefficients may move; 0 leaves them where they are."""
 MAX_STEPS = 60
+MAX_WEIGHT = 10.0
+
+
+class Labelled(NamedTuple):
+    """One dense view of n listings, shape ``(n, d)``, and their columns, shape ``(n,)``."""
+
+    features: Floats
+    labels: Ints
 
 
 def adapt_head(head: LinearHead, features: Features, labels: Ints, strength: float) -> LinearHead:
@@ -64,34 +78,73 @@ def adapt_head(head: LinearHead, features: Features, labels: Ints, strength: flo
     )
 
 
-def recalibrate_head(
-    head: LinearHead, features: Features, labels: Ints, folds: Ints
-) -> tuple[LinearHead, Floats]:
-    """Adapt a head as freely as helps on listings that it wasn't adapted to, and calibrate it.
+def refit_head(
+    known: Labelled, features: Floats, labels: Ints, n_categories: int, c: float
+) -> LinearHead:
+    """Fit a head anew on training listings and new ones together.
+
+    The new ones count as much as the others together, each `MAX_WEIGHT` times at most.
 
     Parameters
     ----------
+    known
+        Training listings.
+    features, labels, n_categories, c
+        As for `fit_head`, of the new ones.
+    """
+    weight = np.clip(len(known.labels) / len(labels), 1.0, MAX_WEIGHT)
+    return fit_head(
+        np.concatenate([known.features, features]),
+        np.concatenate([known.labels, labels]),
+        n_categories,
+        c,
+        np.repeat([1.0, weight], [len(known.labels), len(labels)]),
+    )
+
+
+def recalibrate_head(
+    head: LinearHead,
+    features: Features,
+    labels: Ints,
+    folds: Ints,
+    known: Labelled | None = None,
+) -> tuple[LinearHead, Floats]:
+    """Move a head in the way that helps most on listings that it wasn't moved by; calibrate it.
+
+    Parameters
+    ----------
+    features, labels
+        Of n listings that it wasn't trained on.
     folds
         Shape ``(n,)``; a group's listings share a fold.
+    known
+        Training listings of the same view, if there are any to fit it on anew.
 
     Returns
     -------
     LinearHead
-        Adapted to all listings.
+        Moved by all listings.
     Floats
         Held-out log-probabilities, shape ``(n, n_categories)``.
     """
+    n_categories = len(head.coefficients)
+    ways: list[Callable[[Any, Ints], LinearHead]] = [
+        lambda x, y, strength=strength: adapt_head(head, x, y, strength)  # type: ignore[misc]
+        for strength in STRENGTHS
+    ]
+    if known is not None:
+        ways += [
+            lambda x, y, c=c: refit_head(known, x, y, n_categories, c)  # type: ignore[misc]
+            for c in INVERSE_REGULARISATION
+        ]
     trials = []
-    for strength in STRENGTHS:
-        logits = np.zeros((len(labels), len(head.coefficients)))
+    for way in ways:
+        logits = np.zeros((len(labels), n_categories))
         for fold in np.unique(folds):
-            asked = folds == fold
-            seen = np.flatnonzero(~asked)
-            adapted = adapt_head(head, features[seen], labels[seen], strength)
-            logits[asked] = adapted.logits(features[np.flatnonzero(asked)])
+            asked, seen = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            logits[asked] = way(features[seen], labels[seen]).logits(features[asked])
         temperature = fit_temperature(logits, labels)
         answers = tempered(logits, temperature)
-        trials.append((log_loss(answers, labels), strength, temperature, answers))
-    _, strength, temperature, answers = min(trials, key=lambda trial: trial[0])
-    adapted = adapt_head(head, features, labels, strength)
-    return LinearHead(adapted.coefficients, adapted.intercepts, temperature), answers
+        trials.append((log_loss(answers, labels), way, temperature, answers))
+    _, way, temperature, answers = min(trials, key=lambda trial: trial[0])
+    return replace(way(features, labels), temperature=temperature), answers

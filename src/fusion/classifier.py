@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
-from .adaptation import recalibrate_head
+from .adaptation import Labelled, recalibrate_head
 from .heads import LinearHead, fit_calibrated
 from .pool import cross_fitted_pool, fit_weights, pool
 from .views import Modalities, Views, modality, n_rows, patterns, restrict, rows_by_pattern
@@ -124,7 +124,11 @@ class LateFusion:
         return cls(heads, weights, log_shares(labels, n_categories)), held_out
 
     def recalibrated(
-        self, views: Views, labels: Ints, folds: Ints
+        self,
+        views: Views,
+        labels: Ints,
+        folds: Ints,
+        known: Mapping[str, Labelled],
     ) -> tuple["LateFusion", dict[Modalities, HeldOut]]:
         """Fit temperatures and weights anew, on listings of a kind that training hasn't seen.
 
@@ -136,6 +140,8 @@ class LateFusion:
         ----------
         views, labels, folds
             As for `fit`; none of the listings was in training.
+        known
+            View name -> training listings that have it, as far as they are at hand.
         """
         heads, answers = dict(self.heads), {}
         for name, head in self.heads.items():
@@ -143,7 +149,7 @@ class LateFusion:
                 continue
             there = np.flatnonzero(views[name].present)
             heads[name], answered = recalibrate_head(
-                head, views[name].features[there], labels[there], folds[there]
+                head, views[name].features[there], labels[there], folds[there], known.get(name)
             )
             answers[name] = np.full((len(labels), answered.shape[1]), np.nan, dtype=np.float32)
             answers[name][there] = answered

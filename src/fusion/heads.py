@@ -65,7 +65,9 @@ def tempered(logits: Floats, temperature: float) -> Floats:
     return np.asarray(np.logaddexp(np.log1p(-FLOOR) + exact, np.log(FLOOR / n_categories)))
 
 
-def fit_head(features: Features, labels: Ints, n_categories: int, c: float) -> LinearHead:
+def fit_head(
+    features: Features, labels: Ints, n_categories: int, c: float, weights: Floats | None = None
+) -> LinearHead:
     """Fit one logistic regression, not yet calibrated.
 
     Parameters
@@ -76,6 +78,8 @@ def fit_head(features: Features, labels: Ints, n_categories: int, c: float) -> L
         Shape ``(n,)``, 0 to ``n_categories - 1``; not every category needs to be there.
     c
         Inverse strength of the L2 penalty; larger fits closer.
+    weights
+        Shape ``(n,)``, what each listing counts; None: 1.
 
     Raises
     ------
@@ -88,7 +92,8 @@ def fit_head(features: Features, labels: Ints, n_categories: int, c: float) -> L
             f"A head needs listings of at least 2 categories, got {len(seen)}. Add listings."
         )
     tolerance = min(TOLERANCE, RELATIVE_TOLERANCE * _first_gradient(features, labels, seen))
-    model = LogisticRegression(C=c, max_iter=300, tol=tolerance).fit(features, labels)
+    model = LogisticRegression(C=c, max_iter=300, tol=tolerance)
+    model.fit(features, labels, sample_weight=weights)
     own, own_intercepts = model.coef_, model.intercept_
     if len(seen) == 2:  # scikit-learn keeps one row for two categories
         own = np.vstack([np.zeros_like(own), own])

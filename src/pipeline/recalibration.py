@@ -1,6 +1,7 @@
 """Calibrate a trained pipeline anew, on labelled listings of a kind that it wasn't trained on."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,15 @@ from ..catalog.splits import duplicate_groups, group_folds
 from ..core.arrays import Floats, Ints
 from ..core.errors import ConfigError, TrainingError
 from ..embedding.grouping import named_groups
+from ..fusion.adaptation import Labelled
 from ..fusion.classifier import MIN_ROWS, LateFusion
-from ..fusion.views import Modalities, Views, take
+from ..fusion.views import PHOTO, TITLE, Modalities, Views, take
 from ..retrieval.model import RetrievalModel, dense
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .pipeline import ListingPipeline
 
+MAX_TRAINING = 5_000
+"""Training listings that experts are fitted on again; more take long, and say little more."""
 N_FOLDS = 10
 """More than training has: with some hundred labels, each that an expert can move by counts."""
 
@@ -25,10 +29,11 @@ N_FOLDS = 10
 def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     """Give a pipeline new temperatures, pool weights, cut-offs and detector calibration.
 
-    The experts move a little towards these listings, from where training left them, so some hundred
-    suffice. The promise is then about more listings of this kind: of these sellers and sessions,
-    unless a group column tells them apart. A kind of evidence (photo, title, description and their
-    combinations) that too few of them have isn't accepted on any more.
+    The experts move towards these listings, from where training left them; where the bundle keeps
+    an index, fitting them anew on training listings and these together is tried as well. So some
+    hundred suffice. The promise is then about more listings of this kind: of these sellers and
+    sessions, unless a group column tells them apart. A kind of evidence (photo, title, description
+    and their combinations) that too few of them have isn't accepted on any more.
 
     Parameters
     ----------
@@ -71,7 +76,9 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     views, labels = pipeline.views(embedded), np.array([column[categories[row]] for row in known])
     n_folds = min(N_FOLDS, len(np.unique(groups[known])))
     folds = group_folds([categories[row] for row in known], groups[known], n_folds, config.seed)
-    classifier, held_out = classifier.recalibrated(take(views, known), labels, folds)
+    classifier, held_out = classifier.recalibrated(
+        take(views, known), labels, folds, training_listings(pipeline, column)
+    )
     unseen = unseen_answers(classifier, take(views, others), held_out)
     rules = fit_rules(
         held_out,
@@ -101,6 +108,22 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     }
     retrieval = _recalibrated(calibrated, views, groups, unsure)
     return replace(calibrated, facts=facts, retrieval=retrieval)
+
+
+def training_listings(pipeline: ListingPipeline, column: Mapping[str, int]) -> dict[str, Labelled]:
+    """Take photos and titles of training listings, `MAX_TRAINING` at most, if they were kept."""
+    kept = pipeline.retrieval and pipeline.retrieval.some_listings(MAX_TRAINING)
+    if not kept:
+        return {}
+    levels = pipeline.config.levels
+    names = [category_prefix(listing.category or "", levels) for listing in kept.listings]
+    labels = np.array([column.get(name, -1) for name in names])
+    found = {}
+    for name, view in ((PHOTO, kept.photo), (f"{TITLE}_embedding", kept.title)):
+        there = view.present & (labels >= 0)
+        if len(np.unique(labels[there])) > 1:
+            found[name] = Labelled(view.array[there], labels[there])
+    return found
 
 
 def _recalibrated(

@@ -19,6 +19,7 @@ from .duplicates.verdict import DuplicatePair
 from .index.rows import embedded_rows
 from .index.store import ListingIndex, Neighbour
 from .ood.detector import OODDetector
+from .ood.detectors import evenly_spaced
 from .result import RetrievalResult
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.image_text_space import ImageTextSpace
@@ -115,6 +116,17 @@ class RetrievalModel:
         probabilities = self.zero_shot.classify(*self.in_text_space(embedded))
         best = np.array(others)[probabilities[:, others].argmax(axis=1)]
         return [(self.names[i], float(probabilities[row, i])) for row, i in enumerate(best)]
+
+    def some_listings(self, at_most: int) -> EmbeddedListings | None:
+        """Give training listings with their vectors, from all along; None if none are kept."""
+        if self.training_listings is not None:
+            rows = evenly_spaced(len(self.training_listings.listings), at_most)
+            return self.training_listings.take(rows.tolist())
+        if self.index is None:
+            return None
+        ids = self.index.ids()
+        chosen = [ids[row] for row in evenly_spaced(len(ids), at_most).tolist()]
+        return embedded_rows(self.index.take(chosen))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 from shelfsure.core.arrays import Floats, Ints
-from shelfsure.fusion.adaptation import adapt_head, recalibrate_head
-from shelfsure.fusion.heads import LinearHead, fit_head
+from shelfsure.fusion.adaptation import Labelled, adapt_head, recalibrate_head, refit_head
+from shelfsure.fusion.heads import INVERSE_REGULARISATION, LinearHead, fit_head
 
 K, D = 3, 12
 
@@ -83,3 +83,34 @@ def test_recalibrate_head_leaves_a_head_where_labels_say_nothing_new(
     adapted, _ = recalibrate_head(head, features, wrong, np.arange(60) % 5)
     assert adapted.temperature > 5  # it isn't sure of anything any more
     np.testing.assert_allclose(adapted.coefficients, head.coefficients / 2, rtol=1e-5)
+
+
+def test_refit_head_lets_new_listings_count_as_much_as_all_the_others(
+    rng: np.random.Generator,
+) -> None:
+    known, (features, labels) = Labelled(*listings(rng, 120)), listings(rng, 30, moved=2.0)
+    often = np.tile(np.arange(30), 4)
+    repeated = fit_head(
+        np.concatenate([known.features, features[often]]),
+        np.concatenate([known.labels, labels[often]]),
+        K,
+        3.0,
+    )
+    refitted = refit_head(known, features, labels, K, 3.0)
+    np.testing.assert_allclose(refitted.coefficients, repeated.coefficients, atol=0.03)
+
+
+def test_recalibrate_head_uses_training_listings_where_they_help(rng: np.random.Generator) -> None:
+    # a head that was badly fitted, and more to learn from than the new listings
+    bad = LinearHead(np.zeros((K, D), np.float32), np.zeros(K, np.float32))
+    known, (features, labels) = Labelled(*listings(rng, 300)), listings(rng, 30)
+    folds = np.arange(30) % 5
+    alone, held_alone = recalibrate_head(bad, features, labels, folds)
+    both, held_both = recalibrate_head(bad, features, labels, folds, known)
+    loss = [-answers[np.arange(30), labels].mean() for answers in (held_alone, held_both)]
+    assert loss[1] < 0.9 * loss[0]
+    assert any(
+        np.allclose(both.coefficients, refit_head(known, features, labels, K, c).coefficients)
+        for c in INVERSE_REGULARISATION
+    )
+    assert not np.allclose(both.coefficients, alone.coefficients)

@@ -11,7 +11,7 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import ConfigError, TrainingError
 from shelfsure.fusion.views import DESCRIPTION, PHOTO, TITLE
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.recalibration import recalibrate
+from shelfsure.pipeline.recalibration import recalibrate, training_listings
 
 
 def darker(pipeline: ListingPipeline, folder: Path, n_copies: int = 2) -> Catalog:
@@ -84,3 +84,25 @@ def test_recalibrate_says_which_fusion_it_needs(tiny_trained: ListingPipeline) -
     stacked = replace(tiny_trained, classifier=object())  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="fusion: pool"):
         recalibrate(stacked, Catalog((), ()))
+
+
+def test_training_listings_are_what_a_bundle_keeps_before_and_after_it_is_saved(
+    tiny_trained: ListingPipeline, tmp_path: Path
+) -> None:
+    column = {name: n for n, name in enumerate(tiny_trained.class_names)}
+    saved = tiny_trained.save(tmp_path / "bundle")
+    assert tiny_trained.catalog is not None
+    true = [column[x.category] for x in tiny_trained.catalog.listings if x.category in column]
+    for pipeline in (tiny_trained, saved):
+        found = training_listings(pipeline, column)
+        assert found.keys() == {PHOTO, f"{TITLE}_embedding"}
+        assert sorted(found[PHOTO].labels) == sorted(true)  # and none of the rare category
+        # the head that training fitted on them knows them by heart
+        head = pipeline.classifier.heads[PHOTO]
+        answers = head.logits(found[PHOTO].features).argmax(axis=1)
+        assert (answers == found[PHOTO].labels).all()
+    assert training_listings(replace(saved, retrieval=None), column) == {}
+    assert saved.retrieval is not None
+    some = saved.retrieval.some_listings(10)
+    assert some is not None
+    assert len(some.listings) == 10
