@@ -229,3 +229,14 @@ def test_effective_numbers_count_groups_of_one_size_and_discount_large_ones() ->
         [4, 1.085], abs=0.001
     )
     assert len(effective_numbers(np.zeros(0, int))) == 0
+
+
+def test_fit_accept_rule_keeps_its_promise_where_large_groups_are_wrong_more_often() -> None:
+    # a tenth of the groups has fifty listings each, and only these are ever wrong: 3.14 % of all
+    rng, n_draws, n_broken = np.random.default_rng(0), 200, 0
+    sizes = np.where(np.arange(1000) % 10 == 0, 50, 1)
+    groups = np.repeat(np.arange(1000), sizes)
+    for _ in range(n_draws):
+        right = np.repeat((rng.random(1000) >= 0.037) | (sizes == 1), sizes)
+        n_broken += fit_accept_rule(rng.random(len(groups)), right, groups=groups).threshold <= 1
+    assert n_broken / n_draws <= 0.05
