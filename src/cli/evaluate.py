@@ -1,8 +1,7 @@
 """The command that measures a bundle on labelled listings."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -40,6 +39,7 @@ def evaluate(
     from ..evaluation.compare import compare
     from ..evaluation.evaluate import evaluate as answer
     from ..evaluation.evaluate import thumbnails
+    from ..evaluation.messages import accepted_text
     from ..evaluation.pictures import save_confusion
     from ..evaluation.plots import precision_by_coverage
     from ..evaluation.report import write_report
@@ -60,7 +60,7 @@ def evaluate(
     Console().print(comparison_table(metrics))
     say_shift(evaluation.shift, on_shift)
     if evaluation.shift is None or on_shift != "review":
-        say(_accepted(metrics["accepted"]))
+        say(accepted_text(metrics["accepted"]))
     if ood := metrics.get("ood"):
         say(
             f"Out of catalogue: {ood['refused_outside']:.1%} of {ood['n_outside']} outside photos "
@@ -78,18 +78,3 @@ def evaluate(
         curves={"precision_at_coverage_percent": precision_by_coverage(evaluation)},
         data=listings,
     )
-
-
-def _accepted(accepted: Mapping[str, Any]) -> str:
-    if not accepted["n"]:
-        return "Nothing was accepted: no answer reached its cut-off."
-    said = (
-        f"Accepted {accepted['coverage']:.1%} of the listings; {accepted['precision']:.1%} of them "
-        f"were right (promised: {accepted['target_precision']:.1%})."
-    )
-    if accepted["precision_high"] < accepted["target_precision"]:
-        said += (
-            f" WARNING: the promise is broken. By chance at most {accepted['precision_high']:.1%} "
-            "would come out of these. Train with listings like them before you accept any."
-        )
-    return said

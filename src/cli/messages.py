@@ -31,12 +31,7 @@ def say(text: str, rejected: Path | None = None) -> None:
 def say_shift(shift: "Shift | None", on_shift: str) -> None:
     """Print what has drifted, if anything has, and what that means."""
     if shift is not None:
-        held = (
-            "Nothing is accepted before it was calibrated for them."
-            if on_shift == "review"
-            else "What it promises of accepted ones doesn't hold for them."
-        )
-        say(f"Warning: {shift.what} (p {shift.p_value:.1g}) {held}")
+        say(f"Warning: {shift.warning(held=on_shift == 'review')}")
 
 
 def say_expected(pipeline: "ListingPipeline") -> None:

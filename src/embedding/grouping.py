@@ -84,15 +84,10 @@ def group_listings(
         sha256 -> session: what an encoder that was fine-tuned on them was told. Then no sessions
         are looked for.
     """
-    duplicates = duplicate_groups(
-        photo_hashes,
-        [title or None for title in titles],
-        photos.dense(),
-        has_photo=photos.present,
-    )
-    named = [listing.group for listing in listings]
-    if any(named):
-        return Grouping(named_groups(named, duplicates, n_folds), duplicates, "column")
+    stated = stated_groups(listings, photos, photo_hashes, titles, n_folds)
+    if stated.coarser:
+        return stated
+    duplicates = stated.duplicates
     if known is not None:
         told = [known.get(digest or "") for digest in photo_hashes]
         names = [f"session {own}" if own is not None else None for own in told]
@@ -111,6 +106,30 @@ def group_listings(
         sessions.max() + 1,
     )
     return Grouping(sessions, duplicates, "sessions", found)
+
+
+def stated_groups(
+    listings: Sequence[Listing],
+    photos: View,
+    photo_hashes: Sequence[str | None],
+    titles: Sequence[str],
+    n_folds: int,
+) -> Grouping:
+    """Group listings by what they say themselves: a group column, else duplicates alone.
+
+    For listings that measure or calibrate a trained model: sessions aren't looked for among them.
+    Parameters are those of `group_listings`.
+    """
+    duplicates = duplicate_groups(
+        photo_hashes,
+        [title or None for title in titles],
+        photos.dense(),
+        has_photo=photos.present,
+    )
+    named = [listing.group for listing in listings]
+    if any(named):
+        return Grouping(named_groups(named, duplicates, n_folds), duplicates, "column")
+    return Grouping(duplicates, duplicates, "duplicates")
 
 
 def named_groups(names: Sequence[str | None], duplicates: Ints, n_folds: int) -> Ints:

@@ -12,7 +12,7 @@ from ..core.arrays import Bools, Floats, Ints
 from ..fusion.accept_rule import precision_lower_bound
 from ..pipeline.verdict import Shift
 from .baselines import FUSION
-from .intervals import mcnemar_p, paired_bootstrap, wilson_interval
+from .intervals import effective_number, mcnemar_p, paired_bootstrap, wilson_interval
 from .metrics import expected_calibration_error, log_loss, macro_f1, top_k_accuracy, weighted_f1
 
 
@@ -58,6 +58,9 @@ class EvaluationInput:
         What `ood.measure_ood` found, if there were outside photos.
     shift
         How the listings have drifted away from the training listings, if they have.
+    groups
+        Shape ``(n_listings,)``: listings of one number (of a seller, a session, or the same thing
+        twice) are right or wrong together. None: each listing is a group of its own.
     """
 
     listing_ids: Sequence[str]
@@ -70,6 +73,7 @@ class EvaluationInput:
     target_precision: float
     ood: Mapping[str, float | int] | None = None
     shift: Shift | None = None
+    groups: Ints | None = None
 
     def __post_init__(self) -> None:
         n = len(self.listing_ids)
@@ -79,6 +83,8 @@ class EvaluationInput:
                 f"{len(self.titles)} and {len(self.categories)}."
             )
         _require_mask("accepted", self.accepted, n)
+        if self.groups is not None and self.groups.shape != (n,):
+            raise ValueError(f"groups must have shape {(n,)}, but has {self.groups.shape}.")
         if twice := [name for name, n in Counter(self.class_names).items() if n > 1]:
             raise ValueError(f"class_names must hold each category once, but repeats {twice[:3]}.")
         if FUSION not in self.baselines:
@@ -108,6 +114,11 @@ class EvaluationInput:
         """Shape ``(n_listings,)``: the true category is one that the model can answer."""
         return self.labels >= 0
 
+    @cached_property
+    def group_numbers(self) -> Ints:
+        """Shape ``(n_listings,)``: `groups`, or each listing's own."""
+        return np.arange(len(self.listing_ids)) if self.groups is None else self.groups
+
     def predicted(self, arm: str) -> Ints:
         """Columns that `arm` finds most probable, shape ``(n_listings,)``."""
         columns: Ints = self.baselines[arm].probabilities.argmax(axis=1)
@@ -131,25 +142,28 @@ def compare(evaluation: EvaluationInput) -> dict[str, Any]:
     category, so it says nothing about which arm is better. Auto-accept is another matter: it meets
     such listings in production, so there they count, and accepting one is an error.
 
+    Listings of one group are right or wrong together, so every interval and p-value counts groups:
+    differences by drawing whole groups, shares at as many observations as the groups are worth.
+
     Returns
     -------
     dict
         Ready for strict JSON: ``None`` where a number doesn't exist (precision with nothing
         accepted). Shares are 0 to 1, intervals 95 %, ``difference`` is fusion minus the other
-        arm, ``precision_low`` is a one-sided 95 % lower bound.
+        arm, ``precision_low`` and ``precision_high`` are one-sided 95 % bounds, ``mcnemar_p`` is of
+        the sign test on groups where groups have several listings. ``n_groups`` is of all
+        listings, ``n_groups_known_category`` of those that the arms are compared on.
     """
     known = evaluation.known
-    fusion_correct = evaluation.correct(FUSION)[known]
     return {
         "n": len(known),
         "n_unknown_category": int(np.sum(~known)),
+        "n_groups": len(np.unique(evaluation.group_numbers)),
+        "n_groups_known_category": len(np.unique(evaluation.group_numbers[known])),
         "levels": evaluation.levels,
         "arms": {arm: _measure(evaluation, arm) for arm in evaluation.baselines},
         "paired": {
-            f"{FUSION}_vs_{arm}": {
-                **paired_bootstrap(fusion_correct, evaluation.correct(arm)[known])._asdict(),
-                "mcnemar_p": mcnemar_p(fusion_correct, evaluation.correct(arm)[known]),
-            }
+            f"{FUSION}_vs_{arm}": _measure_difference(evaluation, arm)
             for arm in evaluation.baselines
             if arm != FUSION
         },
@@ -164,7 +178,9 @@ def _measure(evaluation: EvaluationInput, arm: str) -> dict[str, Any]:
     labels = evaluation.labels[known]
     probabilities = evaluation.baselines[arm].probabilities[known]
     predicted = evaluation.predicted(arm)[known]
-    low, high = wilson_interval(int(np.sum(predicted == labels)), len(labels))
+    n_effective = effective_number(evaluation.group_numbers[known])
+    worth = n_effective / len(labels)
+    low, high = wilson_interval(float(np.sum(predicted == labels)) * worth, n_effective)
     return {
         "top1": top_k_accuracy(probabilities, labels, 1),
         "top1_low": low,
@@ -178,17 +194,30 @@ def _measure(evaluation: EvaluationInput, arm: str) -> dict[str, Any]:
     }
 
 
+def _measure_difference(evaluation: EvaluationInput, arm: str) -> dict[str, float]:
+    known = evaluation.known
+    fusion, other = evaluation.correct(FUSION)[known], evaluation.correct(arm)[known]
+    groups = evaluation.group_numbers[known]
+    difference = paired_bootstrap(fusion, other, groups=groups)
+    return {**difference._asdict(), "mcnemar_p": mcnemar_p(fusion, other, groups=groups)}
+
+
 def _measure_accepted(evaluation: EvaluationInput) -> dict[str, Any]:
     accepted = evaluation.accepted
-    n = int(np.sum(accepted))
+    groups = evaluation.group_numbers[accepted]
+    n, n_effective = len(groups), effective_number(groups)
     n_right = int(np.sum(evaluation.correct(FUSION) & accepted))
+    worth = n_effective / n if n else 0.0
+    low = precision_lower_bound(n_right * worth, n_effective)
+    high = 1 - precision_lower_bound((n - n_right) * worth, n_effective)
     return {
         "precision": n_right / n if n else None,
-        "precision_low": precision_lower_bound(n_right, n) if n else None,
-        "precision_high": 1 - precision_lower_bound(n - n_right, n) if n else None,
+        "precision_low": low if n else None,
+        "precision_high": high if n else None,
         "coverage": n / len(accepted),
         "target_precision": evaluation.target_precision,
         "n": n,
+        "n_groups": len(np.unique(groups)),
     }
 
 

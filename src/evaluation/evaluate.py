@@ -9,6 +9,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
 from ..core.arrays import Floats
 from ..core.errors import CatalogError
+from ..embedding.grouping import stated_groups
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Views, patterns, restrict
 from ..pipeline.decision import Evidence
 from ..pipeline.pipeline import ListingPipeline
@@ -84,6 +85,13 @@ def evaluate(
         shift = pipeline.shift_detector().watch(r.p_value for r in evidence.retrieved).shift
     decisions = pipeline.policy.decisions(evidence)
     held = shift is not None and on_shift == "review"
+    grouping = stated_groups(
+        catalog.listings,
+        embedded.photo,
+        embedded.photo_hashes,
+        embedded.titles,
+        pipeline.config.n_folds,
+    )
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],
         titles=[listing.title or "" for listing in catalog.listings],
@@ -95,6 +103,7 @@ def evaluate(
         target_precision=pipeline.config.accept.target_precision,
         ood=ood,
         shift=shift,
+        groups=grouping.groups,
     )
     return evaluation, catalog
 

@@ -1,7 +1,9 @@
-"""The headline numbers in plain words."""
+"""The headline numbers in plain words, and what to be warned of."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ..pipeline.verdict import Shift
 from .baselines import FUSION, SINGLE_VIEWS, arm_label
 
 
@@ -27,10 +29,11 @@ def headlines(metrics: dict[str, Any], n_broken: int, n_rescued: int) -> list[He
     lines = [
         Headline(
             f"{fusion['top1']:.1%}",
-            f"of {n_known:,} listings get the right category from fusion "
+            f"of {counted(n_known, metrics['n_groups_known_category'])} get the right category "
+            "from fusion "
             f"(95% interval {fusion['top1_low']:.1%} to {fusion['top1_high']:.1%}).",
         ),
-        _auto_accept(metrics["accepted"]),
+        _auto_accept(metrics["accepted"], drifted="shift" in metrics),
     ]
     views = [arm for arm in SINGLE_VIEWS if arm in metrics["arms"]]
     if views:
@@ -45,10 +48,57 @@ def headlines(metrics: dict[str, Any], n_broken: int, n_rescued: int) -> list[He
     return lines
 
 
-def _auto_accept(accepted: dict[str, Any]) -> Headline:
+def counted(n_listings: int, n_groups: int) -> str:
+    """Write how many listings there are, and in how many groups where those are fewer."""
+    listings = f"{n_listings:,} {'listing' if n_listings == 1 else 'listings'}"
+    if n_groups == n_listings:
+        return listings
+    return f"{listings} in {n_groups:,} {'group' if n_groups == 1 else 'groups'}"
+
+
+def warnings(metrics: Mapping[str, Any]) -> list[str]:
+    """Collect what a reader must not overlook: that listings drifted, that the promise is broken.
+
+    Parameters
+    ----------
+    metrics
+        As `compare` returns them.
+    """
+    accepted, found = metrics["accepted"], []
+    if shift := metrics.get("shift"):
+        found.append(Shift(**shift).warning(held=not accepted["n"]))
+    return found + ([broken] if (broken := broken_promise(accepted)) else [])
+
+
+def broken_promise(accepted: Mapping[str, Any]) -> str:
+    """Say that fewer of the accepted are right than was promised, beyond chance; else empty."""
+    if not accepted["n"] or accepted["precision_high"] >= accepted["target_precision"]:
+        return ""
+    return (
+        f"The promise is broken: {accepted['target_precision']:.1%} of accepted answers should be "
+        f"right, but with 95% confidence at most {accepted['precision_high']:.1%} are, by "
+        f"{counted(accepted['n'], accepted['n_groups'])}. "
+        "Train with listings like them before you accept any."
+    )
+
+
+def accepted_text(accepted: Mapping[str, Any]) -> str:
+    """Say in a line how much was accepted, how much of that is right, and what was promised."""
+    if not accepted["n"]:
+        return "Nothing was accepted: no answer reached its cut-off."
+    said = (
+        f"Accepted {accepted['coverage']:.1%} of the listings; {accepted['precision']:.1%} of them "
+        f"were right (promised: {accepted['target_precision']:.1%})."
+    )
+    broken = broken_promise(accepted)
+    return f"{said} WARNING: {broken}" if broken else said
+
+
+def _auto_accept(accepted: dict[str, Any], *, drifted: bool) -> Headline:
     target = f"{accepted['target_precision']:.1%}"
     if not accepted["n"]:
-        return Headline("0%", "of listings can go live without review: none is sure enough.")
+        why = "they have drifted" if drifted else "none is sure enough"
+        return Headline("0%", f"of listings can go live without review: {why}.")
     if accepted["precision_low"] >= accepted["target_precision"]:
         judgement = f"The target of {target} is met"
     elif accepted["precision"] >= accepted["target_precision"]:

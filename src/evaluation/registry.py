@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..catalog.catalog import Catalog
+from ..catalog.groups import components, forest
 from ..core.errors import CatalogError, ConfigError
 from ..core.tracking import reaching
 from ..pipeline.bundle import Bundle, copy_bundle
@@ -21,6 +22,7 @@ from ..pipeline.pipeline import ListingPipeline
 from .baselines import FUSION
 from .evaluate import evaluate
 from .intervals import PairedDifference, paired_bootstrap
+from .messages import counted
 from .mlflow_model import bundle_in, log_bundle
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 EXPERIMENT = "shelfsure-registry"
-MIN_LISTINGS = 30
-"""Fewer listings than this may show no difference where there is one."""
+MIN_GROUPS = 30
+"""Of fewer groups, or single listings, a comparison may show no difference where there is one."""
 _REMEDY = "Check --mlflow, and that the store answers."
 
 
@@ -39,6 +41,7 @@ class Comparison:
 
     difference: PairedDifference
     n_listings: int
+    n_groups: int
 
     @property
     def excludes_loss(self) -> bool:
@@ -49,7 +52,8 @@ class Comparison:
         d = self.difference
         return (
             f"{d.difference:+.1%} right answers against the champion "
-            f"(95% interval {d.low:+.1%} to {d.high:+.1%}, {self.n_listings:,} listings)"
+            f"(95% interval {d.low:+.1%} to {d.high:+.1%}, "
+            f"{counted(self.n_listings, self.n_groups)})"
         )
 
 
@@ -78,7 +82,8 @@ def compare_pipelines(
 ) -> Comparison:
     """Let both answer the same labelled listings.
 
-    A category that a pipeline doesn't know counts as its mistake.
+    A category that a pipeline doesn't know counts as its mistake. Listings that either takes for
+    one group are one observation.
 
     Parameters
     ----------
@@ -90,7 +95,7 @@ def compare_pipelines(
     ConfigError
         If the two predict different levels of the category path.
     CatalogError
-        If they can't both answer `MIN_LISTINGS` of the listings.
+        If they can't both answer listings of `MIN_GROUPS` groups.
     """
     levels = {pipeline.config.levels for pipeline in (challenger, champion)}
     if len(levels) > 1:
@@ -98,19 +103,23 @@ def compare_pipelines(
             "Champion and challenger must predict the same number of category levels, but one "
             f"predicts {min(levels)} and the other {max(levels)}. Register it under another name."
         )
-    right: list[dict[str, bool]] = []
-    for pipeline in (challenger, champion):
-        answered, _ = evaluate(pipeline, catalog)
-        correct = answered.correct(FUSION).tolist()
-        right.append(dict(zip(answered.listing_ids, correct, strict=True)))
-    both = [key for key in right[0] if key in right[1]]
-    if len(both) < MIN_LISTINGS:
+    mine, theirs = (evaluate(pipeline, catalog)[0] for pipeline in (challenger, champion))
+    row_of = {key: row for row, key in enumerate(theirs.listing_ids)}
+    pairs = [(row, row_of[key]) for row, key in enumerate(mine.listing_ids) if key in row_of]
+    own, others = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+    links = [forest(mine.group_numbers[own]), forest(theirs.group_numbers[others])]
+    groups = components(len(pairs), np.hstack(links))
+    n_groups = len(np.unique(groups))
+    if n_groups < MIN_GROUPS:
         raise CatalogError(
-            f"A comparison needs {MIN_LISTINGS} listings or more that both can read, got "
-            f"{len(both)} from {catalog.source}. Add listings."
+            f"A comparison needs {MIN_GROUPS} listings or more that both can read, those of one "
+            f"group (a seller, duplicates) counted once, got {counted(len(pairs), n_groups)} from "
+            f"{catalog.source}. Add listings of other groups."
         )
-    mine, theirs = (np.array([answers[key] for key in both]) for answers in right)
-    return Comparison(paired_bootstrap(mine, theirs), len(both))
+    difference = paired_bootstrap(
+        mine.correct(FUSION)[own], theirs.correct(FUSION)[others], groups=groups
+    )
+    return Comparison(difference, len(pairs), n_groups)
 
 
 def promote(

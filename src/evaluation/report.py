@@ -16,7 +16,7 @@ from ..core.reports import templates
 from . import category_plots, plots
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput, compare
-from .messages import headlines
+from .messages import counted, headlines, warnings
 from .pictures import save_comparison
 from .tables import category_table, confusion_counts, difference_text, fusion_effect, row_table
 
@@ -95,12 +95,13 @@ def _page(
 ) -> str:
     broke, rescued = fusion_effect(evaluation)
     pages = templates(Path(__file__).parent)
-    pages.globals |= {"arm_label": arm_label, "arm_colour": arm_colour}
+    pages.globals |= {"arm_label": arm_label, "arm_colour": arm_colour, "counted": counted}
     pages.filters["difference"] = difference_text
     scripts = [get_plotlyjs(), pages.get_template("report_script.html.j2").render()]
     return pages.get_template("report.html.j2").render(
         header=header,
         metrics=metrics,
+        warnings=warnings(metrics),
         headlines=headlines(metrics, int(broke.sum()), int(rescued.sum())),
         figures=charts(evaluation, metrics),
         n_categories=len(evaluation.class_names),

@@ -10,6 +10,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from ..core.arrays import Bools, Ints
 from .baselines import FUSION, SINGLE_VIEWS, arm_label
 from .compare import EvaluationInput
+from .messages import counted
 
 
 def category_table(evaluation: EvaluationInput) -> pd.DataFrame:
@@ -100,7 +101,11 @@ def confusion_counts(evaluation: EvaluationInput) -> Ints:
 
 def comparison_table(metrics: dict[str, Any]) -> Table:
     """Lay out `compare`'s numbers for the terminal, one row an arm."""
-    table = Table(title="Fusion against each view", caption="last column: points, 95% interval")
+    caption = "last column: points, 95% interval"
+    n, n_groups = metrics["n"] - metrics["n_unknown_category"], metrics["n_groups_known_category"]
+    if n_groups < n:
+        caption += f" from {counted(n, n_groups)}"
+    table = Table(title="Fusion against each view", caption=caption)
     table.add_column("arm")
     for heading in ("top-1", "top-5", "macro-F1", "ECE", "fusion minus it"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import category_prefix
-from ..catalog.splits import duplicate_groups, group_folds
+from ..catalog.splits import group_folds
 from ..core.arrays import Floats, Ints
 from ..core.errors import ConfigError, TrainingError
-from ..embedding.grouping import named_groups
+from ..embedding.grouping import stated_groups
 from ..fusion.adaptation import Labelled
 from ..fusion.classifier import MIN_ROWS, LateFusion
 from ..fusion.views import PHOTO, TITLE, Modalities, Views, take
@@ -64,15 +64,10 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
             f"Calibrating anew needs {MIN_ROWS} listings of categories that the bundle knows, got "
             f"{len(known)} of {len(categories)}. Label more. {catalog.summary()}"
         )
-    groups = duplicate_groups(
-        embedded.photo_hashes,
-        [title or None for title in embedded.titles],
-        embedded.photo.dense(),
-        has_photo=embedded.photo.present,
+    grouping = stated_groups(
+        catalog.listings, embedded.photo, embedded.photo_hashes, embedded.titles, config.n_folds
     )
-    names = [listing.group for listing in catalog.listings]
-    if any(names):
-        groups = named_groups(names, groups, config.n_folds)
+    groups = grouping.groups
     views, labels = pipeline.views(embedded), np.array([column[categories[row]] for row in known])
     n_folds = min(N_FOLDS, len(np.unique(groups[known])))
     folds = group_folds([categories[row] for row in known], groups[known], n_folds, config.seed)
@@ -97,7 +92,7 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
         "evidence": evidence(held_out, labels, rules),
         "forecast": {"new_groups": forecast(held_out, labels, rules, take(views, known))},
         "grouping": {
-            "source": "column" if any(names) else "duplicates",
+            "source": grouping.source,
             "n_groups": len(np.unique(groups[known])),
         },
         "recalibrated": {

@@ -53,6 +53,15 @@ class Shift(BaseModel):
     p_value: float
     what: str
 
+    def warning(self, *, held: bool) -> str:
+        """Say what has drifted and what that means; `held`: nothing is accepted because of it."""
+        meaning = (
+            "Nothing is accepted before it was calibrated for them."
+            if held
+            else "What it promises of accepted ones doesn't hold for them."
+        )
+        return f"{self.what} (p {self.p_value:.1g}) {meaning}"
+
 
 class Verdict(BaseModel):
     """What is known of one listing, and why.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from shelfsure.catalog.groups import components
 from shelfsure.catalog.listing import Listing
-from shelfsure.embedding.grouping import Grouping, group_listings, named_groups
+from shelfsure.embedding.grouping import Grouping, group_listings, named_groups, stated_groups
 from shelfsure.embedding.sessions import find_sessions
 from shelfsure.fusion.views import View
 
@@ -113,3 +113,20 @@ def test_group_listings_takes_the_sessions_that_an_encoder_was_tuned_with() -> N
     assert found.source == "sessions"
     np.testing.assert_array_equal(found.groups, [0, 1, 2, 0])
     assert not group(listings_of([None] * 4), known={}).coarser
+
+
+def test_stated_groups_look_for_no_sessions(rng: np.random.Generator) -> None:
+    view, categories, session = photos_of(rng, n_sessions=8, size=6, apart=1.6, within=0.25)
+    n = len(session)
+    hashes, titles = [f"hash {row // 2}" for row in range(n)], [""] * n
+    listings = [Listing(str(row), category=name) for row, name in enumerate(categories)]
+    assert group_listings(listings, view, hashes, titles, categories).source == "sessions"
+    assert stated_groups(listings, view, hashes, titles, 5).source == "duplicates"
+    nobody = View(np.zeros((n, 1), np.float32), np.zeros(n, dtype=bool))
+    found = stated_groups(listings, nobody, hashes, titles, 5)
+    assert found.source == "duplicates"
+    np.testing.assert_array_equal(found.groups, np.arange(n) // 2)
+    sellers = [Listing(str(row), group=f"seller {own}") for row, own in enumerate(session)]
+    named = stated_groups(sellers, nobody, hashes, titles, 5)
+    assert named.source == "column"
+    np.testing.assert_array_equal(named.groups, session)

@@ -89,6 +89,72 @@ def test_compare_ignores_the_order_of_listings(
     assert one["accepted"] == other["accepted"]
 
 
+def test_compare_without_groups_counts_listings(by_hand: EvaluationInput) -> None:
+    metrics = compare(by_hand)
+    assert (metrics["n_groups"], metrics["n_groups_known_category"]) == (6, 5)
+    assert metrics["accepted"]["n_groups"] == 4
+    alone = dataclasses.replace(by_hand, groups=np.array([5, 9, 2, 0, 1, 7]))
+    assert compare(alone) == metrics
+
+
+def test_compare_counts_groups_once(make_random: Callable[..., EvaluationInput]) -> None:
+    once = make_random()
+    rows = np.repeat(np.arange(200), 4)
+    apart = dataclasses.replace(
+        once,
+        listing_ids=[f"id{i}" for i in range(800)],
+        titles=[""] * 800,
+        categories=[once.categories[row] for row in rows],
+        accepted=once.accepted[rows],
+        baselines={
+            name: ArmPredictions(arm.probabilities[rows], arm.answered[rows])
+            for name, arm in once.baselines.items()
+        },
+    )
+    one, many = compare(once), compare(dataclasses.replace(apart, groups=rows))
+    for arm, measured in one["arms"].items():
+        shares = {name: value for name, value in measured.items() if name != "n_answered"}
+        assert shares == pytest.approx({name: many["arms"][arm][name] for name in shares})
+    for pair, paired in one["paired"].items():
+        assert many["paired"][pair] == pytest.approx(paired, abs=0.015)
+        assert many["paired"][pair]["mcnemar_p"] == paired["mcnemar_p"]
+    assert many["accepted"] == pytest.approx(one["accepted"] | {"n": 4 * one["accepted"]["n"]})
+    assert (many["n_groups"], many["n"]) == (200, 800)
+    counted_apart = compare(apart)
+    for pair, paired in counted_apart["paired"].items():
+        width = many["paired"][pair]["high"] - many["paired"][pair]["low"]
+        assert paired["high"] - paired["low"] < 0.6 * width
+    accepted = counted_apart["accepted"]
+    assert accepted["precision_low"] > many["accepted"]["precision_low"]
+    assert accepted["precision_high"] < many["accepted"]["precision_high"]
+
+
+def test_compare_bounds_the_precision_of_groups(rng: np.random.Generator) -> None:
+    """Accepted groups are right or wrong as one: each bound holds in 95 % of draws."""
+    n_above, n_below, n_draws = 0, 0, 200
+    for _ in range(n_draws):
+        groups = np.repeat(np.arange(100), rng.geometric(0.2, 100))
+        right = (rng.random(100) < 0.9)[groups]
+        probabilities = np.stack([right, ~right], axis=1).astype(float)
+        metrics = compare(
+            EvaluationInput(
+                listing_ids=[str(row) for row in range(len(groups))],
+                titles=[""] * len(groups),
+                categories=["a"] * len(groups),
+                class_names=["a", "b"],
+                baselines={"fusion": ArmPredictions(probabilities, np.ones(len(groups), bool))},
+                accepted=np.ones(len(groups), bool),
+                levels=1,
+                target_precision=0.9,
+                groups=groups,
+            )
+        )["accepted"]
+        n_above += metrics["precision_low"] > 0.9
+        n_below += metrics["precision_high"] < 0.9
+    assert n_above / n_draws <= 0.07
+    assert n_below / n_draws <= 0.07
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -99,6 +165,7 @@ def test_compare_ignores_the_order_of_listings(
         ({"class_names": ["Toys", "Rugs"]}, r"\(6, 2\), but has \(6, 3\)"),
         ({"categories": ["Toys"] * 6}, r"'Toys'.*model's 2 level"),
         ({"target_precision": 97}, "but is 97"),
+        ({"groups": np.arange(5)}, r"groups must have shape \(6,\), but has \(5,\)"),
         ({"baselines": {}}, r"'fusion', but holds \[\]"),
     ],
 )
