@@ -102,7 +102,7 @@ def wilson_interval(n_right: float, n: float, confidence: float = 0.95) -> tuple
     z = float(norm.ppf((1 + confidence) / 2))
     middle = (n_right + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * math.sqrt(n_right * (n - n_right) / n + z**2 / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return middle - half if n_right > 0 else 0.0, middle + half if n_right < n else 1.0
 
 
 def effective_number(groups: Ints) -> float:

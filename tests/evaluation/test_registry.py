@@ -206,7 +206,7 @@ def test_listing_of_takes_every_kind_of_nothing_as_missing(missing: object) -> N
 def test_compare_pipelines_refuses_what_cannot_be_compared(good: Path, catalog: Catalog) -> None:
     pipeline = ListingPipeline.load(good)
     few = replace(catalog, listings=catalog.listings[:20], rows=catalog.rows[:20])
-    with pytest.raises(CatalogError, match=r"30 listings or more.*got 19 from .*catalogue.csv"):
+    with pytest.raises(CatalogError, match=r"30 listings or more.*got 19 listings from .*csv"):
         compare_pipelines(pipeline, pipeline, few)
     flat = replace(pipeline, config=pipeline.config.model_copy(update={"levels": 1}))
     with pytest.raises(ConfigError, match="one predicts 1 and the other 2"):
@@ -215,6 +215,10 @@ def test_compare_pipelines_refuses_what_cannot_be_compared(good: Path, catalog: 
     assert same.difference == (0, 0, 0)
     assert same.excludes_loss
     assert same.n_listings == len(catalog.listings) - 1  # one has no readable photo
+    assert same.n_groups <= same.n_listings
+    sellers = [replace(item, group=f"seller {i % 5}") for i, item in enumerate(catalog.listings)]
+    with pytest.raises(CatalogError, match=r"listings in 5 groups from .*catalogue.csv"):
+        compare_pipelines(pipeline, pipeline, replace(catalog, listings=sellers))
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
@@ -223,7 +227,7 @@ def test_comparison_excludes_a_loss_only_where_the_challenger_loses_little(
 ) -> None:
     mine = np.array([True] * only_mine + [False] * only_theirs + [True] * 50)
     theirs = np.array([False] * only_mine + [True] * only_theirs + [True] * 50)
-    comparison = Comparison(paired_bootstrap(mine, theirs), len(mine))
+    comparison = Comparison(paired_bootstrap(mine, theirs), len(mine), len(mine))
     if only_theirs >= max(only_mine, 1):
         assert not comparison.excludes_loss
     if only_theirs == 0:
