@@ -1,23 +1,17 @@
 """A head: calibrated multinomial logistic regression over one view."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
+from ..core.parallel import in_parallel
 from .calibration import fit_temperature, log_loss
 from .views import ALONE, Features, Round, View, rounds
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 FLOOR = 1e-3
 """Share of every head's probability that is spread evenly, so that no single view has a veto."""
@@ -124,7 +118,7 @@ def held_out_logits(view: View, labels: Ints, n_categories: int, folds: Ints, c:
     def answer(each: Round) -> None:
         logits[each.predict_mask] = _answers(each, each.predict_mask, labels, n_categories, c)
 
-    _in_parallel(answer, rounds({ALONE: view}, folds))
+    in_parallel(answer, rounds({ALONE: view}, folds))
     return logits
 
 
@@ -147,7 +141,7 @@ def choose_c(
             break
     trials = [(each, asked) for each, asked in trials if asked.any()]
     attempts = [(c, trial) for c in candidates for trial in trials]
-    answers = _in_parallel(
+    answers = in_parallel(
         lambda attempt: _answers(*attempt[1], labels, n_categories, attempt[0]), attempts
     )
     truth = np.concatenate([labels[asked] for _, asked in trials])
@@ -163,16 +157,6 @@ def _answers(each: Round, asked: Bools, labels: Ints, n_categories: int, c: floa
     return fit_head(features[each.train_mask], labels[each.train_mask], n_categories, c).logits(
         features[asked]
     )
-
-
-def _in_parallel(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Fit in threads, each with one BLAS thread.
-
-    Many small products gain nothing from a BLAS that spreads each over all cores; on a busy
-    machine its waiting threads cost up to a hundredfold.
-    """
-    with threadpool_limits(limits=1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(work, items))
 
 
 def fit_calibrated(
@@ -197,6 +181,6 @@ def fit_calibrated(
     c = choose_c(view, labels, n_categories, folds)
     logits, asked = held_out_logits(view, labels, n_categories, folds, c), view.calibration_mask
     temperature = fit_temperature(logits[asked], labels[asked])
-    (head,) = _in_parallel(lambda c: fit_head(view.features, labels, n_categories, c), [c])
+    (head,) = in_parallel(lambda c: fit_head(view.features, labels, n_categories, c), [c])
     calibrated = LinearHead(head.coefficients, head.intercepts, temperature)
     return calibrated, tempered(logits, temperature)

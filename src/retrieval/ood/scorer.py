@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.arrays import Floats, Ints
-from ...fusion.views import ALONE, View, rounds
+from ...core.parallel import in_parallel
+from ...fusion.views import ALONE, Round, View, rounds
 from .detectors import Detector, fit_detector, ood_score
 from .logit_detectors import Exposure
 
@@ -85,17 +86,20 @@ def fit_view_scorer(
             fitted[Exposure.method] = Exposure.fit(features, strangers.array)
         return fitted
 
-    final = detectors(np.arange(len(labels)), view, outside)
-    held_out_scores = {method: np.full(len(labels), np.nan, dtype=np.float32) for method in final}
-    for each in rounds({ALONE: view}, folds):
+    def score_held_out(each: Round) -> dict[str, Floats]:
         own, strangers = each.views[ALONE], outside
         if outside is not None and each.fold_encoder is not None:
             strangers = outside.fold_encoders[each.fold_encoder]
         known = detectors(np.flatnonzero(each.train_mask), own, strangers)
-        for method, fitted in known.items():
-            held_out_scores[method][each.predict_mask] = ood_score(
-                fitted, own.array[each.predict_mask]
-            )
+        asked = own.array[each.predict_mask]
+        return {method: ood_score(fitted, asked) for method, fitted in known.items()}
+
+    (final,) = in_parallel(lambda rows: detectors(rows, view, outside), [np.arange(len(labels))])
+    held_out_scores = {method: np.full(len(labels), np.nan, dtype=np.float32) for method in final}
+    held_out = list(rounds({ALONE: view}, folds))
+    for each, scores in zip(held_out, in_parallel(score_held_out, held_out), strict=True):
+        for method, own_scores in scores.items():
+            held_out_scores[method][each.predict_mask] = own_scores
     usual = view.calibration_mask
     location = {m: float(s[usual].mean(dtype=np.float64)) for m, s in held_out_scores.items()}
     spread = {m: _spread(s[usual]) for m, s in held_out_scores.items()}
