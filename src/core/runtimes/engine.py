@@ -14,7 +14,7 @@ OTHERS: tuple[RuntimeName, ...] = ("openvino", "onnxruntime")
 WORTH_IT = 0.9
 """Another runtime must need less than this share of PyTorch's time."""
 WORTH_A_TRIAL = 1024
-"""So many photos or texts on PyTorch take about as long as finding something faster."""
+"""So many photos on PyTorch take about as long as finding something faster."""
 
 
 def check_runtime(wanted: Runtime, device: str, precision: Precision) -> Runtime:
@@ -51,22 +51,28 @@ def check_runtime(wanted: Runtime, device: str, precision: Precision) -> Runtime
 class Engine:
     """The runtime that one encoder runs on; no session is PyTorch itself.
 
-    `bench` is where to try others, once there was work that makes the trial worth its seconds.
+    `bench` is where to try others, once more than `worth_a_trial` items were encoded.
     """
 
     def __init__(
-        self, session: Session | None = None, bench: RuntimeBenchmark | None = None
+        self,
+        session: Session | None = None,
+        bench: RuntimeBenchmark | None = None,
+        worth_a_trial: int = WORTH_A_TRIAL,
     ) -> None:
         self._session = session
         self._bench = bench
+        self._worth_a_trial = worth_a_trial
         self._n_items = 0
 
     @classmethod
-    def open(cls, wanted: Runtime, bench: RuntimeBenchmark) -> "Engine":
+    def open(
+        cls, wanted: Runtime, bench: RuntimeBenchmark, worth_a_trial: int = WORTH_A_TRIAL
+    ) -> "Engine":
         """Open the wanted runtime, as `check_runtime` settled it.
 
         Under ``auto`` it is what did best in a trial that is remembered, else PyTorch for the
-        first `WORTH_A_TRIAL` items. Float32 embeddings are the same before and after.
+        first `worth_a_trial` items. Float32 embeddings are the same before and after.
 
         Raises
         ------
@@ -77,7 +83,7 @@ class Engine:
         """
         if wanted != "auto":
             return cls(None if wanted == "torch" else _required(bench, wanted))
-        engine = cls(bench=bench)
+        engine = cls(None, bench, worth_a_trial)
         if bench.tried(installed_runtimes()):
             engine.select_runtime()
         return engine
@@ -90,7 +96,7 @@ class Engine:
     def session(self, n_items: int) -> Session | None:
         """Give what shall run the next items, None for PyTorch itself."""
         self._n_items += n_items
-        if self._n_items > WORTH_A_TRIAL:
+        if self._n_items > self._worth_a_trial:
             self.select_runtime()
         return self._session
 

@@ -196,9 +196,8 @@ def test_engine_under_auto_takes_the_fastest_on_record(
 def test_engine_under_auto_tries_others_only_where_there_is_work(
     bench: RuntimeBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "WORTH_A_TRIAL", 10)
     monkeypatch.setattr(engine_module, "WORTH_IT", 1e9)  # whatever the linear layer takes
-    engine = Engine.open("auto", bench)
+    engine = Engine.open("auto", bench, worth_a_trial=10)
     assert engine.session(6) is None
     assert engine.session(4) is None
     assert not bench.tried(OTHERS)
