@@ -48,7 +48,7 @@ def split(
         embedded.titles,
         names,
         seed=seed,
-    )
+    ).announced()
     shares = {"train": 1 - test_fraction, "test": test_fraction}
     root = file.image_root or catalogue.parent
     for name, rows in split_indices(names, grouping.groups, shares, seed).items():

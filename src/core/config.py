@@ -36,15 +36,17 @@ class ImageConfig(Section):
     Parameters
     ----------
     side_px, crop_mode
-        None takes what the weights were trained with. Left out, they are 288 and ``border`` for the
-        starter weights, None for all others.
+        None takes what the weights were trained with. Left out, they are 288 and ``auto`` for the
+        starter weights, None for all others. ``auto`` is ``border``, unless training finds that
+        photos were taken in sessions, and that ``center`` tells the categories of new ones apart
+        better.
     decode
         ``fast`` decodes JPEGs at a fraction of their size.
     """
 
     weights: str = "starter"
     side_px: Annotated[int, Field(ge=32, le=1024)] | None = None
-    crop_mode: Literal["center", "squash", "border"] | None = None
+    crop_mode: Literal["auto", "center", "squash", "border"] | None = None
     decode: Literal["normal", "fast"] = "normal"
     precision: PrecisionChoice = "float32"
 
@@ -52,7 +54,7 @@ class ImageConfig(Section):
     @classmethod
     def _fill_in_the_starters(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("weights", "starter") == "starter":
-            return {"side_px": 288, "crop_mode": "border"} | values
+            return {"side_px": 288, "crop_mode": "auto"} | values
         return values
 
 

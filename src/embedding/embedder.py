@@ -17,7 +17,7 @@ from .encoders import ImageEncoder, TextEncoder
 from .encoding import as_view, encode_new, known, progress_bar
 from .listings import EmbeddedListings
 from .photos import embed_photos
-from .run_options import RunOptions
+from .run_options import UNDECIDED, RunOptions
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,20 @@ class Embedder:
                 encoder.engine.select_runtime()
 
 
+def load_photo_encoder(config: Config, options: RunOptions) -> PhotoEncoder:
+    """Load the photo encoder alone; see `load_embedder`."""
+    image, run = config.image, options.resolved(config.image.precision)
+    return PhotoEncoder.load(
+        image.weights,
+        side_px=image.side_px,
+        crop_mode=UNDECIDED if image.crop_mode == "auto" else image.crop_mode,
+        decode=image.decode,
+        device=run.device,
+        precision=run.precision,
+        runtime=options.runtime,
+    )
+
+
 def load_embedder(config: Config, options: RunOptions) -> Embedder:
     """Load both encoders as configured.
 
@@ -95,17 +109,9 @@ def load_embedder(config: Config, options: RunOptions) -> Embedder:
     RuntimeUnusableError
         If a runtime was asked for by name, and can't run them.
     """
-    image, text = config.image, config.text
-    photo_run, text_run = options.resolved(image.precision), options.resolved(text.precision)
-    photos = PhotoEncoder.load(
-        image.weights,
-        side_px=image.side_px,
-        crop_mode=image.crop_mode,
-        decode=image.decode,
-        device=photo_run.device,
-        precision=photo_run.precision,
-        runtime=options.runtime,
-    )
+    text = config.text
+    text_run = options.resolved(text.precision)
+    photos = load_photo_encoder(config, options)
     texts = SentenceEncoder.load(
         text.weights,
         device=text_run.device,

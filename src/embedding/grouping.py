@@ -8,7 +8,7 @@ else sessions are looked for (`sessions`).
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -48,6 +48,18 @@ class Grouping:
     def coarser(self) -> bool:
         """Whether there is more to keep together than duplicates."""
         return self.source != "duplicates"
+
+    def announced(self) -> Self:
+        """Say it, where sessions were found: who trains on them should know."""
+        if self.source == "sessions" and self.found:
+            _LOG.warning(
+                "Photos of one category with a cosine of %.2f or more seem to be of one session: "
+                "known from %.1f times better than new ones. %d groups are kept together.",
+                self.found["min_similarity"],
+                self.found["loss_sessions"] / self.found["loss_listings"],
+                self.groups.max() + 1,
+            )
+        return self
 
     def of(self, holds_for: Holds) -> Ints:
         """Give what must be kept together for a promise about new groups, or about these."""
@@ -98,13 +110,6 @@ def group_listings(
     sessions, found = find_sessions(photos, titles, paths, duplicates, n_folds, seed, labels=labels)
     if sessions is None:
         return Grouping(duplicates, duplicates, "duplicates", found)
-    _LOG.warning(
-        "Photos of one category with a cosine of %.2f or more seem to be of one session: known "
-        "from %.1f times better than new ones. %d groups are kept together.",
-        found["min_similarity"],
-        found["loss_sessions"] / found["loss_listings"],
-        sessions.max() + 1,
-    )
     return Grouping(sessions, duplicates, "sessions", found)
 
 

@@ -7,6 +7,10 @@ from ..core.cache import EmbeddingCache
 from ..core.config import Config
 from ..core.device import Precision, Runtime, pick_device, pick_precision
 from ..vision.load import PhotoLimits
+from ..vision.preprocess import CropMode
+
+UNDECIDED: CropMode = "border"
+"""What ``crop_mode: auto`` is where nobody compares framings."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,11 @@ class RunOptions:
 
     def applied_to(self, config: Config) -> Config:
         """Replace ``auto`` in a configuration, so that a bundle names what it ran on."""
-        image, text = (
-            part.model_copy(update={"precision": self.resolved(part.precision).precision})
-            for part in (config.image, config.text)
-        )
+        image, text = config.image, config.text
+        framed = UNDECIDED if image.crop_mode == "auto" else image.crop_mode
+        changed = {"precision": self.resolved(image.precision).precision, "crop_mode": framed}
+        image = image.model_copy(update=changed)
+        text = text.model_copy(update={"precision": self.resolved(text.precision).precision})
         return config.model_copy(update={"image": image, "text": text})
 
 

@@ -4,7 +4,9 @@ Photos of one session are alike, so each answers for the others. Only where answ
 sessions are much worse than answers to left-out listings has a catalogue sessions at all.
 """
 
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +25,7 @@ WORSE = 1.5
 """A catalogue has sessions where the log loss on left-out ones is so many times as large."""
 MIN_LISTINGS, MAX_LISTINGS = 100, 4_000
 """Listings with a photo that it takes to look for sessions, and that suffice to find them."""
+MIN_PHOTOS = 5
 C = 30.0
 
 
@@ -65,13 +68,13 @@ def find_sessions(
     if len(there) < MIN_LISTINGS or len({labels[row] for row in there.tolist()}) < 2:
         return None, {}
     buckets = _buckets(there, titles, categories)
-    sample = _sample(there, categories, seed)
+    sample = sample_categories(there, categories, MAX_LISTINGS, seed)
     coarsest = _coarsest(photos.array, buckets, categories, duplicates, sample, n_folds)
     if coarsest is None:
         return None, {}
     sessions = _sessions(photos.array, buckets, duplicates, coarsest)
     losses = [
-        _held_out_loss(photos.array[sample], [labels[row] for row in sample], own[sample], seed)
+        held_out_loss(photos.array[sample], [labels[row] for row in sample], own[sample], seed)
         for own in (duplicates, sessions)
     ]
     found = {
@@ -91,13 +94,27 @@ def _buckets(rows: Ints, titles: Sequence[str], categories: Sequence[str]) -> li
     return [np.array(own) for own in gathered.values() if len(own) > 1]
 
 
-def _sample(rows: Ints, categories: Sequence[str], seed: int) -> Ints:
-    """Take whole categories at random, so that sessions stay whole, until there are enough rows."""
+def sample_categories(rows: Ints, categories: Sequence[str], at_most: int, seed: int) -> Ints:
+    """Take categories at random until there are enough rows; sessions stay whole.
+
+    Of a category with more than a fifth of them, rows that follow each other are taken, as photos
+    of one session do.
+
+    Parameters
+    ----------
+    rows
+        Of all listings; ascending.
+    categories
+        Of all listings.
+    """
     own = np.array([categories[row] for row in rows])
-    kept = np.zeros(len(rows), dtype=bool)
-    for name in np.random.default_rng(seed).permutation(np.unique(own)):
-        if kept.sum() < MAX_LISTINGS:
-            kept |= own == name
+    largest, kept = max(1, at_most // 5), np.zeros(len(rows), dtype=bool)
+    rng = np.random.default_rng(seed)
+    for name in rng.permutation(np.unique(own)):
+        if kept.sum() < at_most:
+            among = np.flatnonzero(own == name)
+            start = rng.integers(max(1, len(among) - largest + 1))
+            kept[among[start : start + largest]] = True
     return rows[kept]
 
 
@@ -131,10 +148,27 @@ def _sessions(
     return components(len(duplicates), np.hstack([forest(duplicates), *links]))
 
 
-def _held_out_loss(features: Floats, categories: Sequence[str], groups: Ints, seed: int) -> float:
-    """Log loss of answers about photos to a head that knows no photo of their group, in nats."""
+def held_out_loss(features: Floats, categories: Sequence[str], groups: Ints, seed: int) -> float:
+    """Ask a head about photos of groups that it doesn't know; log loss of its answers, in nats.
+
+    Categories of fewer than `MIN_PHOTOS` are left out; NaN if there is nothing left to tell apart.
+
+    Parameters
+    ----------
+    features
+        Shape ``(n, d)``; brought to unit length.
+    categories
+        Each photo's.
+    groups
+        Shape ``(n,)``, at least two different ones.
+    """
+    counts = Counter(categories)
+    asked = [row for row, name in enumerate(categories) if counts[name] >= MIN_PHOTOS]
+    categories, groups = [categories[row] for row in asked], groups[asked]
     names, labels = np.unique(categories, return_inverse=True)
+    if len(names) < 2:
+        return math.nan
     folds = group_folds(categories, groups, min(5, len(np.unique(groups))), seed)
-    view = View(unit_rows(features), np.ones(len(labels), dtype=bool))
+    view = View(unit_rows(features[asked]), np.ones(len(labels), dtype=bool))
     logits = held_out_logits(view, labels, len(names), folds, C)
     return log_loss(tempered(logits, fit_temperature(logits, labels)), labels)

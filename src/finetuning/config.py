@@ -73,7 +73,8 @@ class FinetuneConfig(Section):
         ``starter``, ``light-cnn`` (small, from scratch), ``local-dir:FOLDER``, any timm name;
         ``random:NAME`` is the architecture without trained weights.
     crop_mode
-        How photos are framed, here and later; see `vision.preprocess.square`.
+        How photos are framed, here and later; see `vision.preprocess.square`. ``auto`` compares
+        ``border`` and ``center`` by what frozen features say of groups that they don't know.
     levels
         Levels of the category path that are learned, all at once.
     min_examples
@@ -116,7 +117,7 @@ class FinetuneConfig(Section):
     """
 
     backbone: str = "tf_efficientnetv2_s.in21k_ft_in1k"
-    crop_mode: Literal["center", "squash", "border"] = "border"
+    crop_mode: Literal["auto", "center", "squash", "border"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     levels: Annotated[int, Field(ge=1, le=10)] = 3
     min_examples: Annotated[int, Field(ge=2)] = 5

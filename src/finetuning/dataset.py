@@ -17,7 +17,7 @@ from ..core.files import atomic_path
 from ..embedding.grouping import group_listings
 from ..embedding.run_options import ResolvedOptions
 from ..fusion.views import View
-from ..vision.load import photo_bytes
+from ..vision.load import PhotoLimits, photo_bytes
 from .backbones import Backbone, build_backbone
 from .config import FinetuneConfig
 from .features import pooled_features, start_head
@@ -141,7 +141,7 @@ def prepare(
             [own[row].title or "" if row < len(own) else "" for row in usable],
             names,
             seed=config.seed,
-        )
+        ).announced()
         groups = grouping.groups
         n_parts = min(_n_parts(backbone, len(good), config), len(np.unique(groups)))
         sessions = zip((hashes[row] for row in usable), groups.tolist(), strict=True)
@@ -258,7 +258,7 @@ def _set_aside(catalog: Catalog, problems: dict[int, str]) -> Catalog:
 
 
 def settings_of(
-    catalog: Catalog, outside: Sequence[Listing], config: FinetuneConfig, framing: Framing
+    catalog: Catalog, outside: Sequence[Listing], config: FinetuneConfig, limits: PhotoLimits
 ) -> dict[str, Any]:
     """Say what a run was told, to compare when it is resumed."""
     digest = hashlib.sha256()
@@ -266,6 +266,6 @@ def settings_of(
         digest.update(repr((listing.listing_id, listing.title, listing.category)).encode())
     return {
         "config": config.model_dump(mode="json"),
-        "photos": asdict(framing),
+        "photos": asdict(limits),
         "listings": digest.hexdigest(),
     }

@@ -23,7 +23,7 @@ from .dataset import Prepared, prepare, settings_of
 from .export import ENCODER, export_encoder
 from .fitting import Machine, decide_epochs, make_schedule
 from .folds import tune_parts
-from .image_store import Framing
+from .framing import decide_framing
 from .state import RunState
 from .weight_interpolation import average, blend, choose_blend
 
@@ -107,7 +107,6 @@ def finetune(
     device = options.device
     if device == "cpu":
         keep_memory()
-    framing = Framing(config.side_px, config.crop_mode, options.limits)
     pieces = config.accumulate * machine.devices * machine.nodes
     if config.batch_size % pieces:
         raise ConfigError(
@@ -118,7 +117,8 @@ def finetune(
         require_free_folder(out, ENCODER, replace=overwrite)
     build_backbone(config.backbone, 2)  # or say at once that it can't be had
     if first:
-        state.begin(settings_of(catalog, outside, config, framing), resume=resume)
+        state.begin(settings_of(catalog, outside, config, options.limits), resume=resume)
+    framing, losses = decide_framing(catalog.listings, config, state, options)
     try:
         parts, backbone = prepare(catalog, outside, config, framing, state, options)
     except TrainingError:
@@ -142,7 +142,8 @@ def finetune(
     seen, held_out = (_hashes(parts, name) for name in ("training", "held_out"))
     facts: dict[str, Any] = {
         "side_px": config.side_px,
-        "crop_mode": config.crop_mode,
+        "crop_mode": framing.crop_mode,
+        "framing": losses,
         "classes": parts[0].taxonomy.leaves,
         "sessions": dict(parts[0].sessions),
         "seen": seen,

@@ -31,6 +31,7 @@ from ..retrieval.result import RetrievalResult
 from ..retrieval.storage import with_saved_index
 from .decision import DecisionPolicy, Evidence, Predictions
 from .features import build_views
+from .framing import with_framing
 from .persistence import load_state, save_state
 from .shift import OnShift, ShiftDetector, hold
 from .state import PipelineState
@@ -78,7 +79,9 @@ class ListingPipeline(PipelineState):
             raise ValueError("An embedder has options of its own. Give it or options, not both.")
         config = config if isinstance(config, Config) else load_config(config)
         options = options or RunOptions(cache=EmbeddingCache(), progress=True)
-        embedder = embedder or load_embedder(config, options)
+        if embedder is None:
+            config = with_framing(catalog, config, options)
+            embedder = load_embedder(config, options)
         config = embedder.options.applied_to(config)
         return cls(**vars(fit_state(catalog, embedder, config, outside=outside)))
 

@@ -98,7 +98,7 @@ def prepare(
         n_folds=config.n_folds,
         seed=config.seed,
         known=getattr(embedder.photos, "sessions", None),
-    )
+    ).announced()
     groups = grouping.of(config.accept.holds_for)
     data = TrainingData(
         embedded=embedded,

@@ -134,7 +134,7 @@ def test_config_survives_yaml(
 def test_image_config_asks_the_starter_weights_for_the_whole_photo() -> None:
     """Only they are: what others were trained with is theirs to say."""
     own = [Config().image, ImageConfig(weights="starter"), load_config().image]
-    assert {(image.side_px, image.crop_mode) for image in own} == {(288, "border")}
+    assert {(image.side_px, image.crop_mode) for image in own} == {(288, "auto")}
     other = ImageConfig(weights="local-dir:runs/ft")
     assert (other.side_px, other.crop_mode) == (None, None)
     assert ImageConfig(side_px=None).side_px is None

@@ -31,13 +31,16 @@ class Candidate:
     def recipe(self, config: FinetuneConfig, seed: int = 0) -> FinetuneConfig:
         """Fit the common recipe to this backbone, no more than it must be.
 
-        A fixed side replaces the stages' sides. In a network that was never trained every layer
-        learns from the first step on, all at one rate: there is nothing to preserve.
+        A fixed side replaces the stages' sides; all see the whole photo unless told otherwise. In a
+        network that was never trained every layer learns from the first step on, all at one rate:
+        there is nothing to preserve.
         """
         stages = config.stages
         if self.fixed_side_px:
             stages = tuple(x.model_copy(update={"side_px": self.fixed_side_px}) for x in stages)
         changed: dict[str, object] = {"backbone": self.name, "seed": seed}
+        if config.crop_mode == "auto":
+            changed["crop_mode"] = "border"
         if not self.pretrained:
             stages = tuple(x.model_copy(update={"trained_fraction": 1.0}) for x in stages)
             changed["layer_decay"] = 1.0

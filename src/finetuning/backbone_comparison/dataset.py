@@ -99,7 +99,7 @@ def gather(
         [embedded.hashes[row] for row in rows.tolist()],
         [everything[row].title or "" for row in rows.tolist()],
         labels,
-    )
+    ).announced()
     training, held_out = _parts(labels, grouping.groups, None if test is None else own[rows])
     class_names = tuple(sorted({names[rows[place]] for place in training}))
     column = {name: i for i, name in enumerate(class_names)}

@@ -12,7 +12,7 @@ from ...embedding import photos
 from ...embedding.photos import PhotoRows
 from ...embedding.run_options import ResolvedOptions
 from ...vision.encoder import PhotoEncoder
-from ...vision.preprocess import Preprocessing
+from ...vision.preprocess import CropMode, Preprocessing
 from ..backbones import normalisation
 from ..config import FinetuneConfig
 from ..features import judge_features
@@ -30,9 +30,10 @@ def as_encoder(
     model: "nn.Module", recipe: FinetuneConfig, options: ResolvedOptions
 ) -> PhotoEncoder:
     """Make a backbone an encoder that frames photos as fine-tuning does."""
+    crop_mode: CropMode = "border" if recipe.crop_mode == "auto" else recipe.crop_mode
     return PhotoEncoder(
         model,
-        Preprocessing(recipe.side_px, 1.0, recipe.crop_mode, *normalisation(model)),
+        Preprocessing(recipe.side_px, 1.0, crop_mode, *normalisation(model)),
         device=options.device,
         precision=options.precision,
         runtime=options.runtime,

@@ -93,8 +93,10 @@ def test_recipe_is_common_but_for_fixed_sides_and_untrained_layers() -> None:
     assert vit.fixed_side_px == 160
     assert [(s.side_px, s.trained_fraction) for s in fitted.stages] == [(160, 1.0), (160, 1.0)]
     assert (fitted.backbone, fitted.seed, fitted.layer_decay) == ("random:test_vit", 5, 1.0)
-    same = starter.recipe(config, seed=5)
-    assert same == config.model_copy(update={"backbone": "starter", "seed": 5})
+    same = starter.recipe(config.model_copy(update={"crop_mode": "squash"}), seed=5)
+    told = {"backbone": "starter", "seed": 5, "crop_mode": "squash"}
+    assert same == config.model_copy(update=told)
+    assert starter.recipe(config).crop_mode == "border"  # the same for all
 
 
 def test_gather_keeps_duplicates_on_one_side(
