@@ -192,9 +192,10 @@ def test_train_says_why_rows_were_set_aside_when_too_few_are_left(
         ListingPipeline.fit(Catalog.from_listings(broken), tiny_config, embedder=fake_embedder())
 
 
-def test_applied_to_names_the_precision_that_runs() -> None:
+def test_applied_to_names_the_precision_and_the_framing_that_run() -> None:
     config = Config(image=ImageConfig(precision="auto"), text=TextConfig(precision="auto"))
     resolved = RunOptions(device="cpu").applied_to(config)
     assert {resolved.image.precision, resolved.text.precision} <= {"float32", "bfloat16"}
-    fixed = Config(image=ImageConfig(precision="bfloat16"))
+    assert resolved.image.crop_mode == "border"  # `auto` where nobody has compared
+    fixed = Config(image=ImageConfig(precision="bfloat16", crop_mode="center"))
     assert RunOptions(device="cpu").applied_to(fixed) == fixed
