@@ -12,7 +12,7 @@ from ..embedding.framing import CANDIDATES, MAX_LISTINGS, best_crop_mode
 from ..embedding.grouping import group_listings
 from ..embedding.photos import PhotoRows, embed_photos
 from ..embedding.run_options import RunOptions
-from ..embedding.sessions import sample_categories
+from ..embedding.sessions import MIN_LISTINGS, sample_categories
 from ..vision.preprocess import CropMode
 
 
@@ -28,6 +28,8 @@ def with_framing(catalog: Catalog, config: Config, options: RunOptions) -> Confi
     labelled = [row for row, item in enumerate(catalog.listings) if item.image is not None]
     paths = [listing.category or "" for listing in catalog.listings]
     asked = sample_categories(np.array(labelled, dtype=int), paths, MAX_LISTINGS, config.seed)
+    if len(asked) < MIN_LISTINGS:
+        return candidates[0]
     seen = _embed([catalog.listings[row] for row in asked], candidates[0], options)
     usable = np.flatnonzero(seen.view.present)
     listings = [catalog.listings[asked[row]] for row in usable]
