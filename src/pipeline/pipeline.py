@@ -35,6 +35,7 @@ from .framing import with_framing
 from .persistence import load_state, save_state
 from .shift import OnShift, ShiftDetector, hold
 from .state import PipelineState
+from .strangers import refuse_strangers
 from .training import fit_state
 from .verdict import Verdict
 
@@ -160,8 +161,8 @@ class ListingPipeline(PipelineState):
             Look for what could be better about each photo.
         on_shift
             What to do if the listings as a whole have drifted away from the training listings:
-            ``review`` accepts none of them, ``warn`` says it in each verdict, ``ignore`` doesn't
-            look.
+            ``review`` accepts none of them, and refuses them together where they look like
+            strangers together; ``warn`` says it in each verdict, ``ignore`` doesn't look.
         """
         if not listings:
             return []
@@ -176,10 +177,20 @@ class ListingPipeline(PipelineState):
                 evidence = self.evidence(block, self.views(block), duplicates=duplicates)
                 verdicts += [self.policy.verdict(evidence, row) for row in range(len(evidence))]
                 bar.update(len(evidence))
+        return self.as_batch(verdicts, on_shift)
+
+    def as_batch(self, verdicts: Sequence[Verdict], on_shift: OnShift) -> list[Verdict]:
+        """Look at the verdicts of one batch together: at a drift, and whether it is of strangers.
+
+        Parameters are those of `predict`, which does this.
+        """
         if on_shift == "ignore":
-            return verdicts
+            return list(verdicts)
         shift = self.shift_detector().watch_verdicts(verdicts).shift
-        return hold(verdicts, shift, on_shift)
+        held = hold(verdicts, shift, on_shift)
+        if shift is None or on_shift == "warn":
+            return held
+        return refuse_strangers(held, self.config.retrieval.alpha)
 
     def shift_detector(self) -> ShiftDetector:
         """Start watching a stream of this pipeline's verdicts."""

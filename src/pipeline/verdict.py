@@ -168,10 +168,7 @@ def explain(
         )
         return tuple(reasons)
     if strange is not None:
-        reasons.append(
-            f"If it belongs here after all, it is most likely {best.category} "
-            f"({percent(best.probability)})."
-        )
+        reasons.append(belongs_after_all(best))
         return tuple(reasons)
     if mismatch:
         reasons.append(MISMATCH)
@@ -209,6 +206,14 @@ def _cut_off(
     return (
         f"Its probability {percent(probability)} reaches the cut-off of {cut_off:.1%}, above which "
         f"at least {rules[-1].target_precision * 100:g}% of answers are right."
+    )
+
+
+def belongs_after_all(best: Guess) -> str:
+    """Say what a refused listing would be."""
+    return (
+        f"If it belongs here after all, it is most likely {best.category} "
+        f"({percent(best.probability)})."
     )
 
 
