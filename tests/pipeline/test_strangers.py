@@ -28,7 +28,7 @@ def test_find_strangers_is_benjamini_and_hochberg_by_hand(p: list[float], alpha:
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 1.0])
 def test_find_strangers_hardly_finds_what_belongs(share: float, rng: np.random.Generator) -> None:
-    """Of those found a twentieth belongs at most; strangers just short of being refused are found."""
+    """Of those found a twentieth belongs at most; strangers that pass one by one are found."""
     wrong, found_strangers = [], []
     for _ in range(200):
         strange = rng.random(100) < share
