@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import shelfsure.pipeline.training as training
 import timm
+import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from shelfsure.catalog.catalog import read_catalog
@@ -30,7 +31,9 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
     """An encoder's folder that says it has seen 20 of the tiny catalogue's photos."""
     folder = tmp_path_factory.mktemp("tuned") / "ft"
     folder.mkdir()
-    model = timm.create_model("mobilenetv3_small_050", pretrained=False, num_classes=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = timm.create_model("mobilenetv3_small_050", pretrained=False, num_classes=3)
     save_for_hf(model, folder, safe_serialization=True)
     photos = [tiny_folder / f"photos/{number}.png" for number in range(20)]
     seen = [hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos]
