@@ -12,6 +12,7 @@ from .evaluate import evaluate
 from .export import export
 from .finetune import finetune
 from .index import index_app
+from .monitor import monitor
 from .predict import predict
 from .recalibrate import recalibrate
 from .registry import registry_app
@@ -33,6 +34,7 @@ for command in (
     predict,
     evaluate,
     recalibrate,
+    monitor,
     finetune,
     backbones,
     split,

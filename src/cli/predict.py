@@ -1,20 +1,27 @@
 """The command that judges a file of listings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .messages import say, say_shift
 from .options import (
+    AuditOption,
     BundleFolder,
     CatalogueFile,
     EncoderOptions,
     FileOptions,
     OnShiftOption,
     PhotoOptions,
+    share_of,
     takes_options,
 )
+
+if TYPE_CHECKING:
+    from ..catalog.catalog import Catalog
+    from ..pipeline.pipeline import ListingPipeline
+    from ..pipeline.verdict import Verdict
 
 
 @takes_options
@@ -32,6 +39,10 @@ def predict(
         bool, typer.Option("--no-quality", help="Don't look for flaws of the photos.")
     ] = False,
     on_shift: OnShiftOption = "review",
+    audit: AuditOption = None,
+    reviews: Annotated[
+        Path | None, typer.Option(help="The review queue for audits (default: the user's).")
+    ] = None,
 ) -> None:
     """Judge listings; every row of the file gets its line, rejected ones with the reason."""
     from collections import Counter
@@ -40,12 +51,37 @@ def predict(
     from ..pipeline.pipeline import ListingPipeline
 
     check_suffix(out)
+    share = share_of(audit, "--audit") if audit else None
     catalog = file.catalog(listings, need_category=False)
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
     rows = judge(
         pipeline, catalog, duplicates=not no_duplicates, quality=not no_quality, on_shift=on_shift
     )
+    if share:
+        rows = _audited(pipeline, catalog, rows, reviews, share)
     write_verdicts(out, rows)
     counts = Counter(verdict.decision for _, verdict in rows)
     say_shift(next((verdict.shift for _, verdict in rows if verdict.shift), None), on_shift)
     say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
+
+
+def _audited(
+    pipeline: "ListingPipeline",
+    catalog: "Catalog",
+    rows: "list[tuple[int, Verdict]]",
+    reviews: Path | None,
+    share: float,
+) -> "list[tuple[int, Verdict]]":
+    """Put some accepted listings into the review queue, or accept none if audits say so."""
+    from ..serving.review.audit import Auditor
+    from ..serving.review.store import ReviewStore
+
+    auditor, target = Auditor(ReviewStore(reviews), share), pipeline.config.accept.target_precision
+    said = dict(rows)
+    judged = [said[row] for row in catalog.rows]
+    said |= zip(catalog.rows, auditor.audit(catalog.listings, judged, target), strict=True)
+    promise = auditor.promise(pipeline.version, target)
+    n_drawn = sum(verdict.audit for verdict in said.values())
+    say(f"Warning: {promise.shift.what}" if promise.shift else promise.said)
+    say(f"{n_drawn:,} listings to audit are in {auditor.store.path}.")
+    return sorted(said.items())

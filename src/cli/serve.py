@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import EncoderOptions, OnShiftOption, PhotoOptions, takes_options
+from .options import (
+    AuditOption,
+    EncoderOptions,
+    OnShiftOption,
+    PhotoOptions,
+    share_of,
+    takes_options,
+)
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline
@@ -55,6 +62,7 @@ def serve(
         int, typer.Option(help="Listings that may wait.", min=1, rich_help_panel=_HOW)
     ] = 256,
     on_shift: OnShiftOption = "review",
+    audit: AuditOption = None,
 ) -> None:
     """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
     from ..core.errors import ConfigError
@@ -112,6 +120,7 @@ def serve(
         ),
         max_queue=max_queue,
         on_shift=on_shift,
+        audit=share_of(audit, "--audit") if audit else None,
     )
     if any(trial.is_alive() for trial in trials):
         # everything is answered; a runtime's own threads abort a Python that ends under them

@@ -64,6 +64,12 @@ def load_state(folder: Path, options: RunOptions) -> PipelineState:
     )
 
 
+def load_settings(folder: Path) -> tuple[Config, str]:
+    """Read a bundle's configuration and its version; no encoder is loaded."""
+    bundle = open_bundle(folder)
+    return Config.model_validate(bundle.read_json(MODEL)["config"]), bundle.version
+
+
 def load_names(folder: Path) -> tuple[list[str], list[str]]:
     """Read a bundle's trained categories and those known by name only; no encoder is loaded."""
     bundle = open_bundle(folder)

@@ -88,6 +88,8 @@ class Verdict(BaseModel):
         least as strange. None if the bundle has no detector.
     shift
         Listings like this one have drifted away from the training listings; None if not.
+    audit
+        It is accepted, and was drawn to be looked at all the same, so that the promise is watched.
     mismatch
         Photo and title are each sure, of different categories.
     neighbours
@@ -114,6 +116,7 @@ class Verdict(BaseModel):
     views: dict[str, Guess] = {}
     ood_p_value: float | None = None
     shift: Shift | None = None
+    audit: bool = False
     mismatch: bool = False
     neighbours: tuple[NearListing, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()

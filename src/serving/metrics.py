@@ -5,6 +5,7 @@ from typing import Any
 
 from ..core.extras import require_extra
 from ..pipeline.verdict import Verdict
+from .review.audit import AuditedPromise
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -46,6 +47,10 @@ class Metrics:
         said = "Small once listings have drifted away from the training listings; 1 if they don't."
         self.shift_p_value = Gauge("shift_p_value", said, **own)
         self.shift_p_value.set(1)
+        said = "Accepted listings that somebody was asked about, and how many were right."
+        self.audits = Gauge("audited", said, ("outcome",), **own)
+        said = "Bounds of the share of accepted listings that are right, by audits, at any time."
+        self.audited_precision = Gauge("audited_precision", said, ("bound",), **own)
         self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 
     def count_batch(self, verdicts: Sequence[Verdict], took_s: float) -> None:
@@ -53,6 +58,12 @@ class Metrics:
         self.batch_seconds.observe(took_s)
         for verdict in verdicts:
             self.decisions.labels(verdict.decision).inc()
+
+    def show_audits(self, promise: AuditedPromise) -> None:
+        self.audits.labels("right").set(promise.n_right)
+        self.audits.labels("wrong").set(promise.n - promise.n_right)
+        self.audited_precision.labels("low").set(promise.low)
+        self.audited_precision.labels("high").set(promise.high)
 
     def page(self) -> bytes:
         """Write the page that Prometheus reads."""

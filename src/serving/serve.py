@@ -22,6 +22,8 @@ from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
 from .rest.limits import Limits
 from .rest.server import Server, server_config
+from .review.audit import Auditor
+from .review.store import ReviewStore
 from .service import Service
 
 _LOG = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ def serve(
     limits: Limits | None = None,
     max_queue: int = 256,
     on_shift: OnShift = "ignore",
+    audit: float | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
 
@@ -53,9 +56,11 @@ def serve(
         Names under which a proxy reaches this server. On a loopback address without any, only
         this machine is served, and the demo takes paths of its folders.
     reviews
-        Where the demo keeps its review queue; None for the usual place.
+        Where the review queue is kept; None for the usual place.
     on_shift
         As for `Service`.
+    audit
+        Share of accepted listings that is put into the review queue; None: none.
 
     Raises
     ------
@@ -68,7 +73,8 @@ def serve(
     before = _stamp(bundle)
     local = host in LOOPBACK_NAMES and not public_hosts
     hosts = {*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else ()
-    with Service(open_pipeline, max_queue=max_queue, on_shift=on_shift) as service:
+    auditor = Auditor(ReviewStore(reviews), audit) if audit else None
+    with Service(open_pipeline, max_queue=max_queue, on_shift=on_shift, auditor=auditor) as service:
         site = demo_site(service, reviews, local=local) if demo else None
         app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=site)
         server = Server(server_config(app, host, port), lambda: _end_streams(site))
@@ -87,7 +93,6 @@ def demo_site(service: Service, reviews: Path | None, *, local: bool) -> Firewal
     """Make the demo's application behind its firewall."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # Gradio reads it as it is imported
     from .demo.ui import mount_ui
-    from .review.store import ReviewStore
 
     return mount_ui(service, ReviewStore(reviews), local=local)
 

@@ -12,11 +12,13 @@ from contextlib import AbstractContextManager
 from itertools import islice
 
 from ..catalog.listing import Listing
+from ..core.errors import ShelfsureError
 from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift, ShiftDetector, hold
 from ..pipeline.verdict import Verdict
 from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
+from .review.audit import Auditor
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError"]
 
@@ -41,6 +43,9 @@ class Service(AbstractContextManager["Service"]):
     on_shift
         What to do once the listings that come in have drifted away from the training listings, as
         for `ListingPipeline.predict`; it lasts until another bundle is loaded.
+    auditor
+        Draws accepted listings for a look, and ends accepting where those say that the promise is
+        broken.
     """
 
     def __init__(
@@ -51,10 +56,11 @@ class Service(AbstractContextManager["Service"]):
         max_wait_s: float = 0.004,
         max_queue: int = 256,
         on_shift: OnShift = "ignore",
+        auditor: Auditor | None = None,
     ) -> None:
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
         self.metrics = Metrics()
-        self.on_shift = on_shift
+        self.on_shift, self.auditor = on_shift, auditor
         self._watched: tuple[ListingPipeline, ShiftDetector] | None = None
         self._open = open_pipeline
         self._pipeline: ListingPipeline | None = None
@@ -194,6 +200,7 @@ class Service(AbstractContextManager["Service"]):
             parts[0][0].fail(error)
             return
         verdicts = self._watch(pipeline, verdicts)  # type: ignore[arg-type]
+        verdicts = self._audit(pipeline, listings, verdicts)  # type: ignore[arg-type]
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
         self.metrics.count_batch(verdicts, took_s)
@@ -217,3 +224,18 @@ class Service(AbstractContextManager["Service"]):
         if shift and not before:
             _LOG.warning("after %d listings: %s", detector.n_watched, shift.what)
         return hold(verdicts, shift, self.on_shift)
+
+    def _audit(
+        self, pipeline: ListingPipeline, listings: Sequence[Listing], verdicts: list[Verdict]
+    ) -> list[Verdict]:
+        """Have some accepted listings looked at; trouble with the queue stops no verdict."""
+        if self.auditor is None:
+            return verdicts
+        target = pipeline.config.accept.target_precision
+        try:
+            audited = self.auditor.audit(listings, verdicts, target)
+            self.metrics.show_audits(self.auditor.promise(pipeline.version, target))
+        except ShelfsureError as error:
+            _LOG.warning("no audits: %s", error)
+            return verdicts
+        return audited

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 import shelfsure.cli.main as cli
 from shelfsure.core.cache import EmbeddingCache
+from shelfsure.serving.review.store import ReviewStore
 
 CONFIG = """\
 image: {side_px: 64}
@@ -257,3 +258,35 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "loaded: []", done.stderr
+
+
+def test_predict_has_accepted_listings_audited_and_monitor_watches_the_promise(
+    run: Run, bundle: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    catalogue, queue = tiny_folder / "catalogue.csv", tmp_path / "reviews.sqlite"
+    predict = ("predict", bundle, catalogue, "--out", "v.csv", "--device", "cpu")
+    predict += ("--no-duplicates", "--audit", "100%", "--reviews", queue)
+    done = run(*predict)
+    assert done.code == 0, done.error
+    rows = records(tmp_path / "v.csv")
+    accepted = [row for row in rows if row["decision"] == "accept"]
+    assert accepted
+    assert [row["audit"] == "True" for row in rows] == [r["decision"] == "accept" for r in rows]
+    assert f"{len(accepted):,} listings to audit are in {queue}" in done.out
+    assert [int(row["row"]) for row in rows] == list(range(1, len(rows) + 1))
+    watched = run("monitor", bundle, "--reviews", queue)
+    assert (watched.code, "No accepted listing was audited yet" in watched.out) == (0, True)
+
+    store = ReviewStore(queue)
+    for item in store.pending(100):
+        store.label(item.item_id, "Nowhere > Nothing", "ann")
+    watched = run("monitor", bundle, "--reviews", queue)
+    assert watched.code == 4
+    assert f"Of {len(accepted)} accepted listings that were audited 0 were right" in watched.out
+    done = run(*predict)
+    assert done.code == 0, done.error
+    assert "That breaks the promise" in done.out
+    assert "accept" not in {row["decision"] for row in records(tmp_path / "v.csv")}
+    for share in ("0", "101%", "some"):
+        message = error_line(run(*predict[:-4], "--audit", share))
+        assert "--audit must be a share above 0% and at most 100%" in message

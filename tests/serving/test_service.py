@@ -5,14 +5,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from shelfsure.catalog.listing import Listing
+from shelfsure.core.config import Config
 from shelfsure.core.errors import BundleError
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.shift import ShiftDetector
 from shelfsure.pipeline.verdict import Verdict
+from shelfsure.serving.review.audit import Auditor
+from shelfsure.serving.review.store import ReviewStore
 from shelfsure.serving.service import (
     QueueFullError,
     Service,
@@ -31,6 +35,10 @@ class FakePipeline:
 
     def __post_init__(self) -> None:
         self.gate.set()
+
+    @property
+    def config(self) -> Config:
+        return Config()
 
     def shift_detector(self) -> ShiftDetector:
         return ShiftDetector(1000)
@@ -301,3 +309,26 @@ def test_a_service_stops_accepting_once_its_listings_have_drifted(
 def test_a_service_that_ignores_shifts_goes_on(make_service: Callable[..., Service]) -> None:
     service = make_service()
     assert {service.judge(Listing("b", brand="0.06")).decision for _ in range(60)} == {"accept"}
+
+
+def test_a_service_has_accepted_listings_audited_and_stops_where_they_are_wrong(
+    make_service: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shelfsure.serving.review.audit.LOOK_S", 0.0)
+    store = ReviewStore(tmp_path / "reviews.sqlite")
+    service = make_service(auditor=Auditor(store, 1.0))
+    for n in range(30):
+        verdict = service.judge(Listing(f"l{n}", f"title {n}", brand="0.5"))
+        if verdict.decision != "accept":
+            break
+        assert verdict.audit
+        store.answer(store.pending(1)[0].item_id, "not_sold", "ann")
+    assert n == 2  # two wrong ones in a row: .0009 by chance
+    assert "That breaks the promise" in verdict.reasons[0]
+    page = service.metrics.page().decode()
+    assert f'shelfsure_audited{{outcome="wrong"}} {n:.1f}' in page
+    assert 'shelfsure_audited_precision{bound="low"} 0.0' in page
+    unread = Auditor(ReviewStore(tmp_path), 1.0)  # a folder where a file should be
+    (tmp_path / "reviews.sqlite").write_text("no database")
+    service = make_service(auditor=unread)
+    assert service.judge(Listing("x", brand="0.5")).decision == "accept"

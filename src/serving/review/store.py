@@ -166,6 +166,16 @@ class ReviewStore:
             ).fetchall()
         return [to_answer(row, withdrawn=bool(row["withdrawn"])) for row in rows]
 
+    def audits(self, version: str) -> list[Answer]:
+        """List the standing answers to audits of one bundle's verdicts, in the order they came."""
+        with connect(self.path) as db:
+            rows = db.execute(
+                "SELECT * FROM final WHERE json_extract(verdict, '$.audit') = 1"
+                " AND json_extract(verdict, '$.model_version') = ? ORDER BY answer_id",
+                (version,),
+            ).fetchall()
+        return [to_answer(row) for row in rows]
+
     def counts(self) -> ReviewCounts:
         midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         with connect(self.path) as db:
