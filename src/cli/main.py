@@ -8,12 +8,14 @@ from ..core.errors import ShelfsureError, TrackingError
 from .backbones import backbones
 from .catalogue import classify, duplicates, taxonomy_app
 from .data import cache_app, sample, split
+from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
 from .finetune import finetune
 from .index import index_app
 from .monitor import monitor
 from .predict import predict
+from .quickstart import quickstart
 from .recalibrate import recalibrate
 from .registry import registry_app
 from .review import review_app
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 
 for command in (
+    quickstart,
+    doctor,
     train,
     predict,
     evaluate,

@@ -40,6 +40,13 @@ PROBES = (
 """What runtimes are tried with: few words and many, letters of all kinds."""
 
 
+def starter_weights() -> Path:
+    """Locate MiniLM's file; WeightsError if it isn't there, or was changed."""
+    path = package_folder(STARTER_PACKAGE) / "model" / "model.safetensors"
+    verify_sha256(path, STARTER_SHA256)
+    return path
+
+
 class SentenceEncoder:
     """A sentence-transformers model as an encoder: ``encode(texts) -> (n, dim)``, unit length.
 
@@ -109,9 +116,7 @@ class SentenceEncoder:
         options: dict[str, Any] = {"device": pick_device(device)}
         check_runtime(runtime, options["device"], precision)  # before seconds go into loading
         if weights == "starter":
-            folder = package_folder(STARTER_PACKAGE) / "model"
-            verify_sha256(folder / "model.safetensors", STARTER_SHA256)
-            source = str(folder)
+            source = str(starter_weights().parent)
         elif weights.startswith("local-dir:"):
             source = weights.removeprefix("local-dir:")
             if not (Path(source) / "modules.json").is_file():

@@ -31,14 +31,19 @@ def load_backbone(weights: str) -> "torch.nn.Module":
     return starter_backbone() if weights == "starter" else pretrained_backbone(weights)
 
 
+def starter_weights() -> Path:
+    """Locate EfficientNet-Lite0's file; WeightsError if it isn't there, or was changed."""
+    path = package_folder(STARTER_PACKAGE) / STARTER_FILE
+    verify_sha256(path, STARTER_SHA256)
+    return path
+
+
 def starter_backbone() -> "torch.nn.Module":
     """EfficientNet-Lite0 whose package stores other names in the same order as timm's."""
     import timm
     import torch
 
-    path = package_folder(STARTER_PACKAGE) / STARTER_FILE
-    verify_sha256(path, STARTER_SHA256)
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = torch.load(starter_weights(), map_location="cpu", weights_only=True)
     backbone: torch.nn.Module = timm.create_model(STARTER_BACKBONE, pretrained=False)
     own = backbone.state_dict()
     backbone.load_state_dict(dict(zip(own, stored.values(), strict=True)))

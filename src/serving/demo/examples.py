@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...catalog.delimited import write_csv
-from ...catalog.listing import category_levels, category_prefix
+from ...catalog.listing import Listing, category_levels, category_prefix
 from ...catalog.sample import read_records, read_sample
 from ...pipeline.starter import starter_shop
 from ..service import Service
@@ -26,6 +26,11 @@ class Example:
     name: str
     title: str
     photo: Path | None
+
+    @property
+    def listing(self) -> Listing:
+        """The listing as a seller would upload it."""
+        return Listing(title=self.title, image=self.photo)
 
 
 def unpack_examples(folder: Path) -> tuple[Example, ...]:
