@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import CatalogError
-from .columns import match_columns
+from .categories import CategoryStyle, category_notes
+from .columns import Named, match_columns, named_columns
 from .delimited import write_csv
 from .listing import Listing
-from .rows import FIELDS, RowError, listing_from_fields
-from .tables import Row, read_table
+from .photo_paths import PhotoFolder
+from .raw_rows import Row
+from .rows import FIELDS, OnPhotoError, ReadRow, RowReader
+from .tables import open_table
+from .values import RowError, as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,24 @@ class Catalog:
         What can't, by row.
     source
         The file; ``None`` for a catalogue made in memory.
+    columns
+        Which columns of the file were taken for what, in words; empty without a file.
+    notes
+        What the catalogue's owner should know of it, such as text that was mended.
+    on_photo_error
+        What becomes of a listing with a title whose photo can't be had.
+    photo_problems
+        Data row -> why its photo was left out; such a listing goes by its title.
     """
 
     listings: tuple[Listing, ...]
     rows: tuple[int, ...]
     rejected: tuple[RejectedRow, ...] = ()
     source: Path | None = None
+    columns: str = ""
+    notes: tuple[str, ...] = ()
+    on_photo_error: OnPhotoError = "reject"
+    photo_problems: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def from_listings(
@@ -72,7 +88,8 @@ class Catalog:
         """
         rows = (Row({name: getattr(listing, name) for name in FIELDS}) for listing in listings)
         root = None if image_root is None else Path(image_root).resolve()
-        return _check_rows(rows, root, need_category, None)
+        style = CategoryStyle.of(listing.category for listing in listings)
+        return _check_rows(rows, RowReader(PhotoFolder(root), need_category, style=style))
 
     @property
     def n_rows(self) -> int:
@@ -99,11 +116,28 @@ class Catalog:
             for row, listing in pairs
             if row in reasons
         ]
-        return Catalog(
+        return replace(
+            self,
             listings=tuple(listing for row, listing in pairs if row not in reasons),
             rows=tuple(row for row in self.rows if row not in reasons),
             rejected=tuple(sorted([*self.rejected, *more], key=lambda rejected: rejected.row)),
-            source=self.source,
+        )
+
+    def without_photos(self, reasons: Mapping[int, str]) -> "Catalog":
+        """Leave the photos of some rows out, such as those that can't be decoded.
+
+        Parameters
+        ----------
+        reasons
+            Data row -> reason; each row must be a kept one with a title.
+        """
+        return replace(
+            self,
+            listings=tuple(
+                replace(listing, image=None) if row in reasons else listing
+                for row, listing in zip(self.rows, self.listings, strict=True)
+            ),
+            photo_problems={**self.photo_problems, **reasons},
         )
 
     def summary(self) -> str:
@@ -129,19 +163,24 @@ class Catalog:
 def read_catalog(
     path: str | Path,
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: Named | None = None,
     image_root: str | Path | None = None,
     need_category: bool = False,
     locate: Callable[[str], str] | None = None,
+    category_separator: str | None = None,
+    photos: bool = True,
+    on_photo_error: OnPhotoError = "reject",
+    encoding: str | None = None,
 ) -> Catalog:
     """Read a catalogue file, and set rows aside that can't be used.
 
     Parameters
     ----------
     path
-        CSV, TSV, JSON Lines or Parquet, by suffix; text in UTF-8.
+        CSV, TSV, JSON, Parquet or a spreadsheet, by suffix, or a folder of such parts.
     columns
-        Our field name -> the file's column name, where they differ: ``{"image": "photo"}``.
+        Our field name -> the file's column name, where it is none of the usual ones:
+        ``{"image": "front_view"}``; for a category several that make its path, the highest first.
     image_root
         The folder that photos lie in; default: the folder of the file. A path that leads out of it
         is rejected, so that a seller's upload can't read other files.
@@ -149,6 +188,14 @@ def read_catalog(
         Whether every listing must have a category (for training and evaluation).
     locate
         Turns what the image column says into a path below `image_root`; may raise RowError.
+    category_separator
+        What ends a level of a category besides ``>``; default: what the file's categories tell.
+    photos
+        False leaves all photos out.
+    on_photo_error
+        Whether a listing whose photo can't be had is rejected or goes by its title, if it has one.
+    encoding
+        Of a text file; default: UTF-8, or UTF-16 with its mark.
 
     Raises
     ------
@@ -165,55 +212,75 @@ def read_catalog(
     root = path.parent if image_root is None else Path(image_root)
     problems = [] if root.is_dir() or image_root is None else [_no_root(path, root)]
     try:
-        table = read_table(path, {columns.get(field, field) for field in FIELDS})
+        table = open_table(path, named=named_columns(columns), encoding=encoding)
+        match = match_columns(table.columns, columns, need_category=need_category)
+        raw = table.rows(match.wanted)
     except CatalogError as error:
         raise CatalogError("\n".join([*problems, str(error)])) from error
-    matched, found = match_columns(table.columns, columns, need_category=need_category)
-    problems += [f"{path}: {problem}" for problem in found]
-    if not table.rows:
+    problems += [f"{path}: {problem}" for problem in match.problems]
+    if all(row.is_blank for row in raw):
         problems.append(f"{path}: must have rows, but has only a header. Export it again.")
     if problems:
         raise CatalogError("\n".join(problems))
-    rows = (
-        row._replace(fields={field: row.fields.get(name) for field, name in matched.items()})
-        for row in table.rows
+    rows = [match.by_field(row) for row in raw if not row.is_blank]
+    style = CategoryStyle.of((row.fields.get("category") for row in rows), category_separator)
+    folder = PhotoFolder(root.resolve(), locate) if photos else None
+    catalog = _check_rows(rows, RowReader(folder, need_category, on_photo_error, style))
+    blank = len(raw) - len(rows)
+    notes = [f"{blank:,} rows without any value don't count"] if blank else []
+    return replace(
+        catalog,
+        source=path,
+        columns=match.described(),
+        notes=(*table.notes, *notes, *catalog.notes),
     )
-    return _check_rows(rows, root.resolve(), need_category, path, locate)
 
 
-def _check_rows(
-    rows: Iterable[Row],
-    root: Path | None,
-    need_category: bool,
-    source: Path | None,
-    locate: Callable[[str], str] | None = None,
-) -> Catalog:
-    """Sort rows into kept and rejected; of listings with the same id the first good one stays."""
-    kept: dict[str, tuple[int, Listing]] = {}
+def _check_rows(rows: Iterable[Row], reader: RowReader) -> Catalog:
+    """Sort rows into kept and rejected; of listings with the same id the first good one stays.
+
+    Nothing is raised for a bad row, and each row is in one of the two.
+    """
+    kept: dict[str, tuple[int, ReadRow]] = {}
     rejected = []
-    for number, (fields, defect) in enumerate(rows, start=1):
+    for number, raw in enumerate(rows, start=1):
         try:
-            if defect:
-                raise RowError(defect)
-            if locate and isinstance(image := fields.get("image"), str) and image.strip():
-                fields = {**fields, "image": locate(image)}
-            listing = listing_from_fields(fields, image_root=root, need_category=need_category)
-            if listing.listing_id in kept:
-                raise RowError(f"duplicate id: row {kept[listing.listing_id][0]} has it too")
+            if raw.defect:
+                raise RowError(raw.defect)
+            row = reader.read(raw.fields)
+            listing_id = row.listing.listing_id
+            if listing_id in kept:
+                raise RowError(f"duplicate id: row {kept[listing_id][0]} has it too")
         except RowError as error:
-            rejected.append(RejectedRow(number, _printable(fields.get("listing_id")), str(error)))
+            rejected.append(
+                RejectedRow(number, _printable(raw.fields.get("listing_id")), str(error))
+            )
         else:
-            kept[listing.listing_id] = (number, listing)
+            kept[listing_id] = (number, row)
     return Catalog(
-        listings=tuple(listing for _, listing in kept.values()),
+        listings=tuple(row.listing for _, row in kept.values()),
         rows=tuple(number for number, _ in kept.values()),
         rejected=tuple(rejected),
-        source=source,
+        notes=tuple(_notes([row for _, row in kept.values()], reader.style)),
+        on_photo_error=reader.on_photo_error,
+        photo_problems={
+            number: row.photo_problem for number, row in kept.values() if row.photo_problem
+        },
     )
+
+
+def _notes(rows: Sequence[ReadRow], style: CategoryStyle) -> list[str]:
+    mended = sum(bool(row.mended) for row in rows)
+    notes = [f"text that was decoded wrongly is mended in {mended:,} rows"] if mended else []
+    return notes + category_notes((row.listing.category for row in rows), style)
 
 
 def _printable(listing_id: object) -> str:
-    text = "" if listing_id is None else str(listing_id)
+    """Write an id as a kept row's is written, as far as it can be read."""
+    try:
+        text = as_text("listing_id", listing_id) or ""
+    except RowError:
+        text = str(listing_id)
     return text if text.isprintable() else repr(text)[1:-1]
 
 

@@ -1,59 +1,138 @@
 """Which column of a file holds which field, and what to say where one is missing."""
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from .rows import FIELDS
+from .column_names import USUAL_NAMES, name_key, rank
+from .listing import FIELDS, SEPARATOR
+from .raw_rows import Row
+from .values import RowError, as_text
 
-_ALIASES = {
-    "listing_id": ("id", "sku", "asin", "uniqid", "itemid", "productid", "listing"),
-    "title": ("name", "productname", "producttitle", "itemname", "headline"),
-    "description": ("desc", "text", "body", "productdescription"),
-    "brand": ("manufacturer", "maker"),
-    "category": ("label", "class", "categorypath", "productcategorytree", "producttype"),
-    "group": ("seller", "shop", "store", "vendor", "merchant", "photographer", "batch"),
-    "image": ("photo", "picture", "img", "file", "filename", "imagepath", "photopath"),
-}
+Named = Mapping[str, str | Sequence[str]]
+"""Field -> the column that holds it; several for a category whose levels are columns."""
 
 
-def match_columns(
-    found: Sequence[str], columns: Mapping[str, str], *, need_category: bool
-) -> tuple[dict[str, str], list[str]]:
+@dataclass(frozen=True, slots=True)
+class ColumnMatch:
+    """What was taken for what.
+
+    Parameters
+    ----------
+    columns
+        Field -> the file's columns, for every field that the file has; several only for a category
+        whose levels are columns, the highest first.
+    problems
+        What is wrong, one sentence or more each; empty where nothing is.
+    repeated
+        Columns that appear more than once.
+    """
+
+    columns: dict[str, tuple[str, ...]]
+    problems: tuple[str, ...]
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> set[str]:
+        """The columns to read; none that appears twice, as it can't be told which is meant."""
+        return set().union(*self.columns.values()) - set(self.repeated)
+
+    def by_field(self, row: Row) -> Row:
+        """Name a row's values by field instead of by column."""
+        if row.defect:
+            return row
+        fields: dict[str, Any] = {}
+        for field, names in self.columns.items():
+            values = [row.fields.get(name) for name in names]
+            fields[field] = values[0] if len(values) == 1 else _joined(values)
+        return Row(fields)
+
+    def described(self) -> str:
+        """Say which columns were taken for what, and which fields have none, in one line."""
+        said = [
+            field if names == (field,) else f"{field} from {' > '.join(names)}"
+            for field, names in self.columns.items()
+        ]
+        without = [field for field in FIELDS if field not in self.columns and field != "group"]
+        return ", ".join(said) + (f"; none for {', '.join(without)}" if without else "")
+
+
+def match_columns(found: Sequence[str], named: Named, *, need_category: bool) -> ColumnMatch:
     """Match the fields of a listing to a file's columns.
+
+    A column of the field's own name is taken; else one that only spells it otherwise; else one of
+    the usual names in shops' exports, the surest first. Where two are equally sure, it is asked.
 
     Parameters
     ----------
     found
         The file's column names.
-    columns
-        Field name -> column name, where they differ.
+    named
+        Field -> column name, or several that make a category's path.
     need_category
         Whether the category must have a column.
-
-    Returns
-    -------
-    dict of str to str
-        Field -> column, for every field that the file has.
-    list of str
-        What is wrong, one sentence or more each; empty where nothing is.
     """
-    problems = [
-        f"column `{name}` must appear once, but appears {count} times. Rename or drop the others."
-        for name, count in Counter(found).items()
-        if name and count > 1
-    ]
-    for field, name in columns.items():
-        if name not in found:
-            problems.append(
+    matched: dict[str, tuple[str, ...]] = {}
+    problems = []
+    taken = named_columns(named)
+    for field in FIELDS:
+        if field in named:
+            names = _several(named[field])
+            problems += [
                 f"column `{name}`, named by {option(field)}, is missing. {_found(found)}"
+                for name in names
+                if name not in found
+            ]
+            if set(names) <= set(found):
+                matched[field] = names
+            continue
+        fitting = _fitting(field, [name for name in found if name not in taken])
+        if len(fitting) > 1:
+            problems.append(
+                f"columns {' and '.join(f'`{name}`' for name in fitting)} fit {field} equally. "
+                f"Say which it is: {option(field)} {_quoted(fitting[0])}."
             )
-    matched = {field: columns.get(field, field) for field in FIELDS}
-    matched = {field: name for field, name in matched.items() if name in found}
-
-    absent = [field for field in FIELDS if field not in matched and field not in columns]
+        if fitting:
+            matched[field] = (fitting[0],)
+    counts = Counter(found)
     problems += [
+        f"column `{name}` must appear once, but appears {counts[name]} times. Rename or drop the "
+        "others."
+        for names in matched.values()
+        for name in names
+        if counts[name] > 1
+    ]
+    absent = [field for field in FIELDS if field not in matched and field not in named]
+    problems += _absences(absent, found, need_category=need_category)
+    repeated = tuple(name for name, count in counts.items() if count > 1)
+    return ColumnMatch(matched, tuple(problems), repeated)
+
+
+def named_columns(named: Named) -> set[str]:
+    """Give all columns that are named for a field."""
+    return {name for names in named.values() for name in _several(names)}
+
+
+def _joined(levels: list[Any]) -> Any:
+    """Make one path of a category's levels; where one is no text, the row is to say so."""
+    try:
+        texts = [as_text("category", level) for level in levels]
+    except RowError:
+        return levels
+    return SEPARATOR.join(text for text in texts if text)
+
+
+def _fitting(field: str, found: Sequence[str]) -> list[str]:
+    """Give the columns that fit a field best; more than one where they fit equally."""
+    ranks = {name: rank(field, name) for name in found if name}
+    known = {name: place for name, place in ranks.items() if place is not None}
+    return [name for name, place in known.items() if place == min(known.values())]
+
+
+def _absences(absent: Sequence[str], found: Sequence[str], *, need_category: bool) -> list[str]:
+    problems = [
         f"column `{field}` is missing. {_found(found)} "
         f"Rename it, or pass {option(field)} {suggest(field, found)}."
         for field in absent
@@ -65,7 +144,7 @@ def match_columns(
             f"{_found(found)} Rename it, or pass {option('image')} {suggest('image', found)} "
             f"or {option('title')} {suggest('title', found)}."
         )
-    return matched, problems
+    return problems
 
 
 def option(field: str) -> str:
@@ -74,16 +153,29 @@ def option(field: str) -> str:
 
 
 def suggest(field: str, found: Sequence[str]) -> str:
-    """Pick the column that most likely holds `field`; ``NAME`` where none is plausible."""
-    by_key = {re.sub(r"[\W_]", "", name.casefold()): name for name in found}
-    candidates = (field.replace("_", ""), *_ALIASES[field])
+    """Pick the column that most likely holds `field`, as a shell takes it; ``NAME`` if none is."""
+    by_key = {name_key(name): name for name in found if name}
+    candidates = [
+        name_key(field),
+        *(name for names in USUAL_NAMES[field] for name in sorted(names)),
+    ]
     close = [difflib.get_close_matches(name, by_key, n=1, cutoff=0.75) for name in candidates]
     keys = [name for name in candidates if name in by_key] + [key for keys in close for key in keys]
-    return by_key[keys[0]] if keys else "NAME"
+    return _quoted(by_key[keys[0]]) if keys else "NAME"
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _quoted(name: str) -> str:
+    plain = name.replace("_", "").replace("-", "")
+    return name if plain.isalnum() else f'"{name}"'
 
 
 def _found(found: Sequence[str]) -> str:
-    text = f"Found: {', '.join(found) or 'none'}."
+    names = [name for name in found if name]
+    text = f"Found: {', '.join(names) or 'none'}."
     if len(found) == 1 and any(mark in found[0] for mark in ";\t|,"):
-        text += " That looks like another separator: use `,` in a .csv and tabs in a .tsv."
+        text += " That looks like another separator: fields end with `,`, `;`, `|` or a tab."
     return text

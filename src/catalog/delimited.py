@@ -1,4 +1,4 @@
-"""Delimited text to records and back, by the quoting rules of RFC 4180."""
+"""Delimited text to records and back: RFC 4180, and how it is broken in the wild."""
 
 import csv
 import re
@@ -6,43 +6,189 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.files import atomic_path
 
+TAB = "\t"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+_ESCAPED_QUOTE = re.compile(r'\\"')
 _FIELD_LIMIT_LOCK = threading.Lock()
 
 
-def split_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
-    """Yield each record's first line (from 1) and its fields; ``None`` where quotes don't match.
+class Record(NamedTuple):
+    """Some lines of a file: its fields, or ``None`` where the quotes don't tell which these are.
 
-    An open quote would swallow the rest of the file. So a record whose quotes don't match is given
-    up after its first line, and reading goes on with the next one.
+    Parameters
+    ----------
+    line, last_line
+        From 1, both included.
+    swallowed_to
+        Where there are no fields: the line in which the quote opened here is closed; 0 for none.
     """
-    lines = _LINE.findall(text)
-    position = 0
 
-    def feed() -> Iterator[str]:
-        nonlocal position
-        while position < len(lines):
-            position += 1
-            yield lines[position - 1]
+    line: int
+    last_line: int
+    fields: list[str] | None
+    swallowed_to: int = 0
 
-    reader = csv.reader(feed(), delimiter=delimiter, strict=True)
+
+def split_records(
+    text: str, delimiter: str, n_fields: int | None = None, *, first_line: int = 1
+) -> Iterator[Record]:
+    r"""Yield the records of a text in order; blank lines are left out, no other line ever is.
+
+    An open quote would swallow the lines up to the next quote, with all the rows in them. So a
+    record whose quotes don't match, or whose lines are each a whole record when taken alone, is
+    given up after its first line, and reading goes on with the next one. A tab ends a field more
+    surely than a quote: between tabs a quote quotes only if it is closed at its field's end, else
+    it is a letter like others (``15" laptop``). A quote escaped as ``\"`` is read where doubled
+    quotes lead to nothing, as engines write that escape with backslashes.
+
+    Parameters
+    ----------
+    n_fields
+        How many a record should have; ``None`` takes the first record's number.
+    first_line
+        The line, from 1, to begin with.
+    """
+    lines = text_lines(text)
+    place = first_line - 1
+    reader, feed = _reader(lines, place, delimiter)
+    while place < len(lines):
+        fields = _next(reader)
+        if fields == []:
+            place = feed.position
+            continue
+        record = Record(place + 1, feed.position, fields)
+        n_fields = n_fields or len(fields or lines[place].split(delimiter))
+        if _is_doubtful(record, lines[place], delimiter, n_fields):
+            record = _resolve(record, lines, delimiter, n_fields)
+            place = record.last_line
+            reader, feed = _reader(lines, place, delimiter)
+        place = record.last_line
+        yield record
+
+
+def text_lines(text: str) -> list[str]:
+    """Cut a text into lines with their ends; nothing but CR and LF ends one."""
+    return _LINE.findall(text)
+
+
+def split_line(line: str, delimiter: str) -> list[str]:
+    """Split one line, in which a quote quotes only if it is closed at its field's end."""
+    sep = re.escape(delimiter)
+    quoted = rf'"([^"]*(?:""[^"]*)*)"(?={sep}|$)'
+    fields, position, line = [], 0, line.rstrip("\r\n")
+    pattern = re.compile(rf"(?:{quoted}|([^{sep}]*))")
     while True:
-        start = position
-        try:
-            with _long_fields():
-                record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            position = start + 1
-            reader = csv.reader(feed(), delimiter=delimiter, strict=True)
-            yield position, None
-        else:
-            if record:
-                yield start + 1, record
+        found = pattern.match(line, position)
+        assert found is not None  # noqa: S101 - its second half matches anything
+        inside, plain = found.groups()
+        fields.append(plain if inside is None else inside.replace('""', '"'))
+        position = found.end() + 1
+        if position > len(line):
+            return fields
+
+
+def _is_doubtful(record: Record, line: str, delimiter: str, n_fields: int) -> bool:
+    fields, n_lines = record.fields, record.last_line - record.line + 1
+    if fields is None or n_lines > 1:
+        return True
+    return '"' in line and (len(fields) != n_fields or delimiter == TAB)
+
+
+def _resolve(record: Record, lines: Sequence[str], delimiter: str, n_fields: int) -> Record:
+    """Read a record anew that plain rules can't read, or that may have swallowed others."""
+    start, first = record.line - 1, lines[record.line - 1]
+    own = lines[start : record.last_line]
+    swallowed = len(own) > 1 and _are_records(own, delimiter, n_fields, whole=False)
+    if record.fields is not None and len(record.fields) == n_fields:
+        if len(own) == 1 or not _are_records(own, delimiter, n_fields, whole=True):
+            return record
+        swallowed = True
+    if _ESCAPED_QUOTE.search(first):
+        escaped = _read_escaped(record, lines, delimiter, n_fields)
+        if escaped is not None:
+            return escaped
+    if delimiter == TAB:
+        alone = split_line(first, delimiter)
+        plain = first.rstrip("\r\n").split(delimiter)
+        best = next((fields for fields in (alone, plain) if len(fields) == n_fields), alone)
+        if len(best) == n_fields or record.fields is None or swallowed:
+            return Record(record.line, record.line, best)
+        return record
+    if record.fields is None or swallowed:
+        return Record(record.line, record.line, None, record.last_line if swallowed else 0)
+    return record
+
+
+def _are_records(lines: Sequence[str], delimiter: str, n_fields: int, *, whole: bool) -> bool:
+    """Say whether lines that one field goes through are whole records each, when taken alone.
+
+    `whole`: the first and the last line must be one, and of those between at least half, so that a
+    long description in which one line has as many commas isn't cut. Else any of them after the
+    first is enough. A line whose separators are followed by spaces is prose.
+    """
+    if n_fields < 2:
+        return False
+    alike = (_is_record(line, delimiter, n_fields) for line in lines)
+    if not whole:
+        next(alike)
+        return any(alike)
+    first, *between, last = alike
+    return first and last and 2 * sum(between) >= len(between)
+
+
+def _is_record(line: str, delimiter: str, n_fields: int) -> bool:
+    fields = split_line(line, delimiter)
+    prose = delimiter != TAB and any(field.startswith(" ") for field in fields[1:])
+    return len(fields) == n_fields and not prose
+
+
+def _read_escaped(
+    record: Record, lines: Sequence[str], delimiter: str, n_fields: int
+) -> Record | None:
+    doubled = (_ESCAPED_QUOTE.sub('""', line) for line in lines[record.line - 1 :])
+    feed = _Feed(doubled, 0)
+    fields = _next(csv.reader(feed, delimiter=delimiter, strict=True))
+    if fields is None or len(fields) != n_fields:
+        return None
+    last = record.line - 1 + feed.position
+    own = lines[record.line - 1 : last]
+    if len(own) > 1 and _are_records(own, delimiter, n_fields, whole=True):
+        return None
+    return Record(record.line, last, fields)
+
+
+class _Feed:
+    """Lines for csv's reader, which counts how many it has taken."""
+
+    def __init__(self, lines: Iterable[str], position: int) -> None:
+        self._lines = iter(lines)
+        self.position = position
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.position += 1
+        return line
+
+
+def _reader(lines: Sequence[str], place: int, delimiter: str) -> tuple[Iterator[list[str]], _Feed]:
+    feed = _Feed((lines[n] for n in range(place, len(lines))), place)
+    return csv.reader(feed, delimiter=delimiter, strict=True), feed
+
+
+def _next(reader: Iterator[list[str]]) -> list[str] | None:
+    """Give the next record's fields, none for a blank line; None where quotes don't match."""
+    try:
+        with _long_fields():
+            return next(reader)
+    except csv.Error:
+        return None
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A listing: what a seller uploads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 SEPARATOR = " > "
@@ -33,6 +33,10 @@ class Listing:
     brand: str | None = None
     category: str | None = None
     group: str | None = None
+
+
+FIELDS = tuple(field.name for field in fields(Listing))
+"""The columns of a catalogue file."""
 
 
 def category_levels(category: str) -> tuple[str, ...]:

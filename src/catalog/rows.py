@@ -1,122 +1,107 @@
 """One row's raw fields become a Listing, or a reason why they can't."""
 
-import dataclasses
-import math
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from .listing import SEPARATOR, Listing, category_levels
+from ..core.mojibake import mend
+from .categories import CategoryStyle
+from .listing import FIELDS, Listing
+from .photo_paths import PhotoFolder
+from .values import PROSE, RowError, as_text, shown
 
-FIELDS = tuple(field.name for field in dataclasses.fields(Listing))
-_PROSE = ("title", "description", "brand")  # may hold line breaks and tabs
-# C1 controls pass: in real titles they are misread Windows-1252 quotes, which text.clean mends.
-_BAD_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_BAD_ELSEWHERE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+__all__ = ["FIELDS", "OnPhotoError", "ReadRow", "RowError", "RowReader", "as_text", "shown"]
 
-
-class RowError(ValueError):
-    """A row can't be a listing; the message is the reason, its kind before the first colon."""
+OnPhotoError: TypeAlias = Literal["reject", "title"]
+"""What becomes of a listing whose photo can't be had: it is set aside, or goes by its title."""
 
 
-def listing_from_fields(
-    fields: Mapping[str, object], *, image_root: Path | None, need_category: bool
-) -> Listing:
-    """Check one row and make it a Listing. No photo is opened here, only looked for.
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """A row that is a listing.
 
     Parameters
     ----------
-    fields
-        Raw values by field name; a field that isn't there is missing, and so is one that is
-        ``None``, NaN, or nothing but white space.
-    image_root
-        A resolved folder that photos must lie in, and that relative paths start from; ``None``
-        takes any path, from the working folder.
+    listing
+        Text as written but for what was mended; the category tidied; the photo as a resolved path
+        or bytes.
+    mended
+        Fields whose text wasn't what its seller wrote.
+    photo_problem
+        Why the photo was left out; None where it wasn't.
+    """
+
+    listing: Listing
+    mended: tuple[str, ...] = ()
+    photo_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Checks rows and makes listings of them. No photo is opened here, only looked for.
+
+    Parameters
+    ----------
+    photos
+        Where photos are; None: they aren't looked for.
     need_category
         Whether a listing without a category is a defect.
-
-    Returns
-    -------
-    Listing
-        Text exactly as written; the category's levels tidied; the photo as a resolved path.
-
-    Raises
-    ------
-    RowError
-        With the first reason found.
+    on_photo_error
+        What becomes of a listing with a title whose photo can't be had.
+    style
+        How the categories are written.
     """
-    image = fields.get("image")
-    texts = {name: as_text(name, fields.get(name)) for name in FIELDS if name != "image"}
-    listing_id = texts["listing_id"]
-    if listing_id is None:
-        raise RowError("missing listing_id")
-    levels = category_levels(texts["category"] or "")
-    if need_category and not levels:
-        raise RowError("missing category")
-    photo: Path | bytes | None
-    if isinstance(image, bytes):
-        photo = image or None
-    else:
-        place = as_text("image", str(image) if isinstance(image, Path) else image)
-        photo = None if place is None else find_photo(place, image_root)
-    if photo is None and texts["title"] is None:
-        raise RowError("missing photo and title: one of them must be there")
-    return Listing(
-        listing_id=listing_id,
-        title=texts["title"],
-        image=photo,
-        description=texts["description"],
-        brand=texts["brand"],
-        category=SEPARATOR.join(levels) or None,
-        group=texts["group"],
-    )
 
+    photos: PhotoFolder | None
+    need_category: bool = False
+    on_photo_error: OnPhotoError = "reject"
+    style: CategoryStyle = field(default_factory=CategoryStyle)
 
-def as_text(name: str, value: object) -> str | None:
-    """Take a raw value as text: whole numbers become their digits, blank becomes ``None``."""
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    if not isinstance(value, str):
-        raise RowError(f"not text: {name} is {shown(value)} of type {type(value).__name__}")
-    bad = (_BAD_IN_PROSE if name in _PROSE else _BAD_ELSEWHERE).search(value)
-    if bad:
-        kind = "control character" if bad[0] <= "\x7f" else "broken character"
-        raise RowError(f"{kind}: {name} holds U+{ord(bad[0]):04X} in {shown(value)}")
-    return value
+    def read(self, fields: Mapping[str, object]) -> ReadRow:
+        """Read one row.
 
+        Parameters
+        ----------
+        fields
+            Raw values by field name; a field that isn't there is missing, and so is one that is
+            ``None``, NaN, or nothing but white space.
 
-def find_photo(place: str, image_root: Path | None) -> Path:
-    """Resolve a photo's path; it must be a file, and inside `image_root` where that is given."""
-    if _URL.match(place):
-        raise RowError(
-            f"photo is a URL: photos are read from files, not from the network; got {shown(place)}"
+        Raises
+        ------
+        RowError
+            With the first reason found.
+        """
+        listing_id = as_text("listing_id", fields.get("listing_id"))
+        prose = {name: as_text(name, fields.get(name)) for name in PROSE}
+        group = as_text("group", fields.get("group"))
+        if listing_id is None:
+            raise RowError("missing listing_id")
+        category = self.style.path(fields.get("category"))
+        if self.need_category and category is None:
+            raise RowError("missing category")
+        texts = {name: None if text is None else mend(text) for name, text in prose.items()}
+        photo, problem = self._photo(fields.get("image"), has_title=bool(texts["title"]))
+        if photo is None and not texts["title"]:
+            raise RowError("missing photo and title: one of them must be there")
+        listing = Listing(
+            listing_id=listing_id,
+            title=texts["title"] or None,
+            image=photo,
+            description=texts["description"] or None,
+            brand=texts["brand"] or None,
+            category=category,
+            group=group,
         )
-    try:
-        path = ((image_root or Path()) / place).resolve()
-        outside = image_root is not None and not path.is_relative_to(image_root)
-        found = not outside and path.is_file()
-        folder = not outside and path.is_dir()
-    except (OSError, RuntimeError, ValueError):  # a name too long, links in a circle
-        outside = found = folder = False
-    if outside and (Path(place).is_absolute() or ".." in Path(place).parts):
-        raise RowError(f"photo outside the image folder: {shown(place)}")
-    if outside:
-        raise RowError(f"photo links to outside the image folder: {shown(place)}")
-    if folder:
-        raise RowError(f"photo is a folder: {shown(place)}")
-    if not found:
-        raise RowError(f"photo not found: {shown(place)} is no file")
-    return path
+        mended = tuple(name for name in PROSE if texts[name] != prose[name])
+        return ReadRow(listing, mended, problem)
 
-
-def shown(value: object, limit: int = 80) -> str:
-    """Quote a value for a message: escaped, and cut to `limit` characters."""
-    text = repr(value[:limit] if isinstance(value, str | bytes) else value)
-    return text if len(text) <= limit + 2 else text[:limit] + "…"
+    def _photo(self, value: object, *, has_title: bool) -> tuple[Path | bytes | None, str | None]:
+        if self.photos is None:
+            return None, None
+        try:
+            return self.photos.photo(value), None
+        except RowError as error:
+            if self.on_photo_error == "reject" or not has_title:
+                raise
+            return None, str(error)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .messages import say_levels
 from .options import (
     CatalogueFile,
     EncoderOptions,
@@ -38,6 +39,7 @@ def split(
     from ..embedding.grouping import group_listings
 
     catalog = file.catalog(catalogue, need_category=True)
+    say_levels(catalog, levels)
     embedder = load_encoders("starter", encoders.run_options(photos))
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
     names = [category_prefix(item.category or "", levels) for item in catalog.listings]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from ..catalog.catalog import Catalog
     from ..pipeline.pipeline import ListingPipeline
     from ..pipeline.verdict import Shift
 
@@ -26,6 +27,29 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 def say(text: str, rejected: Path | None = None) -> None:
     """Print a line, with the place of the reasons if rows were rejected."""
     typer.echo(f"{text}; reasons in {rejected}" if rejected and " 0 rejected" not in text else text)
+
+
+def say_reading(catalog: "Catalog") -> None:
+    """Print to stderr which columns were taken for what, and what else was found out."""
+    typer.echo(f"{catalog.source}: columns {catalog.columns}.", err=True)
+    for note in catalog.notes:
+        typer.echo(f"Note: {note}.", err=True)
+    if catalog.photo_problems:
+        first = next(iter(catalog.photo_problems.items()))
+        typer.echo(
+            f"Note: {len(catalog.photo_problems):,} listings go by their title, as their photo "
+            f"can't be had (row {first[0]}: {first[1]}).",
+            err=True,
+        )
+
+
+def say_levels(catalog: "Catalog", levels: int | None) -> None:
+    """Print to stderr that cutting categories to so many levels changes nothing, if so."""
+    from ..catalog.categories import levels_warning
+
+    warning = levels and levels_warning((one.category for one in catalog.listings), levels)
+    if warning:
+        typer.echo(f"Warning: {warning}", err=True)
 
 
 def say_shift(shift: "Shift | None", on_shift: str) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from ..core.device import Runtime
 from ..core.errors import ConfigError
+from .messages import say_reading
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
@@ -91,9 +92,36 @@ class FileOptions:
     title_column: Annotated[str | None, _column("title")] = None
     description_column: Annotated[str | None, _column("description")] = None
     brand_column: Annotated[str | None, _column("brand")] = None
-    category_column: Annotated[str | None, _column("category")] = None
+    category_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that holds the category; several make its path, the highest first.",
+            rich_help_panel=_FILE,
+        ),
+    ] = None
     image_column: Annotated[str | None, _column("image")] = None
     group_column: Annotated[str | None, _column("group: seller, shop, batch")] = None
+    category_separator: Annotated[
+        str | None,
+        typer.Option(
+            help="What ends a category's level besides > (default: found out).",
+            rich_help_panel=_FILE,
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Of a text file (default: UTF-8, or UTF-16).", rich_help_panel=_FILE),
+    ] = None
+    on_photo_error: Annotated[
+        Literal["reject", "title"],
+        typer.Option(
+            help="A photo that can't be had: reject the listing, or go by its title.",
+            rich_help_panel=_PHOTOS,
+        ),
+    ] = "reject"
+    no_photos: Annotated[
+        bool, typer.Option("--no-photos", help="Look at no photo.", rich_help_panel=_PHOTOS)
+    ] = False
 
     def catalog(self, path: Path, *, need_category: bool) -> "Catalog":
         """Read a file of listings with these options."""
@@ -102,9 +130,18 @@ class FileOptions:
 
         named = {name: getattr(self, f"{name}_column") for name in FIELDS}
         columns = {name: column for name, column in named.items() if column}
-        return read_catalog(
-            path, columns=columns, image_root=self.image_root, need_category=need_category
+        catalog = read_catalog(
+            path,
+            columns=columns,
+            image_root=self.image_root,
+            need_category=need_category,
+            category_separator=self.category_separator,
+            photos=not self.no_photos,
+            on_photo_error=self.on_photo_error,
+            encoding=self.encoding,
         )
+        say_reading(catalog)
+        return catalog
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import typer
 from ..core.errors import ConfigError
 from ..core.files import require_free_folder
 from ..core.tracking import LOCAL_STORE, OFF, log_run
-from .messages import say, say_expected
+from .messages import say, say_expected, say_levels
 from .options import (
     CatalogueFile,
     ConfigOption,
@@ -80,6 +80,7 @@ def train(
         image=image_encoder_section(image_encoder) if image_encoder else None,
     )
     catalog = file.catalog(catalogue, need_category=True)
+    say_levels(catalog, levels)
     options, strangers = encoders.run_options(photos), photos_outside(outside)
     pipeline = ListingPipeline.fit(catalog, settings, options, outside=strangers)
     pipeline = pipeline.save(out, overwrite=overwrite)

@@ -6,13 +6,14 @@ from typing import Literal, TypeAlias
 from .device import RuntimeName
 from .errors import MissingExtraError
 
-Extra: TypeAlias = Literal["serve", "finetune", "onnx", "openvino", "clip"]
+Extra: TypeAlias = Literal["serve", "finetune", "onnx", "openvino", "clip", "excel"]
 MODULES: dict[Extra, tuple[str, ...]] = {
     "serve": ("fastapi", "starlette", "uvicorn", "anyio", "python_multipart", "prometheus_client"),
     "finetune": ("lightning", "torchmetrics"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("openvino", "onnx", "onnxscript"),
     "clip": ("open_clip",),
+    "excel": ("python_calamine",),
 }
 """Extra -> what it lets be imported; pyproject.toml has the packages and their versions."""
 RUNTIMES: dict[RuntimeName, Extra] = {"openvino": "openvino", "onnxruntime": "onnx"}

@@ -1,0 +1,187 @@
+"""Category strings, as shops write them, to paths: ``Kitchen > Mugs``."""
+
+import ast
+import html
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .listing import SEPARATOR, category_levels
+from .values import RowError, as_text, is_missing
+
+_ARROW = re.compile(r"\s*(?:>+|›|»|→)\s*")
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+_BETWEEN = ",;|"
+_ROOTS = frozenset({"default category", "root catalog"})
+"""What Magento puts above all categories."""
+_SLASHES = ("/", "|", "::", "\\")
+_SHARE = 0.5
+"""Of the categories that a separator must be in to be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryStyle:
+    """How a file writes its categories, as far as its own categories tell.
+
+    Parameters
+    ----------
+    separator
+        What ends a level besides ``>`` and other arrows; None: nothing does.
+    tops
+        All first levels, and `paths` all whole paths, of categories that are one path for sure.
+    """
+
+    separator: str | None = None
+    tops: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, values: Iterable[Any], separator: str | None = None) -> "CategoryStyle":
+        """Learn the style of a file's categories; a given `separator` is taken as it is."""
+        texts = [text for value in values for text in _first_text(value)]
+        separator = separator or _separator(texts)
+        style = cls(separator)
+        parts = [_parted(text, separator) for text in texts]
+        first = [style.levels(several[0]) for several in parts if several]
+        single = [style.levels(several[0]) for several in parts if len(several) == 1]
+        return cls(
+            separator,
+            tops=frozenset(levels[0] for levels in first if len(levels) > 1)
+            | frozenset(levels[0] for levels in single if levels),
+            paths=frozenset(SEPARATOR.join(levels) for levels in single),
+        )
+
+    def path(self, value: Any) -> str | None:
+        """Give the first path that a category's value holds, its levels tidied; None for none.
+
+        Entities are resolved, ``201.0`` is ``201``, and what a shop system puts above all
+        categories is dropped. A comma parts two paths only where both are paths by themselves.
+
+        Raises
+        ------
+        RowError
+            If the value is no text.
+        """
+        texts = _texts(value)
+        if not texts:
+            return None
+        parts = _parted(texts[0], self.separator)
+        text = parts[0] if len(parts) > 1 and self._are_paths(parts) else texts[0]
+        levels = self.levels(text)
+        if levels and levels[0].casefold() in _ROOTS:
+            levels = levels[1:]
+        return SEPARATOR.join(levels) or None
+
+    def levels(self, text: str) -> tuple[str, ...]:
+        """Split one path into its levels, tidied."""
+        plain = _ARROW.sub(SEPARATOR, text)
+        if self.separator:
+            plain = SEPARATOR.join(plain.split(self.separator))
+        return tuple(_tidy(level) for level in category_levels(plain))
+
+    def _are_paths(self, parts: Sequence[str]) -> bool:
+        split = [self.levels(part) for part in parts]
+        if not all(split):
+            return False
+        if any(len(levels) > 1 for levels in split):
+            known = all(levels[0] in self.tops for levels in split)
+            alone = SEPARATOR.join(split[0]) in self.paths
+            whole = all(len(levels) > 1 or levels[0] in self.tops for levels in split)
+            return known or (alone and whole)
+        return all(levels[0] in self.paths for levels in split)
+
+
+def category_notes(categories: Iterable[str | None], style: CategoryStyle) -> list[str]:
+    """Say what the owner of a catalogue with these paths may not know of them."""
+    notes = []
+    if style.separator:
+        notes.append(f"categories are split at `{style.separator}`")
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
+    for category in filter(None, categories):
+        spellings[_key(category)].add(category)
+    alike = sorted(sorted(names) for names in spellings.values() if len(names) > 1)
+    if alike:
+        more = f" and {len(alike) - 3} more" if len(alike) > 3 else ""
+        shown = ", ".join(" / ".join(repr(name) for name in names) for names in alike[:3])
+        notes.append(
+            f"categories differ only in case, spaces or marks, and each is one of its own: "
+            f"{shown}{more}"
+        )
+    return notes
+
+
+def levels_warning(categories: Iterable[str | None], levels: int) -> str | None:
+    """Say that cutting to so many levels changes nothing, where no category has that many."""
+    found = {category for category in categories if category}
+    deepest = max((len(category_levels(category)) for category in found), default=0)
+    if not found or deepest >= levels:
+        return None
+    return (
+        f"--levels {levels} has no effect: no category has more than {deepest} level"
+        f"{'s' * (deepest > 1)}, such as {min(found)!r}. If a mark in it ends a level, pass that "
+        "mark by --category-separator."
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    """Give the paths in a value: one text, a list of them, or such a list as JSON or Python."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        texts = [text for one in value if not is_missing(one) if (text := as_text("category", one))]
+        names = all(not _ARROW.search(text) for text in texts) and len(texts) > 1
+        return [SEPARATOR.join(texts)] if names else [text for one in texts for text in _texts(one)]
+    text = as_text("category", value)
+    if text is None:
+        return []
+    text = html.unescape(html.unescape(text)).strip()
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            listed = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return [text]
+        return _texts(listed) if all(isinstance(one, str) for one in listed) else [text]
+    return [text]
+
+
+def _first_text(value: Any) -> list[str]:
+    """Give a value's first path; none of a value that its own row is rejected for."""
+    try:
+        return _texts(value)[:1]
+    except RowError:
+        return []
+
+
+def _separator(texts: Sequence[str]) -> str | None:
+    """Find the mark that makes a tree of categories, where no arrow does.
+
+    At least half of the categories hold it, and some first level is that of several of them.
+    """
+    if sum(bool(_ARROW.search(text)) for text in texts) * 10 >= len(texts):
+        return None
+    for mark in _SLASHES:
+        distinct = {part for text in texts for part in _parted(text, mark)}
+        held = [text for text in distinct if mark in text]
+        tops = {text.split(mark)[0].strip() for text in distinct}
+        if len(held) >= _SHARE * len(distinct) and len(tops) < len(distinct):
+            return mark
+    return None
+
+
+def _parted(text: str, separator: str | None) -> list[str]:
+    """Split at the marks that may stand between two paths."""
+    marks = "".join(mark for mark in _BETWEEN if mark != separator)
+    return [part for part in re.split(rf"\s*[{marks}]\s*", text) if part]
+
+
+def _tidy(level: str) -> str:
+    plain = " ".join(level.split())
+    whole = _WHOLE.fullmatch(plain)
+    return whole[1] if whole else plain
+
+
+def _key(category: str) -> str:
+    """Reduce a path to what its spellings share: letters and digits of its levels."""
+    return ">".join(re.sub(r"[\W_]", "", level.casefold()) for level in category_levels(category))

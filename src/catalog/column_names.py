@@ -1,0 +1,81 @@
+"""What shops' exports call the fields of a listing, the surest names first."""
+
+import re
+
+# Names of one set fit equally well; those of an earlier set are preferred to those of a later one.
+USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
+    field: tuple(frozenset(names.split()) for names in ranks)
+    for field, ranks in {
+        "listing_id": (
+            "listingid",
+            "uniqid uniqueid postingid itemsku offerid",
+            "productid itemid",
+            "id",
+            "handle",  # Shopify: the sku is the variant's, and often empty
+            "sku sellersku skuid merchantsku",
+            "pid asin articleid goodsid",
+            "listing itemnumber productcode variantsku parentsku",
+        ),
+        "title": (
+            "title",
+            "productname producttitle itemname itemtitle listingtitle productdisplayname",
+            "name",
+            "designation headline listingname",
+        ),
+        "description": (
+            "description",
+            "productdescription itemdescription bodyhtml longdescription catalogdesc",
+            "desc body text",
+            "shortdescription",
+        ),
+        "brand": ("brand", "brandname productbrand", "manufacturer", "maker", "vendor"),
+        "category": (
+            "category",
+            "categorypath categoryname productcategorytree categorytree",
+            "categories productcategory productcategories itemcategory",
+            "googleproductcategory",
+            "producttype feedproducttype",
+            "itemtypename itemtype itemtypekeyword",
+            "prdtypecode genreid genre categoryid",
+            "label class",
+        ),
+        "image": (
+            "image",
+            "imagepath photopath imagefile photofile imagefilename",
+            "mainimage baseimage coverimage mainphoto productimage",
+            "imagelink imagesrc imageurl mainimageurl imageurls imagepath1",
+            "images photo photos picture pictures img",
+            "filename file",
+        ),
+        "group": ("group",),
+    }.items()
+}
+"""Field -> sets of normalised names: Magento, Shopify, WooCommerce, Google Merchant, Amazon's flat
+file, Flipkart, Shopee, Rakuten, and common data sets. A group is never guessed from a seller's
+column: where all listings are one seller's, they would be one group."""
+
+
+def name_key(name: str) -> str:
+    """Reduce a column's name to what its spellings share: ``Product Name``, ``product-name``.
+
+    >>> name_key("g:image_link"), name_key("Body (HTML)")
+    ('imagelink', 'bodyhtml')
+    """
+    plain = re.sub(r"^g:", "", name.strip().casefold())
+    return re.sub(r"[\W_]", "", plain)
+
+
+def rank(field: str, name: str) -> int | None:
+    """Say how surely a column holds a field: 0 is surest; None if it doesn't seem to."""
+    if name == field:
+        return 0
+    key = name_key(name)
+    places = (n for n, names in enumerate(USUAL_NAMES[field], start=1) if key in names)
+    return next(places, None)
+
+
+def recognised(name: str) -> str | None:
+    """Name the field that a column most surely holds, if any."""
+    ranks = {field: rank(field, name) for field in USUAL_NAMES}
+    fitting = {field: place for field, place in ranks.items() if place is not None}
+    return min(fitting, key=fitting.__getitem__) if fitting else None

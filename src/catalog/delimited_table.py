@@ -1,0 +1,98 @@
+"""CSV, TSV and their like to rows; the separator and the header are found by their names."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ..core.errors import CatalogError
+from .delimited import TAB, Record, split_records, text_lines
+from .header import find_separator
+from .raw_rows import Row
+from .text_files import decode, is_packed
+
+
+class DelimitedTable:
+    """An opened CSV or TSV; see `split_records` for its quotes.
+
+    Parameters
+    ----------
+    named
+        Column names that the user gave.
+
+    Raises
+    ------
+    CatalogError
+        If the text can't be decoded, is empty, or its header's quotes don't match.
+    """
+
+    def __init__(
+        self, path: Path, named: Collection[str] = (), encoding: str | None = None
+    ) -> None:
+        self._text = decode(path, encoding)
+        suffix = (path.with_suffix("") if is_packed(path) else path).suffix.lower()
+        usual = TAB if suffix == ".tsv" else ","
+        self._separator, place = find_separator(text_lines(self._text), usual, named)
+        header = next(split_records(self._text, self._separator, first_line=place + 1))
+        if header.fields is None:
+            raise CatalogError(
+                f"{path}: the quotes of the header (line {header.line}) must match. Mend them."
+            )
+        self._first_line = header.last_line + 1
+        self.columns = tuple(name.strip() for name in header.fields)
+        self.notes = _notes(self._separator, usual, header.line)
+
+    def rows(self, wanted: Collection[str]) -> list[Row]:
+        """Read all data rows; empty lines don't count."""
+        records = split_records(
+            self._text, self._separator, len(self.columns), first_line=self._first_line
+        )
+        places = [(place, name) for place, name in enumerate(self.columns) if name in wanted]
+        rows = []
+        for record in records:
+            fields = _trimmed(record.fields, len(self.columns))
+            if fields is None:
+                rows.append(Row({}, _unbalanced(record)))
+            elif len(fields) != len(self.columns):
+                rows.append(Row({}, _wrong_number(record, len(fields), len(self.columns))))
+            else:
+                own = {name: fields[place] for place, name in places}
+                rows.append(Row(own, is_blank=not any(fields)))
+        return rows
+
+
+def _trimmed(fields: list[str] | None, n_fields: int) -> list[str] | None:
+    """Cut empty fields off that a row has beyond the header's, as some exports end each row."""
+    if fields is None or any(fields[n_fields:]):
+        return fields
+    return fields[:n_fields]
+
+
+def _unbalanced(record: Record) -> str:
+    closed = (
+        f", or close the one that swallows what follows, up to line {record.swallowed_to}"
+        if record.swallowed_to
+        else ""
+    )
+    return f"unbalanced quotes: line {record.line}; double the quotes inside a quoted field{closed}"
+
+
+def _wrong_number(record: Record, n_fields: int, n_columns: int) -> str:
+    return (
+        f"wrong number of fields: {_lines(record)} {n_fields}, the header {n_columns}; "
+        "quote fields that hold the separator or a line break"
+    )
+
+
+def _lines(record: Record) -> str:
+    if record.line == record.last_line:
+        return f"line {record.line} has"
+    return f"lines {record.line} to {record.last_line} have"
+
+
+def _notes(separator: str, usual: str, header_line: int) -> tuple[str, ...]:
+    notes = []
+    if separator != usual:
+        names = {TAB: "tabs", ",": "`,`", ";": "`;`", "|": "`|`"}
+        notes.append(f"fields end with {names[separator]}")
+    if header_line > 1:
+        notes.append(f"the header is line {header_line}; what stands above it is left out")
+    return tuple(notes)

@@ -1,0 +1,130 @@
+"""Parquet to rows: what one value can't be as a Python object costs its own row only."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from ..core.errors import CatalogError
+from .raw_rows import Row, Unreadable
+
+
+class ParquetTable:
+    """One opened Parquet file; category numbers of a Hugging Face data set become names.
+
+    Raises
+    ------
+    CatalogError
+        If it can't be read as Parquet.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self, path: Path, named: Collection[str] = (), encoding: str | None = None
+    ) -> None:
+        del named, encoding  # Parquet knows its columns, and its text is UTF-8
+        from pyarrow.parquet import ParquetFile
+
+        self._path = path
+        with self._errors(), ParquetFile(path) as file:
+            schema = file.schema_arrow
+            self._n_rows = file.metadata.num_rows
+            leaves = [file.schema.column(n) for n in range(len(file.schema))]
+            self._uuids = {leaf.path for leaf in leaves if leaf.logical_type.type == "UUID"}
+        self.columns = tuple(schema.names)
+        self._class_names = _class_names(schema.metadata or {})
+
+    def rows(self, wanted: Collection[str]) -> list[Row]:
+        """Read the wanted columns; a value that can't be read is `Unreadable`."""
+        from pyarrow.parquet import ParquetFile
+
+        names = [name for name in dict.fromkeys(self.columns) if name in wanted]
+        with self._errors(), ParquetFile(self._path) as file:
+            table = file.read(columns=names)
+        columns = [
+            _named(_values(table.column(name)), self._class_names.get(name)) for name in names
+        ]
+        columns = [
+            [UUID(bytes=value) if isinstance(value, bytes) else value for value in values]
+            if name in self._uuids
+            else values
+            for name, values in zip(names, columns, strict=True)
+        ]
+        rows = [Row(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+        return rows or [Row({}) for _ in range(self._n_rows)]
+
+    def _errors(self) -> "_AsCatalogError":
+        return _AsCatalogError(self._path)
+
+
+class _AsCatalogError:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        import pyarrow as pa
+
+        if isinstance(error, pa.ArrowException | OSError):
+            raise CatalogError(
+                f"{self._path}: must be a Parquet file, but can't be read as one ({error}). "
+                "Write it anew."
+            ) from error
+
+
+def _values(column: Any) -> list[Any]:
+    """Turn a column into Python objects, one by one where not all of them can be."""
+    column = _as_storage(column)
+    try:
+        values: list[Any] = column.to_pylist()
+    except Exception:  # noqa: BLE001 - dates out of range, zones unknown, broken text: many kinds
+        return [_value(scalar) for scalar in column]
+    return values
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:  # Parquet doesn't check its text
+        try:
+            return scalar.as_buffer().to_pybytes()
+        except AttributeError:
+            return Unreadable("it holds text that isn't UTF-8")
+    except Exception as error:  # noqa: BLE001 - of pyarrow, pandas or a zone's reader
+        return Unreadable(f"{type(error).__name__}: {error}")
+
+
+def _as_storage(column: Any) -> Any:
+    """Look through extension types that Arrow doesn't know, to what they are stored as."""
+    import pyarrow as pa
+
+    if isinstance(column.type, pa.BaseExtensionType) and not isinstance(column.type, pa.UuidType):
+        return pa.chunked_array(
+            [chunk.storage for chunk in column.chunks], column.type.storage_type
+        )
+    return column
+
+
+def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Read which numbers stand for which names, where a Hugging Face data set says so."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return {
+            name: [str(label) for label in feature["names"]]
+            for name, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _named(values: list[Any], names: list[str] | None) -> list[Any]:
+    if not names:
+        return values
+    return [
+        names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+        for value in values
+    ]
