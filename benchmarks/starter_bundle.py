@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
-from shelfsure.catalog.catalog import Catalog, photos_in, read_catalog
+from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing, category_prefix
+from shelfsure.catalog.photo_listings import photos_in
 from shelfsure.catalog.splits import duplicate_groups, split_indices
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import Config, RetrievalConfig, TextConfig

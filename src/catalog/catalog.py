@@ -286,27 +286,3 @@ def _printable(listing_id: object) -> str:
 
 def _no_root(path: Path, root: Path) -> str:
     return f"{path}: the image folder {root} must be a folder, but isn't. Check --image-root."
-
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".apng", ".bmp", ".tif", ".tiff", ".avif"}
-)
-
-
-def photos_in(folder: str | Path) -> list[Listing]:
-    """List the photos of a folder and its subfolders, in order of their paths.
-
-    Raises
-    ------
-    CatalogError
-        If it isn't a folder, or holds no photo.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise CatalogError(f"Photos must lie in a folder, but {folder} isn't one. Check the path.")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise CatalogError(
-            f"{folder} must hold photos ({', '.join(sorted(SUFFIXES))}), but holds none."
-        )
-    return [Listing(path.relative_to(root).as_posix(), image=path) for path in paths]

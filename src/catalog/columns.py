@@ -92,7 +92,7 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
         if len(fitting) > 1:
             problems.append(
                 f"columns {' and '.join(f'`{name}`' for name in fitting)} fit {field} equally. "
-                f"Say which it is: {option(field)} {_quoted(fitting[0])}."
+                f"Say which it is: {option(field)} {_quoted(fitting[0])}, or rename the others."
             )
         if fitting:
             matched[field] = (fitting[0],)

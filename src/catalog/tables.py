@@ -11,8 +11,8 @@ from pathlib import Path
 from ..core.errors import CatalogError
 from .delimited_table import DelimitedTable
 from .json_table import JsonTable
-from .parts import FolderTable
 from .parquet_table import ParquetTable
+from .parts import FolderTable
 from .raw_rows import Row, Table, TableSource
 from .spreadsheet_table import SpreadsheetTable
 from .text_files import is_packed

@@ -55,6 +55,21 @@ def is_packed(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
 
 
+def unpacked_bytes(path: Path, limit: int) -> int:
+    """Measure a packed file without keeping what is in it; what is beyond `limit` isn't looked at.
+
+    A file that can't be unpacked has none: `decode` says what is wrong with it.
+    """
+    n_bytes = 0
+    try:
+        with gzip.open(path) as file:
+            while n_bytes <= limit and (block := file.read(1 << 20)):
+                n_bytes += len(block)
+    except (OSError, EOFError, zlib.error):
+        return 0
+    return n_bytes
+
+
 def _unpacked(path: Path) -> bytes:
     data = path.read_bytes()
     if not is_packed(path):

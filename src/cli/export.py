@@ -55,8 +55,9 @@ def _listings(table: Path | None, photos: Path | None, file: FileOptions) -> "Se
     """Read what parity is measured on; the sample, where nothing is given."""
     import tempfile
 
-    from ..catalog.catalog import photos_in, read_catalog
+    from ..catalog.catalog import read_catalog
     from ..catalog.listing import Listing
+    from ..catalog.photo_listings import photos_in
     from ..catalog.sample import unpack_sample
 
     if table:

@@ -58,7 +58,7 @@ def finetune(
 
     Use it with: shelfsure train CATALOGUE --image-encoder OUT
     """
-    from ..catalog.catalog import photos_in
+    from ..catalog.photo_listings import photos_in
     from ..core.tracking import log_run
     from ..embedding.run_options import RunOptions
     from ..finetuning.config import load_finetune_config

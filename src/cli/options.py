@@ -238,6 +238,6 @@ def embed_one(photo: Path | None, title: str | None, embedder: "Embedder") -> "t
 
 def photos_outside(folder: Path | None) -> "Sequence[Listing]":
     """List the photos of what isn't sold; none without a folder."""
-    from ..catalog.catalog import photos_in
+    from ..catalog.photo_listings import photos_in
 
     return photos_in(folder) if folder else ()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shelfsure.catalog.catalog import read_catalog
-from shelfsure.catalog.delimited import split_line, split_records, text_lines, write_csv
+from shelfsure.catalog.delimited import split_records, text_lines, write_csv
 from shelfsure.catalog.tables import read_table
 from shelfsure.core.errors import CatalogError
 from shelfsure.core.mojibake import mend

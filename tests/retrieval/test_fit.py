@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.catalog.catalog import photos_in, read_catalog
+from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing, category_levels, category_prefix
+from shelfsure.catalog.photo_listings import photos_in
 from shelfsure.core.config import RetrievalConfig
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.grouping import Grouping

@@ -11,9 +11,9 @@ from ...catalog.listing import Listing
 from ...core.errors import CatalogError, ConfigError
 from ..service import QueueFullError
 from .html import notice
+from .uploads.uploads import TABLE_TYPES
 
 _LOG = logging.getLogger(__name__)
-TABLE_TYPES = [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"]
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 """No event of the page is an endpoint for others."""
 QUIET = PRIVATE | {"show_progress": "hidden"}
@@ -38,8 +38,8 @@ def upload_fields(
 ) -> UploadFields:
     """Build the fields for a table and its photos; a folder's name is asked for only if `local`."""
     field = gr.File(
-        label=f"{table}: CSV, TSV, JSON Lines or Parquet",
-        file_types=TABLE_TYPES,
+        label=f"{table}: CSV, TSV, JSON or Parquet",
+        file_types=[*TABLE_TYPES],
         height=130,
         elem_id=f"{tab}-table",
     )

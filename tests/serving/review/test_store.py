@@ -12,8 +12,9 @@ import pytest
 import shelfsure.serving.review.export as export_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelfsure.catalog.catalog import photos_in, read_catalog
+from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
+from shelfsure.catalog.photo_listings import photos_in
 from shelfsure.core.errors import UnreadablePhotoError
 from shelfsure.pipeline.verdict import Guess, Verdict
 from shelfsure.serving.review.records import (

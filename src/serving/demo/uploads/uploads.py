@@ -3,19 +3,28 @@
 import re
 import shutil
 import tempfile
-import unicodedata
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ....catalog.catalog import Catalog, photos_in, read_catalog
+from ....catalog.catalog import Catalog, read_catalog
+from ....catalog.column_names import recognised
 from ....catalog.listing import Listing
-from ....catalog.rows import FIELDS, RowError, shown
+from ....catalog.photo_listings import photos_in
+from ....catalog.photo_paths import photo_key, photo_parts
+from ....catalog.text_files import unpacked_bytes
+from ....catalog.values import RowError, shown
 from ....core.errors import CatalogError
 from .archives import unpack_photos
 
-_OPTION = re.compile(r", or pass --[\w-]+( [^\s.]+)?( or --[\w-]+ [^\s.]+)*")
+_NAME = r'(?:"[^"]*"|[^\s.,]+)'
+_OPTION = re.compile(
+    rf",? (?:or )?pass --[\w-]+(?: {_NAME})?(?: or --[\w-]+ {_NAME})*|: --[\w-]+ {_NAME}"
+)
+TABLE_TYPES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".gz")
+"""Suffixes of tables; a spreadsheet is unpacked whole before its size is known, so none is read."""
+_ELSEWHERE = re.compile(r"[a-z]:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 MAX_ROWS = 100_000
 MAX_TABLE_BYTES = 200_000_000
 """Size of the table; for Parquet also of its columns in memory."""
@@ -112,9 +121,17 @@ def _placed(photos: Path | None, into: Path) -> tuple[Path, Callable[[str], str]
 
 def _check_table(table: Path) -> None:
     """Refuse a table that would fill the memory, before it is read."""
+    suffix = table.suffix.lower()
+    if suffix not in TABLE_TYPES:
+        raise CatalogError(
+            f"{table.name}: a catalogue must end in {', '.join(TABLE_TYPES)}, but this ends in "
+            f"{suffix or 'nothing'!r}. Save it as one of them."
+        )
     n_bytes = table.stat().st_size
-    if table.suffix.lower() == ".parquet" and n_bytes <= MAX_TABLE_BYTES:
+    if n_bytes <= MAX_TABLE_BYTES and suffix == ".parquet":
         n_bytes = _parquet_bytes(table)
+    if n_bytes <= MAX_TABLE_BYTES and suffix == ".gz":
+        n_bytes = unpacked_bytes(table, MAX_TABLE_BYTES)
     if n_bytes > MAX_TABLE_BYTES:
         raise CatalogError(
             f"{table.name}: a table may have at most {MAX_TABLE_BYTES:,} bytes, but this "
@@ -132,7 +149,7 @@ def _parquet_bytes(table: Path) -> int:
         with ParquetFile(table) as file:
             if file.metadata.num_rows > MAX_ROWS:
                 raise CatalogError(_too_many_rows(table, file.metadata.num_rows))
-            wanted = [name for name in file.schema_arrow.names if name in FIELDS]
+            wanted = [name for name in file.schema_arrow.names if recognised(name)]
             for part in file.iter_batches(batch_size=64, columns=wanted):
                 n_bytes += part.nbytes
                 if n_bytes > MAX_TABLE_BYTES:
@@ -150,10 +167,10 @@ def _too_many_rows(table: Path, n_rows: int) -> str:
 
 
 class PhotoNames:
-    r"""Finds the photo that a table means, though the zip may have packed it another folder deep.
+    """Finds the photo that a table means, though the zip may have packed it another folder deep.
 
-    Upper and lower case, ``\\`` and ``/``, and the two ways to write an accent count as the same;
-    `names` are paths below the photos' folder, with ``/``.
+    Spellings count as the same that `PhotoFolder` takes for the same; `names` are paths below the
+    photos' folder, with ``/``.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -190,11 +207,8 @@ class PhotoNames:
 
 
 def _key(written: str) -> tuple[str, ...]:
-    plain = unicodedata.normalize("NFC", written.strip().replace("\\", "/"))
-    return PurePosixPath(plain.casefold()).parts
+    return tuple(map(photo_key, photo_parts(written)))
 
 
 def _leads_out(written: str) -> bool:
-    place = PurePosixPath(written.strip().replace("\\", "/"))
-    outside = place.is_absolute() or ".." in place.parts
-    return outside or re.match(r"[A-Za-z]:|[a-z][a-z0-9+.-]+://", written.strip(), re.I) is not None
+    return ".." in photo_parts(written) or _ELSEWHERE.match(written.strip()) is not None

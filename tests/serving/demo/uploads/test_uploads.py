@@ -1,4 +1,5 @@
 import csv
+import gzip
 import zipfile
 from pathlib import Path
 
@@ -80,11 +81,16 @@ def test_read_upload_without_photos_takes_titles(tmp_path: Path, inside: Path) -
 
 
 def test_read_upload_says_no_path_and_no_option(tmp_path: Path, inside: Path) -> None:
-    (tmp_path / "t.csv").write_text("id,name\n1,lamp\n")
-    with pytest.raises(CatalogError, match=r"^t\.csv: column `listing_id` is missing") as caught:
-        read_upload(tmp_path / "t.csv", None, inside)
-    assert str(tmp_path) not in str(caught.value)
-    assert "--" not in str(caught.value)
+    for text, problem in (
+        ("idd,the names,the photos\n1,lamp,\n", "column `listing_id` is missing"),
+        ("id,name,Name\n1,lamp,\n", "columns `name` and `Name` fit title equally"),
+        ("id,Product Name,product_name\n1,lamp,\n", "columns `Product Name` and `product_name`"),
+    ):
+        (tmp_path / "t.csv").write_text(text)
+        with pytest.raises(CatalogError, match=rf"^t\.csv: {problem}") as caught:
+            read_upload(tmp_path / "t.csv", None, inside)
+        assert str(tmp_path) not in str(caught.value)
+        assert "--" not in str(caught.value)
     (tmp_path / "t.xlsx").write_text("x")
     with pytest.raises(CatalogError, match=r"^t\.xlsx: a catalogue must end in \.csv"):
         read_upload(tmp_path / "t.xlsx", None, inside)
@@ -118,6 +124,17 @@ def test_read_upload_refuses_parquet_that_swells(
         read_upload(tmp_path / "t.parquet", None, inside)
 
 
+def test_read_upload_refuses_a_packed_table_that_swells(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "id,name\n" + "\n".join(f"{n},lamp" for n in range(9))
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode()))
+    assert len(read_upload(tmp_path / "t.csv.gz", None, inside).catalog.listings) == 9
+    monkeypatch.setattr(uploads, "MAX_TABLE_BYTES", len(text) - 1)
+    with pytest.raises(CatalogError, match=f"at most {len(text) - 1} bytes"):
+        read_upload(tmp_path / "t.csv.gz", None, inside)
+
+
 def test_without_root_hides_the_folder(tmp_path: Path, inside: Path) -> None:
     upload = read_upload(table(tmp_path / "t.csv", [""]), None, inside)
     assert upload.without_root(f"{inside.resolve()}/a/b.jpg: bad") == "a/b.jpg: bad"
@@ -141,6 +158,7 @@ def test_locate_prefers_the_exact_path_then_the_path_below_then_the_name() -> No
     assert names.locate("./X\\A.JPG") == "x/a.jpg"
     assert names.locate("q/b.jpg") == "shop/q/b.jpg"
     assert names.locate("photos/only.jpg") == "x/only.jpg"
+    assert names.locate("/x%2FONLY.jpg") == "x/only.jpg"
     assert names.locate("gone.jpg") == "gone.jpg"
     with pytest.raises(RowError, match=r"not unique: 'b\.jpg' may be 'shop/p/b\.jpg' or 'shop/q"):
         names.locate("b.jpg")
@@ -151,7 +169,7 @@ def test_locate_knows_an_accent_written_in_two_ways() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["/etc/a.jpg", "../a.jpg", "x/../../a.jpg", "C:\\a.jpg", "https://x.org/a.jpg"]
+    "written", ["../a.jpg", "%2e%2e/a.jpg", "x/../../a.jpg", "C:\\a.jpg", "https://x.org/a.jpg"]
 )
 def test_locate_leaves_what_leads_out_as_it_is(written: str) -> None:
     assert PhotoNames(["a.jpg"]).locate(written) == written

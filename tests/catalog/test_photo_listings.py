@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from shelfsure.catalog.catalog import photos_in
+from shelfsure.catalog.photo_listings import photos_in
 from shelfsure.core.errors import CatalogError
 
 
