@@ -28,7 +28,7 @@ USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
             "desc body text",
             "shortdescription",
         ),
-        "brand": ("brand", "brandname productbrand", "manufacturer", "maker", "vendor"),
+        "brand": ("brand", "brandname productbrand brands", "manufacturer", "maker", "vendor"),
         "category": (
             "category",
             "categorypath categoryname productcategorytree categorytree",

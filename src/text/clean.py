@@ -1,15 +1,16 @@
 """Bring a title or description into the one form that encoders see."""
 
-import html
 import re
 import unicodedata
 
-_TAG = re.compile(r"<[a-zA-Z/][^<>]*>")
+from ..core.mojibake import mend
+from .markup import visible_text
+
 _SPACE = re.compile(r"\s+")
 
 
 def clean_text(text: str | None) -> str:
-    r"""Unescape HTML, drop tags, compose Unicode (NFKC), collapse white space.
+    r"""Mend wrong decoding, keep what HTML shows, compose Unicode (NFKC), collapse white space.
 
     Letters, case, digits and emoji stay: encoders use them. The empty string means "nothing
     there". What the seller wrote is kept elsewhere; only encoders see this form.
@@ -19,8 +20,12 @@ def clean_text(text: str | None) -> str:
     """
     if not text:
         return ""
-    plain = _TAG.sub(" ", html.unescape(text))
-    visible = "".join(
-        c if c.isspace() or unicodedata.category(c) not in {"Cc", "Cs"} else " " for c in plain
+    plain = _printable(visible_text(_printable(mend(text))))
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", plain)).strip()
+
+
+def _printable(text: str) -> str:
+    """Put a space for each control character and half a surrogate pair."""
+    return "".join(
+        c if c.isspace() or unicodedata.category(c) not in {"Cc", "Cs"} else " " for c in text
     )
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", visible)).strip()

@@ -12,24 +12,32 @@ from shelfsure.core.errors import CatalogError
 # category and image in it.
 EXPORTS = {
     "magento": (
-        "sku,store_view_code,attribute_set_code,product_type,categories,name,description,"
-        "short_description,price,url_key,meta_title,base_image,small_image,thumbnail_image,"
-        "additional_images,manufacturer",
+        (
+            "sku,store_view_code,attribute_set_code,product_type,categories,name,description,"
+            "short_description,price,url_key,meta_title,base_image,small_image,thumbnail_image,"
+            "additional_images,manufacturer"
+        ),
         ("sku", "name", "description", "manufacturer", "categories", "base_image"),
     ),
     "shopify": (
-        "Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Option1 Name,Variant SKU,"
-        "Variant Price,Image Src,Image Position,SEO Title,SEO Description,Variant Image,Status",
+        (
+            "Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Option1 Name,Variant SKU,"
+            "Variant Price,Image Src,Image Position,SEO Title,SEO Description,Variant Image,Status"
+        ),
         ("Handle", "Title", "Body (HTML)", "Vendor", "Product Category", "Image Src"),
     ),
     "woocommerce": (
-        "ID,Type,SKU,GTIN,Name,Published,Short description,Description,In stock?,Regular price,"
-        "Categories,Tags,Shipping class,Images,Parent,Brands",
-        ("ID", "Name", "Description", None, "Categories", "Images"),
+        (
+            "ID,Type,SKU,GTIN,Name,Published,Short description,Description,In stock?,Regular price,"
+            "Categories,Tags,Shipping class,Images,Parent,Brands"
+        ),
+        ("ID", "Name", "Description", "Brands", "Categories", "Images"),
     ),
     "google merchant": (
-        "id,title,description,link,image_link,additional_image_link,availability,price,brand,gtin,"
-        "google_product_category,product_type,item_group_id",
+        (
+            "id,title,description,link,image_link,additional_image_link,availability,price,brand,gtin,"
+            "google_product_category,product_type,item_group_id"
+        ),
         ("id", "title", "description", "brand", "google_product_category", "image_link"),
     ),
     "google merchant in xml's names": (
@@ -44,8 +52,10 @@ EXPORTS = {
         ),
     ),
     "amazon": (
-        "feed_product_type,item_sku,brand_name,item_name,product_description,bullet_point1,"
-        "standard_price,main_image_url,other_image_url1",
+        (
+            "feed_product_type,item_sku,brand_name,item_name,product_description,bullet_point1,"
+            "standard_price,main_image_url,other_image_url1"
+        ),
         (
             "item_sku",
             "item_name",
@@ -56,8 +66,10 @@ EXPORTS = {
         ),
     ),
     "flipkart": (
-        "uniq_id,crawl_timestamp,product_url,product_name,product_category_tree,pid,retail_price,"
-        "discounted_price,image,is_FK_Advantage_product,description,product_rating,brand",
+        (
+            "uniq_id,crawl_timestamp,product_url,product_name,product_category_tree,pid,retail_price,"
+            "discounted_price,image,is_FK_Advantage_product,description,product_rating,brand"
+        ),
         ("uniq_id", "product_name", "description", "brand", "product_category_tree", "image"),
     ),
     "shopee": (

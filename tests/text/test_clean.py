@@ -3,6 +3,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from shelfsure.core.mojibake import mend
 from shelfsure.text.clean import clean_text
 
 
@@ -20,7 +21,10 @@ from shelfsure.text.clean import clean_text
         ("a\x00b\x07c", "a b c"),
         ("broken \ud83d half", "broken half"),
         ("\u200bिकेट 👨\u200d👩\u200d👧 XL", "\u200bिकेट 👨\u200d👩\u200d👧 XL"),
-        ("  \t\r\n\x85\u2003 ", ""),
+        ("CafetiÃ¨re en verre â€“ coffee", "Cafetière en verre – coffee"),
+        (r"b'Men\xe2\x80\x99s watch'", "Men’s watch"),
+        ("Sizes S<M<L, <b>cotton</b>", "Sizes S<M<L, cotton"),
+        ("  \t\r\n\u2028\u2003 ", ""),
         ("<br>", ""),
         ("", ""),
         (None, ""),
@@ -44,7 +48,7 @@ def test_clean_text_is_fit_for_an_encoder(text: str) -> None:
 
 @given(st.text(st.characters(categories=["Lu", "Ll", "Nd", "So"], max_codepoint=0x2FFF)))
 def test_clean_text_keeps_letters_case_and_digits(text: str) -> None:
-    composed = unicodedata.normalize("NFKC", text)
+    composed = unicodedata.normalize("NFKC", mend(text))
     assert clean_text(text) == " ".join(composed.split())
 
 
