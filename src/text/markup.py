@@ -14,8 +14,8 @@ _NO_TAG = re.compile(r"<(?!/?[a-zA-Z][^<>]*>|!|\?)")
 _MAX_CHARS = 100_000
 """Of markup: a parser's time grows with the square of how deep elements lie in each other."""
 _UNSEEN = frozenset(
-    "script style template noscript noframes noembed iframe object head title datalist "
-    "-comment".split()
+    {"script", "style", "template", "noscript", "noframes", "noembed", "iframe", "object"}
+    | {"head", "title", "datalist", "-comment"}
 )
 _UNSEEN_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(hidden|collapse)"
