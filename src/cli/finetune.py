@@ -68,6 +68,7 @@ def finetune(
     out = out.resolve()
     settings = load_finetune_config(config, levels=levels, epochs=epochs, seed=seed)
     catalog = file.catalog(catalogue, need_category=True)
+    say_levels(catalog, levels)
     try:
         result = run(
             catalog,
