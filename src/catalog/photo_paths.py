@@ -55,10 +55,10 @@ class PhotoFolder:
             return self.photo(value.get("path") if is_missing(data) else data)
         if isinstance(value, list | tuple):
             return next((self.photo(one) for one in value if not is_missing(one)), None)
+        if isinstance(value, str) and (data := _decoded(value.strip())):
+            return data
         place = as_text("image", value)
-        if place is None:
-            return None
-        return _decoded(place) or self.find(place)
+        return None if place is None else self.find(place)
 
     def find(self, place: str) -> Path:
         """Resolve a photo's path; it must be a file, and inside the folder where there is one.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.tracking import LOCAL_STORE, OFF
+from .messages import say_levels
 from .options import (
     CatalogueFile,
     ConfigOption,

@@ -1,7 +1,7 @@
 """Listings to embeddings: each photo and text is read once, encoded once, and remembered."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -59,19 +59,21 @@ class Embedder:
     ) -> tuple[Catalog, EmbeddedListings]:
         """Embed a catalogue, and set aside the rows whose photo can't be used.
 
+        Or leave those photos out, where the catalogue says so and there is a title.
+
         Returns
         -------
         Catalog, EmbeddedListings
             Row by row the same listings; the catalogue knows the others with their reasons.
         """
         embedded = self.embed(catalog.listings, description=description)
+        if catalog.on_photo_error == "title":
+            embedded = embedded.by_title()
+            catalog = catalog.without_photos(_reasons(catalog, embedded.left_out))
         if not embedded.problems:
             return catalog, embedded
         good = [row for row in range(len(catalog.listings)) if row not in embedded.problems]
-        reasons = {
-            catalog.rows[row]: f"unusable photo: {why}" for row, why in embedded.problems.items()
-        }
-        return catalog.reject(reasons), embedded.take(good)
+        return catalog.reject(_reasons(catalog, embedded.problems)), embedded.take(good)
 
     def with_cache(self, folder: Path) -> "Embedder":
         """Remember embeddings in a folder, if they aren't remembered elsewhere."""
@@ -97,6 +99,10 @@ def load_photo_encoder(config: Config, options: RunOptions) -> PhotoEncoder:
         precision=run.precision,
         runtime=options.runtime,
     )
+
+
+def _reasons(catalog: Catalog, problems: Mapping[int, str]) -> dict[int, str]:
+    return {catalog.rows[row]: f"unusable photo: {why}" for row, why in problems.items()}
 
 
 def load_embedder(config: Config, options: RunOptions) -> Embedder:

@@ -1,7 +1,7 @@
 """Listings as rows of vectors: what every later step takes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +30,8 @@ class EmbeddedListings:
         Cleaned texts, empty where missing.
     problems
         Row -> why its photo can't be used; such a row is to be set aside.
+    left_out
+        Row -> why its photo isn't used; such a row goes by its title.
     quality
         Row -> its photo's quality, where that was asked for.
 
@@ -48,6 +50,7 @@ class EmbeddedListings:
     descriptions: Sequence[str]
     problems: Mapping[int, str] = field(default_factory=dict)
     quality: Mapping[int, PhotoQuality] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = [len(self.listings), len(self.photo_hashes)]
@@ -95,6 +98,23 @@ class EmbeddedListings:
             descriptions=[self.descriptions[row] for row in rows],
             problems=_taken(self.problems, rows),
             quality=_taken(self.quality, rows),
+            left_out=_taken(self.left_out, rows),
+        )
+
+    def by_title(self) -> "EmbeddedListings":
+        """Leave photos out that can't be used, of listings with a title."""
+        left_out = {row: why for row, why in self.problems.items() if self.titles[row]}
+        return replace(
+            self,
+            listings=[
+                replace(listing, image=None) if row in left_out else listing
+                for row, listing in enumerate(self.listings)
+            ],
+            photo_hashes=[
+                None if row in left_out else digest for row, digest in enumerate(self.photo_hashes)
+            ],
+            problems={row: why for row, why in self.problems.items() if row not in left_out},
+            left_out=left_out,
         )
 
     def distinct_photos(self) -> list[list[int]]:

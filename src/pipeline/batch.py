@@ -46,10 +46,20 @@ def judge(
         (bad.row, Verdict.rejected(bad.listing_id, bad.reason, pipeline.version))
         for bad in catalog.rejected
     ]
-    judged = pipeline.predict(
-        catalog.listings, duplicates=duplicates, quality=quality, on_shift=on_shift
+    verdicts = pipeline.predict(
+        catalog.listings,
+        duplicates=duplicates,
+        quality=quality,
+        on_shift=on_shift,
+        on_photo_error=catalog.on_photo_error,
     )
-    return sorted([*rejected, *zip(catalog.rows, judged, strict=True)], key=lambda pair: pair[0])
+    judged = [
+        (row, verdict.without_photo(catalog.photo_problems[row]))
+        if row in catalog.photo_problems
+        else (row, verdict)
+        for row, verdict in zip(catalog.rows, verdicts, strict=True)
+    ]
+    return sorted([*rejected, *judged], key=lambda pair: pair[0])
 
 
 def write_verdicts(path: Path, rows: Sequence[tuple[int, Verdict]]) -> None:

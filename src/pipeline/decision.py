@@ -153,7 +153,7 @@ class DecisionPolicy:
         }
         sure_of = self._sure_parent(probabilities, rules) if decision == "review" else None
         sure_of = sure_of if route != "zero_shot" else None
-        return Verdict(
+        verdict = Verdict(
             listing_id=listing_id,
             category=best.category,
             probability=best.probability,
@@ -195,6 +195,8 @@ class DecisionPolicy:
             quality=evidence.embedded.flags(row),
             model_version=self.version,
         )
+        why = evidence.embedded.left_out.get(row)
+        return verdict.without_photo(why) if why else verdict
 
     def guesses(self, probabilities: Floats, k: int) -> tuple[Guess, ...]:
         """Name the `k` likeliest categories, most probable first."""

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
+from ..catalog.rows import OnPhotoError
 from ..core.cache import EmbeddingCache
 from ..core.config import Config, load_config
 from ..core.errors import ConfigError
@@ -147,6 +148,7 @@ class ListingPipeline(PipelineState):
         duplicates: bool = True,
         quality: bool = True,
         on_shift: OnShift = "review",
+        on_photo_error: OnPhotoError = "reject",
     ) -> list[Verdict]:
         """Judge listings, in order; one that can't be read gets a verdict that says so.
 
@@ -163,12 +165,15 @@ class ListingPipeline(PipelineState):
             What to do if the listings as a whole have drifted away from the training listings:
             ``review`` accepts none of them, and refuses them together where they look like
             strangers together; ``warn`` says it in each verdict, ``ignore`` doesn't look.
+        on_photo_error
+            Whether a listing with a title whose photo can't be used is rejected or goes by it.
         """
         if not listings:
             return []
         embedded = self.embedder.embed(
             listings, description=self.config.description, quality=quality
         )
+        embedded = embedded.by_title() if on_photo_error == "title" else embedded
         verdicts: list[Verdict] = []
         hidden = None if self.embedder.options.progress else True
         with tqdm(total=len(listings), desc="Judging listings", disable=hidden) as bar:

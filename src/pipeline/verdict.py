@@ -134,6 +134,11 @@ class Verdict(BaseModel):
             model_version=model_version,
         )
 
+    def without_photo(self, why: str) -> "Verdict":
+        """Say that the listing has a photo that isn't used, and why."""
+        reason = f"It goes by its title, as its photo can't be used: {why}"
+        return self.model_copy(update={"reasons": (*self.reasons, reason)})
+
 
 def explain(
     best: Guess,

@@ -120,8 +120,10 @@ def ok(done: Outcome) -> str:
 
 def error_line(done: Outcome) -> str:
     assert done.code == 1
-    assert done.error.startswith("Error: ")
-    return done.error
+    said, mark, error = done.error.rpartition("Error: ")
+    assert mark
+    assert all(": columns " in line or line[:6] == "Note: " for line in said.splitlines())
+    return error
 
 
 def test_index_build_says_what_it_holds(index: Path, workplace: Path) -> None:

@@ -95,6 +95,37 @@ def test_predict_judges_every_row(run: Run, bundle: Path, tiny_folder: Path) -> 
     assert sum(right) > 0.9 * len(right) > 30
 
 
+def test_predict_says_what_it_took_for_what(
+    run: Run, bundle: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    rows = records(tiny_folder / "catalogue.csv")[:4]
+    with (tmp_path / "shop.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["SKU", "Product Name", "Image URL"])
+        writer.writerows([[row["listing_id"], row["title"], "https://x.org/a.jpg"] for row in rows])
+    options = ("--out", "verdicts.csv", "--device", "cpu", "--on-photo-error", "title")
+    done = run("predict", bundle, "shop.csv", *options)
+    assert done.code == 0, done.error
+    said = done.error.splitlines()
+    assert (
+        "shop.csv: columns listing_id from SKU, title from Product Name, image from Image URL; "
+        "none for description, brand, category."
+    ) in said
+    assert "Note: fields end with `;`." in said
+    assert any("4 listings go by their title" in line for line in said)
+    assert [row["route"] for row in records(Path("verdicts.csv"))] == ["text_only"] * 4
+
+
+def test_train_warns_where_levels_have_no_effect(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,title,category\n1,mug,Mugs\n2,cup,mugs\n")
+    done = run("train", "a.csv", "--out", "b", "--levels", "2", "--mlflow", "none")
+    assert done.code == 1
+    assert "Warning: --levels 2 has no effect: no category has more than 1 level" in done.error
+    assert "differ only in case, spaces or marks, and each is one of its own: 'Mugs' / 'mugs'" in (
+        done.error
+    )
+
+
 def test_evaluate_writes_a_report(run: Run, bundle: Path, tiny_folder: Path) -> None:
     done = run("evaluate", bundle, tiny_folder / "catalogue.csv", "--out", "report",
                "--device", "cpu", "--mlflow", "none")  # fmt: skip
@@ -160,11 +191,12 @@ def test_cache_info_and_clear(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def error_line(done: Outcome) -> str:
-    """The one message of a command that couldn't: no stack trace, no second paragraph."""
+    """The one message of a command that couldn't: no stack trace, and only how a file was read."""
     assert done.code == 1
-    assert done.error.startswith("Error: ")
-    assert "Traceback" not in done.error
-    return done.error.removeprefix("Error: ").strip()
+    said, mark, error = done.error.rpartition("Error: ")
+    assert mark
+    assert all(": columns " in line or line[:6] == "Note: " for line in said.splitlines())
+    return error.strip()
 
 
 @pytest.fixture
@@ -177,7 +209,7 @@ def train_arguments(tiny_folder: Path) -> dict[str, object]:
     ("change", "said"),
     [
         ({"catalogue": "nowhere.csv"}, ["nowhere.csv", "there is no such file"]),
-        ({"catalogue": "listings.xlsx"}, ["listings.xlsx", ".csv, .tsv", "'.xlsx'"]),
+        ({"catalogue": "listings.docx"}, ["listings.xlsx", ".csv, .tsv", "'.xlsx'"]),
         ({"--out": "full"}, ["full holds something else", "Name another folder"]),
         ({"--device": "toaster"}, ["'toaster'", "cpu"]),
         ({"--config": "broken.yaml"}, ["broken.yaml must be YAML", "line 1"]),

@@ -27,6 +27,10 @@ COLUMNS = ("listing_id", "title", "description", "brand", "category", "image", "
 GIVEN = {
     "image_root": "photos",
     **{f"{name}_column": f"my {name}" for name in COLUMNS},
+    "category_separator": "/",
+    "encoding": "windows-1252",
+    "on_photo_error": "title",
+    "no_photos": True,
     "max_pixels": 77,
     "allow_truncated": True,
     "device": "cpu",
@@ -81,10 +85,14 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         told.update(allow_truncated=options.limits.allow_truncated, runtime=options.runtime)
         told["no_cache"] = options.cache is None
 
-    def read(path: Path, *, columns: dict[str, str], image_root: Path, **_: Any) -> Any:
+    def read(path: Path, *, columns: dict[str, Any], image_root: Path, **others: Any) -> Any:
         told["image_root"] = str(image_root)
+        columns["category"] = " > ".join(columns["category"])
         told.update({f"{name}_column": column for name, column in columns.items()})
-        return SimpleNamespace(listings=[], rows=[], source=path)
+        told.update(others, no_photos=not others["photos"])
+        return SimpleNamespace(
+            listings=[], rows=[], source=path, columns="", notes=(), photo_problems={}
+        )
 
     def begin(*arguments: Any, options: Any = None, **_: Any) -> NoReturn:
         tell(next(x for x in (*arguments, options) if isinstance(x, RunOptions)))
@@ -135,7 +143,7 @@ def test_every_shared_option_of_a_command_arrives(
 
 @pytest.mark.parametrize(
     ("name", "n_options"), [("taxonomy list", 0), ("taxonomy add", 2), ("classify", 5),
-                            ("index search", 5), ("finetune", 11), ("export", 10)]
+                            ("index search", 5), ("finetune", 15), ("export", 14)]
 )  # fmt: skip
 def test_a_command_takes_no_option_that_it_has_no_use_for(name: str, n_options: int) -> None:
     assert len(shared(dict(commands())[name])) == n_options

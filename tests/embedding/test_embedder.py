@@ -1,6 +1,7 @@
 import io
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,25 @@ def test_embed_catalog_rejects_only_the_bad_rows(fake_embedder: MakeEmbedder) ->
     assert kept.titles == ["title 0", "title 2"]
     assert kept.photo.present.tolist() == [True, True]
     assert [(row.row, row.kind) for row in good.rejected] == [(2, "unusable photo")]
+
+
+def test_embed_catalog_lets_bad_photos_go_where_titles_shall_do(
+    fake_embedder: MakeEmbedder,
+) -> None:
+    catalog = Catalog.from_listings(
+        [*listings_of([photo(0), b"bad"]), Listing("untitled", image=b"bad")]
+    )
+    good, kept = fake_embedder().embed_catalog(replace(catalog, on_photo_error="title"))
+    assert [(listing.listing_id, listing.image) for listing in good.listings] == [
+        ("0", photo(0)),
+        ("1", None),
+    ]
+    assert kept.photo.present.tolist() == [True, False]
+    assert kept.photo_hashes[1] is None
+    assert [listing.image for listing in kept.listings] == [photo(0), None]
+    assert list(good.photo_problems) == [2]
+    assert good.photo_problems[2].startswith("unusable photo: ")
+    assert [(row.row, row.kind) for row in good.rejected] == [(3, "unusable photo")]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,36 @@ def read_back(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def test_judge_lets_listings_go_by_their_title_where_that_is_asked_for(
+    pipeline: ListingPipeline, rows: Rows, tiny_folder: Path
+) -> None:
+    catalog = read_catalog(tiny_folder / "catalogue.csv", on_photo_error="title")
+    by_title, by_photo = dict(judge(pipeline, catalog)), dict(rows)
+    assert by_title.keys() == by_photo.keys()
+    assert (by_photo[6].decision, by_title[6].route) == ("rejected", "text_only")
+    assert by_title[6].category == "Home > Lamps"
+    assert "goes by its title, as its photo can't be used" in by_title[6].reasons[-1]
+    assert all(by_title[row] == by_photo[row] for row in by_photo if row != 6)
+
+
+def test_judge_tells_of_a_photo_that_isnt_there(pipeline: ListingPipeline, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,title,image\n1,lamp,https://x.org/a.jpg\n2,lamp,\n")
+    catalog = read_catalog(tmp_path / "a.csv", on_photo_error="title")
+    (_, without), (_, never) = judge(pipeline, catalog)
+    assert without.reasons[:-1] == never.reasons
+    assert without.reasons[-1].startswith("It goes by its title")
+    assert "photo is a URL" in without.reasons[-1]
+    assert without.model_copy(update={"reasons": (), "listing_id": ""}) == never.model_copy(
+        update={"reasons": (), "listing_id": ""}
+    )
+
+
+def test_judge_without_photos_goes_by_titles(pipeline: ListingPipeline, tiny_folder: Path) -> None:
+    verdicts = judge(pipeline, read_catalog(tiny_folder / "catalogue.csv", photos=False))
+    routes = {verdict.route for _, verdict in verdicts if verdict.decision != "rejected"}
+    assert routes == {"text_only"}
+
+
 def test_judge_gives_every_row_its_verdict_in_file_order(rows: Rows, tiny_folder: Path) -> None:
     with (tiny_folder / "catalogue.csv").open(encoding="utf-8", newline="") as file:
         ids = [record["listing_id"] for record in csv.DictReader(file)]

@@ -191,9 +191,11 @@ class PhotoNames:
         RowError
             If several fit equally well.
         """
-        key = _key(written)
+        key, plain = _key(written), "/".join(photo_parts(written))
         if written in self._names or not key or _leads_out(written):
             return written
+        if plain in self._names:
+            return plain
         same_name = self._by_file_name.get(key[-1], [])
         below = [name for name in same_name if _key(name)[-len(key) :] == key]
         exact = [name for name in below if len(_key(name)) == len(key)]
