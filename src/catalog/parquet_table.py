@@ -1,7 +1,8 @@
 """Parquet to rows: what one value can't be as a Python object costs its own row only."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,11 +29,9 @@ class ParquetTable:
         from pyarrow.parquet import ParquetFile
 
         self._path = path
-        with self._errors(), ParquetFile(path) as file:
+        with _as_catalog_error(path), ParquetFile(path) as file:
             schema = file.schema_arrow
             self._n_rows = file.metadata.num_rows
-            leaves = [file.schema.column(n) for n in range(len(file.schema))]
-            self._uuids = {leaf.path for leaf in leaves if leaf.logical_type.type == "UUID"}
         self.columns = tuple(schema.names)
         self._class_names = _class_names(schema.metadata or {})
 
@@ -41,38 +40,36 @@ class ParquetTable:
         from pyarrow.parquet import ParquetFile
 
         names = [name for name in dict.fromkeys(self.columns) if name in wanted]
-        with self._errors(), ParquetFile(self._path) as file:
+        with _as_catalog_error(self._path), ParquetFile(self._path) as file:
             table = file.read(columns=names)
-        columns = [
-            _named(_values(table.column(name)), self._class_names.get(name)) for name in names
-        ]
-        columns = [
-            [UUID(bytes=value) if isinstance(value, bytes) else value for value in values]
-            if name in self._uuids
-            else values
-            for name, values in zip(names, columns, strict=True)
-        ]
+        columns = [self._objects(name, table.column(name)) for name in names]
         rows = [Row(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
         return rows or [Row({}) for _ in range(self._n_rows)]
 
-    def _errors(self) -> "_AsCatalogError":
-        return _AsCatalogError(self._path)
+    def _objects(self, name: str, column: Any) -> list[Any]:
+        values = _values(column)
+        if _holds_uuids(column.type):
+            return [UUID(bytes=value) if isinstance(value, bytes) else value for value in values]
+        return _named(values, self._class_names.get(name))
 
 
-class _AsCatalogError:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+@contextmanager
+def _as_catalog_error(path: Path) -> Iterator[None]:
+    import pyarrow as pa
 
-    def __enter__(self) -> None: ...
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise CatalogError(
+            f"{path}: must be a Parquet file, but can't be read as one ({error}). Write it anew."
+        ) from error
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        import pyarrow as pa
 
-        if isinstance(error, pa.ArrowException | OSError):
-            raise CatalogError(
-                f"{self._path}: must be a Parquet file, but can't be read as one ({error}). "
-                "Write it anew."
-            ) from error
+def _holds_uuids(kind: Any) -> bool:
+    """Say whether a column is of 16 bytes a value, as UUIDs are stored."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16)
 
 
 def _values(column: Any) -> list[Any]:

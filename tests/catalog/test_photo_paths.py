@@ -61,7 +61,7 @@ def test_a_folder_and_a_zip_find_the_photo_that_is_meant(
     ],
 )
 def test_nothing_leads_outside(root: Path, written: str) -> None:
-    with pytest.raises(RowError, match="outside the image folder|photo not found"):
+    with pytest.raises(RowError, match=r"outside the image folder|photo not found"):
         PhotoFolder(root).find(written)
 
 
@@ -113,7 +113,7 @@ def test_photo_takes_bytes_and_base64_and_an_image_of_hugging_face(root: Path) -
 def test_read_catalog_goes_by_title_where_a_photo_cant_be_had(root: Path) -> None:
     path = root / "t.csv"
     path.write_text(
-        "id,title,image\n1,a mug,https://x.org/a.jpg\n2,,gone.jpg\n3,a cup,x/a.jpg\n4,a jug,no.jpg\n"
+        "id,title,image\n1,mug,https://x.org/a.jpg\n2,,gone.jpg\n3,cup,x/a.jpg\n4,jug,no.jpg\n"
     )
     catalog = read_catalog(path)
     assert [x.listing_id for x in catalog.listings] == ["3"]

@@ -209,7 +209,7 @@ def train_arguments(tiny_folder: Path) -> dict[str, object]:
     ("change", "said"),
     [
         ({"catalogue": "nowhere.csv"}, ["nowhere.csv", "there is no such file"]),
-        ({"catalogue": "listings.docx"}, ["listings.xlsx", ".csv, .tsv", "'.xlsx'"]),
+        ({"catalogue": "listings.docx"}, ["listings.docx", ".csv, .tsv", "'.docx'"]),
         ({"--out": "full"}, ["full holds something else", "Name another folder"]),
         ({"--device": "toaster"}, ["'toaster'", "cpu"]),
         ({"--config": "broken.yaml"}, ["broken.yaml must be YAML", "line 1"]),
