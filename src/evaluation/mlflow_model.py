@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..catalog.listing import Listing
+from ..catalog.values import RowError, as_text
 from ..core.errors import BundleFormatError
 from ..pipeline.pipeline import ListingPipeline
 
@@ -71,7 +72,7 @@ def listing_of(row: Mapping[Any, Any]) -> Listing:
     given = {name: _given(row.get(name)) for name in INPUTS}
     photo = given["image"]
     return Listing(
-        listing_id=str(given["listing_id"] or ""),
+        listing_id=_id(given["listing_id"]),
         title=given["title"],
         description=given["description"],
         image=given["image_path"] if photo is None else bytes(photo),
@@ -123,6 +124,14 @@ def bundle_in(model: Path) -> Path:
             f"{', '.join(artifacts) or 'no artifacts'}. Name another model."
         )
     return place
+
+
+def _id(value: Any) -> str:
+    """Write an id as catalogues do; one that is none in a catalogue, as it is."""
+    try:
+        return as_text("listing_id", value) or ""
+    except RowError:
+        return str(value)
 
 
 def _given(value: Any) -> Any:

@@ -195,6 +195,14 @@ def test_judge_table_of_no_rows_has_every_column(good: Path) -> None:
     assert len(empty) == 0
 
 
+@pytest.mark.parametrize(
+    ("listing_id", "text"),
+    [(1001, "1001"), (1001.0, "1001"), (0, "0"), (np.int64(7), "7"), ("007", "007"), (1.5, "1.5")],
+)
+def test_listing_of_writes_ids_as_catalogues_do(listing_id: object, text: str) -> None:
+    assert listing_of({"listing_id": listing_id}).listing_id == text
+
+
 @pytest.mark.parametrize("missing", [None, float("nan"), "", b"", pd.NA])
 def test_listing_of_takes_every_kind_of_nothing_as_missing(missing: object) -> None:
     listing = listing_of({"title": missing, "image": missing, "image_path": missing, "more": 1})

@@ -13,7 +13,11 @@ from .problems import Problem
 
 MAX_ID_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 200, 2_000, 20_000
 _URL_FIELDS = {"image_url", "photo_url", "url", "image_urls"}
-_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_GAP = "[ \\t\\r\\n]*"  # base64 is often wrapped into lines
+_SIGN = f"[A-Za-z0-9+/]{_GAP}"
+_BASE64 = f"^{_GAP}(({_SIGN}){{4}})*(({_SIGN}){{2}}={_GAP}=|({_SIGN}){{3}}=)?{_GAP}$"
+_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
+_ID_LIMITS = -(2**63), 2**64 - 1
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYAQMAAADaua+7AAAABlBMVEX////IPCiMOMWDAAAAI0lEQVR42mNgIACY"
     "/x9gYmBgYIKwfzAxMFyA8ZHETsD5aAAAQ8QHYREFpmIAAAAASUVORK5CYII="
@@ -27,7 +31,7 @@ def _decoded(photo: Any) -> Any:
     if not isinstance(photo, str):
         return photo
     try:
-        return base64.b64decode(photo, validate=True)
+        return base64.b64decode(photo.translate(_WHITE_SPACE), validate=True)
     except (binascii.Error, ValueError) as error:
         hint = " Leave the `data:…;base64,` prefix out." if photo[:5].lower() == "data:" else ""
         raise ValueError(
@@ -35,6 +39,27 @@ def _decoded(photo: Any) -> Any:
         ) from error
 
 
+def _id_text(listing_id: Any) -> Any:
+    """Write a whole number as its digits, as catalogues do; leave the rest to be checked."""
+    lowest, highest = _ID_LIMITS
+    if isinstance(listing_id, bool) or not isinstance(listing_id, int | float):
+        return listing_id
+    whole = lowest <= listing_id <= highest and listing_id == int(listing_id)
+    return str(int(listing_id)) if whole else listing_id
+
+
+ListingId = Annotated[
+    str,
+    BeforeValidator(_id_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": MAX_ID_CHARS},
+                {"type": "integer", "minimum": _ID_LIMITS[0], "maximum": _ID_LIMITS[1]},
+            ]
+        }
+    ),
+]
 Photo = Annotated[
     bytes,
     BeforeValidator(_decoded),
@@ -47,7 +72,7 @@ class ListingIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    listing_id: str = Field(
+    listing_id: ListingId = Field(
         "", max_length=MAX_ID_CHARS, description="Yours; the answer names it again."
     )
     title: str | None = Field(None, max_length=MAX_TITLE_CHARS)

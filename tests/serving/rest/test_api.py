@@ -72,6 +72,20 @@ def test_verdict_by_json_and_form_is_the_pipelines(
     assert by_json.json()["duplicates"]
 
 
+def test_verdict_takes_whole_numbers_as_ids_and_base64_in_lines(
+    client: TestClient, saved: ListingPipeline, photo: bytes
+) -> None:
+    [expected] = saved.predict([Listing("1001", "lamp", photo)])
+    text = b64(photo)
+    wrapped = "\r\n".join(text[n : n + 76] for n in range(0, len(text), 76)) + "\n"
+    answer = client.post(
+        "/v1/verdict", json={"listing_id": 1001, "title": "lamp", "photo": wrapped}
+    )
+    assert answer.json() == json.loads(expected.model_dump_json())
+    for listing_id in (True, 1.5, 2**64, None):
+        assert client.post("/v1/verdict", json={"listing_id": listing_id}).status_code == 422
+
+
 def test_verdict_of_a_broken_photo_is_rejected_with_the_reason(client: TestClient) -> None:
     answer = client.post("/v1/verdict", json={"photo": b64(b"GIF89a nonsense"), "title": "lamp"})
     assert answer.status_code == 200
