@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .listing import SEPARATOR, category_levels
@@ -40,7 +41,8 @@ class CategoryStyle:
     @classmethod
     def of(cls, values: Iterable[Any], separator: str | None = None) -> "CategoryStyle":
         """Learn the style of a file's categories; a given `separator` is taken as it is."""
-        texts = [text for value in values for text in _first_text(value)]
+        firsts = (text for value in values for text in _first_text(value))
+        texts = list(dict.fromkeys(firsts))
         separator = separator or _separator(texts)
         style = cls(separator)
         parts = [_parted(text, separator) for text in texts]
@@ -65,14 +67,7 @@ class CategoryStyle:
             If the value is no text.
         """
         texts = _texts(value)
-        if not texts:
-            return None
-        parts = _parted(texts[0], self.separator)
-        text = parts[0] if len(parts) > 1 and self._are_paths(parts) else texts[0]
-        levels = self.levels(text)
-        if levels and levels[0].casefold() in _ROOTS:
-            levels = levels[1:]
-        return SEPARATOR.join(levels) or None
+        return _first_path(self, texts[0]) if texts else None
 
     def levels(self, text: str) -> tuple[str, ...]:
         """Split one path into its levels, tidied."""
@@ -81,7 +76,8 @@ class CategoryStyle:
             plain = SEPARATOR.join(plain.split(self.separator))
         return tuple(_tidy(level) for level in category_levels(plain))
 
-    def _are_paths(self, parts: Sequence[str]) -> bool:
+    def are_paths(self, parts: Sequence[str]) -> bool:
+        """Say whether parts of a value are paths each, rather than one name with commas."""
         split = [self.levels(part) for part in parts]
         if not all(split):
             return False
@@ -91,6 +87,15 @@ class CategoryStyle:
             whole = all(len(levels) > 1 or levels[0] in self.tops for levels in split)
             return known or (alone and whole)
         return all(levels[0] in self.paths for levels in split)
+
+
+@lru_cache(maxsize=65_536)  # a catalogue repeats its categories
+def _first_path(style: CategoryStyle, text: str) -> str | None:
+    parts = _parted(text, style.separator)
+    levels = style.levels(parts[0] if len(parts) > 1 and style.are_paths(parts) else text)
+    if levels and levels[0].casefold() in _ROOTS:
+        levels = levels[1:]
+    return SEPARATOR.join(levels) or None
 
 
 def category_notes(categories: Iterable[str | None], style: CategoryStyle) -> list[str]:

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,10 +78,10 @@ def text_lines(text: str) -> list[str]:
 
 def split_line(line: str, delimiter: str) -> list[str]:
     """Split one line, in which a quote quotes only if it is closed at its field's end."""
-    sep = re.escape(delimiter)
-    quoted = rf'"([^"]*(?:""[^"]*)*)"(?={sep}|$)'
     fields, position, line = [], 0, line.rstrip("\r\n")
-    pattern = re.compile(rf"(?:{quoted}|([^{sep}]*))")
+    if '"' not in line:
+        return line.split(delimiter)
+    pattern = _field(delimiter)
     while True:
         found = pattern.match(line, position)
         assert found is not None  # noqa: S101 - its second half matches anything
@@ -89,6 +90,13 @@ def split_line(line: str, delimiter: str) -> list[str]:
         position = found.end() + 1
         if position > len(line):
             return fields
+
+
+@cache
+def _field(delimiter: str) -> re.Pattern[str]:
+    """Match one field, quoted or as it is."""
+    sep = re.escape(delimiter)
+    return re.compile(rf'"([^"]*(?:""[^"]*)*)"(?={sep}|$)|([^{sep}]*)')
 
 
 def _is_doubtful(record: Record, line: str, delimiter: str, n_fields: int) -> bool:

@@ -33,23 +33,8 @@ def as_text(name: str, value: object) -> str | None:
     RowError
         If the value is no text, or holds what no text may.
     """
-    value = _unwrapped(value)
-    if isinstance(value, Unreadable):
-        raise RowError(f"not readable: {name} can't be read ({value.reason})")
-    if is_missing(value):
-        return None
-    text = _number(value)
-    if isinstance(value, UUID | Path):
-        text = str(value)
-    if isinstance(value, dt.date | dt.time):
-        text = value.isoformat()
-    if isinstance(value, bytes | bytearray | memoryview):
-        text = _decoded(bytes(value))
-    if isinstance(value, str):
-        text = value
-    if text is None:
-        raise RowError(f"not text: {name} is {shown(value)} of type {type(value).__name__}")
-    if not text.strip():
+    text = value if isinstance(value, str) else _text_of(name, _unwrapped(value))
+    if text is None or not text.strip():
         return None
     bad = _HALF.search(text) or (None if name in PROSE else _CONTROL.search(text))
     if bad:
@@ -88,6 +73,25 @@ def _unwrapped(value: Any) -> Any:
         else:
             break
     return value
+
+
+def _text_of(name: str, value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Unreadable):
+        raise RowError(f"not readable: {name} can't be read ({value.reason})")
+    if is_missing(value):
+        return None
+    text = _number(value)
+    if isinstance(value, UUID | Path):
+        text = str(value)
+    if isinstance(value, dt.date | dt.time):
+        text = value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        text = _decoded(bytes(value))
+    if text is None:
+        raise RowError(f"not text: {name} is {shown(value)} of type {type(value).__name__}")
+    return text
 
 
 def _number(value: object) -> str | None:

@@ -23,7 +23,7 @@ def export(
         typer.Option("--format", help="torch: safetensors for timm and sentence-transformers."),
     ] = "onnx",
     listings: Annotated[
-        Path | None, typer.Option(help="Measure parity on these (CSV, TSV, JSON Lines, Parquet).")
+        Path | None, typer.Option(help="Measure parity on these; a catalogue.")
     ] = None,
     photos: Annotated[Path | None, typer.Option(help="Measure parity on this folder.")] = None,
 ) -> None:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _FILE, _PHOTOS, _RUN = "Column names in the file", "Photos", "Running"
 
-CatalogueFile = Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet.")]
+CatalogueFile = Annotated[
+    Path, typer.Argument(help="CSV, TSV, JSON, Parquet, a spreadsheet, or a folder of such parts.")
+]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
 ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a YAML file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]

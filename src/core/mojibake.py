@@ -15,7 +15,7 @@ def mend(text: str) -> str:
     >>> mend("Menâ€™s"), mend(r"b'Caf\xc3\xa9'"), mend("mug\x00")
     ('Men’s', 'Café', 'mug')
     """
-    if _BYTES.fullmatch(text):
+    if text[:2] in {"b'", 'b"'} and _BYTES.fullmatch(text):
         text = _from_bytes(text)
     if _CONTROL.search(text):
         text = _CONTROL.sub(" ", text).strip()

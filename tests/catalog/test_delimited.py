@@ -158,3 +158,36 @@ def test_every_line_is_in_one_record_whatever_the_text(text: str, separator: str
     for record in records:
         assert last < record.line <= record.last_line
         last = record.last_line
+
+
+WORDS = st.lists(st.sampled_from(["red", "mug", "5", "x", "blue"]), min_size=1, max_size=4)
+STRAY = {
+    "none": "{}",
+    "opens": '"{}',
+    "closes": '{}"',
+    "inside": '5" {}',
+    "both": '"{}" x',
+}
+CELLS = st.tuples(WORDS, st.sampled_from(sorted(STRAY)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    cells=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12),
+    separator=st.sampled_from(",;\t|"),
+)
+def test_no_row_is_lost_however_many_quotes_go_astray(
+    cells: list[tuple[tuple[list[str], str], ...]], separator: str
+) -> None:
+    rows = [
+        [f"id{n}", *(STRAY[how].format(" ".join(words)) for words, how in pair)]
+        for n, pair in enumerate(cells)
+    ]
+    text = "\n".join(separator.join(row) for row in [["listing_id", "title", "brand"], *rows])
+    _, *records = split_records(text, separator, 3)
+    assert [(record.line, record.last_line) for record in records] == [
+        (n, n) for n in range(2, len(rows) + 2)
+    ]
+    for row, record in zip(rows, records, strict=True):
+        if separator == "\t" or not any('"' in cell for cell in row):
+            assert record.fields == row
