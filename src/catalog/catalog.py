@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import CatalogError
-from .categories import CategoryStyle, category_notes
+from .categories import CategoryStyle
 from .columns import Named, match_columns, named_columns
 from .delimited import write_csv
 from .listing import Listing
+from .notes import reading_notes
 from .photo_paths import PhotoFolder
 from .raw_rows import Row
 from .rows import FIELDS, OnPhotoError, ReadRow, RowReader
@@ -261,18 +262,12 @@ def _check_rows(rows: Iterable[Row], reader: RowReader) -> Catalog:
         listings=tuple(row.listing for _, row in kept.values()),
         rows=tuple(number for number, _ in kept.values()),
         rejected=tuple(rejected),
-        notes=tuple(_notes([row for _, row in kept.values()], reader.style)),
+        notes=reading_notes([row for _, row in kept.values()], reader.style),
         on_photo_error=reader.on_photo_error,
         photo_problems={
             number: row.photo_problem for number, row in kept.values() if row.photo_problem
         },
     )
-
-
-def _notes(rows: Sequence[ReadRow], style: CategoryStyle) -> list[str]:
-    mended = sum(bool(row.mended) for row in rows)
-    notes = [f"text that was decoded wrongly is mended in {mended:,} rows"] if mended else []
-    return notes + category_notes((row.listing.category for row in rows), style)
 
 
 def _printable(listing_id: object) -> str:

@@ -3,7 +3,6 @@
 import ast
 import html
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -98,38 +97,6 @@ def _first_path(style: CategoryStyle, text: str) -> str | None:
     return SEPARATOR.join(levels) or None
 
 
-def category_notes(categories: Iterable[str | None], style: CategoryStyle) -> list[str]:
-    """Say what the owner of a catalogue with these paths may not know of them."""
-    notes = []
-    if style.separator:
-        notes.append(f"categories are split at `{style.separator}`")
-    spellings: defaultdict[str, set[str]] = defaultdict(set)
-    for category in filter(None, categories):
-        spellings[_key(category)].add(category)
-    alike = sorted(sorted(names) for names in spellings.values() if len(names) > 1)
-    if alike:
-        more = f" and {len(alike) - 3} more" if len(alike) > 3 else ""
-        shown = ", ".join(" / ".join(repr(name) for name in names) for names in alike[:3])
-        notes.append(
-            f"categories differ only in case, spaces or marks, and each is one of its own: "
-            f"{shown}{more}"
-        )
-    return notes
-
-
-def levels_warning(categories: Iterable[str | None], levels: int) -> str | None:
-    """Say that cutting to so many levels changes nothing, where no category has that many."""
-    found = {category for category in categories if category}
-    deepest = max((len(category_levels(category)) for category in found), default=0)
-    if not found or deepest >= levels:
-        return None
-    return (
-        f"--levels {levels} has no effect: no category has more than {deepest} level"
-        f"{'s' * (deepest > 1)}, such as {min(found)!r}. If a mark in it ends a level, pass that "
-        "mark by --category-separator."
-    )
-
-
 def _texts(value: Any) -> list[str]:
     """Give the paths in a value: one text, a list of them, or such a list as JSON or Python."""
     if hasattr(value, "tolist"):
@@ -185,8 +152,3 @@ def _tidy(level: str) -> str:
     plain = " ".join(level.split())
     whole = _WHOLE.fullmatch(plain)
     return whole[1] if whole else plain
-
-
-def _key(category: str) -> str:
-    """Reduce a path to what its spellings share: letters and digits of its levels."""
-    return ">".join(re.sub(r"[\W_]", "", level.casefold()) for level in category_levels(category))

@@ -76,10 +76,10 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
     """
     matched: dict[str, tuple[str, ...]] = {}
     problems = []
-    taken = named_columns(named)
+    taken = {_spelled(name, found) for name in named_columns(named)}
     for field in FIELDS:
         if field in named:
-            names = _several(named[field])
+            names = tuple(_spelled(name, found) for name in _several(named[field]))
             problems += [
                 f"column `{name}`, named by {option(field)}, is missing. {_found(found)}"
                 for name in names
@@ -162,6 +162,12 @@ def suggest(field: str, found: Sequence[str]) -> str:
     close = [difflib.get_close_matches(name, by_key, n=1, cutoff=0.75) for name in candidates]
     keys = [name for name in candidates if name in by_key] + [key for keys in close for key in keys]
     return _quoted(by_key[keys[0]]) if keys else "NAME"
+
+
+def _spelled(name: str, found: Sequence[str]) -> str:
+    """Give the column that a user means, who may spell it otherwise than the file."""
+    alike = [other for other in found if name_key(other) == name_key(name)]
+    return alike[0] if name not in found and len(alike) == 1 else name
 
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -35,9 +35,9 @@ class Record(NamedTuple):
 
 
 def split_records(
-    text: str, delimiter: str, n_fields: int | None = None, *, first_line: int = 1
+    lines: Sequence[str], delimiter: str, n_fields: int | None = None, *, first_line: int = 1
 ) -> Iterator[Record]:
-    r"""Yield the records of a text in order; blank lines are left out, no other line ever is.
+    r"""Yield the records of a text's lines in order; blank lines are left out, no other line ever is.
 
     An open quote would swallow the lines up to the next quote, with all the rows in them. So a
     record whose quotes don't match, or whose lines are each a whole record when taken alone, is
@@ -48,12 +48,13 @@ def split_records(
 
     Parameters
     ----------
+    lines
+        With their ends; see `text_lines`.
     n_fields
         How many a record should have; ``None`` takes the first record's number.
     first_line
         The line, from 1, to begin with.
     """
-    lines = text_lines(text)
     place = first_line - 1
     reader, feed = _reader(lines, place, delimiter)
     while place < len(lines):

@@ -27,11 +27,11 @@ class DelimitedTable:
     def __init__(
         self, path: Path, named: Collection[str] = (), encoding: str | None = None
     ) -> None:
-        self._text = decode(path, encoding)
+        self._lines = text_lines(decode(path, encoding))
         suffix = (path.with_suffix("") if is_packed(path) else path).suffix.lower()
         usual = TAB if suffix == ".tsv" else ","
-        self._separator, place = find_separator(text_lines(self._text), usual, named)
-        header = next(split_records(self._text, self._separator, first_line=place + 1))
+        self._separator, place = find_separator(self._lines, usual, named)
+        header = next(split_records(self._lines, self._separator, first_line=place + 1))
         if header.fields is None:
             raise CatalogError(
                 f"{path}: the quotes of the header (line {header.line}) must match. Mend them."
@@ -43,20 +43,34 @@ class DelimitedTable:
     def rows(self, wanted: Collection[str]) -> list[Row]:
         """Read all data rows; empty lines don't count."""
         records = split_records(
-            self._text, self._separator, len(self.columns), first_line=self._first_line
+            self._lines, self._separator, len(self.columns), first_line=self._first_line
         )
         places = [(place, name) for place, name in enumerate(self.columns) if name in wanted]
-        rows = []
+        rows, next_line = [], self._first_line
         for record in records:
+            self._require_blank(next_line, record.line)
+            next_line = record.last_line + 1
             fields = _trimmed(record.fields, len(self.columns))
             if fields is None:
                 rows.append(Row({}, _unbalanced(record)))
             elif len(fields) != len(self.columns):
                 rows.append(Row({}, _wrong_number(record, len(fields), len(self.columns))))
+            elif tuple(name.strip() for name in fields) == self.columns:
+                rows.append(Row({}, f"header again: line {record.line} repeats the header"))
             else:
                 own = {name: fields[place] for place, name in places}
                 rows.append(Row(own, is_blank=not any(fields)))
+        self._require_blank(next_line, len(self._lines) + 1)
         return rows
+
+    def _require_blank(self, start: int, end: int) -> None:
+        """Make sure that no line between two records is left out that holds anything."""
+        lost = [line for line in self._lines[start - 1 : end - 1] if line.strip("\r\n")]
+        if lost:
+            raise RuntimeError(
+                f"every line must be in a record, but line {start} or after ({lost[0][:80]!r}) is "
+                "in none. This is a fault of Shelfsure's: please report it."
+            )
 
 
 def _trimmed(fields: list[str] | None, n_fields: int) -> list[str] | None:

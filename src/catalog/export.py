@@ -1,5 +1,6 @@
 """Listings to a catalogue file again, such as the parts of a split."""
 
+import base64
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ def write_listings(path: str | Path, listings: Iterable[Listing], image_root: st
     """Write listings as a CSV catalogue, such as one part of a split.
 
     Photo paths are written relative to `image_root`, not to the new file, so that parts in any
-    folder are read back with ``read_catalog(path, image_root=image_root)``.
+    folder are read back with ``read_catalog(path, image_root=image_root)``. A photo that is no file
+    is written out in base64.
     """
     if Path(path).suffix.lower() != ".csv":
         raise ValueError(f"a catalogue is written as .csv, but {path} was asked for. Rename it.")
@@ -31,10 +33,7 @@ def _place(listing: Listing, root: Path) -> str | None:
     if listing.image is None:
         return None
     if isinstance(listing.image, bytes):
-        raise ValueError(  # noqa: TRY004 - its type is fine, only not here
-            f"a catalogue file names photos by path, but listing {shown(listing.listing_id)} holds "
-            "its photo's bytes. Save the photo and pass its path."
-        )
+        return f"data:;base64,{base64.b64encode(listing.image).decode()}"
     photo = (root / listing.image).resolve()
     if not photo.is_relative_to(root):
         raise ValueError(

@@ -21,8 +21,8 @@ def find_header(rows: Sequence[Sequence[str]], named: Collection[str] = ()) -> H
     """Find the header among a table's first rows.
 
     Templates put lines of their own above it, such as a version, or labels for people. The header
-    is the first row that names the most fields of a listing, two or more; of two such rows that
-    follow each other the second, as labels stand above the names. Else it is the first row.
+    is the first row that names two fields of a listing or more; of such rows that follow each other
+    the last that names no fewer, as labels stand above the names. Else it is the first row.
 
     Parameters
     ----------
@@ -32,13 +32,12 @@ def find_header(rows: Sequence[Sequence[str]], named: Collection[str] = ()) -> H
         Column names that the user gave; each counts as a field.
     """
     known = [_n_known(row, named) for row in rows]
-    most = max(known, default=0)
-    if most < 2:
+    place = next((n for n, n_known in enumerate(known) if n_known >= 2), None)
+    if place is None:
         return Header(0, known[0] if known else 0)
-    place = known.index(most)
-    while place + 1 < len(rows) and known[place + 1] == most:
+    while place + 1 < len(rows) and known[place + 1] >= known[place]:
         place += 1
-    return Header(place, most)
+    return Header(place, known[place])
 
 
 def find_separator(

@@ -53,6 +53,8 @@ class PhotoFolder:
         if isinstance(value, dict) and {"bytes", "path"} & value.keys():  # of Hugging Face
             data = value.get("bytes")
             return self.photo(value.get("path") if is_missing(data) else data)
+        if isinstance(value, dict) and (key := next(iter({"src", "url"} & value.keys()), None)):
+            return self.photo(value[key])
         if isinstance(value, list | tuple):
             return next((self.photo(one) for one in value if not is_missing(one)), None)
         if isinstance(value, str) and (data := _decoded(value.strip())):

@@ -45,7 +45,7 @@ def say_reading(catalog: "Catalog") -> None:
 
 def say_levels(catalog: "Catalog", levels: int | None) -> None:
     """Print to stderr that cutting categories to so many levels changes nothing, if so."""
-    from ..catalog.categories import levels_warning
+    from ..catalog.notes import levels_warning
 
     warning = levels and levels_warning((one.category for one in catalog.listings), levels)
     if warning:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from shelfsure.catalog.catalog import Catalog, read_catalog
-from shelfsure.catalog.categories import CategoryStyle, category_notes, levels_warning
+from shelfsure.catalog.categories import CategoryStyle
 from shelfsure.catalog.listing import Listing
+from shelfsure.catalog.notes import category_notes, levels_warning
 
 PATHS = [
     ("A >> B", "A > B"),

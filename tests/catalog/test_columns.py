@@ -132,6 +132,9 @@ def test_match_columns_prefers_the_fields_own_name_and_what_the_user_named() -> 
     named = match_columns(found, {"listing_id": "name"}, need_category=False)
     assert named.columns["listing_id"] == ("name",)
     assert named.columns["title"] == ("title",)
+    spelled = match_columns(["ID", "Front View"], {"image": "front_view"}, need_category=False)
+    assert spelled.columns == {"listing_id": ("ID",), "image": ("Front View",)}
+    assert spelled.problems == ()
 
 
 def test_a_column_that_appears_twice_matters_only_where_it_is_wanted(tmp_path: Path) -> None:

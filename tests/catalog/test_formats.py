@@ -83,6 +83,21 @@ def test_amazons_lines_above_the_header_are_left_out(tmp_path: Path) -> None:
     assert "the header is line 3; what stands above it is left out" in catalog.notes
 
 
+def test_a_header_that_comes_again_is_no_listing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,title\n1,mug\nid,title\n2,cup\n")
+    catalog = read_catalog(tmp_path / "a.csv")
+    assert [x.listing_id for x in catalog.listings] == ["1", "2"]
+    assert [bad.reason for bad in catalog.rejected] == ["header again: line 3 repeats the header"]
+
+
+def test_ids_that_a_spreadsheet_shortened_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,title\n8.90E+12,mug\n8.90E+12,cup\n")
+    [note] = read_catalog(tmp_path / "a.csv").notes
+    assert "ids such as '8.90E+12' were shortened" in note
+    (tmp_path / "b.csv").write_text("id,title\n8E12,mug\n1E+2x,cup\n")
+    assert read_catalog(tmp_path / "b.csv").notes == ()
+
+
 def test_blank_rows_dont_count_but_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(FILES["m.csv"])
     catalog = read_catalog(tmp_path / "a.csv")

@@ -104,6 +104,7 @@ def test_photo_takes_bytes_and_base64_and_an_image_of_hugging_face(root: Path) -
         assert folder.photo(value) == data
     assert folder.photo({"bytes": None, "path": "x/a.jpg"}) == root / "x/a.jpg"
     assert folder.photo({"bytes": None, "path": None}) is None
+    assert folder.photo([{"src": "x/a.jpg", "position": 1}, {"src": "b"}]) == root / "x/a.jpg"
     for missing in (None, float("nan"), "", " ", b"", []):
         assert folder.photo(missing) is None
     with pytest.raises(RowError, match="broken base64"):
