@@ -5,14 +5,12 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from ..core.files import atomic_path
+from .delimited_lines import TAB, are_rows, holds_row, split_line
 
-TAB = "\t"
-_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _ESCAPED_QUOTE = re.compile(r'\\"')
 _FIELD_LIMIT_LOCK = threading.Lock()
 
@@ -37,7 +35,7 @@ class Record(NamedTuple):
 def split_records(
     lines: Sequence[str], delimiter: str, n_fields: int | None = None, *, first_line: int = 1
 ) -> Iterator[Record]:
-    r"""Yield the records of a text's lines in order; blank lines are left out, no other line ever is.
+    r"""Yield the records in a text's lines; only blank lines are in none.
 
     An open quote would swallow the lines up to the next quote, with all the rows in them. So a
     record whose quotes don't match, or whose lines are each a whole record when taken alone, is
@@ -72,34 +70,6 @@ def split_records(
         yield record
 
 
-def text_lines(text: str) -> list[str]:
-    """Cut a text into lines with their ends; nothing but CR and LF ends one."""
-    return _LINE.findall(text)
-
-
-def split_line(line: str, delimiter: str) -> list[str]:
-    """Split one line, in which a quote quotes only if it is closed at its field's end."""
-    fields, position, line = [], 0, line.rstrip("\r\n")
-    if '"' not in line:
-        return line.split(delimiter)
-    pattern = _field(delimiter)
-    while True:
-        found = pattern.match(line, position)
-        assert found is not None  # noqa: S101 - its second half matches anything
-        inside, plain = found.groups()
-        fields.append(plain if inside is None else inside.replace('""', '"'))
-        position = found.end() + 1
-        if position > len(line):
-            return fields
-
-
-@cache
-def _field(delimiter: str) -> re.Pattern[str]:
-    """Match one field, quoted or as it is."""
-    sep = re.escape(delimiter)
-    return re.compile(rf'"([^"]*(?:""[^"]*)*)"(?={sep}|$)|([^{sep}]*)')
-
-
 def _is_doubtful(record: Record, line: str, delimiter: str, n_fields: int) -> bool:
     fields, n_lines = record.fields, record.last_line - record.line + 1
     if fields is None or n_lines > 1:
@@ -111,9 +81,9 @@ def _resolve(record: Record, lines: Sequence[str], delimiter: str, n_fields: int
     """Read a record anew that plain rules can't read, or that may have swallowed others."""
     start, first = record.line - 1, lines[record.line - 1]
     own = lines[start : record.last_line]
-    swallowed = len(own) > 1 and _are_records(own, delimiter, n_fields, whole=False)
+    swallowed = holds_row(own, delimiter, n_fields)
     if record.fields is not None and len(record.fields) == n_fields:
-        if len(own) == 1 or not _are_records(own, delimiter, n_fields, whole=True):
+        if not are_rows(own, delimiter, n_fields):
             return record
         swallowed = True
     if _ESCAPED_QUOTE.search(first):
@@ -132,29 +102,6 @@ def _resolve(record: Record, lines: Sequence[str], delimiter: str, n_fields: int
     return record
 
 
-def _are_records(lines: Sequence[str], delimiter: str, n_fields: int, *, whole: bool) -> bool:
-    """Say whether lines that one field goes through are whole records each, when taken alone.
-
-    `whole`: the first and the last line must be one, and of those between at least half, so that a
-    long description in which one line has as many commas isn't cut. Else any of them after the
-    first is enough. A line whose separators are followed by spaces is prose.
-    """
-    if n_fields < 2:
-        return False
-    alike = (_is_record(line, delimiter, n_fields) for line in lines)
-    if not whole:
-        next(alike)
-        return any(alike)
-    first, *between, last = alike
-    return first and last and 2 * sum(between) >= len(between)
-
-
-def _is_record(line: str, delimiter: str, n_fields: int) -> bool:
-    fields = split_line(line, delimiter)
-    prose = delimiter != TAB and any(field.startswith(" ") for field in fields[1:])
-    return len(fields) == n_fields and not prose
-
-
 def _read_escaped(
     record: Record, lines: Sequence[str], delimiter: str, n_fields: int
 ) -> Record | None:
@@ -165,7 +112,7 @@ def _read_escaped(
         return None
     last = record.line - 1 + feed.position
     own = lines[record.line - 1 : last]
-    if len(own) > 1 and _are_records(own, delimiter, n_fields, whole=True):
+    if are_rows(own, delimiter, n_fields):
         return None
     return Record(record.line, last, fields)
 

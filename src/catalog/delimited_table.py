@@ -4,7 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..core.errors import CatalogError
-from .delimited import TAB, Record, split_records, text_lines
+from .delimited import Record, split_records
+from .delimited_lines import TAB, text_lines
 from .header import find_separator
 from .raw_rows import Row
 from .text_files import decode, is_packed

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from .column_names import recognised
-from .delimited import TAB, split_line
+from .delimited_lines import TAB, split_line
 
 _LINES_LOOKED_AT = 20
 _SEPARATORS = (",", ";", TAB, "|")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from shelfsure.catalog.catalog import read_catalog
-from shelfsure.catalog.delimited import split_records, text_lines, write_csv
+from shelfsure.catalog.delimited import split_records, write_csv
+from shelfsure.catalog.delimited_lines import are_rows, text_lines
 from shelfsure.catalog.tables import read_table
 from shelfsure.core.errors import CatalogError
 from shelfsure.core.mojibake import mend
@@ -42,6 +43,9 @@ def test_read_table_returns_csv_and_tsv_text_as_written(
     tmp_path: Path, cells: list[tuple[str, str]]
 ) -> None:
     write_csv(tmp_path / "a.csv", ("listing_id", "title"), cells)
+    for row in cells:  # see test_delimited: some texts can't be told from two rows
+        lines = text_lines(f'{row[0]},"{row[1]}"')
+        assume(not are_rows(lines, ",", 2) and not are_rows(lines, "\t", 2))
     with (tmp_path / "a.tsv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL).writerows([("x", "y"), *cells])
     for name, columns in (("a.csv", ("listing_id", "title")), ("a.tsv", ("x", "y"))):
