@@ -16,6 +16,7 @@ from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.catalog.photo_listings import photos_in
 from shelfsure.core.errors import UnreadablePhotoError
+from shelfsure.core.mojibake import mend
 from shelfsure.pipeline.verdict import Guess, Verdict
 from shelfsure.serving.review.records import (
     ReviewError,
@@ -142,7 +143,7 @@ def test_any_text_comes_back_from_an_export(
     store.export(folder / "out")
     catalog = read_catalog(folder / "out/catalogue.csv", need_category=True)
     assert not catalog.rejected
-    assert catalog.listings[0].title == store.item(item).listing.title
+    assert catalog.listings[0].title == mend(store.item(item).listing.title or "")
 
 
 def test_pending_has_the_unsure_first_and_copies_last(store: ReviewStore) -> None:
