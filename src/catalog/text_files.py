@@ -12,6 +12,9 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 def decode(path: Path, encoding: str | None = None) -> str:
     """Read a text file that must be UTF-8, with or without a byte order mark, or UTF-16 with one.
 
+    Where few lines are broken among others that are UTF-8 beyond ASCII, the broken bytes come as
+    half surrogates, which cost their rows.
+
     Parameters
     ----------
     encoding
@@ -30,7 +33,7 @@ def decode(path: Path, encoding: str | None = None) -> str:
             text = data.decode("utf-16")
         else:
             _refuse_utf16(path, data)
-            text = data.decode("utf-8")
+            text = data.decode("utf-8", "surrogateescape" if _is_mostly_utf8(data) else "strict")
     except LookupError as error:
         raise CatalogError(
             f"{path}: the encoding must be one that Python knows, but is {encoding!r}. "
@@ -89,6 +92,22 @@ def _refuse_utf16(path: Path, data: bytes) -> None:
             f"{path}: must be UTF-8, but looks like UTF-16 without a mark. Pass --encoding "
             f"utf-16-le, or convert it: {_conversion(path, 'UTF-16')}"
         )
+
+
+def _is_mostly_utf8(data: bytes) -> bool:
+    """Say whether more lines are UTF-8 beyond ASCII than are broken, the first not among these."""
+    n_good = n_broken = 0
+    for number, line in enumerate(data.split(b"\n")):
+        if line.isascii():
+            continue
+        try:
+            line.decode()
+            n_good += 1
+        except UnicodeDecodeError:
+            n_broken += 1
+            if number == 0:
+                return False
+    return n_good > n_broken
 
 
 def _conversion(path: Path, encoding: str) -> str:

@@ -83,6 +83,21 @@ def test_amazons_lines_above_the_header_are_left_out(tmp_path: Path) -> None:
     assert "the header is line 3; what stands above it is left out" in catalog.notes
 
 
+def test_a_line_that_isnt_utf8_costs_its_row_where_others_are(tmp_path: Path) -> None:
+    lines = ["id,title", "1,Größe", "2,Café", "3,mug"]
+    broken = "4,Maß".encode("latin-1")
+    (tmp_path / "a.csv").write_bytes("\n".join(lines).encode() + b"\n" + broken)
+    catalog = read_catalog(tmp_path / "a.csv")
+    assert [x.title for x in catalog.listings] == ["Größe", "Café", "mug"]
+    assert [(bad.row, bad.listing_id, bad.kind) for bad in catalog.rejected] == [
+        (4, "4", "broken character")
+    ]
+    catalog.write_rejected(tmp_path / "rejected.csv")
+    (tmp_path / "b.csv").write_bytes("\n".join(lines).encode("latin-1"))
+    with pytest.raises(CatalogError, match="--encoding windows-1252"):
+        read_catalog(tmp_path / "b.csv")
+
+
 def test_a_header_that_comes_again_is_no_listing(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,title\n1,mug\nid,title\n2,cup\n")
     catalog = read_catalog(tmp_path / "a.csv")
