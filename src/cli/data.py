@@ -26,7 +26,9 @@ def split(
     photos: PhotoOptions,
     encoders: EncoderOptions,
     test_fraction: Annotated[float, typer.Option(min=0.01, max=0.99)] = 0.25,
-    levels: Annotated[int, typer.Option(help="Category levels to keep in proportion.")] = 2,
+    levels: Annotated[
+        int | None, typer.Option(help="Category levels to keep in proportion (default: 2).", min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Split a catalogue so that no duplicate of a training listing is in the test part.
@@ -42,7 +44,7 @@ def split(
     say_levels(catalog, levels)
     embedder = load_encoders("starter", encoders.run_options(photos))
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
-    names = [category_prefix(item.category or "", levels) for item in catalog.listings]
+    names = [category_prefix(item.category or "", levels or 2) for item in catalog.listings]
     grouping = group_listings(
         catalog.listings,
         embedded.photo,
