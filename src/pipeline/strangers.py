@@ -12,6 +12,8 @@ from scipy.stats import false_discovery_control
 from ..core.arrays import Bools, Floats
 from .verdict import Guess, Verdict, belongs_after_all
 
+MOST = 2.0
+"""So many times `alpha` of the catalogue's own may be refused, whatever else is in the batch."""
 MIDDLE = 0.5
 """P-values above it are taken to be of listings that belong; half of all such have one."""
 
@@ -20,8 +22,9 @@ def find_strangers(p_values: Floats, alpha: float) -> Bools:
     """Find the listings of a batch that don't belong.
 
     Conformal p-values by Benjamini & Hochberg (1995) with Storey's (2002) estimate of how many
-    belong, as in Bates et al. 2023, "Testing for outliers with conformal p-values". It can't
-    tell strangers from own listings that all have changed alike.
+    belong, as in Bates et al. 2023, "Testing for outliers with conformal p-values". It can't tell
+    strangers from own listings that have changed, so none is found that is more ordinary than
+    ``MOST * alpha``: own listings among many strangers are at most that likely to be dragged along.
 
     Parameters
     ----------
@@ -40,7 +43,8 @@ def find_strangers(p_values: Floats, alpha: float) -> Bools:
     if known.any():
         asked = p_values[known]
         belonging = (1 + np.sum(asked > MIDDLE)) / ((1 - MIDDLE) * len(asked))
-        found[known] = false_discovery_control(asked) * min(1.0, belonging) <= alpha
+        likely = false_discovery_control(asked) * min(1.0, belonging) <= alpha
+        found[known] = likely & (asked <= MOST * alpha)
     return found
 
 
