@@ -11,7 +11,7 @@ from ...pipeline.pipeline import ListingPipeline
 from ...pipeline.verdict import Verdict, percent
 from ...vision.thumbnails import thumbnail_uri
 from .batch_job import BatchJob, Progress
-from .html import AGAIN, DECISIONS, progress, render, similar_html, verdict_html
+from .html import DECISIONS, progress, render, similar_html, verdict_html
 
 HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
 WIDTHS = ("56px", "90px", "196px", "184px", "116px", "200px", "130px", "420px")
@@ -53,7 +53,7 @@ def flags(verdict: Verdict) -> list[str]:
     """Name what is worth a look besides the decision; keys of `FLAG_NAMES`."""
     copies = {copy.verdict for copy in verdict.duplicates}
     there = {
-        "duplicate": bool(copies & AGAIN),
+        "duplicate": verdict.original is not None,
         "variant": "variant" in copies,
         "mismatch": verdict.mismatch,
         "zero_shot": verdict.route == "zero_shot",
@@ -151,7 +151,7 @@ def write_downloads(job: BatchJob, folder: Path) -> list[str]:
     end = "-partial" if job.partial else ""
     files = [folder / f"verdicts{end}{suffix}" for suffix in SUFFIXES]
     for path in files:
-        write_verdicts(path, job.rows)
+        write_verdicts(path, job.rows, job.upload.catalog)
     rejected = folder / f"rejected{end}.csv"
     job.all_rejected().write_rejected(rejected)
     return [str(path) for path in (*files, rejected)]
