@@ -84,7 +84,7 @@ class BatchTab:
             self.flagged = _choices("flags", table.FLAG_NAMES, min_width=300)
         self.verdicts = gr.Dataframe(
             headers=list(table.HEADERS),
-            datatype=["number"] + ["str"] * (len(table.HEADERS) - 1),
+            datatype=table.DATATYPES,
             column_widths=list(table.WIDTHS),
             label="Verdicts: select a row to see its photo and reasons",
             interactive=False,

@@ -109,8 +109,7 @@ class CheckTab:
         under_way = list(answered)
         for event in answered:
             shown = event.then(None, js=script("scroll_to_verdict"))
-            told = shown.then(explained, self.checked, self.explanation, **PRIVATE)
-            under_way += [shown, told]
+            under_way.append(shown.then(explained, self.checked, self.explanation, **PRIVATE))
         about = [*asked["outputs"], *self.explanation]
         self.photo.input(self.cleared, None, about, cancels=under_way, **QUIET)
         self.flag.click(self.flag_it, self.checked, self.flag, **PRIVATE)
