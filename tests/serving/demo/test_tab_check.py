@@ -247,18 +247,22 @@ def test_page_warns_when_photo_and_title_are_at_odds(page: Any, demo_url: str) -
 
 
 def test_page_clears_the_verdict_when_another_photo_is_chosen(
-    page: Any, demo_url: str, photo: Path, tmp_path: Path
+    page: Any, demo_url: str, photo: Path
 ) -> None:
     page.goto(demo_url)
     page.get_by_role("button", name="A mug").click()
     page.locator("#why-heatmap .js-plotly-plot").wait_for()
-    page.locator("#check-photo").get_by_label("Clear").first.click()
+    page.locator("#check-photo").get_by_label("Remove Image").click()
     page.locator("#check-verdict").get_by_text("The verdict appears here").wait_for()
     for part in ("#check-verdict .sf-verdict", "#check-similar section", "#why"):
         page.locator(part).wait_for(state="hidden")
-    page.get_by_role("button", name="A mug").click()  # filled in by a button, it stays
+    page.locator("#check-photo input[type=file]").set_input_files(photo)
+    page.locator("#check-photo img").wait_for()
+    page.get_by_role("button", name="Check this listing").click()
     page.locator("#why-heatmap .js-plotly-plot").wait_for()
     assert page.locator("#check-verdict .sf-verdict").count() == 1
+    page.get_by_role("button", name="A vase").click()  # filled in by a button, it is judged at once
+    page.locator("#check-verdict .sf-leaf", has_text="Decor").wait_for()
 
 
 def test_page_shows_whole_photos_whatever_their_shape(page: Any, demo_url: str) -> None:
@@ -270,7 +274,8 @@ def test_page_shows_whole_photos_whatever_their_shape(page: Any, demo_url: str) 
         const canvas = Object.assign(document.createElement('canvas'), {width: 90, height: 400});
         image.src = canvas.toDataURL();
         await image.decode();
-        const box = image.parentElement.getBoundingClientRect(), own = image.getBoundingClientRect();
+        const box = image.parentElement.getBoundingClientRect();
+        const own = image.getBoundingClientRect();
         return [box.height - box.width, box.bottom - own.bottom, own.top - box.top,
                 getComputedStyle(image).objectFit];
     }""")

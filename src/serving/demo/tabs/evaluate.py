@@ -135,9 +135,7 @@ class EvaluateTab:
                 yield progress_html(found, total)
                 continue
             heading = upload.without_root(f"Done. {found.catalog.summary()}.")
-            lines = found.headlines()
-            said = banner(warnings(found.metrics))
-            said += render("headlines.html.j2", heading=heading, lines=lines, note=note)
+            said = results_html(found, heading, note)
             about = {"version": pipeline.version, "listings": labelled.name}
             yield found, said, job.write_results(found, place.folder("out"), **about)
 
@@ -153,6 +151,12 @@ class EvaluateTab:
             self.files: gr.Files(paths, visible=True),
             self.comparison: gr.Dataframe(job.comparison_rows(result.metrics), visible=True),
         }
+
+
+def results_html(result: job.Evaluated, heading: str, note: str) -> str:
+    """Say what came out: first, and loudly, that listings drifted or that the promise is broken."""
+    told = {"heading": heading, "lines": result.headlines(), "note": note}
+    return banner(warnings(result.metrics)) + render("headlines.html.j2", **told)
 
 
 def progress_html(n_done: int, n_rows: int) -> str:
