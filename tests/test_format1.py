@@ -23,7 +23,7 @@ ASSETS = Path(__file__).parent / "assets" / "format1"
 OPTIONS = RunOptions(device="cpu", runtime="torch")
 EXPECTED: dict[str, Any] = json.loads((ASSETS / "expected.json").read_text(encoding="utf-8"))
 
-NEW_FIELDS = {"shift"}
+NEW_FIELDS = {"shift": True, "audit": True, "duplicates": {"__all__": {"mergeable"}}}
 """Of a verdict, since then."""
 
 

@@ -86,9 +86,10 @@ class BatchJob:
 
     @property
     def warnings(self) -> list[str]:
-        """Say what has drifted, if anything has."""
+        """Say what has drifted, or that audits show a broken promise, if either is so."""
         shift = next((verdict.shift for verdict in self._together if verdict.shift), None)
-        return [shift.warning(held=self.service.on_shift == "review")] if shift else []
+        held = all(verdict.decision != "accept" for verdict in self._together)
+        return [shift.warning(held=held)] if shift else []
 
     @property
     def listings(self) -> dict[int, Listing]:
@@ -130,10 +131,12 @@ class BatchJob:
             part = slice(first, first + self.chunk)
             verdicts = self._judge(catalog.listings[part])
             if verdicts is None:
-                return
+                break
             self._said += map(self._presentable, verdicts)
             self._together = self._pipeline.as_batch(self._said, self.service.on_shift)
             yield self._progress(start)
+        listings = catalog.listings[: len(self._together)]
+        self._together = self.service.audited(self._pipeline, listings, self._together)
 
     def _judge(self, listings: Sequence[Listing]) -> list[Verdict] | None:
         """Wait for a part's verdicts; None if the job is cancelled before they are there."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shelfsure.catalog.catalog import read_catalog
@@ -15,6 +16,8 @@ from shelfsure.pipeline.shift import OnShift
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.batch_job import BatchJob, Progress
 from shelfsure.serving.demo.uploads.uploads import Upload
+from shelfsure.serving.review.audit import Auditor
+from shelfsure.serving.review.store import ReviewStore
 from shelfsure.serving.service import QueueFullError, Service
 
 
@@ -69,6 +72,20 @@ def test_run_holds_what_predict_holds_from_the_first_row_on(
     shift = held[1].shift
     assert shift
     assert job.warnings == [shift.warning(held=True)]
+
+
+def test_run_audits_what_is_accepted_in_the_end(
+    drifting: ListingPipeline, pipeline: ListingPipeline, upload: Upload, tmp_path: Path
+) -> None:
+    for audited in (pipeline, drifting):
+        auditor = Auditor(ReviewStore(tmp_path / audited.__class__.__name__), 1.0)
+        with Service(lambda p=audited: p, on_shift="review", auditor=auditor) as service:
+            job = BatchJob(service, upload)
+            list(job.run())
+        accepted = [verdict for _, verdict in job.judged if verdict.decision == "accept"]
+        assert all(verdict.audit for verdict in accepted)
+        assert len(auditor.store.pending(100)) == len(accepted)
+        assert bool(accepted) == (audited is pipeline)
 
 
 @pytest.mark.parametrize(("on_shift", "said"), [("warn", "doesn't hold for them"), ("ignore", "")])
@@ -143,6 +160,9 @@ class Slow:
         self.asked.append(listings)
         self.futures.append(Future())
         return self.futures[-1]
+
+    def audited(self, *given: Any) -> Any:
+        return given[-1]
 
     def answer(self, place: int = -1) -> None:
         self.futures[place].set_result(
