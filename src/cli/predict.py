@@ -33,7 +33,10 @@ def predict(
     photos: PhotoOptions,
     encoders: EncoderOptions,
     no_duplicates: Annotated[
-        bool, typer.Option("--no-duplicates", help="Don't look for duplicates: twice as fast.")
+        bool,
+        typer.Option(
+            "--no-duplicates", help="Don't look for duplicates, nor hold them: twice as fast."
+        ),
     ] = False,
     no_quality: Annotated[
         bool, typer.Option("--no-quality", help="Don't look for flaws of the photos.")
@@ -59,7 +62,7 @@ def predict(
     )
     if share:
         rows = _audited(pipeline, catalog, rows, reviews, share)
-    write_verdicts(out, rows)
+    write_verdicts(out, rows, catalog)
     counts = Counter(verdict.decision for _, verdict in rows)
     say_shift(next((verdict.shift for _, verdict in rows if verdict.shift), None), on_shift)
     say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")

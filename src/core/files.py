@@ -175,3 +175,8 @@ def _held(folder: Path, *, wait: bool = True) -> Iterator[bool]:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             held = True
         yield held
+
+
+def encodable(text: str) -> str:
+    """Put ``?`` for half characters, which UTF-8 can't hold; a title may have some."""
+    return text.encode("utf-8", "replace").decode()

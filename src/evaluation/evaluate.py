@@ -41,6 +41,10 @@ def evaluate(
 ) -> tuple[EvaluationInput, Catalog]:
     """Answer every listing by fusion, by each kind of evidence alone, and by its neighbours.
 
+    Whether a listing is in the bundle's catalogue already isn't looked for, though `predict` holds
+    such: the promise is about the category, and how many a test file shares with the training
+    listings says nothing of the uploads to come.
+
     Parameters
     ----------
     catalog
@@ -48,7 +52,7 @@ def evaluate(
     outside
         Photos of what the catalogue doesn't sell; the detector is measured with them.
     on_shift
-        As for `ListingPipeline.predict`: what is accepted is what users get.
+        As for `ListingPipeline.predict`: what is accepted is what users get of new listings.
 
     Returns
     -------

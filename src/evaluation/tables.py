@@ -8,6 +8,7 @@ from rich.table import Table
 from sklearn.metrics import precision_recall_fscore_support
 
 from ..core.arrays import Bools, Ints
+from ..core.files import encodable
 from .baselines import FUSION, SINGLE_VIEWS, arm_label
 from .compare import EvaluationInput
 from .messages import counted
@@ -52,13 +53,14 @@ def row_table(evaluation: EvaluationInput) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``listing_id``, ``category`` (the true one); for each arm ``<arm>`` (its answer) and
-        ``<arm>_probability``, both empty where its views are missing; ``accepted``;
+        ``listing_id``, ``title``, ``category`` (the true one); for each arm ``<arm>`` (its answer)
+        and ``<arm>_probability``, both empty where its views are missing; ``accepted``;
         ``fusion_broke_correct`` and ``fusion_rescued`` (see `fusion_effect`).
     """
     names = np.array(evaluation.class_names, dtype=object)
     table: dict[str, Any] = {
         "listing_id": list(evaluation.listing_ids),
+        "title": [encodable(title) for title in evaluation.titles],
         "category": list(evaluation.categories),
     }
     for arm, predictions in evaluation.baselines.items():

@@ -62,19 +62,27 @@ def judge(
     return sorted([*rejected, *judged], key=lambda pair: pair[0])
 
 
-def write_verdicts(path: Path, rows: Sequence[tuple[int, Verdict]]) -> None:
+def write_verdicts(
+    path: Path, rows: Sequence[tuple[int, Verdict]], catalog: Catalog | None = None
+) -> None:
     """Write verdicts as CSV, JSON Lines or Parquet, by suffix; whole or not at all.
 
-    In CSV and Parquet nested fields, such as top_k and reasons, are JSON.
+    In CSV and Parquet nested fields, such as top_k and reasons, are JSON. Each listing's title
+    stands beside its verdict where `catalog` is given, which `rows` are of.
     """
     check_suffix(path)
-    records = [{**verdict.model_dump(mode="json"), "row": row} for row, verdict in rows]
+    listings = zip(catalog.rows, catalog.listings, strict=True) if catalog else ()
+    titles = {row: listing.title for row, listing in listings}
+    records = [
+        {**verdict.model_dump(mode="json"), "row": row, "title": titles.get(row)}
+        for row, verdict in rows
+    ]
     with atomic_path(path) as partial:
         if path.suffix.lower() == ".jsonl":
             lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
             _write_lines(partial, lines)
             return
-        columns = [*Verdict.model_fields, "row"]
+        columns = [*Verdict.model_fields, "row", "title"]
         table = pd.DataFrame([_flat(record) for record in records], columns=columns)
         if path.suffix.lower() == ".csv":
             table.to_csv(partial, index=False, encoding="utf-8")

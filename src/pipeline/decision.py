@@ -123,15 +123,17 @@ class DecisionPolicy:
 
     def _decide(self, evidence: Evidence, row: int) -> Outcome:
         predictions, around = evidence.predictions, evidence.retrieved[row]
+        there = any(pair.mergeable for pair in around.duplicates)
+        refused = around.refused and not there  # what is in the catalogue belongs there
         accepted = self.accepts(predictions, row)
         best = self.guesses(predictions.probabilities[row], 1)[0]
-        takes_over = around.refused or (not accepted and best.probability < ZERO_SHOT_SHARE)
+        takes_over = refused or (not accepted and best.probability < ZERO_SHOT_SHARE)
         if around.unseen and takes_over:
             name, probability = around.unseen
             unseen = Guess(category=name, probability=round(probability, 6))
             if unseen.probability >= ZERO_SHOT_SHARE:
                 return Outcome("review", "zero_shot", unseen)
-        decision = _decision(accepted, around.refused)
+        decision = _decision(accepted and not there, refused)
         return Outcome(decision, _route(predictions.present[row]), best)
 
     def verdict(self, evidence: Evidence, row: int) -> Verdict:
@@ -153,6 +155,16 @@ class DecisionPolicy:
         }
         sure_of = self._sure_parent(probabilities, rules) if decision == "review" else None
         sure_of = sure_of if route != "zero_shot" else None
+        duplicates = tuple(
+            Duplicate(
+                listing_id=pair.b.listing_id,
+                verdict=pair.verdict,
+                probability=round(pair.photo.probability, 4),
+                evidence=pair.evidence,
+                mergeable=pair.mergeable,
+            )
+            for pair in around.duplicates
+        )
         verdict = Verdict(
             listing_id=listing_id,
             category=best.category,
@@ -173,15 +185,7 @@ class DecisionPolicy:
                 )
                 for near in around.neighbours[:N_NEIGHBOURS]
             ),
-            duplicates=tuple(
-                Duplicate(
-                    listing_id=pair.b.listing_id,
-                    verdict=pair.verdict,
-                    probability=round(pair.photo.probability, 4),
-                    evidence=pair.evidence,
-                )
-                for pair in around.duplicates
-            ),
+            duplicates=duplicates,
             reasons=explain(
                 best,
                 top[0],
@@ -190,6 +194,7 @@ class DecisionPolicy:
                 sure=self._sure(predictions, row),
                 mismatch=mismatch,
                 strange=around.p_value if around.refused else None,
+                original=next((copy for copy in duplicates if copy.mergeable), None),
                 sure_of=sure_of,
             ),
             quality=evidence.embedded.flags(row),

@@ -104,10 +104,5 @@ def _held(verdict: Verdict, shift: Shift, on_shift: OnShift) -> Verdict:
         return verdict
     if verdict.decision != "accept" or on_shift == "warn":
         return verdict.model_copy(update={"shift": shift})
-    why = (
-        f"Nothing is accepted for now, or it would be. {shift.what} Calibrate anew with some of "
-        "them before the promise holds again."
-    )
-    return verdict.model_copy(
-        update={"shift": shift, "decision": "review", "reasons": (why, *verdict.reasons)}
-    )
+    reasons = (shift.reason, *verdict.reasons)
+    return verdict.model_copy(update={"shift": shift, "decision": "review", "reasons": reasons})

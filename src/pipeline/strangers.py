@@ -51,7 +51,8 @@ def find_strangers(p_values: Floats, alpha: float) -> Bools:
 def refuse_strangers(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]:
     """Refuse the listings of a batch that `find_strangers` finds, besides those that were refused.
 
-    A listing whose answer is a category known by name alone stays in review.
+    A listing whose answer is a category known by name alone stays in review, and so does one that
+    is in the catalogue already.
     """
     p_values = [v.ood_p_value if v.decision != "rejected" else None for v in verdicts]
     strange = find_strangers(np.array(p_values, dtype=np.float64), alpha)
@@ -62,7 +63,8 @@ def refuse_strangers(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]
 
 
 def _may_be_refused(verdict: Verdict) -> bool:
-    return verdict.decision in {"accept", "review"} and verdict.route != "zero_shot"
+    known = verdict.route == "zero_shot" or verdict.original is not None
+    return verdict.decision in {"accept", "review"} and not known
 
 
 def _refused(verdict: Verdict) -> Verdict:

@@ -35,7 +35,10 @@ class NearListing(BaseModel):
 
 
 class Duplicate(BaseModel):
-    """A catalogue listing that is this one again, or a variant of it, and what shows it."""
+    """A catalogue listing that is this one again, or a variant of it, and what shows it.
+
+    `mergeable`: the two may become one; the same photo under unrelated titles may not.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,6 +46,7 @@ class Duplicate(BaseModel):
     verdict: Literal["same_photo", "same_product", "variant", "different"]
     probability: float
     evidence: str
+    mergeable: bool = False
 
 
 class Shift(BaseModel):
@@ -53,6 +57,19 @@ class Shift(BaseModel):
     p_value: float
     what: str
 
+    @property
+    def finding(self) -> str:
+        """What has drifted, and how sure that is."""
+        return f"{self.what} (p {self.p_value:.1g})"
+
+    @property
+    def reason(self) -> str:
+        """Why a listing that would be accepted is held."""
+        return (
+            f"Nothing is accepted for now, or it would be. {self.what} Calibrate anew with some of "
+            "them before the promise holds again."
+        )
+
     def warning(self, *, held: bool) -> str:
         """Say what has drifted and what that means; `held`: nothing is accepted because of it."""
         meaning = (
@@ -60,7 +77,7 @@ class Shift(BaseModel):
             if held
             else "What it promises of accepted ones doesn't hold for them."
         )
-        return f"{self.what} (p {self.p_value:.1g}) {meaning}"
+        return f"{self.finding} {meaning}"
 
 
 class Verdict(BaseModel):
@@ -73,7 +90,7 @@ class Verdict(BaseModel):
     category, probability
         The best category's path and its calibrated probability; None for a rejected listing.
     decision
-        ``accept`` (sure enough to go on the shelf), ``review`` (please check),
+        ``accept`` (sure enough to go on the shelf, and not there yet), ``review`` (please check),
         ``out_of_catalogue``, or ``rejected`` (couldn't be read; `reasons` say why).
     route
         Which evidence decided; ``zero_shot`` (a category known by name only) is never accepted.
@@ -95,7 +112,8 @@ class Verdict(BaseModel):
     neighbours
         The nearest catalogue listings, nearest first.
     duplicates
-        Catalogue listings that are this one again, or a variant of it.
+        Catalogue listings that are this one again, or a variant of it. With a `mergeable` one it
+        is in the catalogue already, and goes to review.
     quality
         What the seller could improve about the photo; it doesn't change the decision.
     reasons
@@ -124,6 +142,11 @@ class Verdict(BaseModel):
     reasons: tuple[str, ...] = ()
     model_version: str = ""
 
+    @property
+    def original(self) -> Duplicate | None:
+        """The catalogue listing that this one is again, the surest; None if it is new."""
+        return next((copy for copy in self.duplicates if copy.mergeable), None)
+
     @classmethod
     def rejected(cls, listing_id: str, reason: str, model_version: str) -> "Verdict":
         """Say that a listing couldn't be judged, and why."""
@@ -149,6 +172,7 @@ def explain(
     sure: bool,
     mismatch: bool = False,
     strange: float | None = None,
+    original: Duplicate | None = None,
     sure_of: Guess | None = None,
 ) -> tuple[str, ...]:
     """Say in plain words why this decision was made, the weightiest reason first.
@@ -162,8 +186,15 @@ def explain(
         The likeliest category's probability reaches the cut-off.
     strange
         The p-value of a listing that the detector refuses; None for one that belongs.
+    original
+        The catalogue listing that this one is again; what is there belongs there.
     """
     reasons = []
+    if original is not None:
+        strange = None
+        reasons.append(
+            f"It is in the catalogue already, as {original.listing_id}: {original.evidence}."
+        )
     if strange is not None:
         share = "fewer than 0.1%" if strange < 0.001 else f"only {strange:.1%}"
         reasons.append(
@@ -180,7 +211,8 @@ def explain(
         return tuple(reasons)
     if mismatch:
         reasons.append(MISMATCH)
-    reasons.append(_cut_off(best.probability, rules, sure=sure, held_back=mismatch))
+    held_back = mismatch or original is not None
+    reasons.append(_cut_off(best.probability, rules, sure=sure, held_back=held_back))
     if sure_of:
         reasons.append(f"Sure of {sure_of.category} ({percent(sure_of.probability)}).")
     differing = [
@@ -213,7 +245,8 @@ def _cut_off(
         )
     return (
         f"Its probability {percent(probability)} reaches the cut-off of {cut_off:.1%}, above which "
-        f"at least {rules[-1].target_precision * 100:g}% of answers are right."
+        f"at least {rules[-1].target_precision * 100:g}% of answers are right on listings like "
+        "those it was trained on."
     )
 
 

@@ -42,7 +42,8 @@ class Service(AbstractContextManager["Service"]):
         nothing else waits.
     on_shift
         What to do once the listings that come in have drifted away from the training listings, as
-        for `ListingPipeline.predict`; it lasts until another bundle is loaded.
+        for `ListingPipeline.predict`; it lasts until another bundle is loaded. Also for whoever
+        looks at a drift among their own.
     auditor
         Draws accepted listings for a look, and ends accepting where those say that the promise is
         broken.
@@ -106,12 +107,20 @@ class Service(AbstractContextManager["Service"]):
         return self._pipeline
 
     def submit(
-        self, listings: Sequence[Listing], *, duplicates: bool = True
+        self, listings: Sequence[Listing], *, duplicates: bool = True, watched: bool = True
     ) -> "Future[list[Verdict]]":
         """Queue listings; the future holds their verdicts, in order.
 
-        Cancel the future to take out of the queue what isn't judged yet. `duplicates` is as for
-        `ListingPipeline.predict`.
+        Cancel the future to take out of the queue what isn't judged yet.
+
+        Parameters
+        ----------
+        duplicates
+            As for `ListingPipeline.predict`.
+        watched
+            They belong to the stream that is watched for a drift, and audited. Else it neither
+            counts them nor holds them: for somebody who tries things out, or watches a stream of
+            their own, and asks for `audited` at its end.
 
         Raises
         ------
@@ -120,7 +129,7 @@ class Service(AbstractContextManager["Service"]):
         ServiceClosedError
             If the service is closing.
         """
-        job = Job(list(listings), duplicates)
+        job = Job(list(listings), duplicates, watched)
         if not job.listings:
             job.finish()
             return job.future
@@ -131,9 +140,9 @@ class Service(AbstractContextManager["Service"]):
             raise
         return job.future
 
-    def judge(self, listing: Listing) -> Verdict:
+    def judge(self, listing: Listing, *, watched: bool = True) -> Verdict:
         """Submit one listing and wait for its verdict."""
-        return self.submit([listing]).result()[0]
+        return self.submit([listing], watched=watched).result()[0]
 
     def reload(self) -> str:
         """Open the pipeline anew and use it from now on; jobs under way end with the old one.
@@ -199,14 +208,17 @@ class Service(AbstractContextManager["Service"]):
             self.metrics.failures.inc()
             parts[0][0].fail(error)
             return
-        verdicts = self._watch(pipeline, verdicts)  # type: ignore[arg-type]
-        verdicts = self._audit(pipeline, listings, verdicts)  # type: ignore[arg-type]
+        rest = iter(verdicts)
+        answers = [list(islice(rest, n)) for _, n in parts]
+        for place, (job, n) in enumerate(parts):
+            if job.watched:
+                seen = self._watch(pipeline, answers[place])  # type: ignore[arg-type]
+                answers[place] = self.audited(pipeline, job.next(n), seen)  # type: ignore[arg-type]
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
-        self.metrics.count_batch(verdicts, took_s)
-        rest = iter(verdicts)
-        for job, n in parts:
-            job.verdicts += islice(rest, n)
+        self.metrics.count_batch([one for answer in answers for one in answer], took_s)
+        for (job, _), answer in zip(parts, answers, strict=True):
+            job.verdicts += answer
             if job.n_left:
                 self._queue.put_back(job)
             else:
@@ -225,7 +237,7 @@ class Service(AbstractContextManager["Service"]):
             _LOG.warning("after %d listings: %s", detector.n_watched, shift.what)
         return hold(verdicts, shift, self.on_shift)
 
-    def _audit(
+    def audited(
         self, pipeline: ListingPipeline, listings: Sequence[Listing], verdicts: list[Verdict]
     ) -> list[Verdict]:
         """Have some accepted listings looked at; trouble with the queue stops no verdict."""

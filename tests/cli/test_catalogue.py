@@ -363,7 +363,8 @@ def test_predict_refuses_what_is_strange_and_finds_what_is_there_twice(
     noise, twin = map(json.loads, Path("verdicts.jsonl").read_text().splitlines())
     assert noise["decision"] == "out_of_catalogue"
     assert noise["ood_p_value"] <= 0.1
-    assert (twin["category"], twin["decision"]) == ("Home > Lamps", "accept")
+    assert (twin["category"], twin["decision"]) == ("Home > Lamps", "review")
+    assert twin["reasons"][0].startswith("It is in the catalogue already, as s03")
     assert [(d["listing_id"], d["verdict"]) for d in twin["duplicates"]] == [("s03", "same_photo")]
     assert twin["neighbours"][0]["listing_id"] == "s03"
     assert len(twin["neighbours"]) == 5

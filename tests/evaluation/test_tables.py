@@ -40,6 +40,7 @@ def test_row_table_shows_every_answer_but_none_for_a_missing_view(
     by_hand: EvaluationInput,
 ) -> None:
     table = row_table(by_hand).set_index("listing_id")
+    assert table["title"].tolist() == list(by_hand.titles)
     assert table.loc["b", "fusion"] == "Home > Rugs"
     assert table.loc["b", "fusion_probability"] == 0.8
     assert table["title_only"].isna().tolist() == [False] * 4 + [True, False]

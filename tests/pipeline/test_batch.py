@@ -108,7 +108,7 @@ def test_write_verdicts_keeps_rows_order_and_values(
     records = read_back(path)
     assert [int(record["row"]) for record in records] == [row for row, _ in rows]
     for record, (_, verdict) in zip(records, rows, strict=True):
-        assert set(record) == {*Verdict.model_fields, "row"}
+        assert set(record) == {*Verdict.model_fields, "row", "title"}
         assert record["listing_id"] == verdict.listing_id
         assert record["category"] == verdict.category
         assert record["decision"] == verdict.decision
@@ -116,6 +116,19 @@ def test_write_verdicts_keeps_rows_order_and_values(
         assert record["top_k"] == [guess.model_dump() for guess in verdict.top_k]
         probability = record["probability"]
         assert (None if probability is None else float(probability)) == verdict.probability
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_write_verdicts_sets_titles_beside_them(
+    rows: Rows, catalog: Catalog, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"verdicts{suffix}"
+    write_verdicts(path, rows, catalog)
+    titles = {record["listing_id"]: record["title"] for record in read_back(path)[10:]}
+    assert len(titles) == 54
+    own = {listing.listing_id: listing.title for listing in catalog.listings}
+    assert titles == {key: own[key] for key in titles}
+    assert read_back(path)[9]["title"] is None  # a row that couldn't be read
 
 
 def test_write_verdicts_makes_lines_that_are_verdicts_again(rows: Rows, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Judging on probabilities given by hand: who is accepted, who is refused, who takes over."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -193,6 +195,48 @@ def test_verdict_names_the_nearest_neighbours_and_every_duplicate() -> None:
     assert twin.evidence == pair.evidence
 
 
+def pair(verdict: Any, listing_id: str = "twin", titles: float | None = 1.0) -> DuplicatePair:
+    found = PhotoFinding("copy", 0.996, 0.97, 0.9)
+    return DuplicatePair(Listing("\0000"), Listing(listing_id), verdict, found, titles, ())
+
+
+@pytest.mark.parametrize("verdict", ["same_photo", "same_product"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_is_in_the_catalogue_already_is_never_accepted_and_never_a_stranger(
+    verdict: str, refused: bool
+) -> None:
+    around = RetrievalResult(
+        0.01, refused, UNSEEN, duplicates=[pair("variant", "v"), pair(verdict)]
+    )
+    judged = weigh(judge(0.5, 0.9), says(LAMP), around)
+    assert (judged.decision, judged.route, judged.category) == ("review", "fusion", NAMES[0])
+    assert judged.original == judged.duplicates[1]
+    there, held, *_ = judged.reasons
+    assert there == (
+        "It is in the catalogue already, as twin: the photos agree in 90% of their detail."
+    )
+    assert held.startswith("That is why it isn't accepted, although its probability 96.0% reaches")
+
+
+@pytest.mark.parametrize(
+    "other", [pair("variant"), pair("different"), pair("same_photo", titles=0.2)]
+)
+def test_what_only_looks_like_a_catalogue_listing_is_accepted(other: DuplicatePair) -> None:
+    verdict = weigh(judge(0.5, 0.9), says(LAMP), RetrievalResult(0.5, duplicates=[other]))
+    assert (verdict.decision, verdict.original) == ("accept", None)
+    assert not any("already" in reason for reason in verdict.reasons)
+    refused = weigh(judge(0.5, 0.9), says(LAMP), RetrievalResult(0.01, True, duplicates=[other]))
+    assert refused.decision == "out_of_catalogue"
+
+
+def test_an_unsure_listing_that_is_there_already_gives_both_reasons() -> None:
+    around = RetrievalResult(0.5, duplicates=[pair("same_product", titles=None)])
+    verdict = weigh(judge(0.5, 0.9), says([0.6, 0.3, 0.1]), around)
+    assert verdict.decision == "review"
+    assert "already, as twin" in verdict.reasons[0]
+    assert "60.0% is below 90.0%" in verdict.reasons[1]
+
+
 def test_guesses_are_most_probable_first_and_ties_keep_the_columns_order() -> None:
     guesses = judge(0.5).guesses(np.array([0.3, 0.4, 0.3]), 2)
     assert [g.category for g in guesses] == [NAMES[1], NAMES[0]]
@@ -206,7 +250,7 @@ THRESHOLD = st.sampled_from([0.3, 0.6, 0.9, 2.0])
 
 @given(
     ROW, ROW, ROW, st.sampled_from([BOTH, PHOTO, TITLE]), THRESHOLD, THRESHOLD, st.booleans(),
-    st.none() | st.floats(0.0, 1.0),
+    st.none() | st.floats(0.0, 1.0), st.booleans(),
 )  # fmt: skip
 def test_verdict_keeps_its_promises(
     fused: list[float],
@@ -217,13 +261,19 @@ def test_verdict_keeps_its_promises(
     threshold: float,
     refused: bool,
     unseen: float | None,
+    again: bool,
 ) -> None:
     judged = judge(above, threshold, photo=threshold)
     predictions = says(fused, photo, title, present)
     guess = None if unseen is None else ("Garden > Hammocks", unseen)
-    verdict = weigh(judged, predictions, RetrievalResult(0.01, refused, guess))
+    copies = [pair("same_photo")] if again else []
+    verdict = weigh(judged, predictions, RetrievalResult(0.01, refused, guess, (), copies))
+    refused = refused and not again
     sure = present != TITLE and max(fused) >= threshold
-    assert (verdict.decision == "accept") == (sure and not verdict.mismatch and not refused)
+    held = verdict.mismatch or refused or again
+    assert (verdict.decision == "accept") == (sure and not held)
+    assert any("already" in reason for reason in verdict.reasons) == again
+    assert any("unlike the catalogue" in reason for reason in verdict.reasons) == refused
     assert (verdict.route == "zero_shot") == (verdict.category == "Garden > Hammocks")
     if verdict.route == "zero_shot":
         assert verdict.decision == "review"

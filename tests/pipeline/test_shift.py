@@ -75,7 +75,8 @@ def test_hold_accepts_nothing_any_more_and_says_why() -> None:
     verdicts = [verdict(decision) for decision in decisions]
     held = hold(verdicts, SHIFT, "review")
     assert [v.decision for v in held] == ["review", "review", "out_of_catalogue", "rejected"]
-    assert held[0].reasons[0].startswith("Nothing is accepted for now")
+    assert held[0].reasons[0] == SHIFT.reason
+    assert SHIFT.reason.startswith("Nothing is accepted for now")
     assert held[0].reasons[1:] == ("because",)
     assert [v.shift for v in held] == [SHIFT, SHIFT, SHIFT, None]
     warned = hold(verdicts, SHIFT, "warn")

@@ -12,7 +12,7 @@ from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.starter import STARTER_BUNDLE
 from shelfsure.pipeline.strangers import find_strangers, refuse_strangers
-from shelfsure.pipeline.verdict import Guess, Verdict
+from shelfsure.pipeline.verdict import Duplicate, Guess, Verdict
 
 
 @given(st.lists(st.floats(0.001, 1.0), min_size=1, max_size=60), st.sampled_from([0.05, 0.2]))
@@ -71,6 +71,9 @@ def verdict(decision: str, p_value: float | None = 0.02, **more: object) -> Verd
 
 
 def test_refuse_strangers_says_why_and_contradicts_nothing() -> None:
+    twin = Duplicate(
+        listing_id="b", verdict="same_photo", probability=1.0, evidence="", mergeable=True
+    )
     verdicts = [
         verdict("accept"),
         verdict("review"),
@@ -78,10 +81,12 @@ def test_refuse_strangers_says_why_and_contradicts_nothing() -> None:
         verdict("out_of_catalogue"),
         verdict("rejected", None),
         verdict("accept", None),
+        verdict("review", duplicates=(twin,)),
     ]
     refused = refuse_strangers(verdicts, 0.05)
     assert [v.decision for v in refused] == [
         "out_of_catalogue", "out_of_catalogue", "review", "out_of_catalogue", "rejected", "accept",
+        "review",
     ]  # fmt: skip
     assert refused[2:] == verdicts[2:]
     for one in refused[:2]:

@@ -6,13 +6,45 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from shelfsure.catalog.listing import Listing
+from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.shift import OnShift, ShiftDetector
+from shelfsure.pipeline.verdict import Verdict
+
+
+class DriftingPipeline(ListingPipeline):
+    """Finds every listing from the 25th of the tiny catalogue on a little strange."""
+
+    def predict(
+        self, listings: Sequence[Listing], *, on_shift: OnShift = "review", **options: bool
+    ) -> list[Verdict]:
+        verdicts = super().predict(listings, on_shift="ignore", **options)
+        place = {f"t{n:02d}": n for n in range(60)}
+        p_values = [place.get(item.listing_id, 60) / 24 for item in listings]
+        verdicts = [
+            verdict.model_copy(update={"ood_p_value": p if 0 < p < 1 else 0.1})
+            for verdict, p in zip(verdicts, p_values, strict=True)
+        ]
+        return self.as_batch(verdicts, on_shift)
+
+    def shift_detector(self) -> ShiftDetector:
+        return ShiftDetector(1000, 0.05)
+
+
+@pytest.fixture(scope="session")
+def drifting(tiny_trained: ListingPipeline) -> ListingPipeline:
+    """A pipeline that notices a drift within the tiny catalogue."""
+    kept = {item.name: getattr(tiny_trained, item.name) for item in fields(tiny_trained)}
+    return DriftingPipeline(**kept | {"retrieval": None, "version": "abc"})
+
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = {"127.0.0.1", "localhost", ""}  # "": data: and blob: addresses have no host

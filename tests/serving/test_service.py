@@ -306,6 +306,17 @@ def test_a_service_stops_accepting_once_its_listings_have_drifted(
     assert service.judge(Listing("c", brand="0.06")).decision == "accept"
 
 
+def test_a_service_leaves_alone_whoever_isnt_watched(make_service: Callable[..., Service]) -> None:
+    service = make_service(on_shift="review")
+    odd = [Listing("b", brand="0.06") for _ in range(60)]
+    tried = service.submit(odd, watched=False).result(20)
+    assert {(verdict.decision, verdict.shift) for verdict in tried} == {("accept", None)}
+    assert service.metrics.shift_p_value._value.get() == 1
+    assert service.submit(odd).result(20)[-1].decision == "review"
+    assert service.judge(odd[0]).decision == "review"
+    assert service.judge(odd[0], watched=False).decision == "accept"
+
+
 def test_a_service_that_ignores_shifts_goes_on(make_service: Callable[..., Service]) -> None:
     service = make_service()
     assert {service.judge(Listing("b", brand="0.06")).decision for _ in range(60)} == {"accept"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
-from ...core.files import atomic_path
+from ...core.files import atomic_path, encodable
 from .match import DuplicateResult
 from .page import render_page
 from .verdict import DuplicatePair
@@ -20,6 +20,8 @@ PAIR_COLUMNS = (
     "photo_similarity",
     "title_similarity",
     "evidence",
+    "title_a",
+    "title_b",
 )
 GROUP_COLUMNS = ("group", "listing_id", "role", "verdict", "probability")
 
@@ -77,6 +79,8 @@ def pair_row(pair: DuplicatePair) -> tuple[object, ...]:
         f"{pair.photo.similarity:.4f}",
         "" if pair.title_similarity is None else f"{pair.title_similarity:.4f}",
         pair.evidence,
+        encodable(pair.a.title or ""),
+        encodable(pair.b.title or ""),
     )
 
 

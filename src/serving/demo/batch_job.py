@@ -26,14 +26,13 @@ class Progress:
     """How far a job is.
 
     Of all rows, `n_done` have a verdict: rejected ones had theirs from the start, `n_judged` got
-    it from the model, the `fresh` ones since the last progress.
+    it from the model.
     """
 
     n_done: int
     n_rows: int
     n_judged: int
     elapsed_s: float
-    fresh: Sequence[tuple[Listing, Verdict]] = ()
 
     @property
     def rate(self) -> float:
@@ -47,7 +46,10 @@ class Progress:
 
 
 class BatchJob:
-    """Verdicts for every row of an upload.
+    """Verdicts for every row of an upload, as `shelfsure predict` gives them for the same file.
+
+    So what is there is looked at together for a drift, from the first row to the last one judged:
+    a verdict may still change as long as the job runs.
 
     Parameters
     ----------
@@ -64,15 +66,30 @@ class BatchJob:
         self.upload = upload
         self.duplicates = duplicates
         self.chunk = chunk
-        self._judged: list[tuple[int, Verdict]] = []
+        self._pipeline = service.pipeline
+        self._said: list[Verdict] = []
+        self._together: list[Verdict] = []
         self._cancelled = threading.Event()
         rejected = Catalog((), (), upload.catalog.rejected)
-        self._rejected = judge(service.pipeline, rejected)
+        self._rejected = judge(self._pipeline, rejected)
 
     @property
     def rows(self) -> list[tuple[int, Verdict]]:
         """Data row (from 1) and verdict, in the file's order, as far as there is one."""
-        return sorted([*self._rejected, *self._judged], key=lambda pair: pair[0])
+        judged = zip(self.upload.catalog.rows, self._together, strict=False)
+        return sorted([*self._rejected, *judged], key=lambda pair: pair[0])
+
+    @property
+    def judged(self) -> list[tuple[Listing, Verdict]]:
+        """The listings that the model has judged, and their verdicts."""
+        return list(zip(self.upload.catalog.listings, self._together, strict=False))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Say what has drifted, or that audits show a broken promise, if either is so."""
+        shift = next((verdict.shift for verdict in self._together if verdict.shift), None)
+        held = all(verdict.decision != "accept" for verdict in self._together)
+        return [shift.warning(held=held)] if shift else []
 
     @property
     def listings(self) -> dict[int, Listing]:
@@ -83,7 +100,7 @@ class BatchJob:
     @property
     def partial(self) -> bool:
         """Whether rows lack their verdict."""
-        return len(self._judged) < len(self.upload.catalog.listings)
+        return len(self._said) < len(self.upload.catalog.listings)
 
     @property
     def cancelled(self) -> bool:
@@ -97,7 +114,7 @@ class BatchJob:
         """Give the catalogue with every row set aside that was rejected, in reading or judging."""
         reasons = {
             row: " ".join(verdict.reasons)
-            for row, verdict in self._judged
+            for row, verdict in zip(self.upload.catalog.rows, self._said, strict=False)
             if verdict.decision == "rejected"
         }
         return self.upload.catalog.reject(reasons)
@@ -109,15 +126,17 @@ class BatchJob:
         """
         start = time.monotonic()
         catalog = self.upload.catalog
-        yield self._progress(start, ())
+        yield self._progress(start)
         for first in range(0, len(catalog.listings), self.chunk):
             part = slice(first, first + self.chunk)
             verdicts = self._judge(catalog.listings[part])
             if verdicts is None:
-                return
-            verdicts = [self._presentable(verdict) for verdict in verdicts]
-            self._judged += zip(catalog.rows[part], verdicts, strict=True)
-            yield self._progress(start, tuple(zip(catalog.listings[part], verdicts, strict=True)))
+                break
+            self._said += map(self._presentable, verdicts)
+            self._together = self._pipeline.as_batch(self._said, self.service.on_shift)
+            yield self._progress(start)
+        listings = catalog.listings[: len(self._together)]
+        self._together = self.service.audited(self._pipeline, listings, self._together)
 
     def _judge(self, listings: Sequence[Listing]) -> list[Verdict] | None:
         """Wait for a part's verdicts; None if the job is cancelled before they are there."""
@@ -135,7 +154,7 @@ class BatchJob:
     def _submit(self, listings: Sequence[Listing]) -> "Future[list[Verdict]] | None":
         while not self.cancelled:
             try:
-                return self.service.submit(listings, duplicates=self.duplicates)
+                return self.service.submit(listings, duplicates=self.duplicates, watched=False)
             except QueueFullError as error:  # others are first: come back when told to
                 self._cancelled.wait(error.retry_after_s)
         return None
@@ -146,14 +165,13 @@ class BatchJob:
         reasons = tuple(self.upload.without_root(reason) for reason in verdict.reasons)
         return verdict.model_copy(update={"reasons": reasons})
 
-    def _progress(self, start: float, fresh: Sequence[tuple[Listing, Verdict]]) -> Progress:
-        n_judged = len(self._judged)
+    def _progress(self, start: float) -> Progress:
+        n_judged = len(self._said)
         return Progress(
             n_done=len(self._rejected) + n_judged,
             n_rows=self.upload.catalog.n_rows,
             n_judged=n_judged,
             elapsed_s=time.monotonic() - start,
-            fresh=fresh,
         )
 
 

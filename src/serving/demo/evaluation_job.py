@@ -19,6 +19,7 @@ from ...evaluation.messages import Headline, headlines
 from ...evaluation.plots import Figure
 from ...evaluation.tables import difference_text, fusion_effect
 from ...pipeline.pipeline import ListingPipeline
+from ...pipeline.shift import OnShift
 
 CHUNK, _TITLE_PX = 32, 36
 HEADERS = ("Answer by", "Right", "95% interval", "In top 5", "Macro-F1", "ECE", "Fusion minus it")
@@ -81,12 +82,18 @@ def check_labels(catalog: Catalog, class_names: Sequence[str], levels: int) -> s
 
 
 def evaluate_in_parts(
-    pipeline: ListingPipeline, catalog: Catalog, outside: Sequence[Listing], spare_cache: Path
+    pipeline: ListingPipeline,
+    catalog: Catalog,
+    outside: Sequence[Listing],
+    spare_cache: Path,
+    *,
+    on_shift: OnShift = "review",
 ) -> Iterator[int | Evaluated]:
     """Embed listings a part at a time, then compare all arms.
 
     Yields after each part the number of listings and photos embedded so far; at last the result.
-    Embeddings go into `spare_cache` where the pipeline has no cache. A CatalogError, if no row is
+    Embeddings go into `spare_cache` where the pipeline has no cache; `on_shift` as for
+    `evaluate`. A CatalogError, if no row is
     left, because no photo could be used.
     """
     embedder = pipeline.embedder.with_cache(spare_cache)
@@ -96,7 +103,7 @@ def evaluate_in_parts(
         part = everything[first : first + CHUNK]
         embedder.embed(part, description=pipeline.config.description)
         yield first + len(part)
-    evaluation, kept = evaluate(pipeline, catalog, outside=outside)
+    evaluation, kept = evaluate(pipeline, catalog, outside=outside, on_shift=on_shift)
     yield Evaluated(evaluation, compare(evaluation), kept)
 
 

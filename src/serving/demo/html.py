@@ -31,7 +31,7 @@ class Words(NamedTuple):
 
 DECISIONS = {
     "accept": Words("✓", "Accept", "Sure enough to go on the shelf without a look."),
-    "review": Words("?", "Please check", "Not sure enough: somebody should have a look."),
+    "review": Words("?", "Please check", "Somebody should have a look before it goes live."),
     "out_of_catalogue": Words(
         "⊘", "Not for this catalogue", "It looks like nothing that is sold here."
     ),
@@ -54,8 +54,6 @@ COPIES = {
     "variant": Words("~", "Variant", ""),
     "different": Words("≠", "Different", ""),
 }
-AGAIN = frozenset({"same_photo", "same_product"})
-"""Kinds of duplicates that are the listing itself once more."""
 
 
 def verdict_html(verdict: Verdict, *, note: str = "") -> str:
@@ -67,6 +65,7 @@ def verdict_html(verdict: Verdict, *, note: str = "") -> str:
         (VIEWS[part], guess, guess.category == verdict.category)
         for part, guess in verdict.views.items()
     ]
+    alerts = verdict_alerts(verdict)
     return render(
         "verdict.html.j2",
         verdict=verdict,
@@ -77,11 +76,23 @@ def verdict_html(verdict: Verdict, *, note: str = "") -> str:
         views=views,
         ordinary=ordinariness(verdict.ood_p_value),
         quality=verdict.quality,
-        mismatch=MISMATCH,
-        again=next((copy.listing_id for copy in verdict.duplicates if copy.verdict in AGAIN), None),
-        reasons=[reason for reason in verdict.reasons if reason != MISMATCH],
+        alerts=alerts,
+        reasons=[reason for reason in verdict.reasons if reason not in alerts],
         note=note,
     )
+
+
+def verdict_alerts(verdict: Verdict) -> list[str]:
+    """Say what must not be overlooked: a drift, and that photo and title don't match.
+
+    What a reason says already is said in its words, so that a card can leave that reason out.
+    """
+    alerts = []
+    if (shift := verdict.shift) is not None:
+        accepted = verdict.decision == "accept"
+        said = shift.warning(held=False) if accepted else shift.finding
+        alerts.append(shift.reason if shift.reason in verdict.reasons else said)
+    return alerts + ([MISMATCH] if verdict.mismatch else [])
 
 
 def similar_html(
@@ -125,6 +136,11 @@ def progress(
         counts=[(decision, n) for decision in DECISIONS if (n := (counts or {}).get(decision))],
         words=DECISIONS,
     )
+
+
+def banner(warnings: Sequence[str]) -> str:
+    """Show above results what must not be overlooked; empty without any warning."""
+    return render("banner.html.j2", warnings=warnings) if warnings else ""
 
 
 def notice(text: str, *, heading: str = "", kind: Literal["hint", "error"] = "hint") -> str:

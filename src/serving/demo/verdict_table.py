@@ -4,17 +4,20 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from ...catalog.listing import Listing
 from ...pipeline.batch import SUFFIXES, write_verdicts
 from ...pipeline.pipeline import ListingPipeline
-from ...pipeline.verdict import Verdict, percent
+from ...pipeline.verdict import Verdict
 from ...vision.thumbnails import thumbnail_uri
 from .batch_job import BatchJob, Progress
-from .html import AGAIN, DECISIONS, progress, render, similar_html, verdict_html
+from .html import DECISIONS, progress, render, similar_html, verdict_html
 
-HEADERS = ("Row", "Listing", "Decision", "Category", "Probability", "Title", "Flags", "Why")
-WIDTHS = ("56px", "90px", "196px", "184px", "116px", "200px", "130px", "420px")
+HEADERS = ("Row", "Listing", "Decision", "Category", "Probability, %", "Title", "Flags", "Why")
+DATATYPES = ["number" if name in {"Row", "Probability, %"} else "str" for name in HEADERS]
+"""What is a number is sorted as one."""
+WIDTHS = ("56px", "90px", "196px", "184px", "136px", "200px", "130px", "420px")
 MAX_SHOWN = 1000
 MAX_CHARS = 300
 DECISION_NAMES = {key: f"{words.sign} {words.name}" for key, words in DECISIONS.items()}
@@ -26,7 +29,8 @@ FLAG_NAMES = {
     "quality": "Poor photo",
 }
 
-Rows = Sequence[tuple[int, Verdict]]
+Rows: TypeAlias = Sequence[tuple[int, Verdict]]
+Cell: TypeAlias = str | float | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def flags(verdict: Verdict) -> list[str]:
     """Name what is worth a look besides the decision; keys of `FLAG_NAMES`."""
     copies = {copy.verdict for copy in verdict.duplicates}
     there = {
-        "duplicate": bool(copies & AGAIN),
+        "duplicate": verdict.original is not None,
         "variant": "variant" in copies,
         "mismatch": verdict.mismatch,
         "zero_shot": verdict.route == "zero_shot",
@@ -64,7 +68,7 @@ def flags(verdict: Verdict) -> list[str]:
 
 def table_rows(
     rows: Rows, listings: Mapping[int, Listing], keep: Filter
-) -> tuple[list[list[str | int]], int]:
+) -> tuple[list[list[Cell]], int]:
     """Lay the first `MAX_SHOWN` verdicts that pass out under `HEADERS`, and count all that do.
 
     `listings` gives a data row's listing, for its title; a row that couldn't be read has none.
@@ -151,20 +155,25 @@ def write_downloads(job: BatchJob, folder: Path) -> list[str]:
     end = "-partial" if job.partial else ""
     files = [folder / f"verdicts{end}{suffix}" for suffix in SUFFIXES]
     for path in files:
-        write_verdicts(path, job.rows)
+        write_verdicts(path, job.rows, job.upload.catalog)
     rejected = folder / f"rejected{end}.csv"
     job.all_rejected().write_rejected(rejected)
     return [str(path) for path in (*files, rejected)]
 
 
-def _cells(row: int, verdict: Verdict, listing: Listing | None) -> list[str | int]:
+def _cells(row: int, verdict: Verdict, listing: Listing | None) -> list[Cell]:
     return [
         row,
         verdict.listing_id[:MAX_CHARS],
         DECISION_NAMES[verdict.decision],
         verdict.category or "",
-        "" if verdict.probability is None else percent(verdict.probability),
+        None if verdict.probability is None else _percentage(verdict.probability),
         ((listing and listing.title) or "")[:MAX_CHARS],
         ", ".join(FLAG_NAMES[flag] for flag in flags(verdict)),
         " ".join(verdict.reasons)[:MAX_CHARS],
     ]
+
+
+def _percentage(probability: float) -> float:
+    """Give percent; what isn't quite 1 never looks as if it were."""
+    return min(round(100 * probability, 1), 100.0 if probability == 1 else 99.9)

@@ -68,5 +68,9 @@ def duplicate_batch(
 
 
 def _said(pair: DuplicatePair) -> dict[str, Any]:
-    probability = round(pair.photo.probability, 4)
-    return {"verdict": pair.verdict, "probability": probability, "evidence": pair.evidence}
+    return {
+        "verdict": pair.verdict,
+        "probability": round(pair.photo.probability, 4),
+        "evidence": pair.evidence,
+        "mergeable": pair.mergeable,
+    }

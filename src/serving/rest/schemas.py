@@ -125,6 +125,7 @@ class DuplicateWithin(BaseModel):
     verdict: str
     probability: float
     evidence: str
+    mergeable: bool
 
 
 class DuplicateBatch(BaseModel):

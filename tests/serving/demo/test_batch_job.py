@@ -5,15 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.batch import judge, write_verdicts
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.shift import OnShift
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.batch_job import BatchJob, Progress
 from shelfsure.serving.demo.uploads.uploads import Upload
+from shelfsure.serving.review.audit import Auditor
+from shelfsure.serving.review.store import ReviewStore
 from shelfsure.serving.service import QueueFullError, Service
 
 
@@ -47,6 +51,55 @@ def test_run_writes_what_predict_writes(
     assert not job.partial
 
 
+def test_run_holds_what_predict_holds_from_the_first_row_on(
+    drifting: ListingPipeline, upload: Upload, tmp_path: Path
+) -> None:
+    with Service(lambda: drifting, on_shift="review") as service:
+        job = BatchJob(service, upload, chunk=20)
+        steps = job.run()
+        assert [next(steps).n_judged for _ in range(2)] == [0, 20]
+        assert job.warnings == []
+        early = [row for row, verdict in job.rows if verdict.decision == "accept"]
+        assert len(early) > 5
+        list(steps)
+        assert service.metrics.shift_p_value._value.get() == 1  # it is the job that looks
+    write_verdicts(tmp_path / "ours.jsonl", job.rows, upload.catalog)
+    write_verdicts(tmp_path / "predict.jsonl", judge(drifting, upload.catalog), upload.catalog)
+    said = (tmp_path / "predict.jsonl").read_text().replace(f"{upload.root}/", "")
+    assert _rounded((tmp_path / "ours.jsonl").read_text()) == _rounded(said)
+    held = dict(job.rows)
+    assert {held[row].decision for row in early} == {"review"}
+    shift = held[1].shift
+    assert shift
+    assert job.warnings == [shift.warning(held=True)]
+
+
+def test_run_audits_what_is_accepted_in_the_end(
+    drifting: ListingPipeline, pipeline: ListingPipeline, upload: Upload, tmp_path: Path
+) -> None:
+    for audited in (pipeline, drifting):
+        auditor = Auditor(ReviewStore(tmp_path / audited.__class__.__name__), 1.0)
+        with Service(lambda p=audited: p, on_shift="review", auditor=auditor) as service:
+            job = BatchJob(service, upload)
+            list(job.run())
+        accepted = [verdict for _, verdict in job.judged if verdict.decision == "accept"]
+        assert all(verdict.audit for verdict in accepted)
+        assert len(auditor.store.pending(100)) == len(accepted)
+        assert bool(accepted) == (audited is pipeline)
+
+
+@pytest.mark.parametrize(("on_shift", "said"), [("warn", "doesn't hold for them"), ("ignore", "")])
+def test_run_does_of_a_drift_what_the_server_was_told(
+    drifting: ListingPipeline, upload: Upload, on_shift: OnShift, said: str
+) -> None:
+    with Service(lambda: drifting, on_shift=on_shift) as service:
+        job = BatchJob(service, upload)
+        list(job.run())
+    assert said in " ".join(job.warnings)
+    assert bool(job.warnings) == bool(said)
+    assert [v.decision for _, v in job.rows].count("accept") > 20
+
+
 def _rounded(lines: str) -> list[object]:
     def rounded(value: object) -> object:
         if isinstance(value, float):
@@ -64,9 +117,8 @@ def test_run_tells_progress_and_each_verdict_once(service: Service, upload: Uplo
     n = len(upload.catalog.listings)
     assert [step.n_judged for step in steps] == [0, 20, 40, 60, n]
     assert [step.n_done for step in steps] == [64 - n + step.n_judged for step in steps]
-    fresh = [pair for step in steps for pair in step.fresh]
-    assert [listing for listing, _ in fresh] == list(upload.catalog.listings)
-    assert all(listing.listing_id == verdict.listing_id for listing, verdict in fresh)
+    assert [listing for listing, _ in job.judged] == list(upload.catalog.listings)
+    assert all(listing.listing_id == verdict.listing_id for listing, verdict in job.judged)
 
 
 def test_progress_forecasts_the_rest() -> None:
@@ -89,6 +141,8 @@ def test_all_rejected_gathers_reading_and_judging(service: Service, upload: Uplo
 class Slow:
     """A service that answers only when told to; remembers what it was asked."""
 
+    on_shift = "review"
+
     def __init__(self, pipeline: ListingPipeline) -> None:
         self.pipeline = pipeline
         self.asked: list[Sequence[Listing]] = []
@@ -96,15 +150,19 @@ class Slow:
         self.refuse = 0
 
     def submit(
-        self, listings: Sequence[Listing], *, duplicates: bool = True
+        self, listings: Sequence[Listing], *, duplicates: bool = True, watched: bool = True
     ) -> "Future[list[Verdict]]":
         assert duplicates
+        assert not watched
         if self.refuse:
             self.refuse -= 1
             raise QueueFullError("full", 0)
         self.asked.append(listings)
         self.futures.append(Future())
         return self.futures[-1]
+
+    def audited(self, *given: Any) -> Any:
+        return given[-1]
 
     def answer(self, place: int = -1) -> None:
         self.futures[place].set_result(

@@ -1,6 +1,6 @@
 import json
 import zipfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,10 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import CatalogError
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
+from shelfsure.evaluation.messages import warnings
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.shift import OnShift, ShiftDetector
+from shelfsure.pipeline.verdict import Shift
 from shelfsure.serving.demo.evaluation_job import (
     CHARTS,
     HEADERS,
@@ -20,6 +23,7 @@ from shelfsure.serving.demo.evaluation_job import (
     evaluate_in_parts,
     write_results,
 )
+from shelfsure.serving.demo.tabs.evaluate import results_html
 
 NAMES = ("Home > Lamps", "Home > Rugs")
 
@@ -121,6 +125,41 @@ def test_headlines_tell_of_the_gate(result: Evaluated) -> None:
     more = replace(result, metrics={**result.metrics, "ood": ood}).headlines()
     assert len(more) == n + 1
     assert more[-1].number == "75.0%"
+
+
+def test_results_warn_loudly_above_the_headlines(result: Evaluated) -> None:
+    usual = results_html(result, "Done.", "")
+    assert "sf-banner" not in usual
+    shift = Shift(p_value=2e-5, what="They look strange.")
+    accepted = result.metrics["accepted"] | {"precision": 0.5, "precision_high": 0.6}
+    metrics = {**result.metrics, "accepted": accepted, "shift": shift.model_dump()}
+    html = results_html(replace(result, metrics=metrics), "Done.", "")
+    drifted, broken = warnings(metrics)
+    assert "Nothing is accepted" not in drifted  # some were
+    assert broken.startswith("The promise is broken")
+    places = [html.index(text) for text in ("sf-banner", drifted.split("'")[0], broken, "Done.")]
+    assert places == sorted(places)
+    assert html.count('role="alert"') == 1
+
+
+def test_evaluate_in_parts_does_of_a_drift_what_it_is_told(
+    pipeline: ListingPipeline, catalog: Catalog, tmp_path: Path
+) -> None:
+    class Drifted(ListingPipeline):
+        def shift_detector(self) -> ShiftDetector:
+            return ShiftDetector(1000).watch([0.01] * 100)
+
+    drifted = Drifted(**{item.name: getattr(pipeline, item.name) for item in fields(pipeline)})
+    expected: list[tuple[OnShift, int, bool]] = [
+        ("review", 1, False),
+        ("warn", 1, True),
+        ("ignore", 0, True),
+    ]
+    for on_shift, n_warnings, accepts in expected:
+        *_, found = evaluate_in_parts(drifted, catalog, (), tmp_path, on_shift=on_shift)
+        assert isinstance(found, Evaluated)
+        assert len(warnings(found.metrics)) == n_warnings
+        assert (found.metrics["accepted"]["n"] > 0) == accepts
 
 
 def test_write_results_gives_the_page_and_everything_in_one_zip(

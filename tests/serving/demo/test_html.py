@@ -5,12 +5,21 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.pipeline.verdict import Decision, Duplicate, Guess, NearListing, Route, Verdict
+from shelfsure.pipeline.verdict import (
+    Decision,
+    Duplicate,
+    Guess,
+    NearListing,
+    Route,
+    Shift,
+    Verdict,
+)
 from shelfsure.retrieval.index.records import Record
 from shelfsure.serving.demo.html import (
     DECISIONS,
     ROUTES,
     asset,
+    banner,
     bars,
     notice,
     ordinariness,
@@ -20,6 +29,8 @@ from shelfsure.serving.demo.html import (
 )
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&{{7*7}}${7*7}'
+
+SHIFT = Shift(p_value=2e-5, what="They look strange.")
 
 
 class Reader(HTMLParser):
@@ -132,6 +143,43 @@ def test_verdict_html_warns_of_mismatch_only_where_there_is_one() -> None:
     assert "don't match" not in Reader(verdict_html(verdict())).words
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"decision": "review", "reasons": (SHIFT.reason, "It is sure.")}, SHIFT.reason),
+        ({"decision": "review", "reasons": ("It is unsure.",)}, SHIFT.finding),
+        ({"decision": "out_of_catalogue", "reasons": ("It is strange.",)}, SHIFT.finding),
+        ({"decision": "accept", "reasons": ("It is sure.",)}, SHIFT.warning(held=False)),
+    ],
+)
+def test_verdict_html_says_a_drift_once(fields: dict[str, object], said: str) -> None:
+    html = verdict_html(verdict(shift=SHIFT, **fields))
+    words = Reader(html).words
+    assert html.count("sf-alert") == 1
+    assert said in words
+    assert words.count(SHIFT.what) == 1
+    assert SHIFT.what not in Reader(verdict_html(verdict())).words
+
+
+def test_verdict_html_leaves_it_to_the_reasons_that_it_is_there_already() -> None:
+    copy = Duplicate(
+        listing_id="d1", verdict="same_photo", probability=1, evidence="x", mergeable=True
+    )
+    reason = "It is in the catalogue already, as d1: x."
+    html = verdict_html(verdict(duplicates=(copy,), reasons=(reason,)))
+    assert Reader(html).words.count("in the catalogue already") == 1
+    assert "sf-alert" not in html
+
+
+def test_banner_shows_every_warning_loudly_and_nothing_without_one() -> None:
+    seen = Reader(banner([HOSTILE, "The promise is broken."]))
+    assert seen.tags.count("p") == 2
+    assert "script" not in seen.tags
+    assert ("role", "alert") in seen.attributes
+    assert "!The promise is broken." in seen.words
+    assert banner([]) == ""
+
+
 def test_verdict_html_of_rejected_listing_gives_the_reason_alone() -> None:
     item = Verdict(listing_id="x", decision="rejected", reasons=("Upload again.",))
     words = Reader(verdict_html(item)).words
@@ -165,7 +213,7 @@ def test_stylesheet_asks_for_nothing_from_elsewhere() -> None:
 
 def test_stylesheet_names_every_class_that_cards_use() -> None:
     flagged = verdict(mismatch=True, neighbours=verdict().neighbours)
-    html = everything(flagged, "x") + notice("x", kind="error")
+    html = everything(flagged, "x") + notice("x", kind="error") + banner(["x"])
     used = {name for value in re.findall(r'class="([^"]*)"', html) for name in value.split()}
     assert len(used) > 20
     structural = {"sf-copy", "sf-notice-hint", "sf-bar-label"}

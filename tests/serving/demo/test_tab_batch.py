@@ -4,6 +4,7 @@ import re
 import threading
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -20,6 +21,7 @@ from shelfsure.core.errors import CatalogError
 from shelfsure.fusion.accept_rule import Rules
 from shelfsure.pipeline.batch import judge, write_verdicts
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.shift import OnShift
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.inputs import photo_source, required_table
 from shelfsure.serving.demo.tabs.batch import BatchTab
@@ -57,8 +59,10 @@ def pipeline(tiny_trained: ListingPipeline) -> ListingPipeline:
 
 
 @contextmanager
-def served(pipeline: ListingPipeline, folder: Path, *, local: bool) -> Iterator[str]:
-    with Service(lambda: pipeline) as service:
+def served(
+    pipeline: ListingPipeline, folder: Path, *, local: bool, on_shift: OnShift = "review"
+) -> Iterator[str]:
+    with Service(lambda: pipeline, on_shift=on_shift) as service:
         with gr.Blocks(analytics_enabled=False) as blocks:
             BatchTab(service, ReviewStore(folder), local=local)
         app = gr.mount_gradio_app(FastAPI(), blocks.queue(), "/", **appearance())
@@ -172,6 +176,54 @@ def test_batch_tab_gives_the_verdicts_of_predict(
     assert chosen.locator("img").first.get_attribute("src").startswith("data:image/jpeg")
     assert "Toys" in chosen.inner_text()
     screenshot(page, "batch")
+
+
+def test_batch_tab_says_loudly_that_listings_have_drifted_and_sorts_by_number(
+    page: Any,
+    drifting: ListingPipeline,
+    tiny_folder: Path,
+    photos: Path,
+    tmp_path: Path,
+    screenshot: Callable[[Any, str], None],
+) -> None:
+    expected = judge(drifting, read_catalog(tiny_folder / "catalogue.csv"))
+    shift = next(verdict.shift for _, verdict in expected if verdict.shift)
+    counts = Counter(verdict.decision for _, verdict in expected)
+    assert counts["accept"] == 0
+    with served(drifting, tmp_path / "reviews", local=True) as url:
+        page.goto(url)
+        start(page, tiny_folder / "catalogue.csv", photos)
+        assert f"Please check: {counts['review']}" in wait_for(page, "Done.")
+        banner = page.locator("#batch-shift").get_by_role("alert")
+        assert shift.warning(held=True) in banner.inner_text()
+        table = page.locator("#batch-verdicts")
+        assert banner.bounding_box()["y"] < table.bounding_box()["y"]
+        assert len(ReviewStore(tmp_path / "reviews").pending(100)) == counts["review"]
+        ours = downloaded(page, "verdicts.jsonl", tmp_path).read_text().splitlines()
+        kept = ("row", "decision", "shift")
+        write_verdicts(tmp_path / "expected.jsonl", expected)
+        theirs = (tmp_path / "expected.jsonl").read_text().splitlines()
+        assert [[json.loads(line)[key] for key in kept] for line in ours] == [
+            [json.loads(line)[key] for key in kept] for line in theirs
+        ]
+
+        cells = table.locator("td[aria-colindex='5']").filter(visible=True)
+        header = table.locator("th[title='Probability, %']").filter(visible=True).first
+        header.hover()
+        header.get_by_role("button").click()
+        page.get_by_text("Sort ascending").first.click()
+        lowest = f"{min(v.probability for _, v in expected if v.probability) * 100:.1f}"
+        table.get_by_text(lowest.removesuffix(".0"), exact=True).filter(
+            visible=True
+        ).first.wait_for()
+        shown = [float(text) for text in cells.all_inner_texts() if text.strip()]
+        assert shown == sorted(shown)
+        screenshot(page, "batch-drifted")
+
+        table.get_by_text("t02").filter(visible=True).first.click()
+        chosen = page.locator("#batch-chosen")
+        chosen.get_by_text("Row 3: t02").wait_for()
+        assert chosen.get_by_text(shift.what).count() == 1
 
 
 def test_batch_tab_cancels_within_a_chunk_and_keeps_what_is_done(

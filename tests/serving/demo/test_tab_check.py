@@ -40,7 +40,8 @@ class Reviews:
 
 
 def service(answer: Any) -> Any:
-    def ask(listing: Listing) -> Verdict:
+    def ask(listing: Listing, *, watched: bool) -> Verdict:
+        assert not watched
         if isinstance(answer, Exception):
             raise answer
         return Verdict(listing_id=listing.listing_id, decision=answer, reasons=("Because.",))
@@ -232,6 +233,10 @@ def test_page_finds_what_was_seen_before(page: Any, demo_url: str, screenshot: A
     copies.first.wait_for()
     assert copies.first.locator("img").count() == 1
     assert "Why: the photos" in copies.first.inner_text()
+    card = page.locator("#check-verdict .sf-review")
+    assert "Please check" in card.inner_text()
+    assert card.get_by_text("It is in the catalogue already, as").count() == 1
+    assert "sold here" not in card.inner_text()
     screenshot(page, "check-seen-before")
 
 
@@ -239,6 +244,44 @@ def test_page_warns_when_photo_and_title_are_at_odds(page: Any, demo_url: str) -
     page.goto(demo_url)
     page.get_by_role("button", name="Mismatched").click()
     page.locator("#check-verdict .sf-alert", has_text="don't match").wait_for()
+
+
+def test_page_clears_the_verdict_when_another_photo_is_chosen(
+    page: Any, demo_url: str, photo: Path
+) -> None:
+    page.goto(demo_url)
+    page.get_by_role("button", name="A mug").click()
+    page.locator("#why-heatmap .js-plotly-plot").wait_for()
+    page.locator("#check-photo").get_by_label("Remove Image").click()
+    page.locator("#check-verdict").get_by_text("The verdict appears here").wait_for()
+    for part in ("#check-verdict .sf-verdict", "#check-similar section", "#why"):
+        page.locator(part).wait_for(state="hidden")
+    page.locator("#check-photo input[type=file]").set_input_files(photo)
+    page.locator("#check-photo img").wait_for()
+    page.get_by_role("button", name="Check this listing").click()
+    page.locator("#why-heatmap .js-plotly-plot").wait_for()
+    assert page.locator("#check-verdict .sf-verdict").count() == 1
+    page.get_by_role("button", name="A vase").click()  # filled in by a button, it is judged at once
+    page.locator("#check-verdict .sf-leaf", has_text="Decor").wait_for()
+
+
+def test_page_shows_whole_photos_whatever_their_shape(page: Any, demo_url: str) -> None:
+    page.goto(demo_url)
+    page.get_by_role("button", name="A mug").click()
+    page.locator("#check-similar img").first.wait_for()
+    sizes = page.evaluate("""async () => {
+        const image = document.querySelector('#check-similar .sf-photo img');
+        const canvas = Object.assign(document.createElement('canvas'), {width: 90, height: 400});
+        image.src = canvas.toDataURL();
+        await image.decode();
+        const box = image.parentElement.getBoundingClientRect();
+        const own = image.getBoundingClientRect();
+        return [box.height - box.width, box.bottom - own.bottom, own.top - box.top,
+                getComputedStyle(image).objectFit];
+    }""")
+    assert abs(sizes[0]) < 1, "a photo's box is square"
+    assert min(sizes[1:3]) >= 0, "a portrait lies inside its box"
+    assert sizes[3] == "contain"
 
 
 def test_explanation_shows_and_follows_the_listing(page: Any, demo_url: str) -> None:

@@ -19,7 +19,8 @@ from shelfsure.serving.demo.verdict_table import (
 
 
 def copy(verdict: str) -> Duplicate:
-    return Duplicate(listing_id="c", verdict=verdict, probability=0.9, evidence="")  # type: ignore[arg-type]
+    again = verdict.startswith("same")
+    return Duplicate(listing_id="c", verdict=verdict, probability=0.9, evidence="", mergeable=again)  # type: ignore[arg-type]
 
 
 SURE = Verdict(listing_id="a", decision="accept", category="Home > Lamps", probability=0.9871)
@@ -39,10 +40,13 @@ def test_table_rows_fill_every_column_with_text() -> None:
     title = "<b>lamp</b>"
     table, n = table_rows(ROWS, {1: Listing("a", title)}, Filter())
     assert n == 4
-    assert table[0] == [1, "a", "✓ Accept", "Home > Lamps", "98.7%", title, "", ""]
+    assert table[0] == [1, "a", "✓ Accept", "Home > Lamps", 98.7, title, "", ""]
     assert table[3][2] == "✕ Couldn't be read"
     assert table[3][-1] == "photo not found: x"
     assert {len(cells) for cells in table} == {len(HEADERS)}
+    assert table[3][4] is None
+    nearly = SURE.model_copy(update={"probability": 0.99998})
+    assert table_rows([(1, nearly)], {}, Filter())[0][0][4] == 99.9
 
 
 def test_filter_combines_what_is_asked() -> None:

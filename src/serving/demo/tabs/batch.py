@@ -12,7 +12,7 @@ from .. import inputs
 from .. import verdict_table as table
 from ..batch_job import BatchJob, Progress, queue_for_review
 from ..examples import example_filler, example_uploads
-from ..html import notice
+from ..html import banner, notice
 from ..uploads.uploads import Workspace, read_upload
 
 N_AT_ONCE = 4
@@ -56,6 +56,7 @@ class BatchTab:
             with gr.Column(scale=7, min_width=300):
                 self.status = inputs.html_field("batch-status", _START)
                 self.files = inputs.files_field("batch", "Downloads")
+        self.drift = inputs.html_field("batch-shift")
         with gr.Column(visible=False, elem_id="batch-results") as self.results:
             self._build_results()
         self._connect()
@@ -83,7 +84,7 @@ class BatchTab:
             self.flagged = _choices("flags", table.FLAG_NAMES, min_width=300)
         self.verdicts = gr.Dataframe(
             headers=list(table.HEADERS),
-            datatype=["number"] + ["str"] * (len(table.HEADERS) - 1),
+            datatype=table.DATATYPES,
             column_widths=list(table.WIDTHS),
             label="Verdicts: select a row to see its photo and reasons",
             interactive=False,
@@ -97,7 +98,7 @@ class BatchTab:
         running = self.start.click(
             self.run,
             [*self.uploads, self.duplicates, self.queueing, *filters, self.state],
-            [self.state, self.status, self.files, *results, self.stop],
+            [self.state, self.status, self.drift, self.files, *results, self.stop],
             concurrency_limit=N_AT_ONCE,
             show_progress_on=self.status,
             **inputs.PRIVATE,
@@ -131,7 +132,7 @@ class BatchTab:
         *wanted, old = rest
         close(old)
         cleared = {self.state: None, self.files: gr.Files(visible=False)}
-        cleared |= {self.verdicts: [], self.chosen: ""}
+        cleared |= {self.verdicts: [], self.chosen: "", self.drift: ""}
         place = Workspace()
         try:
             photos = inputs.photo_source(archive, folder, local=self.local)
@@ -144,14 +145,14 @@ class BatchTab:
         session = BatchSession(place, job, table.Filter(*wanted))
         begun = {self.state: session, self.stop: gr.Button(interactive=True)}
         yield cleared | begun | {self.results: gr.Column(visible=True)}
-        failure = trouble = ""
+        failure = ""
         try:
             for far in job.run():
-                if queueing:
-                    trouble = queue_for_review(self.reviews, far.fresh) or trouble
-                yield self.shown(session, table.progress_html(job, far, trouble=trouble))
+                yield self.shown(session, table.progress_html(job, far))
         except Exception as error:  # noqa: BLE001 (what is judged is kept; the log gets the rest)
             failure = inputs.explained(error)
+        finally:  # not before, because a drift changes verdicts; also if the visitor has gone
+            trouble = queue_for_review(self.reviews, job.judged) if queueing else ""
         done = Progress(len(job.rows), job.upload.catalog.n_rows, 0, 0)
         status = table.progress_html(job, done, ended=True, failure=failure, trouble=trouble)
         files = table.write_downloads(job, place.folder("downloads"))
@@ -162,6 +163,7 @@ class BatchTab:
         rows = session.job.rows
         return {
             self.status: status,
+            self.drift: banner(session.job.warnings),
             self.verdicts: _verdicts(session),
             self.decisions: gr.CheckboxGroup(choices=table.decision_choices(rows)),
             self.flagged: gr.CheckboxGroup(choices=table.flag_choices(rows)),

@@ -18,7 +18,7 @@ from ...review.store import ReviewStore
 from ...service import QueueFullError, Service
 from ..examples import unpack_examples
 from ..html import notice, script, spoken, verdict_html
-from ..inputs import NO_ANSWER, PRIVATE, html_field, listing_of, photo_input
+from ..inputs import NO_ANSWER, PRIVATE, QUIET, html_field, listing_of, photo_input
 from ..verdict_table import similar_listings
 from .explanation import explain, explanation_section
 from .own_labels import own_labels_section
@@ -106,9 +106,12 @@ class CheckTab:
         answered = [gr.on([self.button.click, self.title.submit], **asked)]
         answered += [filled.then(**asked) for filled in examples]
         explained = partial(explain, self.service)
+        under_way = list(answered)
         for event in answered:
             shown = event.then(None, js=script("scroll_to_verdict"))
-            shown.then(explained, self.checked, self.explanation, **PRIVATE)
+            under_way.append(shown.then(explained, self.checked, self.explanation, **PRIVATE))
+        about = [*asked["outputs"], *self.explanation]
+        self.photo.input(self.cleared, None, about, cancels=under_way, **QUIET)
         self.flag.click(self.flag_it, self.checked, self.flag, **PRIVATE)
 
     def check(self, photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
@@ -118,6 +121,10 @@ class CheckTab:
         may_flag = found.checked is not None and not found.queued
         flag = gr.Button(_FLAG, visible=may_flag, interactive=True)
         yield found.checked, found.html, found.similar, flag
+
+    def cleared(self) -> list[Any]:
+        """Show nothing of another photo's verdict."""
+        return [None, _START, "", gr.Button(visible=False), *explain(self.service, None)]
 
     def flag_it(self, shown: Checked | None) -> Any:
         if shown is None:
@@ -131,7 +138,7 @@ def judge(service: Service, reviews: ReviewStore, listing: Listing) -> CheckResu
     if listing.image is None and listing.title is None:
         return CheckResult(_START)
     try:
-        verdict = service.judge(listing)
+        verdict = service.judge(listing, watched=False)  # people try odd things here
     except QueueFullError as error:
         text = f"Too many listings are waiting. Try again in {error.retry_after_s} seconds."
         return CheckResult(notice(text, kind="error"))

@@ -5,11 +5,12 @@ from typing import Any
 
 import gradio as gr
 
+from ....evaluation.messages import warnings
 from ...service import Service
 from .. import evaluation_job as job
 from .. import inputs
 from ..examples import example_filler, example_labelled
-from ..html import notice, progress, render
+from ..html import banner, notice, progress, render
 from ..uploads.uploads import Workspace, read_outside, read_upload
 
 _START = notice(
@@ -127,13 +128,14 @@ class EvaluateTab:
         strangers = inputs.photo_source(outside, outside_folder, local=self.local)
         others = read_outside(strangers, place.folder("outside")) if strangers else []
         total, spare = len(upload.catalog.listings) + len(others), place.folder("cache")
-        for found in job.evaluate_in_parts(pipeline, upload.catalog, others, spare):
+        for found in job.evaluate_in_parts(
+            pipeline, upload.catalog, others, spare, on_shift=self.service.on_shift
+        ):
             if isinstance(found, int):
                 yield progress_html(found, total)
                 continue
             heading = upload.without_root(f"Done. {found.catalog.summary()}.")
-            lines = found.headlines()
-            said = render("headlines.html.j2", heading=heading, lines=lines, note=note)
+            said = results_html(found, heading, note)
             about = {"version": pipeline.version, "listings": labelled.name}
             yield found, said, job.write_results(found, place.folder("out"), **about)
 
@@ -149,6 +151,12 @@ class EvaluateTab:
             self.files: gr.Files(paths, visible=True),
             self.comparison: gr.Dataframe(job.comparison_rows(result.metrics), visible=True),
         }
+
+
+def results_html(result: job.Evaluated, heading: str, note: str) -> str:
+    """Say what came out: first, and loudly, that listings drifted or that the promise is broken."""
+    told = {"heading": heading, "lines": result.headlines(), "note": note}
+    return banner(warnings(result.metrics)) + render("headlines.html.j2", **told)
 
 
 def progress_html(n_done: int, n_rows: int) -> str:
