@@ -1,7 +1,7 @@
 """Groups of duplicates, each around the listing to keep."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...catalog.listing import Listing
 from .verdict import DuplicatePair
@@ -33,6 +33,39 @@ def keeper_order(listings: Sequence[Listing], n_pixels: Mapping[str, int]) -> li
             -n_pixels.get(listing.listing_id, 0),
         ),
     )
+
+
+def parents_apart(pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:
+    """Keep a listing from merging with one of several variants: it is the parent of them all.
+
+    "Cotton Tee" is no duplicate of "Cotton Tee Wine" where there is "Cotton Tee Mustard", too.
+    Only pairs of which one title adds a word are in question.
+    """
+    variants = {
+        frozenset((pair.a.listing_id, pair.b.listing_id))
+        for pair in pairs
+        if pair.verdict == "variant"
+    }
+    linked: dict[str, set[str]] = {}
+    for pair in pairs:
+        if pair.mergeable:
+            for one, other in ((pair.a, pair.b), (pair.b, pair.a)):
+                linked.setdefault(one.listing_id, set()).add(other.listing_id)
+
+    def is_parent(parent: str, child: str) -> bool:
+        return any(frozenset((child, other)) in variants for other in linked[parent])
+
+    return [
+        replace(pair, verdict="variant")
+        if pair.mergeable
+        and pair.extra_words
+        and (
+            is_parent(pair.a.listing_id, pair.b.listing_id)
+            or is_parent(pair.b.listing_id, pair.a.listing_id)
+        )
+        else pair
+        for pair in pairs
+    ]
 
 
 def group_duplicates(

@@ -68,13 +68,14 @@ def merge_plan(result: DuplicateResult) -> dict[str, Any]:
 
 
 def pair_row(pair: DuplicatePair) -> tuple[object, ...]:
-    """Give a pair as a row of `PAIR_COLUMNS`."""
+    """Give a pair as a row of `PAIR_COLUMNS`; photos that weren't there have no numbers."""
+    absent = pair.photo.relation == "absent"
     return (
         pair.a.listing_id,
         pair.b.listing_id,
         pair.verdict,
-        f"{pair.photo.probability:.4f}",
-        f"{pair.photo.similarity:.4f}",
+        "" if absent else f"{pair.photo.probability:.4f}",
+        "" if absent else f"{pair.photo.similarity:.4f}",
         "" if pair.title_similarity is None else f"{pair.title_similarity:.4f}",
         pair.evidence,
     )

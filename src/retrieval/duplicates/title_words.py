@@ -1,0 +1,204 @@
+"""Which words has a title that another lacks? Misspelt, joined and reordered words are the same.
+
+The rule of precision: two listings whose titles each have a word that the other lacks are at best
+variants. A list of colours, sizes and signs of the zodiac never ends; this needs none.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ...text.clean import clean_text
+
+COLOURS = frozenset(
+    ["beige", "black", "blue", "bronze", "brown", "burgundy", "charcoal", "copper", "coral",
+     "cream", "cyan", "gold", "green", "grey", "indigo", "ivory", "khaki", "lavender", "lilac",
+     "magenta", "maroon", "mint", "navy", "olive", "orange", "peach", "pink", "purple", "red",
+     "rust", "silver", "tan", "teal", "turquoise", "violet", "white", "yellow", "multicolour"]
+)  # fmt: skip
+SPELLINGS = {
+    "gray": "grey", "golden": "gold", "aqua": "turquoise", "multicolor": "multicolour",
+    "multicolored": "multicolour", "multicoloured": "multicolour", 
+}  # fmt: skip
+SIZES = {
+    "xxs": "xxs", "xs": "xs", "xl": "xl", "xxl": "2xl", "xxxl": "3xl", "2xl": "2xl", "3xl": "3xl",
+    "4xl": "4xl", "5xl": "5xl", "small": "s", "medium": "m", "large": "l", "king": "king",
+    "queen": "queen", "single": "single", "double": "double", "twin": "twin",
+}  # fmt: skip
+MIN_MISSPELT = 5  # letters: in shorter words one letter makes another word (wine, vine)
+TWO_ERRORS_FROM = 9
+_WORD = re.compile(r"[^\W_]+")
+_GENITIVE = re.compile(r"['’´`]s?\b")
+_LINKING = frozenset(
+    "a an the of for with by to from and or at on is this your our it its und mit für der die das "
+    "de la le el con para et y pour avec".split()
+)
+_FILLER = frozenset(
+    "new free shipping delivery fast express best better great price prices cheap cheapest deal "
+    "deals offer offers sale hot top quality high genuine original authentic official latest "
+    "trending buy online shop now today cash discount gift guarantee guaranteed warranty "
+    "replacement only just really very good nice beautiful bestseller seller rated stock in ready "
+    "ships ship item product brand branded "
+    "neu gratis versand kostenlos oferta nuevo envio envío nouveau livraison gratuite".split()
+)
+_TELLING = frozenset(
+    "set sets pack packs pair pairs combo couple bundle kit refill piece pieces left right men man "
+    "women woman mens womens male female ladies gents kids kid boy boys girl girls unisex baby "
+    "child adult junior senior plain printed matte glossy pro plus mini max lite ultra".split()
+)
+
+_APART = tuple(
+    frozenset(pair.split())
+    for pair in (
+        "mens womens", "male female", "boys girls", "right light", "black slack", "inner outer",
+        "matte mattel", "interior exterior", "internal external", "include exclude",
+    )
+)  # fmt: skip
+
+
+class LackingWords(NamedTuple):
+    """What each of two titles says and the other doesn't, filler left out; in order."""
+
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+
+    @property
+    def differ(self) -> bool:
+        """Whether each has a word that the other lacks."""
+        return bool(self.a and self.b)
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Words that one title adds, where only one does."""
+        return () if self.differ else self.a + self.b
+
+    def __str__(self) -> str:
+        return " / ".join(" ".join(words) or "none" for words in self)
+
+
+def content_words(title: str | None) -> list[str]:
+    """Split a title into its words, in lower case: glued ones too, linking words left out.
+
+    Words with digits are left out, too: `title_match` compares them as attributes.
+
+    >>> content_words("Trail Hoodie-XS-Black for men")
+    ['trail', 'hoodie', 'xs', 'black', 'men']
+    """
+    words = _WORD.findall(_GENITIVE.sub("", clean_text(title)).casefold())
+    words = [SIZES.get(word, _spelled(word)) for word in words]
+    return [w for w in words if w in SIZES or not (w in _LINKING or any(map(str.isdigit, w)))]
+
+
+def tells_variants_apart(word: str) -> bool:
+    """Tell whether a word that only one of two titles has names a property, not just more of it.
+
+    >>> [tells_variants_apart(word) for word in ("blue", "left", "xr", "coffee")]
+    [True, True, True, False]
+    """
+    return len(word) <= 2 or word in _TELLING or word in COLOURS or word in SIZES
+
+
+def lacking_words(a: str | None, b: str | None) -> LackingWords:
+    """Find the words of each title that the other lacks, however they are spelt there.
+
+    >>> print(lacking_words("Cotton Tee Wine", "Coton tee, Mustard - free shipping"))
+    wine / mustard
+    >>> lacking_words("Printed mug Gemini", "new Gemini-mugs, printed").extra
+    ()
+    """
+    words = content_words(a), content_words(b)
+    lacking = _unmatched(*words), _unmatched(*words[::-1])
+    # a typo is looked for only among what the other title has no match for either
+    rest_a, rest_b = list(lacking[0]), list(lacking[1])
+    for word in lacking[0]:
+        misspelt = next((other for other in rest_b if same_word(word, other)), None)
+        if misspelt is not None:
+            rest_a.remove(word)
+            rest_b.remove(misspelt)
+    return LackingWords(_without_filler(rest_a), _without_filler(rest_b))
+
+
+def same_word(a: str, b: str) -> bool:
+    """Tell whether one word is the other misspelt, or its plural.
+
+    Numbers are never misspelt; nor are short words, but for two letters that changed places.
+
+    >>> same_word("curtain", "curtian"), same_word("wine", "vine"), same_word("mens", "womens")
+    (True, False, False)
+    """
+    if a == b:
+        return True
+    if not (a.isalpha() and b.isalpha()) or {a, b} in _APART:
+        return False
+    if {a, b} <= COLOURS or {a, b} <= SIZES.keys():
+        return False
+    shorter, longer = sorted((a, b), key=len)
+    if len(shorter) >= 3 and longer in (f"{shorter}s", f"{shorter}es"):
+        return True
+    if len(a) == len(b) and len(a) >= 3 and _swapped(a, b):
+        return True
+    if len(longer) < MIN_MISSPELT:
+        return False
+    allowed = 2 if len(longer) >= TWO_ERRORS_FROM and a[0] == b[0] else 1
+    return edit_distance(a, b, allowed) <= allowed
+
+
+def edit_distance(a: str, b: str, at_most: int) -> int:
+    """Count the letters to insert, drop, change or swap with their neighbour to get from a to b.
+
+    Beyond `at_most` any larger number may come back.
+    """
+    if abs(len(a) - len(b)) > at_most:
+        return at_most + 1
+    older: list[int] = []
+    last = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        row = [i]
+        for j, y in enumerate(b, start=1):
+            row.append(min(last[j] + 1, row[-1] + 1, last[j - 1] + (x != y)))
+            if i > 1 and j > 1 and (x, a[i - 2]) == (b[j - 2], y):
+                row[-1] = min(row[-1], older[j - 2] + 1)
+        if min(row) > at_most:
+            return at_most + 1
+        older, last = last, row
+    return last[-1]
+
+
+def _swapped(a: str, b: str) -> bool:
+    places = [place for place, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
+    if len(places) != 2 or places[1] != places[0] + 1:
+        return False
+    first, second = places
+    return a[first] == b[second] and a[second] == b[first]
+
+
+def _unmatched(own: list[str], theirs: list[str]) -> list[str]:
+    """Give the words that the other title lacks, also as parts of a joined word."""
+    joined = _joined(theirs)
+    # "tshirt" is found in "t shirt", and "t shirt" in "tshirt"
+    covered: set[int] = set()
+    for start in range(len(own)):
+        for end in range(start + 2, min(start + 4, len(own)) + 1):
+            if _spelled("".join(own[start:end])) in theirs:
+                covered.update(range(start, end))
+    return [
+        word
+        for place, word in enumerate(own)
+        if place not in covered and word not in theirs and word not in joined
+    ]
+
+
+def _joined(words: list[str]) -> set[str]:
+    return {
+        _spelled("".join(words[start:end]))
+        for start in range(len(words))
+        for end in range(start + 2, min(start + 4, len(words)) + 1)
+    }
+
+
+def _without_filler(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for word in words if word not in _FILLER))
+
+
+def _spelled(word: str) -> str:
+    return SPELLINGS.get(word, word)
