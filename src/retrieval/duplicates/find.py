@@ -18,7 +18,7 @@ from .match import DuplicateResult, match_listings
 from .pair_model import PairModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogDuplicates(DuplicateResult):
     """What was found, and the catalogue as it was used (more rows may be rejected)."""
 

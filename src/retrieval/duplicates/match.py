@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
 
+import numpy as np
+
 from ...catalog.product_columns import ProductColumns
 from ...embedding.encoders import ImageEncoder
 from ...embedding.listings import EmbeddedListings
@@ -144,15 +146,15 @@ def match_listings(
             listing for listing in order if listing.listing_id not in there
         ]
     groups = group_duplicates(order, pairs)
-    unseen = ~embedded.photo.present
+    seen, titled = (np.asarray(v.present, dtype=bool) for v in (embedded.photo, embedded.title))
     return DuplicateResult(
         pairs,
         groups,
         len(embedded.listings),
         len(near.rows),
         near.search,
-        n_by_text=int((unseen & embedded.title.present).sum()),
-        n_not_compared=int((unseen & ~embedded.title.present).sum()),
+        n_by_text=int((~seen & titled).sum()),
+        n_not_compared=int((~seen & ~titled).sum()),
     )
 
 

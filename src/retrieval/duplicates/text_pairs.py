@@ -67,5 +67,5 @@ def says_enough(a: Listing, b: Listing) -> bool:
 
 def _titled(embedded: EmbeddedListings, *, no_photo: bool = False) -> Ints:
     """Rows with a title; with `no_photo` those of them that lack a photo."""
-    wanted = embedded.title.present
-    return np.flatnonzero(wanted & ~embedded.photo.present if no_photo else wanted)
+    titled, seen = (np.asarray(v.present, dtype=bool) for v in (embedded.title, embedded.photo))
+    return np.flatnonzero(titled & ~seen if no_photo else titled)
