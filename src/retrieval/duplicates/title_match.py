@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ...text.clean import clean_text
-from .title_words import COLOURS, SIZES, SPELLINGS, lacking_words, tells_variants_apart
+from .title_words import COLOURS, SIZES, SPELLINGS, lacking_words, same_words, tells_variants_apart
 
 Attributes: TypeAlias = Mapping[str, frozenset[str | float]]
 
@@ -187,7 +187,7 @@ def compare_titles(a: str | None, b: str | None) -> TitleComparison:
     ()
     """
     (seen_a, text_a), (seen_b, text_b) = _read(a), _read(b)
-    if not text_a or not text_b:
+    if not text_a or not text_b or same_words(clean_text(a), clean_text(b)):
         return TitleComparison((), ())
     lacking = lacking_words(text_a, text_b)
     differences = differing_attributes(seen_a, seen_b)

@@ -14,7 +14,14 @@ COLOURS = frozenset(
     ["beige", "black", "blue", "bronze", "brown", "burgundy", "charcoal", "copper", "coral",
      "cream", "cyan", "gold", "green", "grey", "indigo", "ivory", "khaki", "lavender", "lilac",
      "magenta", "maroon", "mint", "navy", "olive", "orange", "peach", "pink", "purple", "red",
-     "rust", "silver", "tan", "teal", "turquoise", "violet", "white", "yellow", "multicolour"]
+     "rust", "silver", "tan", "teal", "turquoise", "violet", "white", "yellow", "multicolour",
+     "amber", "camel", "champagne", "fuchsia", "lime", "mauve", "mustard", "nude", "plum", "rose",
+     "taupe", "wine",
+     "amarilla", "amarillo", "azul", "blanca", "blanco", "gris", "morada", "morado", "naranja",
+     "negra", "negro", "roja", "rojo", "rosa", "verde",
+     "blau", "braun", "gelb", "grau", "grün", "lila", "rot", "schwarz", "weiss", "weiß",
+     "blanc", "bleu", "jaune", "marron", "noir", "rouge", "vert",
+     "bianco", "branco", "giallo", "nero", "preto", "rosso", "vermelho"]
 )  # fmt: skip
 SPELLINGS = {
     "gray": "grey", "golden": "gold", "aqua": "turquoise", "multicolor": "multicolour",
@@ -25,9 +32,11 @@ SIZES = {
     "4xl": "4xl", "5xl": "5xl", "small": "s", "medium": "m", "large": "l", "king": "king",
     "queen": "queen", "single": "single", "double": "double", "twin": "twin",
 }  # fmt: skip
-MIN_MISSPELT = 5  # letters: in shorter words one letter makes another word (wine, vine)
+MIN_MISSPELT = 5  # letters: in shorter words one letter easily makes another word (wine, vine)
 TWO_ERRORS_FROM = 9
 _WORD = re.compile(r"[^\W_]+")
+_ROMAN = re.compile(r"[ivxlc]+")
+_VOWEL = re.compile(r"[aeiouyäöüéèáíóú]")
 _GENITIVE = re.compile(r"['’´`]s?\b")
 _LINKING = frozenset(
     "a an the of for with by to from and or at on is this your our it its und mit für der die das "
@@ -41,6 +50,7 @@ _FILLER = frozenset(
     "ships ship item product brand branded "
     "neu gratis versand kostenlos oferta nuevo envio envío nouveau livraison gratuite".split()
 )
+_IDLE = _FILLER | _LINKING
 _TELLING = frozenset(
     "set sets pack packs pair pairs combo couple bundle kit refill piece pieces left right men man "
     "women woman mens womens male female ladies gents kids kid boy boys girl girls unisex baby "
@@ -89,6 +99,12 @@ def content_words(title: str | None) -> list[str]:
     return [w for w in words if w in SIZES or not (w in _LINKING or any(map(str.isdigit, w)))]
 
 
+def same_words(a: str, b: str) -> bool:
+    """Tell whether two titles have the same words and numbers, in whatever order; filler aside."""
+    bags = [sorted(w for w in _WORD.findall(text.casefold()) if w not in _IDLE) for text in (a, b)]
+    return bags[0] == bags[1]
+
+
 def tells_variants_apart(word: str) -> bool:
     """Tell whether a word that only one of two titles has names a property, not just more of it.
 
@@ -121,7 +137,7 @@ def lacking_words(a: str | None, b: str | None) -> LackingWords:
 def same_word(a: str, b: str) -> bool:
     """Tell whether one word is the other misspelt, or its plural.
 
-    Numbers are never misspelt; nor are short words, but for two letters that changed places.
+    Numbers are never misspelt; nor are short words, but for letters after the first.
 
     >>> same_word("curtain", "curtian"), same_word("wine", "vine"), same_word("mens", "womens")
     (True, False, False)
@@ -137,8 +153,12 @@ def same_word(a: str, b: str) -> bool:
         return True
     if len(a) == len(b) and len(a) >= 3 and _swapped(a, b):
         return True
-    if len(longer) < MIN_MISSPELT:
+    if _ROMAN.fullmatch(a) and _ROMAN.fullmatch(b):
         return False
+    if len(longer) < MIN_MISSPELT:
+        spelt_as_words = a[0] == b[0] and _VOWEL.search(a) and _VOWEL.search(b)
+        long_enough = len(shorter) >= 3 and len(longer) == 4
+        return long_enough and bool(spelt_as_words) and edit_distance(a, b, 1) <= 1
     allowed = 2 if len(longer) >= TWO_ERRORS_FROM and a[0] == b[0] else 1
     return edit_distance(a, b, allowed) <= allowed
 

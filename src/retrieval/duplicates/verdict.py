@@ -136,9 +136,11 @@ def judge(
     if relation == "other":
         return "different"
     related = titles_related(title_similarity)
+    if relation == "recoloured" and not (differences and related):
+        return "different"
     if any(related or difference.certain for difference in differences):
         return "variant"
-    if relation == "recoloured" or (doubted and not related):
+    if doubted and not related:
         return "different"
     if doubted:
         return "variant"
