@@ -1,9 +1,12 @@
 """Groups of duplicates, each around the listing to keep."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ...catalog.listing import Listing
+from .title_words import content_words
 from .verdict import DuplicatePair
 
 
@@ -22,13 +25,17 @@ class DuplicateGroup:
 def keeper_order(listings: Sequence[Listing], n_pixels: Mapping[str, int]) -> list[Listing]:
     """Sort listings, given in the order of the catalogue, from the best to keep to the worst.
 
-    First those with both photo and title, then by the longer description, the larger photo
-    (`n_pixels` by id, as far as known), and last by their order in the catalogue.
+    First those with both photo and title, then those with fewer words that no other title has
+    (misspelt, most likely), the longer description, the larger photo (`n_pixels` by id, as far as
+    known), and last by their order in the catalogue.
     """
+    words = {listing.listing_id: set(content_words(listing.title)) for listing in listings}
+    n_titles = Counter(chain.from_iterable(words.values()))
     return sorted(
         listings,
         key=lambda listing: (
             not (listing.image and listing.title),
+            sum(n_titles[word] == 1 for word in words[listing.listing_id]),
             -len(listing.description or ""),
             -n_pixels.get(listing.listing_id, 0),
         ),

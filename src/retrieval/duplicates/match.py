@@ -13,10 +13,10 @@ from ...embedding.encoders import ImageEncoder
 from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
 from .candidates import CandidateSearch, near_pairs
+from .column_match import differing_columns
 from .groups import DuplicateGroup, group_duplicates, keeper_order, parents_apart
 from .pair_model import PairModel
 from .photo_views import embed_middles
-from .column_match import differing_columns
 from .text_pairs import says_enough, text_pairs
 from .title_match import compare_titles
 from .verdict import DuplicatePair, PhotoFinding, judge, titles_related

@@ -15,6 +15,7 @@ from .title_words import COLOURS, SIZES, SPELLINGS, lacking_words, same_words, t
 Attributes: TypeAlias = Mapping[str, frozenset[str | float]]
 
 NOTHING: frozenset[str | float] = frozenset()
+MIN_WORD = 4  # letters: so many beside a number are a word, fewer a part of its code
 MEASURE_TOLERANCE = 0.02  # 7 ft is sold as 213 cm, 1 inch as 2.5 cm
 _UNITS: dict[str, tuple[str, float]] = {
     unit: (dimension, factor)
@@ -153,7 +154,7 @@ def _read(title: str | None) -> tuple[dict[str, frozenset[str | float]], str]:
         elif token in SIZES:
             found.setdefault("size", set()).add(SIZES[token])
         elif any(c.isdigit() for c in token):
-            found.setdefault("model", set()).add(re.sub(r"[-/.]", "", token))
+            found.setdefault("model", set()).add(token)
     found["pack"] = found["pack"] or {"1"}
     return {attribute: frozenset(values) for attribute, values in found.items()}, text
 
@@ -161,7 +162,13 @@ def _read(title: str | None) -> tuple[dict[str, frozenset[str | float]], str]:
 def _tokens(text: str) -> Iterator[str]:
     """Split a text, but for model numbers: ``Hoodie-XS-Black`` is three, ``dv5-1008ax`` is one."""
     for token in _TOKEN.findall(text.lower()):
-        yield from [token] if any(map(str.isdigit, token)) else re.split(r"[-/.]", token)
+        parts = re.split(r"[-/.]", token)
+        if any(map(str.isdigit, token)):
+            words = [part for part in parts if part.isalpha() and len(part) >= MIN_WORD]
+            yield from words
+            yield "".join(part for part in parts if part not in words)
+        else:
+            yield from parts
 
 
 def differing_attributes(a: Attributes, b: Attributes) -> list[Difference]:
@@ -171,7 +178,7 @@ def differing_attributes(a: Attributes, b: Attributes) -> list[Difference]:
     """
     return [
         Difference(attribute, _text(a[attribute]), _text(b[attribute]))
-        for attribute in a
+        for attribute in sorted(a)
         if attribute in b
         and not _contains(a[attribute], b[attribute])
         and not _contains(b[attribute], a[attribute])

@@ -97,7 +97,9 @@ class DuplicatePair:
             }[photo.relation]
         ]
         reasons += ["one is mirrored"] if photo.alignment.mirrored else []
-        reasons += [f"{difference.source} differ in {difference}" for difference in self.differences]
+        reasons += [
+            f"{difference.source} differ in {difference}" for difference in self.differences
+        ]
         if self.verdict == "variant" and not self.differences:
             reasons.append("too little else is known to merge them")
         if self.extra_words and not self.differences:
