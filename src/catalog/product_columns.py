@@ -45,7 +45,7 @@ def read_product_columns(catalog: Catalog) -> list[ProductColumns]:
     if not known:
         return nothing
     rows = read_table(catalog.source, set(known.values())).rows
-    found = []
+    found: list[ProductColumns] = []
     for number in catalog.rows:
         fields = rows[number - 1].fields
         texts = {attribute: _compared(fields.get(name)) for attribute, name in known.items()}

@@ -166,8 +166,9 @@ def _describe(index: "ListingIndex") -> None:
     typer.echo(f"{info.folder}: {info.n_listings:,} listings, {info.n_bytes / 1e6:,.1f} MB")
     if info.n_removed:
         typer.echo(
-            f"  {info.n_removed:,} removed listings are still stored; a part of the index is written "
-            "anew by itself once more than half of it is gone, and all with: shelfsure index rebuild"
+            f"  {info.n_removed:,} removed listings are still stored; a part of the index is "
+            "written anew by itself once more than half of it is gone, and all of it with: "
+            "shelfsure index rebuild"
         )
     for name, space in info.spaces.items():
         typer.echo(

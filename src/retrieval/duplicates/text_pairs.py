@@ -1,4 +1,4 @@
-"""Pairs of listings of which one at least has no photo: near by title, to be judged by the words."""
+"""Pairs of listings, at least one without a photo, whose titles say the same."""
 
 import numpy as np
 

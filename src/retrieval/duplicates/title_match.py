@@ -205,7 +205,8 @@ def compare_titles(a: str | None, b: str | None) -> TitleComparison:
         if not _same_values(seen_a.get(name, NOTHING), seen_b.get(name, NOTHING))
     ]
     if not differences and (lacking.differ or any(map(tells_variants_apart, lacking.extra))):
-        differences = [Difference("words", *str(lacking).split(" / "))]
+        lacks_b, lacks_a = (" ".join(words) or "none" for words in lacking)
+        differences = [Difference("words", lacks_b, lacks_a)]
     return TitleComparison(tuple(differences), lacking.extra)
 
 

@@ -77,7 +77,7 @@ def build_index(view: View, kind: Kind, *, max_probed_fraction: float = 1.0) -> 
         if built.recall_at_10 >= RECALL_PROMISED:
             return built
         _LOG.warning(
-            "A graph of %d vectors finds only %.1f%% of the true %d nearest: lists are built instead",
+            "A graph of %d vectors finds %.1f%% of the true %d nearest; lists are built instead",
             len(rows),
             100 * built.recall_at_10,
             RECALL_AT,

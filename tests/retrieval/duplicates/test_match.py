@@ -277,11 +277,11 @@ def test_match_listings_compares_by_what_is_written_where_photos_are_missing() -
 
 
 def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> None:
-    nasty = Listing("p0", "<script>alert(1)</script> mug 300", catalogue[0].image)
+    nasty = Listing("p0", "<script>Printed mug 300</script>", catalogue[0].image)
     result = match_listings(embedded_of([nasty, *catalogue[1:]]), ENCODER)
     html = write_duplicates(result, tmp_path / "out").read_text()
     assert "<script" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "&lt;script&gt;" in html
     assert not re.search(r'(src|href)="(?!data:)', html)
     assert html.count("<polygon") == 2 * len(result.pairs) - 1  # one listing has no photo
     assert "<mark>pack of 2</mark>" in html
