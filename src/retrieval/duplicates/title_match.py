@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ...text.clean import clean_text
-from .title_words import COLOURS, SIZES, SPELLINGS, lacking_words, same_words, tells_variants_apart
+from .title_vocabulary import COLOURS, SIZES, SPELLINGS
+from .title_words import lacking_words, same_words, tells_variants_apart
 
 Attributes: TypeAlias = Mapping[str, frozenset[str | float]]
 

@@ -9,208 +9,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...text.clean import clean_text
+from .title_vocabulary import APART, COLOURS, FILLER, IDLE, LINKING, SIZES, SPELLINGS, TELLING
 
-COLOURS = frozenset(
-    ["beige", "black", "blue", "bronze", "brown", "burgundy", "charcoal", "copper", "coral",
-     "cream", "cyan", "gold", "green", "grey", "indigo", "ivory", "khaki", "lavender", "lilac",
-     "magenta", "maroon", "mint", "navy", "olive", "orange", "peach", "pink", "purple", "red",
-     "rust", "silver", "tan", "teal", "turquoise", "violet", "white", "yellow", "multicolour",
-     "amber", "camel", "champagne", "fuchsia", "lime", "mauve", "mustard", "nude", "plum", "rose",
-     "taupe", "wine",
-     "amarilla", "amarillo", "azul", "blanca", "blanco", "gris", "morada", "morado", "naranja",
-     "negra", "negro", "roja", "rojo", "rosa", "verde",
-     "blau", "braun", "gelb", "grau", "grün", "lila", "rot", "schwarz", "weiss", "weiß",
-     "blanc", "bleu", "jaune", "marron", "noir", "rouge", "vert",
-     "bianco", "branco", "giallo", "nero", "preto", "rosso", "vermelho"]
-)  # fmt: skip
-SPELLINGS = {
-    "gray": "grey", "golden": "gold", "aqua": "turquoise", "multicolor": "multicolour",
-    "multicolored": "multicolour", "multicoloured": "multicolour",
-}  # fmt: skip
-SIZES = {
-    "xxs": "xxs", "xs": "xs", "xl": "xl", "xxl": "2xl", "xxxl": "3xl", "2xl": "2xl", "3xl": "3xl",
-    "4xl": "4xl", "5xl": "5xl", "small": "s", "medium": "m", "large": "l", "king": "king",
-    "queen": "queen", "single": "single", "double": "double", "twin": "twin",
-}  # fmt: skip
 MIN_MISSPELT = 5  # letters: in shorter words one letter easily makes another word (wine, vine)
 TWO_ERRORS_FROM = 9
 _WORD = re.compile(r"[^\W_]+")
 _ROMAN = re.compile(r"[ivxlc]+")
 _VOWEL = re.compile(r"[aeiouyäöüéèáíóú]")
 _GENITIVE = re.compile(r"['’´`]s?\b")
-_LINKING = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "for",
-        "with",
-        "by",
-        "to",
-        "from",
-        "and",
-        "or",
-        "at",
-        "on",
-        "is",
-        "this",
-        "your",
-        "our",
-        "it",
-        "its",
-        "und",
-        "mit",
-        "für",
-        "der",
-        "die",
-        "das",
-        "de",
-        "la",
-        "le",
-        "el",
-        "con",
-        "para",
-        "et",
-        "y",
-        "pour",
-        "avec",
-    ]
-)
-_FILLER = frozenset(
-    [
-        "new",
-        "free",
-        "shipping",
-        "delivery",
-        "fast",
-        "express",
-        "best",
-        "better",
-        "great",
-        "price",
-        "prices",
-        "cheap",
-        "cheapest",
-        "deal",
-        "deals",
-        "offer",
-        "offers",
-        "sale",
-        "hot",
-        "top",
-        "quality",
-        "high",
-        "genuine",
-        "original",
-        "authentic",
-        "official",
-        "latest",
-        "trending",
-        "buy",
-        "online",
-        "shop",
-        "now",
-        "today",
-        "cash",
-        "discount",
-        "gift",
-        "guarantee",
-        "guaranteed",
-        "warranty",
-        "replacement",
-        "only",
-        "just",
-        "really",
-        "very",
-        "good",
-        "nice",
-        "beautiful",
-        "bestseller",
-        "seller",
-        "rated",
-        "stock",
-        "in",
-        "ready",
-        "ships",
-        "ship",
-        "item",
-        "product",
-        "brand",
-        "branded",
-        "neu",
-        "gratis",
-        "versand",
-        "kostenlos",
-        "oferta",
-        "nuevo",
-        "envio",
-        "envío",
-        "nouveau",
-        "livraison",
-        "gratuite",
-    ]
-)
-_IDLE = _FILLER | _LINKING
-_TELLING = frozenset(
-    [
-        "set",
-        "sets",
-        "pack",
-        "packs",
-        "pair",
-        "pairs",
-        "combo",
-        "couple",
-        "bundle",
-        "kit",
-        "refill",
-        "piece",
-        "pieces",
-        "left",
-        "right",
-        "men",
-        "man",
-        "women",
-        "woman",
-        "mens",
-        "womens",
-        "male",
-        "female",
-        "ladies",
-        "gents",
-        "kids",
-        "kid",
-        "boy",
-        "boys",
-        "girl",
-        "girls",
-        "unisex",
-        "baby",
-        "child",
-        "adult",
-        "junior",
-        "senior",
-        "plain",
-        "printed",
-        "matte",
-        "glossy",
-        "pro",
-        "plus",
-        "mini",
-        "max",
-        "lite",
-        "ultra",
-    ]
-)
-
-_APART = tuple(
-    frozenset(pair.split())
-    for pair in (
-        "mens womens", "male female", "boys girls", "right light", "black slack", "inner outer",
-        "matte mattel", "interior exterior", "internal external", "include exclude",
-    )
-)  # fmt: skip
 
 
 class LackingWords(NamedTuple):
@@ -243,12 +49,12 @@ def content_words(title: str | None) -> list[str]:
     """
     words = _WORD.findall(_GENITIVE.sub("", clean_text(title)).casefold())
     words = [SIZES.get(word, _spelled(word)) for word in words]
-    return [w for w in words if w in SIZES or not (w in _LINKING or any(map(str.isdigit, w)))]
+    return [w for w in words if w in SIZES or not (w in LINKING or any(map(str.isdigit, w)))]
 
 
 def same_words(a: str, b: str) -> bool:
     """Tell whether two titles have the same words and numbers, in whatever order; filler aside."""
-    bags = [sorted(w for w in _WORD.findall(text.casefold()) if w not in _IDLE) for text in (a, b)]
+    bags = [sorted(w for w in _WORD.findall(text.casefold()) if w not in IDLE) for text in (a, b)]
     return bags[0] == bags[1]
 
 
@@ -258,7 +64,7 @@ def tells_variants_apart(word: str) -> bool:
     >>> [tells_variants_apart(word) for word in ("blue", "left", "xr", "coffee")]
     [True, True, True, False]
     """
-    return len(word) <= 2 or word in _TELLING or word in COLOURS or word in SIZES
+    return len(word) <= 2 or word in TELLING or word in COLOURS or word in SIZES
 
 
 def lacking_words(a: str | None, b: str | None) -> LackingWords:
@@ -291,7 +97,7 @@ def same_word(a: str, b: str) -> bool:
     """
     if a == b:
         return True
-    if not (a.isalpha() and b.isalpha()) or {a, b} in _APART:
+    if not (a.isalpha() and b.isalpha()) or {a, b} in APART:
         return False
     if {a, b} <= COLOURS or {a, b} <= SIZES.keys():
         return False
@@ -364,7 +170,7 @@ def _joined(words: list[str]) -> set[str]:
 
 
 def _without_filler(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for word in words if word not in _FILLER))
+    return tuple(dict.fromkeys(word for word in words if word not in FILLER))
 
 
 def _spelled(word: str) -> str:
