@@ -62,6 +62,8 @@ def duplicates(
     counts.update(pair.verdict for pair in result.pairs)
     found = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
     typer.echo(f"{result.catalog.summary()}\nCandidates: {result.search}.")
+    if result.coverage:
+        typer.echo(f"{result.coverage}.")
     typer.echo(f"Pairs: {found}; {len(result.groups):,} groups. See {page}.")
 
 

@@ -67,8 +67,10 @@ def index_remove(
     index: IndexFolder, listing_ids: Annotated[list[str], typer.Argument(help="Ids.")]
 ) -> None:
     """Remove listings by id."""
-    removed = _opened(index).remove(listing_ids)
+    mine = _opened(index)
+    removed = mine.remove(listing_ids)
     typer.echo(f"{removed:,} of {len(listing_ids):,} listings removed.")
+    _describe(mine)
 
 
 @index_app.command("merge")
@@ -162,6 +164,12 @@ def _kind(kind: str) -> str:
 def _describe(index: "ListingIndex") -> None:
     info = index.info()
     typer.echo(f"{info.folder}: {info.n_listings:,} listings, {info.n_bytes / 1e6:,.1f} MB")
+    if info.n_removed:
+        typer.echo(
+            f"  {info.n_removed:,} removed listings are still stored; a part of the index is "
+            "written anew by itself once more than half of it is gone, and all of it with: "
+            "shelfsure index rebuild"
+        )
     for name, space in info.spaces.items():
         typer.echo(
             f"  {name}: {space.n_vectors:,} vectors of {space.dim} dimensions, "

@@ -180,9 +180,8 @@ def test_index_add_replaces_and_remove_takes_away(
     found = ok(run("index", "search", index, "--title", "gnome", "-k", "2"))
     assert "a garden gnome" in found
     assert "another gnome" in found
-    assert ok(run("index", "remove", index, "new", "s00", "nobody")) == (
-        "2 of 3 listings removed.\n"
-    )
+    said = ok(run("index", "remove", index, "new", "s00", "nobody"))
+    assert said.startswith("2 of 3 listings removed.\n")
     info = ok(run("index", "info", index))
     assert "43 listings" in info
     assert "gnome" not in ok(run("index", "search", index, "--title", "gnome", "-k", "9"))

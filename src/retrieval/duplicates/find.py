@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...catalog.catalog import Catalog
+from ...catalog.product_columns import read_product_columns
 from ...core.cache import EmbeddingCache
 from ...core.config import load_config
 from ...embedding.embedder import Embedder, load_embedder
@@ -17,7 +18,7 @@ from .match import DuplicateResult, match_listings
 from .pair_model import PairModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogDuplicates(DuplicateResult):
     """What was found, and the catalogue as it was used (more rows may be rejected)."""
 
@@ -68,7 +69,13 @@ def find_duplicates(
             embedded, target_precision=fit_precision, limits=limits, progress=progress
         )
     found = match_listings(
-        embedded, embedder.photos, model, against=known, limits=limits, progress=progress
+        embedded,
+        embedder.photos,
+        model,
+        against=known,
+        columns=read_product_columns(catalog),
+        limits=limits,
+        progress=progress,
     )
     return CatalogDuplicates(**vars(found), catalog=catalog)
 

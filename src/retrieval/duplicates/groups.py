@@ -1,9 +1,12 @@
 """Groups of duplicates, each around the listing to keep."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from ...catalog.listing import Listing
+from .title_words import content_words
 from .verdict import DuplicatePair
 
 
@@ -22,17 +25,54 @@ class DuplicateGroup:
 def keeper_order(listings: Sequence[Listing], n_pixels: Mapping[str, int]) -> list[Listing]:
     """Sort listings, given in the order of the catalogue, from the best to keep to the worst.
 
-    First those with both photo and title, then by the longer description, the larger photo
-    (`n_pixels` by id, as far as known), and last by their order in the catalogue.
+    First those with both photo and title, then those with fewer words that no other title has
+    (misspelt, most likely), the longer description, the larger photo (`n_pixels` by id, as far as
+    known), and last by their order in the catalogue.
     """
+    words = {listing.listing_id: set(content_words(listing.title)) for listing in listings}
+    n_titles = Counter(chain.from_iterable(words.values()))
     return sorted(
         listings,
         key=lambda listing: (
             not (listing.image and listing.title),
+            sum(n_titles[word] == 1 for word in words[listing.listing_id]),
             -len(listing.description or ""),
             -n_pixels.get(listing.listing_id, 0),
         ),
     )
+
+
+def parents_apart(pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:
+    """Keep a listing from merging with one of several variants: it is the parent of them all.
+
+    "Cotton Tee" is no duplicate of "Cotton Tee Wine" where there is "Cotton Tee Mustard", too.
+    Only pairs of which one title adds a word are in question.
+    """
+    variants = {
+        frozenset((pair.a.listing_id, pair.b.listing_id))
+        for pair in pairs
+        if pair.verdict == "variant"
+    }
+    linked: dict[str, set[str]] = {}
+    for pair in pairs:
+        if pair.mergeable:
+            for one, other in ((pair.a, pair.b), (pair.b, pair.a)):
+                linked.setdefault(one.listing_id, set()).add(other.listing_id)
+
+    def is_parent(parent: str, child: str) -> bool:
+        return any(frozenset((child, other)) in variants for other in linked[parent])
+
+    return [
+        replace(pair, verdict="variant")
+        if pair.mergeable
+        and pair.extra_words
+        and (
+            is_parent(pair.a.listing_id, pair.b.listing_id)
+            or is_parent(pair.b.listing_id, pair.a.listing_id)
+        )
+        else pair
+        for pair in pairs
+    ]
 
 
 def group_duplicates(

@@ -1,19 +1,24 @@
 """Find duplicates within a catalogue, or of new uploads in a catalogue."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
 
+import numpy as np
+
+from ...catalog.product_columns import ProductColumns
 from ...embedding.encoders import ImageEncoder
 from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
 from .candidates import CandidateSearch, near_pairs
-from .groups import DuplicateGroup, group_duplicates, keeper_order
+from .column_match import differing_columns
+from .groups import DuplicateGroup, group_duplicates, keeper_order, parents_apart
 from .pair_model import PairModel
 from .photo_views import embed_middles
-from .title_match import differing_attributes, name_different_things, title_attributes
+from .text_pairs import says_enough, text_pairs
+from .title_match import compare_titles
 from .verdict import DuplicatePair, PhotoFinding, judge, titles_related
 from .verification import verify_pairs
 
@@ -22,6 +27,7 @@ PLACEHOLDER = (
     "%d listings show the very same photo (the first is %r): more than %d, so it is taken for a "
     "placeholder, and they are compared only with the first"
 )
+NO_PHOTO = PhotoFinding("absent", 0.0, 0.0)
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,6 +45,9 @@ class DuplicateResult:
         How many listings were looked through, and how many pairs of photos closely.
     search
         How those pairs were searched, and what share of the nearest photos that finds.
+    n_by_text, n_not_compared
+        Listings without a usable photo that were compared by what is written, and those that had
+        nothing to compare.
     """
 
     pairs: list[DuplicatePair]
@@ -46,6 +55,21 @@ class DuplicateResult:
     n_listings: int
     n_compared: int
     search: CandidateSearch
+    n_by_text: int = 0
+    n_not_compared: int = 0
+
+    @property
+    def coverage(self) -> str:
+        """Say what was compared by other things than photos, or not at all; empty if nothing."""
+        said = []
+        if self.n_by_text:
+            said.append(f"{self.n_by_text:,} listings have no photo: compared by title and text")
+        if self.n_not_compared:
+            said.append(
+                f"{self.n_not_compared:,} listings weren't compared: neither photo nor title is "
+                "usable"
+            )
+        return "; ".join(said)
 
 
 def match_listings(
@@ -54,13 +78,14 @@ def match_listings(
     model: PairModel | None = None,
     *,
     against: EmbeddedListings | None = None,
+    columns: Sequence[ProductColumns] | None = None,
     n_neighbours: int = 10,
     limits: PhotoLimits | None = None,
     progress: bool = False,
 ) -> DuplicateResult:
     """Find listings that are the same thing twice, and variants that only look like it.
 
-    Listings without a photo are passed over.
+    Listings without a photo are compared by title and text, among each other and with the rest.
 
     Parameters
     ----------
@@ -74,6 +99,9 @@ def match_listings(
     against
         Compare with these listings instead of among each other. A listing of the same id is the
         same listing, so it is left out.
+    columns
+        Size, colour, parent and the like of each listing of `embedded`, where the catalogue has
+        columns for them; not used with `against`, where the other side's aren't known.
     n_neighbours
         Photos to compare closely with each photo, at most, by view.
     limits
@@ -105,9 +133,12 @@ def match_listings(
         n_pixels |= {other.listings[row].listing_id: found.n_pixels[1] for row in rows_b}
         told_apart = product(_told_apart(rows_a), _told_apart(rows_b))
         findings += [(a, b, found.finding) for a, b in told_apart]
-    judged = (_judged(embedded, a, other, b, finding, model) for a, b, finding in findings)
+    findings += [(a, b, NO_PHOTO) for a, b in text_pairs(embedded, against)]
+    known = columns if columns is not None and against is None else None
+    judged = (_judged(embedded, a, other, b, finding, model, known) for a, b, finding in findings)
     pairs = [x for x in judged if x.verdict != "different" and x.a.listing_id != x.b.listing_id]
     pairs.sort(key=lambda pair: -pair.photo.probability)
+    pairs = parents_apart(pairs)
     order = keeper_order(embedded.listings, n_pixels)
     if against is not None:  # what was there before stays
         there = {listing.listing_id for listing in against.listings}
@@ -115,7 +146,16 @@ def match_listings(
             listing for listing in order if listing.listing_id not in there
         ]
     groups = group_duplicates(order, pairs)
-    return DuplicateResult(pairs, groups, len(embedded.listings), len(near.rows), near.search)
+    seen, titled = (np.asarray(v.present, dtype=bool) for v in (embedded.photo, embedded.title))
+    return DuplicateResult(
+        pairs,
+        groups,
+        len(embedded.listings),
+        len(near.rows),
+        near.search,
+        n_by_text=int((~seen & titled).sum()),
+        n_not_compared=int((~seen & ~titled).sum()),
+    )
 
 
 def _judged(
@@ -125,20 +165,23 @@ def _judged(
     row_b: int,
     finding: PhotoFinding,
     model: PairModel,
+    columns: Sequence[ProductColumns] | None,
 ) -> DuplicatePair:
-    """Let the titles speak, and decide."""
+    """Let columns and titles speak, and decide."""
     a, b = embedded.listings[row_a], other.listings[row_b]
-    differences = differing_attributes(title_attributes(a.title), title_attributes(b.title))
+    titles = compare_titles(a.title, b.title)
+    known = (columns[row_a], columns[row_b]) if columns else ({}, {})
+    differences = (*differing_columns(a, b, *known), *titles.differences)
     similarity = None
     if embedded.title.present[row_a] and other.title.present[row_b]:
         similarity = float(embedded.title.array[row_a] @ other.title.array[row_b])
-    doubted = (
-        finding.probability < model.sure_threshold
-        and titles_related(similarity)
-        and name_different_things(a.title, b.title)
-    )
+    if finding.relation == "absent":
+        doubted = bool(titles.extra) or not says_enough(a, b)
+    else:
+        unclear = finding.probability < model.sure_threshold
+        doubted = unclear and bool(titles.extra or not titles_related(similarity))
     verdict = judge(finding.relation, differences, similarity, doubted=doubted)
-    return DuplicatePair(a, b, verdict, finding, similarity, tuple(differences))
+    return DuplicatePair(a, b, verdict, finding, similarity, differences, titles.extra)
 
 
 def _sharing(

@@ -23,11 +23,14 @@ PAIR_COLUMNS = (
     "title_a",
     "title_b",
 )
+STEP_COLUMNS = ("step", "listing_id", "into", "verdict", "probability", "title", "title_into")
 GROUP_COLUMNS = ("group", "listing_id", "role", "verdict", "probability")
 
 
 def write_duplicates(result: DuplicateResult, out_dir: str | Path) -> Path:
     """Write ``pairs.csv``, ``groups.csv``, ``merge.json`` and the page ``report.html``.
+
+    ``merge.csv`` holds the merge plan's steps, one a row, for a spreadsheet.
 
     Each file appears whole or not at all; the folder is made if needed. The page, whose path is
     returned, comes last: one file that needs no network and runs no script.
@@ -36,6 +39,7 @@ def write_duplicates(result: DuplicateResult, out_dir: str | Path) -> Path:
     page = render_page(result)
     write_csv(out / "pairs.csv", PAIR_COLUMNS, map(pair_row, result.pairs))
     write_csv(out / "groups.csv", GROUP_COLUMNS, _group_rows(result))
+    write_csv(out / "merge.csv", STEP_COLUMNS, _step_rows(result))
     with atomic_path(out / "merge.json") as path:
         plan = json.dumps(merge_plan(result), indent=2, ensure_ascii=True) + "\n"
         path.write_text(plan, encoding="utf-8")
@@ -70,13 +74,14 @@ def merge_plan(result: DuplicateResult) -> dict[str, Any]:
 
 
 def pair_row(pair: DuplicatePair) -> tuple[object, ...]:
-    """Give a pair as a row of `PAIR_COLUMNS`."""
+    """Give a pair as a row of `PAIR_COLUMNS`; photos that weren't there have no numbers."""
+    absent = pair.photo.relation == "absent"
     return (
         pair.a.listing_id,
         pair.b.listing_id,
         pair.verdict,
-        f"{pair.photo.probability:.4f}",
-        f"{pair.photo.similarity:.4f}",
+        "" if absent else f"{pair.photo.probability:.4f}",
+        "" if absent else f"{pair.photo.similarity:.4f}",
         "" if pair.title_similarity is None else f"{pair.title_similarity:.4f}",
         pair.evidence,
         encodable(pair.a.title or ""),
@@ -93,6 +98,26 @@ def _group_rows(result: DuplicateResult) -> list[tuple[object, ...]]:
             for member, pair in zip(group.members, group.pairs, strict=True)
         ]
     return rows
+
+
+def _step_rows(result: DuplicateResult) -> list[tuple[object, ...]]:
+    steps = [
+        (group.keeper, member, pair)
+        for group in result.groups
+        for member, pair in zip(group.members, group.pairs, strict=True)
+    ]
+    return [
+        (
+            number,
+            member.listing_id,
+            keeper.listing_id,
+            pair.verdict,
+            "" if pair.photo.relation == "absent" else f"{pair.photo.probability:.4f}",
+            member.title or "",
+            keeper.title or "",
+        )
+        for number, (keeper, member, pair) in enumerate(steps, start=1)
+    ]
 
 
 def _fields(listing: Listing) -> dict[str, Any]:

@@ -5,16 +5,18 @@ and a sentence embedding hardly can; a single token does.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ...text.clean import clean_text
+from .title_vocabulary import COLOURS, SIZES, SPELLINGS
+from .title_words import lacking_words, same_words, tells_variants_apart
 
 Attributes: TypeAlias = Mapping[str, frozenset[str | float]]
 
-SAME_WORD = 0.8  # likeness of two words from which on one is the other misspelt
+NOTHING: frozenset[str | float] = frozenset()
+MIN_WORD = 4  # letters: so many beside a number are a word, fewer a part of its code
 MEASURE_TOLERANCE = 0.02  # 7 ft is sold as 213 cm, 1 inch as 2.5 cm
 _UNITS: dict[str, tuple[str, float]] = {
     unit: (dimension, factor)
@@ -48,33 +50,19 @@ _UNITS: dict[str, tuple[str, float]] = {
     )
     for unit in units.split()
 }
-_COLOURS = frozenset(
-    ["beige", "black", "blue", "bronze", "brown", "burgundy", "charcoal", "copper", "coral",
-     "cream", "cyan", "gold", "green", "grey", "indigo", "ivory", "khaki", "lavender", "lilac",
-     "magenta", "maroon", "mint", "navy", "olive", "orange", "peach", "pink", "purple", "red",
-     "rust", "silver", "tan", "teal", "turquoise", "violet", "white", "yellow", "multicolour"]
-)  # fmt: skip
-_SPELLINGS = {
-    "gray": "grey", "golden": "gold", "aqua": "turquoise", "multicolor": "multicolour",
-    "multicolored": "multicolour", "multicoloured": "multicolour", "multi-color": "multicolour",
-    "multi-colour": "multicolour",
-}  # fmt: skip
-_SIZES = {
-    "xxs": "xxs", "xs": "xs", "xl": "xl", "xxl": "2xl", "xxxl": "3xl", "2xl": "2xl", "3xl": "3xl",
-    "4xl": "4xl", "5xl": "5xl", "small": "s", "medium": "m", "large": "l", "king": "king",
-    "queen": "queen", "single": "single", "double": "double", "twin": "twin",
-}  # fmt: skip
 _NUMBERS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
     "nine": 9, "ten": 10, "twelve": 12,
 }  # fmt: skip
 _COUNT = rf"(\d+|{'|'.join(_NUMBERS)})"
 _PACK = re.compile(
-    rf"\b(?:packs?|sets?|combo|box|pairs?)\s+of\s+{_COUNT}\b|\b{_COUNT}[\s-]*"
+    rf"\b(?:packs?|sets?|combo|box|pairs?)[\s-]+of[\s-]+{_COUNT}\b|\b{_COUNT}[\s-]*"
     r"(?:packs?|pcs?|pieces?|units?|count|ct|pk)\b|(?<![\w.])(\d+)\s?x(?=\s+[^\W\d])"
     r"|(?<=[^\W\d])\s+x\s?(\d+)\b",
     re.IGNORECASE,
 )
+_CERTAIN = re.compile(r"\b100\s?%")  # "100 % original" names no property
+_CROSS = re.compile(r"(?<=\d)\s*[x×*]\s*(?=\d)", re.IGNORECASE)
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _TIMES = r"\s*[x×*]\s*"
 _MEASURE = re.compile(  # "3 in 1" is no size
@@ -88,14 +76,30 @@ _TOKEN = re.compile(r"[a-z0-9](?:[a-z0-9]|[-/.](?=[a-z0-9]))*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One attribute that two titles disagree on; values as text, for people."""
+    """One attribute that two listings disagree on; values as text, for people.
+
+    `certain` if the catalogue has a column for it, rather than words in a title.
+    """
 
     attribute: str
     a: str
     b: str
+    certain: bool = False
+
+    @property
+    def source(self) -> str:
+        """Where it is written."""
+        return "the columns" if self.certain else "the titles"
 
     def __str__(self) -> str:
         return f"{self.attribute}: {self.a} / {self.b}"
+
+
+class TitleComparison(NamedTuple):
+    """What sets two titles apart, and the words that only one of them adds."""
+
+    differences: tuple[Difference, ...]
+    extra: tuple[str, ...]
 
 
 def title_attributes(title: str | None) -> dict[str, frozenset[str | float]]:
@@ -113,7 +117,12 @@ def title_attributes(title: str | None) -> dict[str, frozenset[str | float]]:
     >>> title_attributes("Red Curtain 7 ft, pack of 2")["pack"]
     frozenset({'2'})
     """
-    text = clean_text(title)
+    return _read(title)[0]
+
+
+def _read(title: str | None) -> tuple[dict[str, frozenset[str | float]], str]:
+    """Read the attributes of a title, and what is left of it without measures and packs."""
+    text = _CROSS.sub("x", _CERTAIN.sub(" ", clean_text(title)))
     found: dict[str, set[str | float]] = {"pack": set()}
 
     def take(pattern: re.Pattern[str], read: Callable[[re.Match[str]], None]) -> None:
@@ -138,16 +147,29 @@ def title_attributes(title: str | None) -> dict[str, frozenset[str | float]]:
 
     take(_MEASURE, read_measure)
     take(_PACK, read_pack)
-    take(_LETTER_SIZE, lambda match: found.setdefault("size", set()).add(match[1].lower()))
-    for token in _TOKEN.findall(text.lower()):
-        if (colour := _SPELLINGS.get(token, token)) in _COLOURS:
+    for size in _LETTER_SIZE.findall(text):
+        found.setdefault("size", set()).add(size.lower())
+    for token in _tokens(text):
+        if (colour := SPELLINGS.get(token, token)) in COLOURS:
             found.setdefault("colour", set()).add(colour)
-        elif token in _SIZES:
-            found.setdefault("size", set()).add(_SIZES[token])
+        elif token in SIZES:
+            found.setdefault("size", set()).add(SIZES[token])
         elif any(c.isdigit() for c in token):
-            found.setdefault("model", set()).add(re.sub(r"[-/.]", "", token))
+            found.setdefault("model", set()).add(token)
     found["pack"] = found["pack"] or {"1"}
-    return {attribute: frozenset(values) for attribute, values in found.items()}
+    return {attribute: frozenset(values) for attribute, values in found.items()}, text
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Split a text, but for model numbers: ``Hoodie-XS-Black`` is three, ``dv5-1008ax`` is one."""
+    for token in _TOKEN.findall(text.lower()):
+        parts = re.split(r"[-/.]", token)
+        if any(map(str.isdigit, token)):
+            words = [part for part in parts if part.isalpha() and len(part) >= MIN_WORD]
+            yield from words
+            yield "".join(part for part in parts if part not in words)
+        else:
+            yield from parts
 
 
 def differing_attributes(a: Attributes, b: Attributes) -> list[Difference]:
@@ -157,26 +179,40 @@ def differing_attributes(a: Attributes, b: Attributes) -> list[Difference]:
     """
     return [
         Difference(attribute, _text(a[attribute]), _text(b[attribute]))
-        for attribute in a
+        for attribute in sorted(a)
         if attribute in b
         and not _contains(a[attribute], b[attribute])
         and not _contains(b[attribute], a[attribute])
     ]
 
 
-def name_different_things(a: str | None, b: str | None) -> bool:
-    """Tell whether each title has words that the other lacks; other spellings don't count.
+def compare_titles(a: str | None, b: str | None) -> TitleComparison:
+    """Compare two titles; where one is missing, nothing speaks against the pair.
 
-    >>> name_different_things("Printed mug Gemini", "Printed mug Aries")
-    True
-    >>> name_different_things("Printed mug Gemini", "printed Gemini-mug for coffee")
-    False
+    >>> [str(d) for d in compare_titles("Printed mug Gemini", "Printed mug Aries").differences]
+    ['words: gemini / aries']
+    >>> compare_titles("Mug", "Mug - free shipping").differences
+    ()
     """
-    words = [set(_TOKEN.findall(clean_text(title).lower().replace("-", " "))) for title in (a, b)]
-    return all(
-        any(not get_close_matches(word, theirs, n=1, cutoff=SAME_WORD) for word in own - theirs)
-        for own, theirs in (words, words[::-1])
-    )
+    (seen_a, text_a), (seen_b, text_b) = _read(a), _read(b)
+    if not text_a or not text_b or same_words(clean_text(a), clean_text(b)):
+        return TitleComparison((), ())
+    lacking = lacking_words(text_a, text_b)
+    differences = differing_attributes(seen_a, seen_b)
+    named = {difference.attribute for difference in differences} | {"colour", "size"}
+    differences += [  # a number that only one title names; colours and sizes are among the words
+        Difference(name, _text(seen_a.get(name, NOTHING)), _text(seen_b.get(name, NOTHING)))
+        for name in sorted((seen_a.keys() | seen_b.keys()) - named)
+        if not _same_values(seen_a.get(name, NOTHING), seen_b.get(name, NOTHING))
+    ]
+    if not differences and (lacking.differ or any(map(tells_variants_apart, lacking.extra))):
+        lacks_b, lacks_a = (" ".join(words) or "none" for words in lacking)
+        differences = [Difference("words", lacks_b, lacks_a)]
+    return TitleComparison(tuple(differences), lacking.extra)
+
+
+def _same_values(a: frozenset[str | float], b: frozenset[str | float]) -> bool:
+    return _contains(a, b) and _contains(b, a)
 
 
 def _contains(values: frozenset[str | float], others: frozenset[str | float]) -> bool:
@@ -198,4 +234,4 @@ def _number(text: str) -> float:
 
 
 def _text(values: frozenset[str | float]) -> str:
-    return ", ".join(sorted(f"{v:g}" if isinstance(v, float) else v for v in values))
+    return ", ".join(sorted(f"{v:g}" if isinstance(v, float) else v for v in values)) or "none"

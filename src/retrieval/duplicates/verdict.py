@@ -9,7 +9,9 @@ from .alignment import IDENTITY, Alignment
 from .title_match import Difference
 
 Verdict: TypeAlias = Literal["same_photo", "same_product", "variant", "different"]
-PhotoRelation: TypeAlias = Literal["same_bytes", "same_pixels", "copy", "recoloured", "other"]
+PhotoRelation: TypeAlias = Literal[
+    "same_bytes", "same_pixels", "copy", "recoloured", "other", "absent"
+]
 
 # Below this cosine two titles speak of different things; between titles of one product that two
 # sellers worded it is rarely lower.
@@ -23,9 +25,10 @@ class PhotoFinding:
     Parameters
     ----------
     relation
-        ``copy``: one is an edited copy of the other; ``recoloured``: it would be, but for colours.
+        ``copy``: one is an edited copy of the other; ``recoloured``: it would be, but for colours;
+        ``absent``: one listing has no photo, so nothing was compared.
     probability
-        That one is a copy of the other, 0 to 1.
+        That one is a copy of the other, 0 to 1; 0 where a photo is absent.
     similarity
         Cosine of the photos' vectors; larger = closer.
     agreeing_fraction
@@ -50,15 +53,18 @@ class DuplicatePair:
     a, b
         The listings; with `against`, `b` is the one that was there before.
     verdict
-        ``same_photo`` (bytes or pixels are identical), ``same_product`` (an edited copy),
-        ``variant`` (the same photo or design, but titles name another size, colour, pack or
-        model), ``different``.
+        ``same_photo`` (bytes or pixels are identical), ``same_product`` (an edited copy, or no
+        photo and all that is written the same), ``variant`` (the same photo or design, but the
+        catalogue's columns or the titles name another size, colour, pack, model or whatever else,
+        or too little is known to say), ``different``.
     photo
         What the photos showed.
     title_similarity
         Cosine of the titles' vectors, larger = closer; ``None`` where a title is missing.
     differences
-        What the titles disagree on.
+        What the titles, and the catalogue's columns, disagree on.
+    extra_words
+        What one title adds to the other.
     """
 
     a: Listing
@@ -67,6 +73,7 @@ class DuplicatePair:
     photo: PhotoFinding
     title_similarity: float | None
     differences: tuple[Difference, ...]
+    extra_words: tuple[str, ...] = ()
 
     @property
     def mergeable(self) -> bool:
@@ -86,10 +93,17 @@ class DuplicatePair:
                 "copy": f"the photos agree in {photo.agreeing_fraction:.0%} of their detail",
                 "recoloured": "the photos agree but for their colours",
                 "other": f"the photos agree in {photo.agreeing_fraction:.0%} of their detail",
+                "absent": "there are no two photos to compare; the titles say the same",
             }[photo.relation]
         ]
         reasons += ["one is mirrored"] if photo.alignment.mirrored else []
-        reasons += [f"the titles differ in {difference}" for difference in self.differences]
+        reasons += [
+            f"{difference.source} differ in {difference}" for difference in self.differences
+        ]
+        if self.verdict == "variant" and not self.differences:
+            reasons.append("too little else is known to merge them")
+        if self.extra_words and not self.differences:
+            reasons.append(f"one title adds {' '.join(self.extra_words)}")
         if not titles_related(self.title_similarity):
             reasons.append("the titles have little in common")
         return "; ".join(reasons)
@@ -107,24 +121,29 @@ def judge(
     *,
     doubted: bool = False,
 ) -> Verdict:
-    """Decide on a pair. Titles have a veto, no vote: they turn a duplicate into a variant.
+    """Decide on a pair. Words have a veto, no vote: they turn a duplicate into a variant.
 
     Between unrelated titles a differing number means nothing, so there the photo decides alone
-    (and `DuplicatePair.mergeable` keeps the pair out of groups).
+    (and `DuplicatePair.mergeable` keeps the pair out of groups); what columns say always counts.
 
     Parameters
     ----------
     relation, differences
-        What the photos showed, and what the titles disagree on.
+        What the photos showed, and what columns and titles disagree on.
     title_similarity
         Cosine of the titles' vectors; ``None`` where one is missing.
     doubted
-        The titles name different things, and the photos aren't clear enough to overrule them.
+        What is written leaves room for another product, and the photos aren't clear enough.
     """
     if relation == "other":
         return "different"
-    if differences and titles_related(title_similarity):
-        return "variant"
-    if relation == "recoloured" or (relation == "copy" and doubted):
+    related = titles_related(title_similarity)
+    if relation == "recoloured" and not (differences and related):
         return "different"
-    return "same_product" if relation == "copy" else "same_photo"
+    if any(related or difference.certain for difference in differences):
+        return "variant"
+    if doubted and not related:
+        return "different"
+    if doubted:
+        return "variant"
+    return "same_product" if relation in {"copy", "absent"} else "same_photo"

@@ -73,6 +73,13 @@ def planted_copies(vectors: Floats, cosine: float, rng: np.random.Generator) -> 
 
 
 def sample(vectors: Floats, n: int) -> Floats:
-    """Draw `n` vectors, the same ones each time, or all if there are fewer."""
-    rows = np.random.default_rng(_SEED).permutation(len(vectors))[:n]
-    return vectors[np.sort(rows)]
+    """Draw `n` distinct vectors, the same ones each time, or all if there are fewer.
+
+    Thousands of copies of one placeholder would else be most of what is trained on and tried.
+    """
+    distinct: dict[bytes, int] = {}
+    for row in np.random.default_rng(_SEED).permutation(len(vectors)).tolist():
+        if len(distinct) == n:
+            break
+        distinct.setdefault(vectors[row].tobytes(), row)
+    return vectors[np.sort(np.fromiter(distinct.values(), dtype=np.int64))]

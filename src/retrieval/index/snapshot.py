@@ -30,7 +30,10 @@ class SpaceInfo:
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """An index: `n_bytes` on disk; `generation` grows with every change; `kind` as wished."""
+    """An index: `n_bytes` on disk; `generation` grows with every change; `kind` as wished.
+
+    `n_removed` listings are gone, but still stored until their segment is written anew.
+    """
 
     folder: Path
     n_listings: int
@@ -40,6 +43,7 @@ class IndexInfo:
     kind: str
     spaces: dict[str, SpaceInfo]
     fingerprints: dict[str, str]
+    n_removed: int = 0
 
 
 class Hits(NamedTuple):
@@ -89,6 +93,7 @@ class Snapshot:
             kind=self.manifest.kind,
             spaces=spaces,
             fingerprints=self.manifest.fingerprints,
+            n_removed=sum(len(entry.removed) for entry in entries),
         )
 
     def ids(self) -> list[str]:

@@ -14,6 +14,7 @@ from .rows import dense
 faiss: Any = faiss_module  # its own type stubs know only a part of it
 
 _SMALL_BATCH = 3
+_OVERFETCH = 2  # of the neighbours wanted, where some rows were removed
 _BUFFER = 1 << 20
 
 
@@ -35,10 +36,47 @@ class VectorIndex:
 
         Where there are no more, these are ``-inf`` and -1.
         """
-        parameters = None if self._live is None else self._only(self._live)
         prefer_blas(len(queries))
-        similarities, rows = self._index.search(queries, k, params=parameters)
+        if self._live is None:
+            similarities, rows = self._index.search(queries, k)
+        else:
+            similarities, rows = self._search_live(queries, k, self._live)
         return np.where(rows < 0, -np.inf, np.clip(similarities, -1, 1)), rows
+
+    def _search_live(self, queries: Floats, k: int, live: Bools) -> tuple[Floats, Ints]:
+        """Search among more than is wanted; where too few of these are live, search exactly.
+
+        Removed rows stay in a graph and in lists as steps on the way to others. A filter during
+        the search would lose those behind them.
+        """
+        n_live = int(live[self.rows].sum())
+        n_fetched = min(_OVERFETCH * k, len(self.rows))
+        similarities, rows = self._index.search(queries, n_fetched, params=self._wider())
+        found = (rows >= 0) & live[rows]
+        order = np.argsort(~found, axis=1, kind="stable")[:, :k]
+        similarities, rows, found = (
+            np.take_along_axis(values, order, axis=1) for values in (similarities, rows, found)
+        )
+        answers = np.full((len(queries), k), -1, dtype=np.int64)
+        answers[:, : rows.shape[1]] = np.where(found, rows, -1)
+        cosines = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        cosines[:, : rows.shape[1]] = similarities
+        few = found.sum(axis=1) < min(k, n_live)
+        if few.any():
+            cosines[few], answers[few] = self._search_exactly(queries[few], k, live)
+        return cosines, answers
+
+    def _search_exactly(self, queries: Floats, k: int, live: Bools) -> tuple[Floats, Ints]:
+        """Compare with every live vector, without a copy of any."""
+        if isinstance(self._inner, faiss.IndexIVF):
+            chosen = faiss.IDSelectorBitmap(np.packbits(live, bitorder="little"))
+            parameters = faiss.SearchParametersIVF(sel=chosen, nprobe=self._inner.nlist)
+            found: tuple[Floats, Ints] = self._index.search(queries, k, params=parameters)
+            return found
+        places = faiss.IDSelectorBitmap(np.packbits(live[self.rows], bitorder="little"))
+        parameters = faiss.SearchParameters(sel=places)
+        similarities, places = self._inner.storage.search(queries, k, params=parameters)
+        return similarities, np.where(places < 0, -1, self.rows[places])
 
     def vectors(self, rows: Ints) -> View:
         """Give vectors back; a row without one is marked as not present."""
@@ -58,11 +96,12 @@ class VectorIndex:
         kept = self.rows[live[self.rows]]
         return VectorIndex(fill(faiss.IndexFlatIP(self._index.d), dense(self.vectors(kept)), kept))
 
-    def _only(self, live: Bools) -> Any:
-        selector = faiss.IDSelectorBitmap(np.packbits(live, bitorder="little"))
+    def _wider(self) -> Any:
+        """Search as much wider as more is fetched, so that the recall stays."""
         if isinstance(self._inner, faiss.IndexIVF):
-            return faiss.SearchParametersIVF(sel=selector, nprobe=self._inner.nprobe)
-        return faiss.SearchParametersHNSW(sel=selector, efSearch=self._inner.hnsw.efSearch)
+            nprobe = min(_OVERFETCH * self._inner.nprobe, self._inner.nlist)
+            return faiss.SearchParametersIVF(nprobe=nprobe)
+        return faiss.SearchParametersHNSW(efSearch=_OVERFETCH * self._inner.hnsw.efSearch)
 
 
 def fill(inner: Any, vectors: Floats, rows: Ints) -> Any:

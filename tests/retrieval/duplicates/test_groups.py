@@ -72,3 +72,10 @@ def test_keeper_order_prefers_the_complete_then_the_longest_then_the_largest() -
     ]
     order = keeper_order(listings, {"first": 100, "large": 200, "last": 100})
     assert [x.listing_id for x in order] == ["described", "large", "first", "last", "untitled"]
+
+
+def test_keeper_order_does_not_keep_the_misspelt_copy() -> None:
+    titles = {"wrong": "Ceramic cofee mug", "right": "Ceramic coffee mug", "other": "Coffee pot"}
+    listings = [Listing(name, title, "a.jpg", "text") for name, title in titles.items()]
+    order = [x.listing_id for x in keeper_order(listings, {"wrong": 9, "right": 1})]
+    assert order.index("right") < order.index("wrong")

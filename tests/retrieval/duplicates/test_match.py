@@ -100,7 +100,9 @@ EXPECTED = {
     ("p2", "twin"): "same_photo",
     ("p3", "pixels"): "same_photo",
     ("p4", "pack"): "variant",
+    ("p5", "red"): "variant",
     ("p6", "untitled"): "same_product",
+    ("p7", "no photo"): "variant",  # nothing but the title is known to be the same
 }
 
 
@@ -199,34 +201,94 @@ def test_judge_lets_titles_veto_but_not_vote(relation, differs, similarity, verd
     assert judge(relation, differences, similarity) == verdict
 
 
-def test_judge_needs_clearer_photos_where_titles_name_different_things() -> None:
-    assert judge("copy", [], 0.9, doubted=True) == "different"
-    assert judge("same_bytes", [], 0.9, doubted=True) == "same_photo"
+def test_judge_needs_clearer_photos_where_little_is_written_the_same() -> None:
+    assert judge("copy", [], 0.9, doubted=True) == "variant"
+    assert judge("copy", [], 0.1, doubted=True) == "different"
+    assert judge("absent", [], 0.9, doubted=True) == "variant"
+    assert judge("absent", [], 0.9) == "same_product"
 
 
-def test_match_listings_doubts_unclear_photos_under_other_names(catalogue) -> None:
+def test_judge_believes_columns_under_unrelated_titles_too() -> None:
+    size = Difference("size", "s", "m", certain=True)
+    assert judge("same_bytes", [size], 0.1) == "variant"
+    assert judge("recoloured", [size], 0.1) == "different"
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Printed mugs 300", "same_product"),
+        ("300 mug, printed - free shipping", "same_product"),
+        ("Pritned mug 300", "same_product"),
+        ("Printed jar 300", "variant"),  # each has a word that the other lacks
+        ("Printed mug 300 blue", "variant"),
+        ("Printed mug 300 set", "variant"),
+        ("Printed coffee mug 300", "variant"),  # more is said, and this photo isn't sure enough
+    ],
+)
+def test_match_listings_lets_no_other_words_merge(catalogue, title: str, expected: str) -> None:
     never_sure = replace(PairModel.load(), sure_threshold=1.0)
-    crop = catalogue[8].image
-    for title, expected in (("Printed mugs 300", "same_product"), ("Printed jar 300", None)):
-        listings = [catalogue[0], Listing("copy", title, crop)]
-        result = match_listings(embedded_of(listings), model=never_sure)
-        assert verdicts(result).get(("p0", "copy")) == expected
-    assert len(match_listings(embedded_of(listings)).pairs) == 1
+    listings = [catalogue[0], Listing("copy", title, catalogue[8].image)]
+    assert verdicts(match_listings(embedded_of(listings), model=never_sure)) == {
+        ("p0", "copy"): expected
+    }
+
+
+def test_match_listings_doubts_titles_under_the_very_same_photo_too(catalogue) -> None:
+    titles = ("Tee Wine", "Tee Mustard", "Tee", "tee wine")
+    listings = [Listing(title, title, catalogue[0].image) for title in titles]
+    result = match_listings(embedded_of(listings))
+    same = {pair for pair, verdict in verdicts(result).items() if verdict != "variant"}
+    assert same == {("Tee Wine", "tee wine")}  # "Tee" could be the parent of either
+    assert len(result.pairs) == 6
+
+
+def test_match_listings_lets_columns_decide_first(catalogue) -> None:
+    columns = [{"size": "s"}, {"size": "m"}, {}, {"parent": "b"}]
+    listings = [Listing(name, "Printed mug", catalogue[0].image) for name in "abcd"]
+    found = verdicts(match_listings(embedded_of(listings), columns=columns))
+    assert found[("a", "b")] == found[("b", "d")] == "variant"
+    assert found[("a", "c")] == found[("b", "c")] == found[("a", "d")] == "same_photo"
+
+
+def test_match_listings_compares_by_what_is_written_where_photos_are_missing() -> None:
+    towel = "Blue cotton bath towel"
+    listings = [
+        Listing("1", towel, None, "soft"),
+        Listing("2", towel, None, "Soft"),
+        Listing("3", towel, None, "rough"),
+        Listing("4", "Mug"),
+        Listing("5", "Mug"),
+    ]
+    vectors = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1]])
+    result = match_listings(embedded_of(listings, vectors))
+    assert verdicts(result) == {
+        ("1", "2"): "same_product",
+        ("1", "3"): "variant",
+        ("2", "3"): "variant",
+        ("4", "5"): "variant",  # a word alone is too little
+    }
+    assert [(g.keeper.listing_id, g.members[0].listing_id) for g in result.groups] == [("1", "2")]
+    assert (result.n_by_text, result.n_not_compared) == (5, 0)
+    assert "5 listings have no photo: compared by title and text" in result.coverage
+    new = embedded_of([Listing("n", towel, None, "soft")], np.array([[1, 0]]))
+    against = match_listings(new, against=embedded_of(listings, vectors))
+    assert verdicts(against)[("n", "1")] == "same_product"
 
 
 def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> None:
-    nasty = Listing("p0", "<script>alert(1)</script> mug 300", catalogue[0].image)
+    nasty = Listing("p0", "<script>Printed mug 300</script>", catalogue[0].image)
     result = match_listings(embedded_of([nasty, *catalogue[1:]]), ENCODER)
     html = write_duplicates(result, tmp_path / "out").read_text()
     assert "<script" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "&lt;script&gt;" in html
     assert not re.search(r'(src|href)="(?!data:)', html)
-    assert html.count("<polygon") == 2 * len(result.pairs)
+    assert html.count("<polygon") == 2 * len(result.pairs) - 1  # one listing has no photo
     assert "<mark>pack of 2</mark>" in html
     with (tmp_path / "out" / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(r["listing_id_a"], r["listing_id_b"]): r["verdict"] for r in rows} == EXPECTED
-    assert all(0 <= float(r["probability"]) <= 1 for r in rows)
+    assert all(0 <= float(r["probability"]) <= 1 for r in rows if r["listing_id_b"] != "no photo")
     assert next(r for r in rows if r["listing_id_b"] == "pack")["evidence"].endswith("pack: 1 / 2")
     assert next(r for r in rows if r["listing_id_b"] == "untitled")["title_similarity"] == ""
     with (tmp_path / "out" / "groups.csv").open(newline="") as file:
@@ -237,6 +299,11 @@ def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> No
     step = next(step for step in plan["steps"] if step["listing_id"] == "flip")
     assert step["into"] == "p1"
     assert step["before"]["title"] == "Printed Mug 301"
+    with (tmp_path / "out" / "merge.csv").open(newline="") as file:
+        steps = list(csv.DictReader(file))
+    assert [row["listing_id"] for row in steps] == [step["listing_id"] for step in plan["steps"]]
+    row = next(row for row in steps if row["listing_id"] == "flip")
+    assert (row["into"], row["title_into"]) == ("p1", "Printed mug 301")
 
 
 def test_write_duplicates_of_nothing(tmp_path) -> None:
