@@ -114,7 +114,7 @@ def finetune(
             f"{config.batch_size}."
         )
     if first:
-        require_free_folder(out, ENCODER, replace=overwrite)
+        require_free_folder(out, ENCODER, replace=overwrite, inputs=(catalog.source,))
     build_backbone(config.backbone, 2)  # or say at once that it can't be had
     if first:
         state.begin(settings_of(catalog, outside, config, options.limits), resume=resume)

@@ -23,12 +23,24 @@ from ..core.errors import (
     BundleFormatError,
     BundleIncompleteError,
 )
-from ..core.files import FolderKind, atomic_folder, sha256_of_file
+from ..core.files import atomic_folder, sha256_of_file
+from ..core.kinds import FolderKind
 
 MANIFEST = "manifest.json"
 FORMAT = "shelfsure-bundle"
 FORMAT_VERSION = 2
-BUNDLE = FolderKind("a bundle", MANIFEST, BundleError)
+
+
+def _owned(folder: Path) -> set[str] | None:
+    """Name a bundle's files, as far as its manifest can be read."""
+    try:
+        said = json.loads((folder / MANIFEST).read_bytes())
+        return {*said["files"], MANIFEST} if said["format"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+BUNDLE = FolderKind("a bundle", _owned, BundleError)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 One writer at a time; readers need no lock.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +12,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...core.errors import IndexLockedError
+from ...core.errors import IndexLockedError, ListingIndexError
+from ...core.kinds import FolderKind
 from .faiss_build import choose_kind
-from .manifest import Manifest, SegmentEntry, write_manifest
+from .manifest import MANIFEST, Manifest, SegmentEntry, write_manifest
 from .rows import IndexRows, concatenate
 from .segment import write_segment
 from .snapshot import Snapshot, open_snapshot
@@ -23,6 +25,20 @@ _OURS = re.compile(r"(?P<number>\d{8})\.(records\.sqlite|[a-z][a-z0-9_]*\.faiss)
 _UNFINISHED = re.compile(r"\.manifest\..*\.partial\.json")
 _TINY = 250
 LOCK_FILES = LOCK_FILE, HOLDER_FILE = ".lock", ".writer.pid"
+
+
+def _owned(folder: Path) -> set[str] | None:
+    """Name an index's files; one whose manifest is damaged or missing holds nothing else."""
+    names = {path.name for path in folder.iterdir()}
+    ours = {name for name in names if name in {MANIFEST, *LOCK_FILES} or _is_ours(name)}
+    try:
+        said = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return ours if ours == names else None
+    return ours if isinstance(said, dict) and said.keys() == {"sha256", "index"} else None
+
+
+INDEX = FolderKind("an index", _owned, ListingIndexError)
 
 
 @contextmanager
@@ -119,10 +135,13 @@ def sweep(folder: Path, keep: Iterable[str]) -> None:
     """
     kept = set(keep)
     for path in list(folder.iterdir()):
-        ours = _OURS.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
-        if ours and path.name not in kept:
+        if _is_ours(path.name) and path.name not in kept:
             with suppress(PermissionError, FileNotFoundError):
                 path.unlink()
+
+
+def _is_ours(name: str) -> bool:
+    return bool(_OURS.fullmatch(name) or _UNFINISHED.fullmatch(name))
 
 
 def segments_to_fold(segments: Sequence[SegmentEntry], n_new: int) -> set[int]:

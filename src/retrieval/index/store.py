@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 
 from ...core.errors import IndexChangedError, IndexIncompleteError
+from ...core.files import require_free_folder
 from ...fusion.views import Views
-from .change import sweep, write_change, writer_lock
+from .change import INDEX, sweep, write_change, writer_lock
 from .manifest import Manifest, WantedKind, check_fingerprints, read_manifest
 from .records import Record
 from .rows import IndexRows, check_spaces, check_views, complete, concatenate
@@ -67,10 +68,13 @@ class ListingIndex:
         ------
         ValueError
             If records and vectors don't match, or a vector isn't of unit length.
+        ListingIndexError
+            If the folder holds something else than an index.
         IndexLockedError
             If another writer is at work.
         """
         folder, batch = Path(folder), IndexRows(records, views)
+        require_free_folder(folder, INDEX, replace=True)
         with writer_lock(folder):
             try:
                 old = read_manifest(folder)
