@@ -115,9 +115,9 @@ def taxonomy_add(
     from ..embedding.run_options import RunOptions
     from ..pipeline.pipeline import ListingPipeline
 
-    pipeline = ListingPipeline.load(bundle, RunOptions(device=device, runtime=runtime))
-    saved = pipeline.with_categories(categories).save(bundle, overwrite=True)
-    typer.echo(f"{', '.join(categories)} added; the bundle is now {saved.version}.")
+    options = RunOptions(device=device, runtime=runtime)
+    version = ListingPipeline.add_categories(bundle, categories, options)
+    typer.echo(f"{', '.join(categories)} added; the bundle is now {version}.")
 
 
 @taxonomy_app.command("list")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import repeat
 from pathlib import Path
+from typing import TypeAlias
 
 from .errors import ConfigError
 from .kinds import FileKind, FolderKind
@@ -25,12 +26,16 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "exclusive",
+    "files_in",
     "require_free_file",
     "require_free_folder",
     "settled",
     "sha256_of_file",
     "sync",
 ]
+
+ReadFile: TypeAlias = Callable[[str], bytes]
+"""A file's name in a folder -> its bytes."""
 
 
 @contextmanager
@@ -175,6 +180,11 @@ def settled(out: Path) -> None:
         home = out.resolve()
         with exchanging(home):
             mend(home)
+
+
+def files_in(folder: Path) -> ReadFile:
+    """Read files of a folder by their names in it; raises FileNotFoundError."""
+    return lambda name: (folder / name).read_bytes()
 
 
 def sha256_of_file(path: Path) -> str:

@@ -71,9 +71,9 @@ class Tfidf:
             partial.write_text(json.dumps(halves, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> "Tfidf":
-        """Read what `save` wrote."""
-        halves = json.loads(path.read_text(encoding="utf-8"))
+    def parse(cls, saved: bytes) -> "Tfidf":
+        """Take what `save` wrote."""
+        halves = json.loads(saved)
         loaded = []
         for kind in _SETTINGS:
             terms = halves[kind]["terms"]

@@ -22,12 +22,10 @@ from shelfsure.core.errors import (
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline import persistence
 from shelfsure.pipeline.bundle import (
-    FORMAT_VERSION,
-    MANIFEST,
-    _own_hash,
     open_bundle,
     writing_bundle,
 )
+from shelfsure.pipeline.manifest import FORMAT_VERSION, MANIFEST, own_hash
 from shelfsure.pipeline.pipeline import ListingPipeline
 
 
@@ -61,7 +59,7 @@ def rewrite_manifest(folder: Path, *, signed: bool = True, **changes: Any) -> No
     """Edit the manifest, by default as carefully as somebody would who means harm."""
     manifest = json.loads((folder / MANIFEST).read_text()) | changes
     if signed:
-        manifest["manifest_sha256"] = _own_hash(manifest)
+        manifest["manifest_sha256"] = own_hash(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
@@ -264,8 +262,8 @@ with bundle.writing_bundle(Path(sys.argv[1]), {}, overwrite=True) as staging:
 @pytest.mark.parametrize(
     ("owner", "function", "moment"),
     [
-        ("bundle", "_write_manifest", "before"),
-        ("bundle", "_write_manifest", "after"),
+        ("bundle", "write_manifest", "before"),
+        ("bundle", "write_manifest", "after"),
         ("Path", "rename", "before"),
         ("Path", "rename", "after"),  # the old bundle is out of the way, the new one not there
     ],
