@@ -4,6 +4,7 @@ An output replaces nothing but an earlier output of its own kind, and never what
 """
 
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import repeat
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .errors import ConfigError
 from .kinds import FileKind, FolderKind
@@ -27,6 +28,7 @@ __all__ = [
     "atomic_path",
     "exclusive",
     "files_in",
+    "parse_json",
     "require_free_file",
     "require_free_folder",
     "settled",
@@ -185,6 +187,15 @@ def settled(out: Path) -> None:
 def files_in(folder: Path) -> ReadFile:
     """Read files of a folder by their names in it; raises FileNotFoundError."""
     return lambda name: (folder / name).read_bytes()
+
+
+def parse_json(data: bytes) -> Any:
+    """Read JSON as the standard has it: NaN and infinity are a ValueError."""
+
+    def refuse(number: str) -> None:
+        raise ValueError(f"every number must be finite, but one is {number}")
+
+    return json.loads(data, parse_constant=refuse)
 
 
 def sha256_of_file(path: Path) -> str:

@@ -64,8 +64,9 @@ def _why_unwritable(error: BaseException, out: Path, partial: Path | None) -> st
         return str(error.strerror)
     place, home = Path(error.filename).absolute(), out.absolute()
     ours = place == home or home in place.parents or place in home.parents
-    if ours or any(".partial-" in part for part in place.parts):
-        return str(error.strerror)
+    staged = any(".partial-" in part for part in place.parts)
+    if ours or staged:
+        return str(error.strerror) + (f" ({place})" if place != home and not staged else "")
     return None  # of what was read for it
 
 

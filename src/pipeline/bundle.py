@@ -7,6 +7,7 @@ bundles from people you trust.
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ from ..core.errors import (
     BundleReplacedError,
     ShelfsureError,
 )
-from ..core.files import atomic_folder, settled, sha256_of_file
+from ..core.files import atomic_folder, parse_json, settled, sha256_of_file
 from ..core.kinds import FolderKind
 from .manifest import FORMAT, FORMAT_VERSION, MANIFEST, own_hash, owned_files, parse_manifest
 
@@ -80,7 +81,7 @@ class Bundle:
         return data
 
     def read_json(self, name: str) -> Any:
-        return json.loads(self.read(name))
+        return parse_json(self.read(name))
 
     def require_fingerprint(self, encoder: str, found: str, weights: str) -> None:
         """Refuse to run on other weights than those it was fitted on."""
@@ -141,17 +142,18 @@ def open_bundle(folder: Path) -> Bundle:
         Each with what was expected and what was found.
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        if (folder / "model.json").is_file():
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        if os.path.isfile(folder / "model.json"):  # noqa: PTH113 (a name may be too long)
             raise BundleIncompleteError(
                 f"Bundle {folder} has no {MANIFEST}: its saving or copying was never finished. "
                 "Train or copy it again."
-            )
+            ) from error
         raise BundleFormatError(
             f"A bundle must be a folder with a {MANIFEST}, but {folder} is not. "
             "Make one with `shelfsure train`."
-        )
-    raw = path.read_bytes()
+        ) from error
     manifest = parse_manifest(raw, path)
     for name, expected in manifest["files"].items():
         _verify(folder, name, expected)

@@ -2,12 +2,19 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ..core.config import Config
-from ..core.errors import BundleChangedError, BundleReplacedError, ShelfsureError
+from ..core.errors import (
+    BundleChangedError,
+    BundleReplacedError,
+    CalibrationError,
+    ListingIndexError,
+    ShelfsureError,
+)
 from ..core.files import exclusive
 from ..embedding.embedder import load_embedder
 from ..embedding.run_options import RunOptions
@@ -34,25 +41,49 @@ OLD_NAMES = {
 """What files of format 1 call things, and what they are called now."""
 
 
-def load_state(folder: Path, options: RunOptions) -> PipelineState:
-    """Read what `save_state` wrote, all of one bundle; see `ListingPipeline.load`."""
-    return read_bundle(folder, lambda bundle: _load(bundle, options))
+def load_state(
+    folder: Path, options: RunOptions, check: Callable[[PipelineState], None] = lambda _: None
+) -> PipelineState:
+    """Read what `save_state` wrote, all of one bundle; see `ListingPipeline.load`.
+
+    Parameters
+    ----------
+    check
+        Fails if the parts don't fit each other.
+    """
+
+    def load(bundle: Bundle) -> PipelineState:
+        with _whole(bundle):
+            state = _load(bundle, options)
+            check(state)
+            return state
+
+    return read_bundle(folder, load)
 
 
-def _load(bundle: Bundle, options: RunOptions) -> PipelineState:
+@contextmanager
+def _whole(bundle: Bundle) -> Iterator[None]:
+    """Call whatever comes of parts that are damaged or don't fit by its name."""
     try:
-        model = bundle.read_json(MODEL)
-        config = _with_own_encoder(Config.model_validate(model["config"]), bundle)
-        classifier = load_classifier(bundle.read, model["fusion"])
-        tfidf = {part: Tfidf.parse(bundle.read(f"tfidf_{part}.json")) for part in model["tfidf"]}
-        rules = Rules.from_json(model["rules"])
-        class_names = tuple(model["class_names"])
-        facts = {OLD_NAMES.get(name, name): value for name, value in model["facts"].items()}
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        yield
+    except Exception as error:
+        inside = isinstance(error, CalibrationError | ListingIndexError)
+        if isinstance(error, ShelfsureError) and not inside:
+            raise
         raise BundleChangedError(
             f"Bundle {bundle.folder} must hold a whole model, but reading it failed: {error!r}. "
             "Train it anew."
         ) from error
+
+
+def _load(bundle: Bundle, options: RunOptions) -> PipelineState:
+    model = bundle.read_json(MODEL)
+    config = _with_own_encoder(Config.model_validate(model["config"]), bundle)
+    classifier = load_classifier(bundle.read, model["fusion"])
+    tfidf = {part: Tfidf.parse(bundle.read(f"tfidf_{part}.json")) for part in model["tfidf"]}
+    rules = Rules.from_json(model["rules"])
+    class_names = tuple(model["class_names"])
+    facts = {OLD_NAMES.get(name, name): value for name, value in model["facts"].items()}
     embedder = load_embedder(config, options)
     bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
     bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)

@@ -36,6 +36,7 @@ from .features import build_views
 from .framing import with_framing
 from .persistence import change_bundle, load_state, save_state
 from .shift import OnShift, ShiftDetector, hold
+from .soundness import require_sound
 from .state import PipelineState
 from .strangers import refuse_strangers
 from .training import fit_state
@@ -116,7 +117,8 @@ class ListingPipeline(PipelineState):
             )
             # limits=None was allowed
             options = replace(options, **{k: v for k, v in given.items() if v is not None})
-        return cls(**vars(load_state(Path(folder), options)))
+        state = load_state(Path(folder), options, lambda state: require_sound(cls(**vars(state))))
+        return cls(**vars(state))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Self:
         """Save as a bundle; what was there stays until the new one is whole.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save_file
 
-from ..core.arrays import widened
+from ..core.arrays import require_finite, widened
 from ..core.errors import BundleFingerprintError
-from ..core.files import ReadFile
+from ..core.files import ReadFile, parse_json
 from ..embedding.embedder import Embedder
 from .duplicates.pair_model import PairModel
 from .index.change import LOCK_FILES
@@ -87,7 +87,9 @@ def load_retrieval(
     if stem is None:
         return None
     arrays: dict[str, dict[str, Any]] = defaultdict(dict)
-    for key, array in widened(load(read(f"{stem}.safetensors"))).items():
+    stored = widened(load(read(f"{stem}.safetensors")))
+    require_finite(stored)
+    for key, array in stored.items():
         part, _, name = key.partition("|")
         arrays[old_names.get(part, part)][name] = array
     space: ImageTextSpace | None = None
@@ -129,6 +131,6 @@ def read_saved(read: ReadFile, old_names: Mapping[str, str]) -> tuple[str | None
     """Find what `save_retrieval` wrote (its name without a suffix), and read its JSON part."""
     for name in (RETRIEVAL, *(old for old, new in old_names.items() if new == RETRIEVAL)):
         with suppress(FileNotFoundError):
-            said = json.loads(read(f"{name}.json"))
+            said = parse_json(read(f"{name}.json"))
             return name, {old_names.get(key, key): value for key, value in said.items()}
     return None, {}

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from ...core.arrays import Floats
 from ...core.errors import CalibrationError
-from ...core.files import atomic_path
+from ...core.files import atomic_path, parse_json
 from .photo_match import FEATURES
 
 DEFAULT_MODEL = Path(__file__).parent / "pair_model.json"
@@ -117,7 +117,7 @@ class PairModel:
     def parse(cls, saved: bytes, path: str | Path) -> "PairModel":
         """Take what `save` wrote to `path`; see `load`."""
         try:
-            fields = json.loads(saved)
+            fields = parse_json(saved)
             numbers = tuple(float(weight) for weight in fields.pop("weights"))
             model = cls(weights=numbers, **{name: float(fields[name]) for name in fields})
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import Bools, Floats, Ints
-from ...core.errors import IndexIncompleteError
+from ...core.errors import IndexChangedError, IndexIncompleteError
 from ...fusion.views import View, Views, n_rows
 from .manifest import Manifest, missing, read_manifest
 from .records import Record
@@ -240,6 +240,11 @@ def open_state(folder: Path, manifest: Manifest, opened: Sequence[Segment] = ())
             segments.append(same.advance(entry) if same else open_segment(folder, entry))
     except FileNotFoundError as error:
         raise missing(error.filename or str(error)) from error
+    except OSError as error:
+        raise IndexChangedError(
+            f"Every part of the index {folder} must be a readable file, but: {error}. Restore it "
+            "from a copy, or build it anew with: shelfsure index build"
+        ) from error
     return Snapshot(manifest, tuple(segments))
 
 

@@ -257,6 +257,7 @@ class ListingIndex:
         snapshot = self._snapshot
         check_views(queries)
         check_spaces(snapshot.manifest.dims, queries)
+        k = min(k, max(1, snapshot.offsets[-1]))  # no memory for answers that can't be
         every, each = snapshot.nearest(queries, k)
         wanted = np.concatenate([hits.rows.ravel() for hits in (every, *each.values())])
         records = snapshot.records(wanted[wanted >= 0].tolist())
