@@ -3,76 +3,15 @@
 import csv
 import json
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pytest
-import shelfsure.cli.main as cli
-from shelfsure.embedding.embedder import Embedder
-from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.bundle import open_bundle
-from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.index.store import ListingIndex
 
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    error: str
-
-
-Run = Callable[..., Outcome]
-Shop = Path
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    naming_embedder: Callable[..., Embedder],
-) -> Run:
-    """Run a command line with fake encoders, as the installed script does."""
-    monkeypatch.chdir(tmp_path)
-
-    def load(_: object, options: RunOptions) -> Embedder:
-        return replace(naming_embedder(), options=options)
-
-    for module in ("pipeline.persistence", "pipeline.pipeline", "embedding.embedder"):
-        monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
-
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["shelfsure", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        code = exit_.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return command
-
-
-@pytest.fixture
-def shop(drawn_shop: Path, tmp_path: Path) -> Shop:
-    """The drawn shop, to write into."""
-    return Path(shutil.copytree(drawn_shop, tmp_path / "photos-and-list"))
-
-
-@pytest.fixture(scope="module")
-def saved(
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_trained: ListingPipeline,
-) -> Path:
-    folder = tmp_path_factory.mktemp("saved") / "bundle"
-    tiny_trained.save(folder)
-    return folder
-
-
-@pytest.fixture
-def bundle(saved: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(saved, tmp_path / "bundle"))
+Run = Callable[..., Any]
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -80,7 +19,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def refused(done: Outcome, *said: str) -> None:
+def refused(done: Any, *said: str) -> None:
     assert done.code == 1, done
     assert done.error.startswith("Error: ")
     assert "Traceback" not in done.error
@@ -88,7 +27,7 @@ def refused(done: Outcome, *said: str) -> None:
         assert each in done.error
 
 
-def test_predict_never_replaces_the_file_that_it_judges(run: Run, bundle: Path, shop: Shop) -> None:
+def test_predict_never_replaces_the_file_that_it_judges(run: Run, bundle: Path, shop: Path) -> None:
     before = everything(shop)
     link = shop / "link.csv"
     link.symlink_to("catalogue.csv")
@@ -100,7 +39,7 @@ def test_predict_never_replaces_the_file_that_it_judges(run: Run, bundle: Path, 
 
 
 def test_predict_replaces_earlier_verdicts_and_nothing_else(
-    run: Run, bundle: Path, shop: Shop, tmp_path: Path
+    run: Run, bundle: Path, shop: Path, tmp_path: Path
 ) -> None:
     for suffix in ("csv", "jsonl", "parquet"):
         out = tmp_path / f"verdicts.{suffix}"
@@ -114,7 +53,7 @@ def test_predict_replaces_earlier_verdicts_and_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["train.csv", "test.csv", "rejected.csv"])
-def test_split_replaces_neither_its_input_nor_others_files(run: Run, shop: Shop, name: str) -> None:
+def test_split_replaces_neither_its_input_nor_others_files(run: Run, shop: Path, name: str) -> None:
     (shop / "catalogue.csv").rename(shop / name)
     before = everything(shop)
     refused(run("split", shop / name, "--out", shop), "must not replace", name)
@@ -125,7 +64,7 @@ def test_split_replaces_neither_its_input_nor_others_files(run: Run, shop: Shop,
     assert (shop / name).read_bytes() == before[name]
 
 
-def test_split_into_its_catalogues_folder_can_be_repeated(run: Run, shop: Shop) -> None:
+def test_split_into_its_catalogues_folder_can_be_repeated(run: Run, shop: Path) -> None:
     before = everything(shop)
     for seed in (0, 1):
         done = run("split", shop / "catalogue.csv", "--out", shop, "--seed", seed)
@@ -137,7 +76,7 @@ def test_split_into_its_catalogues_folder_can_be_repeated(run: Run, shop: Shop) 
     assert everything(shop) == after
 
 
-def test_index_build_writes_to_no_other_folder(run: Run, bundle: Path, shop: Shop) -> None:
+def test_index_build_writes_to_no_other_folder(run: Run, bundle: Path, shop: Path) -> None:
     for folder in (bundle, shop):
         before = everything(folder)
         done = run("index", "build", shop / "catalogue.csv", "--out", folder)
@@ -147,7 +86,7 @@ def test_index_build_writes_to_no_other_folder(run: Run, bundle: Path, shop: Sho
 
 
 def test_index_build_repairs_an_index_and_keeps_what_isnt_its_own(
-    run: Run, shop: Shop, tmp_path: Path
+    run: Run, shop: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "index"
     assert run("index", "build", shop / "catalogue.csv", "--out", out).code == 0
@@ -159,7 +98,7 @@ def test_index_build_repairs_an_index_and_keeps_what_isnt_its_own(
     assert len(ListingIndex.open(out).ids()) == 44
 
 
-def test_index_build_never_replaces_its_input_by_the_rejected(run: Run, shop: Shop) -> None:
+def test_index_build_never_replaces_its_input_by_the_rejected(run: Run, shop: Path) -> None:
     catalogue = shop / "index-rejected.csv"
     (shop / "catalogue.csv").rename(catalogue)
     before = everything(shop)
@@ -189,7 +128,7 @@ def test_taxonomy_add_keeps_files_that_arent_the_bundles(
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
-def test_train_never_replaces_a_list_of_ones_own(run: Run, bundle: Path, shop: Shop) -> None:
+def test_train_never_replaces_a_list_of_ones_own(run: Run, bundle: Path, shop: Path) -> None:
     (bundle / "rejected.csv").write_text("customer,why\n1,rude\n")
     before = everything(bundle)
     done = run("train", shop / "catalogue.csv", "--out", bundle, "--overwrite", "--mlflow", "none")
@@ -199,7 +138,7 @@ def test_train_never_replaces_a_list_of_ones_own(run: Run, bundle: Path, shop: S
 
 @pytest.mark.parametrize("command", ["evaluate", "duplicates"])
 def test_reports_are_written_to_no_other_folder(
-    run: Run, bundle: Path, shop: Shop, tmp_path: Path, command: str
+    run: Run, bundle: Path, shop: Path, tmp_path: Path, command: str
 ) -> None:
     given = [command, *([bundle] if command == "evaluate" else []), shop / "catalogue.csv"]
     given += ["--mlflow", "none"] if command == "evaluate" else []
@@ -246,7 +185,7 @@ def nothing_usable(tmp_path: Path) -> Path:
 )
 @pytest.mark.usefixtures("bundle")
 def test_nothing_usable_is_an_error_that_leaves_what_was_there(
-    run: Run, shop: Shop, nothing_usable: Path, tmp_path: Path, command: tuple[str, ...]
+    run: Run, shop: Path, nothing_usable: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     def filled(path: Path) -> list[str]:
         return [str(path) if each == "{}" else each for each in command]
@@ -265,7 +204,7 @@ def test_nothing_usable_is_an_error_that_leaves_what_was_there(
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_min_usable_says_how_much_is_enough(run: Run, shop: Shop, bundle: Path) -> None:
+def test_min_usable_says_how_much_is_enough(run: Run, shop: Path, bundle: Path) -> None:
     for path in sorted((shop / "photos").iterdir())[:11]:  # of 44
         path.write_bytes(b"no photo")
     given = ("index", "build", shop / "catalogue.csv", "--out", "index")
