@@ -56,8 +56,9 @@ def _why_unwritable(error: BaseException, out: Path, partial: Path | None) -> st
     above = next(p for p in out.absolute().parents if os.path.isdir(p))  # noqa: PTH112 (long names)
     free = shutil.disk_usage(above).free
     if any(said in str(error) for said in _SAID_OF_FULL_DISKS) or free < _FULL_BYTES:
-        needed = f"; more than {_size(partial) / 1e6:,.1f} MB are needed" if partial else ""
-        return f"the disk is full, with {free / 1e6:,.1f} MB free{needed}"
+        if partial is None:
+            return f"the disk is full, with {free / 1e6:,.1f} MB free"
+        return f"the disk is full: more than {(_size(partial) + free) / 1e6:,.1f} MB are needed"
     if not isinstance(error, OSError) or error.errno not in _CANT_WRITE:
         return None
     if not isinstance(error.filename, str):

@@ -11,7 +11,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.device import keep_memory
-from ..core.errors import ConfigError, TrainingError
+from ..core.errors import ConfigError, OutputError, TrainingError
 from ..core.extras import require_extra
 from ..core.files import require_free_folder
 from ..core.tracking import git_commit
@@ -121,7 +121,7 @@ def finetune(
     framing, losses = decide_framing(catalog.listings, config, state, options)
     try:
         parts, backbone = prepare(catalog, outside, config, framing, state, options)
-    except TrainingError:
+    except (OutputError, TrainingError):
         if first and not resume:
             state.remove()  # nothing to go on from
         raise
