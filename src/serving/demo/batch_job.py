@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing
@@ -73,6 +74,12 @@ class BatchJob:
     def rows(self) -> list[tuple[int, Verdict]]:
         """Data row (from 1) and verdict, in the file's order, as far as there is one."""
         return sorted([*self._rejected, *self._judged], key=lambda pair: pair[0])
+
+    def usable_photos(self) -> list[Path]:
+        """List the photos of rows that weren't rejected: those that may be looked at."""
+        bad = {row for row, verdict in self.rows if verdict.decision == "rejected"}
+        photos = [listing.image for row, listing in self.listings.items() if row not in bad]
+        return [photo for photo in photos if isinstance(photo, Path)]
 
     @property
     def listings(self) -> dict[int, Listing]:

@@ -1,5 +1,6 @@
 """From an HTTP body to listings: JSON with base64, or a form with a file; nothing else."""
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -80,12 +81,19 @@ async def _read_json(request: Request, n_listings: int) -> Any:
 
 
 class _FormParser(MultiPartParser):
-    """Notices whether a form ends as it should; Starlette takes what has come until then."""
+    """Insists on a form's end; Starlette alone takes what has come until then."""
 
     ended = False
 
     def on_end(self) -> None:
         self.ended = True
+
+    async def whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Pass a body on; raise at its end, while the parser can still close its files."""
+        async for chunk in stream:
+            yield chunk
+        if not self.ended:
+            raise MultiPartException("The form must end with its boundary, but is cut off.")
 
 
 async def _whole_form(request: Request) -> FormData:
@@ -97,13 +105,8 @@ async def _whole_form(request: Request) -> FormData:
             max_fields=_MAX_FIELDS,
             max_part_size=_MAX_FIELD_BYTES,
         )
-        form = await parser.parse()
-    if not parser.ended:
-        await form.close()
-        raise ProblemError(
-            "malformed", "The form must end with its boundary, but is cut off. Send all of it."
-        )
-    return form
+        parser.stream = parser.whole(stream)
+        return await parser.parse()
 
 
 async def _read_form(request: Request) -> dict[str, Any]:

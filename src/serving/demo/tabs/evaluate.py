@@ -10,6 +10,7 @@ from .. import evaluation_job as job
 from .. import inputs
 from ..examples import example_filler, example_labelled
 from ..html import notice, progress, render
+from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_outside, read_upload
 
 _START = notice(
@@ -135,7 +136,10 @@ class EvaluateTab:
             lines = found.headlines()
             said = render("headlines.html.j2", heading=heading, lines=lines, note=note)
             about = {"version": pipeline.version, "listings": labelled.name}
-            yield found, said, job.write_results(found, place.folder("out"), **about)
+            paths = job.write_results(found, place.folder("out"), **about)
+            for name in ("photos", "outside", "cache"):
+                keep_only(place.folder(name), ())
+            yield found, said, paths
 
     def shown(self, result: job.Evaluated, said: str, paths: list[str]) -> dict[Any, Any]:
         import plotly.graph_objects as go
