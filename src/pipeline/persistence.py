@@ -104,8 +104,11 @@ def _load(bundle: Bundle, options: RunOptions) -> PipelineState:
 
 def load_settings(folder: Path) -> tuple[Config, str]:
     """Read a bundle's configuration and its version; no encoder is loaded."""
-    bundle = open_bundle(folder)
-    return Config.model_validate(bundle.read_json(MODEL)["config"]), bundle.version
+
+    def said(bundle: Bundle) -> tuple[Config, str]:
+        return Config.model_validate(bundle.read_json(MODEL)["config"]), bundle.version
+
+    return read_bundle(folder, said)
 
 
 def load_names(folder: Path) -> tuple[list[str], list[str]]:

@@ -108,6 +108,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(shelfsure.embedding.embedder, "load_embedder", begin)
     monkeypatch.setattr(shelfsure.pipeline.pipeline, "load_embedder", begin)
     monkeypatch.setattr(ListingPipeline, "load", begin)
+    monkeypatch.setattr(ListingPipeline, "add_categories", begin)
     monkeypatch.setattr(shelfsure.finetuning.run, "finetune", begin)
     monkeypatch.setattr(shelfsure.serving.serve, "serve", lambda open_, **_: open_())
     comparison = shelfsure.finetuning.backbone_comparison
