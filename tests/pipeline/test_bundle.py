@@ -71,6 +71,21 @@ def test_save_vouches_for_every_file(bundle: Path) -> None:
         assert said == {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_save_gives_every_file_the_mode_that_the_umask_says(
+    tiny_trained: ListingPipeline, tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        tiny_trained.save(tmp_path / "shop")
+    finally:
+        os.umask(before)
+    paths = [path for path in (tmp_path / "shop").rglob("*") if path.is_file()]
+    assert {path.suffix for path in paths} >= {".safetensors", ".json", ".faiss", ".sqlite"}
+    assert {path.stat().st_mode & 0o777 for path in paths} == {mode}
+
+
 def test_save_writes_nothing_that_can_run(bundle: Path) -> None:
     for name in files_of(bundle):
         path = bundle / name

@@ -26,11 +26,7 @@ from shelfsure.pipeline.pipeline import ListingPipeline
 PARTS = ("heads", "tfidf", "ood_detector", "zero_shot", "index")
 
 
-@pytest.fixture(autouse=True)
-def _fake_encoders(
-    monkeypatch: pytest.MonkeyPatch, naming_embedder: Callable[..., Embedder]
-) -> None:
-    monkeypatch.setattr(persistence, "load_embedder", lambda *_: naming_embedder())
+pytestmark = pytest.mark.usefixtures("naming_encoders")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config
 from shelfsure.core.errors import BundleError
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.pipeline import persistence
 from shelfsure.pipeline.manifest import MANIFEST, own_hash
 from shelfsure.pipeline.pipeline import ListingPipeline
 
@@ -34,11 +33,7 @@ CHANGES: dict[str, Callable[[Array], Array]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _fake_encoders(
-    monkeypatch: pytest.MonkeyPatch, naming_embedder: Callable[..., Embedder]
-) -> None:
-    monkeypatch.setattr(persistence, "load_embedder", lambda *_: naming_embedder())
+pytestmark = pytest.mark.usefixtures("naming_encoders")
 
 
 @pytest.fixture(scope="module")
