@@ -4,9 +4,13 @@ import base64
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..core.kinds import FileKind, table_with
 from .delimited import write_csv
 from .listing import Listing
 from .rows import FIELDS, shown
+
+PART = FileKind("a part of a catalogue as Shelfsure writes it", table_with(FIELDS))
+REJECTED = FileKind("a list of rejected rows", table_with(("row", "listing_id", "reason")))
 
 
 def write_listings(path: str | Path, listings: Iterable[Listing], image_root: str | Path) -> None:

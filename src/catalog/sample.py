@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import CatalogError
-from ..core.files import FolderKind, atomic_folder, sha256_of_file
+from ..core.files import atomic_folder, sha256_of_file
+from ..core.kinds import FolderKind
 
 SAMPLE_ZIP = Path(__file__).with_name("sample.zip")
 SAMPLE_SEED = 7

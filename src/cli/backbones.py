@@ -65,7 +65,7 @@ def backbones(
     if not only_frozen:
         require_extra("finetune", "Fine-tuning")
     out = out.resolve()
-    require_free_folder(out, COMPARISON, replace=True)  # an earlier one goes on
+    require_free_folder(out, COMPARISON, replace=True, inputs=(catalogue, test))
     recipe = load_finetune_config(config)
     recipe = recipe.model_copy(update={"levels": max(levels, recipe.levels)})
     options = encoders.run_options(photos).resolved(recipe.precision)
@@ -82,6 +82,7 @@ def backbones(
         min_examples=recipe.min_examples,
         embed=lambda listings: embed_photos(looking, listings, options),
     )
+    file.require_usable(kept)
     out.mkdir(parents=True, exist_ok=True)
     arms = ARMS if only_frozen is None else ARMS[:1] if only_frozen else ARMS[1:]
     settings = Settings(recipe, chosen_seeds, arms, max_minutes)

@@ -47,24 +47,28 @@ def duplicates(
     config: ConfigOption = "starter",
 ) -> None:
     """Find listings that are the same thing twice, and variants that only look like it."""
+    from ..core.files import atomic_folder, require_free_folder
     from ..retrieval.duplicates.find import find_duplicates
-    from ..retrieval.duplicates.report import write_duplicates
+    from ..retrieval.duplicates.report import DUPLICATES, write_duplicates
 
+    require_free_folder(out, DUPLICATES, replace=True, inputs=(catalogue,))
     result = find_duplicates(
         file.catalog(catalogue, need_category=False),
         against=against,
         embedder=load_encoders(config, encoders.run_options(photos)),
         fit_precision=precision if fit else None,
     )
-    page = write_duplicates(result, out)
-    result.catalog.write_rejected(out / "rejected.csv")
+    file.require_usable(result.catalog)
+    with atomic_folder(out, DUPLICATES, replace=True) as staging:
+        write_duplicates(result, staging)
+        result.catalog.write_rejected(staging / "rejected.csv")
     counts: Counter[str] = Counter(same_photo=0, same_product=0, variant=0)
     counts.update(pair.verdict for pair in result.pairs)
     found = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
     typer.echo(f"{result.catalog.summary()}\nCandidates: {result.search}.")
     if result.coverage:
         typer.echo(f"{result.coverage}.")
-    typer.echo(f"Pairs: {found}; {len(result.groups):,} groups. See {page}.")
+    typer.echo(f"Pairs: {found}; {len(result.groups):,} groups. See {out / 'report.html'}.")
 
 
 @takes_options
@@ -113,9 +117,9 @@ def taxonomy_add(
     from ..embedding.run_options import RunOptions
     from ..pipeline.pipeline import ListingPipeline
 
-    pipeline = ListingPipeline.load(bundle, RunOptions(device=device, runtime=runtime))
-    saved = pipeline.with_categories(categories).save(bundle, overwrite=True)
-    typer.echo(f"{', '.join(categories)} added; the bundle is now {saved.version}.")
+    options = RunOptions(device=device, runtime=runtime)
+    version = ListingPipeline.add_categories(bundle, categories, options)
+    typer.echo(f"{', '.join(categories)} added; the bundle is now {version}.")
 
 
 @taxonomy_app.command("list")

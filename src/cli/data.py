@@ -35,15 +35,19 @@ def split(
 
     Nor is another listing of its seller (--group-column), or of its session of photos.
     """
-    from ..catalog.export import write_listings
+    from ..catalog.export import PART, REJECTED, write_listings
     from ..catalog.listing import category_prefix
     from ..catalog.splits import split_indices
+    from ..core.files import atomic_files, require_free_file
     from ..embedding.grouping import group_listings
 
+    for name, kind in (("train", PART), ("test", PART), ("rejected", REJECTED)):
+        require_free_file(out / f"{name}.csv", kind, inputs=(catalogue,))
     catalog = file.catalog(catalogue, need_category=True)
     say_levels(catalog, levels)
     embedder = load_encoders("starter", encoders.run_options(photos))
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
+    file.require_usable(catalog)
     names = [category_prefix(item.category or "", levels or 2) for item in catalog.listings]
     grouping = group_listings(
         catalog.listings,
@@ -55,12 +59,14 @@ def split(
     ).announced()
     shares = {"train": 1 - test_fraction, "test": test_fraction}
     root = file.image_root or catalogue.parent
-    for name, rows in split_indices(names, grouping.groups, shares, seed).items():
-        path = out / f"{name}.csv"
-        write_listings(path, [catalog.listings[row] for row in rows], root)
-        elsewhere = "" if out.resolve() == root.resolve() else f"; read it with --image-root {root}"
-        typer.echo(f"{path}: {len(rows):,} listings{elsewhere}")
-    catalog.write_rejected(out / "rejected.csv")
+    parts = split_indices(names, grouping.groups, shares, seed)
+    with atomic_files(out) as folder:
+        for name, rows in parts.items():
+            write_listings(folder / f"{name}.csv", [catalog.listings[row] for row in rows], root)
+        catalog.write_rejected(folder / "rejected.csv")
+    elsewhere = "" if out.resolve() == root.resolve() else f"; read it with --image-root {root}"
+    for name, rows in parts.items():
+        typer.echo(f"{out / name}.csv: {len(rows):,} listings{elsewhere}")
     typer.echo(catalog.summary())
 
 
@@ -73,6 +79,8 @@ def sample(
     from ..catalog.sample import SAMPLE_SEED, unpack_sample
     from ..catalog.sample_sheet import contact_sheet
     from ..core.errors import ConfigError
+    from ..core.files import require_free_file
+    from ..core.kinds import FileKind
 
     if seed not in {None, SAMPLE_SEED}:
         raise ConfigError(
@@ -80,6 +88,8 @@ def sample(
             "had. Leave it out, or draw another sample in a checkout: python -m "
             f"tools.sample_catalogue --seed {seed} --out sample.zip"
         )
+    if sheet:
+        require_free_file(sheet, FileKind("a contact sheet", lambda _: False))
     summary = unpack_sample(directory)
     typer.echo(
         f"{summary.n_listings} listings, {summary.n_uploads} new uploads and "

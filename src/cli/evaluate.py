@@ -36,25 +36,29 @@ def evaluate(
     """Compare fusion with photo and text alone on labelled listings; write a report."""
     from rich.console import Console
 
+    from ..core.files import atomic_folder, require_free_folder
     from ..evaluation.compare import compare
     from ..evaluation.evaluate import evaluate as answer
     from ..evaluation.evaluate import thumbnails
     from ..evaluation.messages import accepted_text
     from ..evaluation.pictures import save_confusion
     from ..evaluation.plots import precision_by_coverage
-    from ..evaluation.report import write_report
+    from ..evaluation.report import REPORT, write_report
     from ..evaluation.tables import comparison_table
     from ..pipeline.pipeline import ListingPipeline
 
+    require_free_folder(out, REPORT, replace=True, inputs=(listings,))
     catalog = file.catalog(listings, need_category=True)
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
     evaluation, catalog = answer(
         pipeline, catalog, outside=photos_outside(outside), on_shift=on_shift
     )
+    file.require_usable(catalog)
     header = {"bundle": f"{bundle.name} ({pipeline.version})", "listings": listings.name}
-    page = write_report(evaluation, out, photos=thumbnails(catalog), header=header)
-    save_confusion(evaluation, out)
-    catalog.write_rejected(out / "rejected.csv")
+    with atomic_folder(out, REPORT, replace=True) as staging:
+        write_report(evaluation, staging, photos=thumbnails(catalog), header=header)
+        save_confusion(evaluation, staging)
+        catalog.write_rejected(staging / "rejected.csv")
     metrics = compare(evaluation)
     say(catalog.summary(), rejected=out / "rejected.csv")
     Console().print(comparison_table(metrics))
@@ -67,7 +71,7 @@ def evaluate(
             f"refused, and {ood['refused_inside']:.1%} of the catalogue's listings; "
             f"AUROC {ood['auroc']:.3f}, FPR95 {ood['fpr95']:.3f} (photos alone)."
         )
-    say(f"The report is {page}.")
+    say(f"The report is {out / 'report.html'}.")
     log_run(
         mlflow,
         experiment="shelfsure-evaluate",

@@ -19,7 +19,6 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..catalog.catalog import Catalog
     from ..embedding.run_options import RunOptions
     from ..retrieval.index.store import ListingIndex
 
@@ -42,9 +41,13 @@ def index_build(
     config: ConfigOption = "starter",
 ) -> None:
     """Build an index of a catalogue, or replace the one that is there."""
+    from ..core.files import require_free_folder
+    from ..retrieval.index.change import INDEX
+
     kind = _kind(kind)
+    require_free_folder(out, INDEX, replace=True)
     options = encoders.run_options(photos)
-    _write(file.catalog(catalogue, need_category=False), out, options, config, kind)
+    _write(file, catalogue, out, options, config, kind)
 
 
 @index_app.command("add")
@@ -59,7 +62,7 @@ def index_add(
 ) -> None:
     """Add listings; those whose id is there already are replaced."""
     options = encoders.run_options(photos)
-    _write(file.catalog(catalogue, need_category=False), index, options, config)
+    _write(file, catalogue, index, options, config)
 
 
 @index_app.command("remove")
@@ -127,15 +130,26 @@ def index_search(
 
 
 def _write(
-    catalog: "Catalog", folder: Path, options: "RunOptions", config: str, kind: str | None = None
+    file: FileOptions,
+    catalogue: Path,
+    folder: Path,
+    options: "RunOptions",
+    config: str,
+    kind: str | None = None,
 ) -> None:
     """Embed listings, and build an index of a `kind`; without one, add them to what is there."""
+    from ..catalog.export import REJECTED
+    from ..core.files import require_free_file
     from ..retrieval.index.rows import index_rows
     from ..retrieval.index.store import ListingIndex
     from ..retrieval.zero_shot.load_space import fingerprints
 
+    rejected = folder.with_name(f"{folder.resolve().name}-rejected.csv")
+    require_free_file(rejected, REJECTED, inputs=(catalogue,))
+    catalog = file.catalog(catalogue, need_category=False)
     embedder = load_encoders(config, options)
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
+    file.require_usable(catalog)
     rows = index_rows(embedded)
     if kind:
         known = fingerprints(embedder)
@@ -143,7 +157,6 @@ def _write(
     else:
         index = ListingIndex.open(folder, fingerprints(embedder))
         index.add(rows.records, rows.views)
-    rejected = folder.with_name(f"{folder.name}-rejected.csv")
     catalog.write_rejected(rejected)
     typer.echo(catalog.summary() + (f"; reasons in {rejected}" if catalog.rejected else ""))
     _describe(index)

@@ -64,3 +64,13 @@ def main() -> None:
     except ShelfsureError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # whatever it is, the place is the user's
+        place = error.filename or "A file that this needs"
+        typer.echo(
+            f"Error: {place} must be readable and writable, but: {error.strerror or error}. Check "
+            "the path, who may use it, and the room on its disk.",
+            err=True,
+        )
+        sys.exit(1)

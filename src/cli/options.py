@@ -124,6 +124,15 @@ class FileOptions:
     no_photos: Annotated[
         bool, typer.Option("--no-photos", help="Look at no photo.", rich_help_panel=_PHOTOS)
     ] = False
+    min_usable: Annotated[
+        float,
+        typer.Option(
+            help="Write nothing if a smaller share of the rows can be used (0: if none can).",
+            min=0,
+            max=1,
+            rich_help_panel=_FILE,
+        ),
+    ] = 0.0
 
     def catalog(self, path: Path, *, need_category: bool) -> "Catalog":
         """Read a file of listings with these options."""
@@ -143,7 +152,14 @@ class FileOptions:
             encoding=self.encoding,
         )
         say_reading(catalog)
+        self.require_usable(catalog)
         return catalog
+
+    def require_usable(self, catalog: "Catalog") -> None:
+        """Raise a CatalogError, before anything is written, if too few rows can be used."""
+        from ..catalog.usable import require_usable
+
+        require_usable(catalog, self.min_usable)
 
 
 @dataclass(frozen=True)

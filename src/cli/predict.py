@@ -50,16 +50,17 @@ def predict(
     """Judge listings; every row of the file gets its line, rejected ones with the reason."""
     from collections import Counter
 
-    from ..pipeline.batch import check_suffix, judge, write_verdicts
+    from ..pipeline.batch import check_out, judge, require_judged, write_verdicts
     from ..pipeline.pipeline import ListingPipeline
 
-    check_suffix(out)
+    check_out(out, inputs=(listings,))
     share = share_of(audit, "--audit") if audit else None
     catalog = file.catalog(listings, need_category=False)
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
     rows = judge(
         pipeline, catalog, duplicates=not no_duplicates, quality=not no_quality, on_shift=on_shift
     )
+    require_judged(rows, file.min_usable)
     if share:
         rows = _audited(pipeline, catalog, rows, reviews, share)
     write_verdicts(out, rows, catalog)

@@ -36,13 +36,15 @@ def recalibrate(
     """
     import tempfile
 
-    from ..core.files import require_free_folder
+    from ..catalog.export import REJECTED
+    from ..core.files import require_free_file, require_free_folder
     from ..pipeline.bundle import BUNDLE
     from ..pipeline.pipeline import ListingPipeline
     from ..pipeline.recalibration import recalibrate as calibrated_anew
 
     out = out.resolve()
     require_free_folder(out, BUNDLE, replace=overwrite)
+    require_free_file(out / "rejected.csv", REJECTED, inputs=(reviewed,))
     with tempfile.TemporaryDirectory() as folder:
         if reviewed.suffix == ".sqlite" and reviewed.is_file():  # a missing one would be made
             from ..serving.review.store import ReviewStore
@@ -52,7 +54,9 @@ def recalibrate(
             )
         catalog = file.catalog(reviewed, need_category=True)
         pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
-        calibrated = calibrated_anew(pipeline, catalog).save(out, overwrite=overwrite)
+        calibrated = calibrated_anew(pipeline, catalog)
+        file.require_usable(calibrated.catalog or catalog)
+        calibrated = calibrated.save(out, overwrite=overwrite)
     catalog = calibrated.catalog or catalog
     catalog.write_rejected(out / "rejected.csv")
     say(catalog.summary(), rejected=out / "rejected.csv")

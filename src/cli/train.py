@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import ConfigError
-from ..core.files import require_free_folder
+from ..core.files import require_free_file, require_free_folder
 from ..core.tracking import LOCAL_STORE, OFF, log_run
 from .messages import say, say_expected, say_levels
 from .options import (
@@ -63,12 +63,14 @@ def train(
     model_name: ModelName = None,
 ) -> None:
     """Train on a labelled catalogue and save a bundle."""
+    from ..catalog.export import REJECTED
     from ..core.config import image_encoder_section, load_config
     from ..pipeline.bundle import BUNDLE
     from ..pipeline.pipeline import ListingPipeline
 
     out = out.resolve()
     require_free_folder(out, BUNDLE, replace=overwrite)
+    require_free_file(out / "rejected.csv", REJECTED, inputs=(catalogue, promote))
     if promote is not None and mlflow == OFF:
         raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
     unseen = file.catalog(promote, need_category=True) if promote else None
@@ -83,6 +85,7 @@ def train(
     say_levels(catalog, levels)
     options, strangers = encoders.run_options(photos), photos_outside(outside)
     pipeline = ListingPipeline.fit(catalog, settings, options, outside=strangers)
+    file.require_usable(pipeline.catalog or catalog)
     pipeline = pipeline.save(out, overwrite=overwrite)
     catalog = pipeline.catalog or catalog
     catalog.write_rejected(out / "rejected.csv")

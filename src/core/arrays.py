@@ -17,6 +17,13 @@ def unit_rows(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
 
 
+def require_finite(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Raise ValueError for an array that holds NaN or infinity."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"every number must be finite, but the array {name} holds others")
+
+
 def widened(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     """Compute in single precision what was stored in half."""
     return {

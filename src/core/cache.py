@@ -73,7 +73,8 @@ class EmbeddingCache:
                 f"UPDATE embeddings SET used = ? {these}",  # noqa: S608
                 (time.time(), encoder, wanted),
             )
-        return {key: np.frombuffer(blob, dtype=np.float32) for key, blob in found}
+        whole = [(key, blob) for key, blob in found if len(blob) % 4 == 0]
+        return {key: np.frombuffer(blob, dtype=np.float32) for key, blob in whole}
 
     def write(self, encoder: str, vectors: Mapping[str, Floats]) -> None:
         """Keep vectors (content hash -> shape ``(dim,)``); make room if the bound is passed."""
@@ -97,10 +98,13 @@ class EmbeddingCache:
         return CacheInfo(self.path, n_vectors, n_encoders, n_bytes, self.max_bytes)
 
     def clear(self) -> int:
-        """Remove every vector and give the disk space back; the number removed."""
-        with self._connect() as db:
+        """Remove every vector and give the disk space back; the number removed.
+
+        Needs no room on the disk: what SQLite keeps meanwhile is in memory.
+        """
+        with self._connect(frugal=True) as db:
             removed = db.execute("DELETE FROM embeddings").rowcount
-        with self._connect() as db:  # anew: no transaction may be open around it
+        with self._connect(frugal=True) as db:  # anew: no transaction may be open around it
             db.execute("VACUUM")
         return int(removed)
 
@@ -118,12 +122,15 @@ class EmbeddingCache:
         )
 
     @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        """Open, commit on success, roll back on an error, close."""
+    def _connect(self, *, frugal: bool = False) -> Iterator[sqlite3.Connection]:
+        """Open, commit on success, roll back on an error, close; if frugal, write nothing else."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # IMMEDIATE: a writer waits its turn before it reads, so that two can't block each other
             with closing(sqlite3.connect(self.path, timeout=60, isolation_level="IMMEDIATE")) as db:
+                if frugal:
+                    db.execute("PRAGMA journal_mode = MEMORY")
+                    db.execute("PRAGMA temp_store = MEMORY")
                 db.execute(
                     "CREATE TABLE IF NOT EXISTS embeddings (encoder TEXT, content TEXT,"
                     " vector BLOB NOT NULL, used REAL NOT NULL, PRIMARY KEY (encoder, content))"

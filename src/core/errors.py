@@ -3,6 +3,7 @@
 ShelfsureError
 ├── MissingExtraError         what was asked for needs packages that aren't installed
 ├── ConfigError               a configuration file or option is wrong
+├── OutputError               what was made can't be written
 ├── CatalogError              a catalogue file can't be used as a whole
 ├── PhotoError                one photo can't be used (in a batch its row is set aside)
 │   ├── UnreadablePhotoError      not an image, a broken one, or none there
@@ -17,6 +18,7 @@ ShelfsureError
 ├── BundleError               a saved pipeline can't be used
 │   ├── BundleIncompleteError     a file is missing, or it was never finished
 │   ├── BundleChangedError        a file isn't what was saved
+│   ├── BundleReplacedError       another writer has put a newer one in its place
 │   ├── BundleFormatError         written by a newer Shelfsure, or no bundle at all
 │   └── BundleFingerprintError    fitted on other weights than those at hand
 └── ListingIndexError         a listing index can't be used or changed
@@ -39,6 +41,10 @@ class MissingExtraError(ShelfsureError, ImportError):
 
 class ConfigError(ShelfsureError):
     """A configuration file or option is wrong."""
+
+
+class OutputError(ShelfsureError):
+    """What was made can't be written: a full disk, a read-only folder."""
 
 
 class CatalogError(ShelfsureError):
@@ -91,6 +97,10 @@ class BundleIncompleteError(BundleError):
 
 class BundleChangedError(BundleError):
     """A bundle's file isn't what was saved."""
+
+
+class BundleReplacedError(BundleError):
+    """Another writer has put a newer bundle in its place meanwhile."""
 
 
 class BundleFormatError(BundleError):

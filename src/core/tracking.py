@@ -9,10 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import TrackingError
 from .files import sha256_of_file
+from .staging import held
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 LOCAL_STORE = "sqlite:///mlflow.db"
 OFF = "none"
@@ -70,8 +74,7 @@ def log_run(
         from mlflow.entities import Dataset, DatasetInput
 
         client = MlflowClient(tracking_uri=uri)
-        found = client.get_experiment_by_name(experiment)
-        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        experiment_id = experiment_in(client, experiment)
         run = client.create_run(experiment_id, run_name=name)
         run_id: str = run.info.run_id
         entities = _entities(parameters, metrics, curves or {}, run.info.start_time)
@@ -93,6 +96,20 @@ def log_run(
     return run_id
 
 
+def experiment_in(client: "MlflowClient", name: str) -> str:
+    """Find an experiment, or make it; another process may do so at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise
+
+
 @contextmanager
 def reaching(uri: str, remedy: str) -> Iterator[None]:
     """Let MLflow fail soon and quietly, and say what to do as a TrackingError."""
@@ -112,9 +129,24 @@ def reaching(uri: str, remedy: str) -> Iterator[None]:
         if uri.split(":")[0].split("+")[0] in DATABASE_ENGINES:
             # one look first: MLflow goes on trying a database that doesn't open for 100 s
             create_engine(uri, poolclass=NullPool).connect().close()
+        _make_tables(uri)
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise TrackingError(f"This needs the MLflow store {uri}, but: {error}. {remedy}") from error
+
+
+def _make_tables(uri: str) -> None:
+    """Let one process at a time make a local store's tables: MLflow's would trip over each other.
+
+    Where a store has them, this takes no time that counts.
+    """
+    from mlflow import MlflowClient
+
+    if not uri.startswith("sqlite:///") or uri == "sqlite:///:memory:":
+        return
+    place = Path(uri.removeprefix("sqlite:///")).absolute()
+    with held(place.parent):
+        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
 
 
 def environment() -> str:

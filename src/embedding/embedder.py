@@ -138,7 +138,7 @@ def embed_texts(texts: Sequence[str], encoder: TextEncoder, options: RunOptions,
     keys = [hashlib.sha256(text.encode()).hexdigest() if text else None for text in texts]
     text_of = {key: text for key, text in zip(keys, texts, strict=True) if key}
     space = encoder.fingerprint
-    found = known(text_of, space, options.cache)
+    found = known(text_of, space, options.cache, encoder.dim)
     fresh = [(key, text) for key, text in text_of.items() if key not in found]
     fresh.sort(key=lambda item: len(item[1]))  # batches of like length waste no padding
     with progress_bar(what, len(text_of), len(found), shown=options.progress) as bar:

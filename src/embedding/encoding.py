@@ -20,9 +20,18 @@ BATCH = 32
 WRITE_EVERY = 256
 
 
-def known(keys: Iterable[str], space: str, cache: EmbeddingCache | None) -> dict[str, Floats]:
-    """Give the vectors that are remembered."""
-    return cache.read(space, list(keys)) if cache else {}
+def known(
+    keys: Iterable[str], space: str, cache: EmbeddingCache | None, dim: int
+) -> dict[str, Floats]:
+    """Give the vectors that are remembered; one that can't be right is as if it weren't there.
+
+    Parameters
+    ----------
+    dim
+        Their length.
+    """
+    found = cache.read(space, list(keys)) if cache else {}
+    return {key: v for key, v in found.items() if v.shape == (dim,) and np.isfinite(v).all()}
 
 
 def remember(vectors: Mapping[str, Floats], space: str, cache: EmbeddingCache | None) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,8 @@ def embed_photos(
         for row, digest in enumerate(hashes):
             if digest is not None:
                 rows_of.setdefault(digest, []).append(row)
-        found = known(rows_of, space, cache)
-        measured = known(rows_of, measures, cache) if quality else {}
+        found = known(rows_of, space, cache, encoder.dim)
+        measured = known(rows_of, measures, cache, len(fields(PhotoQuality))) if quality else {}
         to_encode = rows_of.keys() - found.keys()
         to_measure = rows_of.keys() - measured.keys() if quality else set()
         fresh = [digest for digest in rows_of if digest in to_encode | to_measure]

@@ -16,7 +16,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..catalog.groups import components, forest
 from ..core.errors import CatalogError, ConfigError
-from ..core.tracking import reaching
+from ..core.tracking import experiment_in, reaching
 from ..pipeline.bundle import Bundle, copy_bundle
 from ..pipeline.pipeline import ListingPipeline
 from .baselines import FUSION
@@ -164,8 +164,7 @@ def promote(
                 old = ListingPipeline.load(place, challenger.embedder.options)
                 comparison = compare_pipelines(challenger, old, against)
         if not run_id:
-            found = client.get_experiment_by_name(EXPERIMENT)
-            experiment_id = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+            experiment_id = experiment_in(client, EXPERIMENT)
             run_id = client.create_run(experiment_id, run_name=name).info.run_id
         info = log_model(uri, run_id, bundle, registered_name=name)
         version = str(info.registered_model_version)

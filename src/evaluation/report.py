@@ -12,6 +12,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ..core.files import atomic_path
+from ..core.kinds import FolderKind, folder_marked
 from ..core.reports import templates
 from . import category_plots, plots
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
@@ -20,6 +21,15 @@ from .messages import counted, headlines, warnings
 from .pictures import save_comparison
 from .tables import category_table, confusion_counts, difference_text, fusion_effect, row_table
 
+REPORT = FolderKind(
+    "an evaluation's report",
+    folder_marked(
+        "metrics.json",
+        {"arms", "accepted"},
+        *("per_category.csv", "rows.csv", "comparison.png", "report.html"),
+        *("confusion.csv", "confusion.png", "rejected.csv"),
+    ),
+)
 MAX_CATEGORIES = 40
 MAX_MISTAKES = 12
 MAX_BROKEN = 100

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.files import FolderKind, atomic_folder
+from ..core.files import atomic_folder
+from ..core.kinds import FolderKind, folder_marked
 from ..vision.backbone import TUNED_FILE
 from .backbones import normalisation
 
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
 
 
-ENCODER = FolderKind("a fine-tuned encoder", TUNED_FILE)
+ENCODER = FolderKind(
+    "a fine-tuned encoder",
+    folder_marked(
+        TUNED_FILE,
+        {"side_px", "crop_mode"},
+        *("config.json", "model.safetensors", "fold-encoder-*.safetensors", "rejected.csv"),
+    ),
+)
 
 
 def export_encoder(

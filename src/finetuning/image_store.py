@@ -1,5 +1,6 @@
 """Photos decoded once: training reads squares of pixels, not JPEGs, in every later epoch."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from tqdm import tqdm
 
 from ..core.errors import PhotoError
 from ..core.files import atomic_path
+from ..core.output import output
 from ..embedding.reading_ahead import ahead, threads
 from ..vision.load import PhotoLimits
 from ..vision.preprocess import CropMode, load_square
 
 Square: TypeAlias = npt.NDArray[np.uint8]
+SQUARES = "squares.u8"
 GOOD = 1
 """A square that is decoded; 0 is one that is still to come."""
 
@@ -79,7 +82,9 @@ def prepare_squares(
     done_path = folder / "squares-done.u8"
     if not done_path.is_file():
         if kept:
-            _map(folder, shape, "w+")
+            with output(folder):
+                _map(folder, shape, "w+")
+                _take_room(folder / SQUARES)
         with atomic_path(done_path) as partial:
             np.zeros(len(sources), dtype=np.uint8).tofile(partial)
     done = np.memmap(done_path, dtype=np.uint8, mode="r+", shape=(len(sources),))
@@ -108,12 +113,24 @@ def prepare_squares(
     return problems
 
 
+def _take_room(path: Path) -> None:
+    """Raise OSError now if the disk has no room for a file; later, writing a map would crash."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError:
+        path.unlink()  # what there is of it would be in the way of others
+        raise
+
+
 def open_squares(sources: Sequence[Any], framing: Framing, folder: Path) -> ImageStore:
     """Open what `prepare_squares` made."""
-    if not (folder / "squares.u8").is_file():
+    if not (folder / SQUARES).is_file():
         return LazySquares(sources, framing)
     return _map(folder, (len(sources), framing.side_px, framing.side_px, 3), "r")
 
 
 def _map(folder: Path, shape: tuple[int, ...], mode: Any) -> "np.memmap[Any, np.dtype[np.uint8]]":
-    return np.memmap(folder / "squares.u8", dtype=np.uint8, mode=mode, shape=shape)
+    return np.memmap(folder / SQUARES, dtype=np.uint8, mode=mode, shape=shape)

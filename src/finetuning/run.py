@@ -11,7 +11,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..core.device import keep_memory
-from ..core.errors import ConfigError, TrainingError
+from ..core.errors import ConfigError, OutputError, TrainingError
 from ..core.extras import require_extra
 from ..core.files import require_free_folder
 from ..core.tracking import git_commit
@@ -114,14 +114,14 @@ def finetune(
             f"{config.batch_size}."
         )
     if first:
-        require_free_folder(out, ENCODER, replace=overwrite)
+        require_free_folder(out, ENCODER, replace=overwrite, inputs=(catalog.source,))
     build_backbone(config.backbone, 2)  # or say at once that it can't be had
     if first:
         state.begin(settings_of(catalog, outside, config, options.limits), resume=resume)
     framing, losses = decide_framing(catalog.listings, config, state, options)
     try:
         parts, backbone = prepare(catalog, outside, config, framing, state, options)
-    except TrainingError:
+    except (OutputError, TrainingError):
         if first and not resume:
             state.remove()  # nothing to go on from
         raise

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
-from ..core.arrays import widened
+from ..core.arrays import require_finite, widened
+from ..core.files import ReadFile
 from .alternatives import Concatenation, Stacking
 from .classifier import FusionClassifier, LateFusion
 from .heads import LinearHead
@@ -34,9 +35,10 @@ def save_classifier(classifier: FusionClassifier, folder: Path) -> dict[str, Any
     }
 
 
-def load_classifier(folder: Path, document: Mapping[str, Any]) -> FusionClassifier:
+def load_classifier(read: ReadFile, document: Mapping[str, Any]) -> FusionClassifier:
     """Read what `save_classifier` wrote."""
-    arrays = widened(load_file(folder / ARRAYS))
+    arrays = widened(load(read(ARRAYS)))
+    require_finite(arrays)
     heads = {
         name: LinearHead(arrays[f"{name}.coefficients"], arrays[f"{name}.intercepts"], temperature)
         for name, temperature in document["temperatures"].items()

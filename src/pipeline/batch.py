@@ -7,18 +7,36 @@ from typing import Any
 
 import pandas as pd
 
-from ..catalog.catalog import Catalog
+from ..catalog.catalog import Catalog, RejectedRow
+from ..catalog.listing import Listing
+from ..catalog.usable import require_usable
 from ..core.errors import ConfigError
-from ..core.files import atomic_path
+from ..core.files import atomic_path, require_free_file
+from ..core.kinds import FileKind, table_with
 from .pipeline import ListingPipeline
 from .shift import OnShift
 from .verdict import Verdict
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+VERDICTS = FileKind(
+    "a file of verdicts", table_with(("listing_id", "decision", "model_version", "row"))
+)
+
+
+def check_out(path: Path, inputs: Iterable[Path]) -> None:
+    """Complain before the work starts, not after it.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is unknown, `path` is one of the inputs, or something else than verdicts.
+    """
+    check_suffix(path)
+    require_free_file(path, VERDICTS, inputs=inputs)
 
 
 def check_suffix(path: Path) -> None:
-    """Complain before the work starts, not after it."""
+    """Raise a ConfigError for a format that verdicts aren't written in."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(
             f"Verdicts are written as {', '.join(SUFFIXES)}, but --out is {path}. Rename it."
@@ -60,6 +78,25 @@ def judge(
         for row, verdict in zip(catalog.rows, verdicts, strict=True)
     ]
     return sorted([*rejected, *judged], key=lambda pair: pair[0])
+
+
+def require_judged(rows: Sequence[tuple[int, Verdict]], min_fraction: float = 0.0) -> None:
+    """Refuse a file of which nothing, or too little, could be judged; see `require_usable`.
+
+    Raises
+    ------
+    CatalogError
+        If fewer than this share of the rows, 0 to 1, or none, aren't rejected.
+    """
+    bad = [
+        RejectedRow(row, verdict.listing_id, " ".join(verdict.reasons))
+        for row, verdict in rows
+        if verdict.decision == "rejected"
+    ]
+    good = [(row, verdict) for row, verdict in rows if verdict.decision != "rejected"]
+    listings = tuple(Listing(verdict.listing_id) for _, verdict in good)
+    catalog = Catalog(listings, tuple(row for row, _ in good), tuple(bad))
+    require_usable(catalog, min_fraction)
 
 
 def write_verdicts(

@@ -7,14 +7,16 @@ bundles from people you trust.
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from ..core.errors import (
     BundleChangedError,
@@ -22,13 +24,20 @@ from ..core.errors import (
     BundleFingerprintError,
     BundleFormatError,
     BundleIncompleteError,
+    BundleReplacedError,
+    ShelfsureError,
 )
-from ..core.files import FolderKind, atomic_folder, sha256_of_file
+from ..core.files import atomic_folder, parse_json, settled, sha256_of_file
+from ..core.kinds import FolderKind
+from .manifest import FORMAT, FORMAT_VERSION, MANIFEST, own_hash, owned_files, parse_manifest
 
-MANIFEST = "manifest.json"
-FORMAT = "shelfsure-bundle"
-FORMAT_VERSION = 2
-BUNDLE = FolderKind("a bundle", MANIFEST, BundleError)
+PATIENCE_S = 30.0
+"""How long a bundle that is exchanged again and again is tried."""
+_PAUSE_S, MISSES = 0.02, 3
+T = TypeVar("T")
+
+
+BUNDLE = FolderKind("a bundle", owned_files, BundleError)
 
 
 @dataclass(frozen=True)
@@ -43,14 +52,36 @@ class Bundle:
         First 12 digits of the manifest's hash; changes with any file.
     fingerprints
         Encoder -> fingerprint that it was fitted on.
+    files
+        Name -> its ``sha256`` and ``bytes``.
     """
 
     folder: Path
     version: str
     fingerprints: Mapping[str, str]
+    files: Mapping[str, Mapping[str, Any]]
+
+    def read(self, name: str) -> bytes:
+        """Read a file as its manifest knows it, whatever has taken the bundle's place since.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the bundle has no such file.
+        BundleIncompleteError, BundleChangedError
+            If what is there isn't what the manifest names.
+        """
+        if name not in self.files:
+            raise FileNotFoundError(f"Bundle {self.folder} has no {name}.")
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise _missing(self.folder, name) from error
+        _require_hash(self.folder / name, hashlib.sha256(data).hexdigest(), self.files[name])
+        return data
 
     def read_json(self, name: str) -> Any:
-        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        return parse_json(self.read(name))
 
     def require_fingerprint(self, encoder: str, found: str, weights: str) -> None:
         """Refuse to run on other weights than those it was fitted on."""
@@ -65,18 +96,41 @@ class Bundle:
 
 @contextmanager
 def writing_bundle(
-    folder: Path, fingerprints: Mapping[str, str], *, overwrite: bool = False
+    folder: Path,
+    fingerprints: Mapping[str, str],
+    *,
+    overwrite: bool = False,
+    replacing: str | None = None,
 ) -> Iterator[Path]:
     """Yield a folder to fill; on success it becomes the bundle, on an error it goes.
 
+    The manifest is written at the end, unless the block has done that.
+
+    Parameters
+    ----------
+    replacing
+        Version of the bundle that this one is made from, and the only one that it may replace;
+        None: any.
+
     Raises
     ------
+    BundleReplacedError
+        If another version has taken the place of that meanwhile.
     BundleError
         If `folder` is there and `overwrite` isn't set, or it holds something else than a bundle.
     """
-    with atomic_folder(folder, BUNDLE, replace=overwrite) as staging:
+
+    def check() -> None:
+        if replacing and not is_version(folder, replacing):
+            raise BundleReplacedError(
+                f"Bundle {folder} must still be {replacing}, which this change was made from, but "
+                "is another by now. Nothing was changed. Run the command again."
+            )
+
+    with atomic_folder(folder, BUNDLE, replace=overwrite, check=check) as staging:
         yield staging
-        _write_manifest(staging, fingerprints)
+        if not (staging / MANIFEST).exists():
+            write_manifest(staging, fingerprints)
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -88,21 +142,45 @@ def open_bundle(folder: Path) -> Bundle:
         Each with what was expected and what was found.
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        if (folder / "model.json").is_file():
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        if os.path.isfile(folder / "model.json"):  # noqa: PTH113 (a name may be too long)
             raise BundleIncompleteError(
                 f"Bundle {folder} has no {MANIFEST}: its saving or copying was never finished. "
                 "Train or copy it again."
-            )
+            ) from error
         raise BundleFormatError(
             f"A bundle must be a folder with a {MANIFEST}, but {folder} is not. "
             "Make one with `shelfsure train`."
-        )
-    raw = path.read_bytes()
-    manifest = _parse(raw, path)
+        ) from error
+    manifest = parse_manifest(raw, path)
     for name, expected in manifest["files"].items():
         _verify(folder, name, expected)
-    return Bundle(folder, hashlib.sha256(raw).hexdigest()[:12], manifest["fingerprints"])
+    return Bundle(folder, _version(raw), manifest["fingerprints"], manifest["files"])
+
+
+def read_bundle(folder: Path, read: Callable[[Bundle], T]) -> T:
+    """Open a bundle and read from it; begin anew if another has taken its place meanwhile.
+
+    Raises
+    ------
+    ShelfsureError
+        As `open_bundle` and `read` do, where the bundle stays the same; or if it is exchanged
+        faster than it can be read, for `PATIENCE_S`.
+    """
+    started, n_missing = time.monotonic(), 0
+    while True:
+        settled(folder)
+        before = _identity(folder)
+        try:
+            return read(open_bundle(folder))
+        except (ShelfsureError, OSError):
+            n_missing += before is None  # for a moment, if somebody moves another there
+            stays = before == _identity(folder) and (before is not None or n_missing > MISSES)
+            if stays or time.monotonic() - started > PATIENCE_S:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def copy_bundle(source: Path, folder: Path, *, overwrite: bool = False) -> Bundle:
@@ -114,35 +192,15 @@ def copy_bundle(source: Path, folder: Path, *, overwrite: bool = False) -> Bundl
         If `source` can't be used, or `folder` is taken (see `writing_bundle`).
     """
     with atomic_folder(folder, BUNDLE, replace=overwrite) as staging:
-        open_bundle(source)
-        names = _parse((source / MANIFEST).read_bytes(), source / MANIFEST)["files"]
-        for name in (*names, MANIFEST):
-            (staging / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, staging / name)
-        open_bundle(staging)
-    return open_bundle(folder)
 
+        def copy(bundle: Bundle) -> Bundle:
+            for name in (*bundle.files, MANIFEST):
+                (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / name, staging / name)
+            return open_bundle(staging)
 
-def _parse(raw: bytes, path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(raw)
-        found, version_ = manifest["format"], manifest["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleChangedError(f"{path} is damaged ({error!r}). Restore the bundle.") from error
-    if found != FORMAT or not isinstance(version_, int):
-        raise BundleFormatError(f"{path} must say format {FORMAT}, but says {found!r}.")
-    if version_ > FORMAT_VERSION:
-        raise BundleFormatError(
-            f"{path} has format version {version_}, but this Shelfsure reads up to "
-            f"{FORMAT_VERSION}. Upgrade Shelfsure: pip install --upgrade shelfsure"
-        )
-    if manifest.get("manifest_sha256") != _own_hash(manifest):
-        raise BundleChangedError(
-            f"{path} was changed after it was saved: its own hash doesn't match. Restore it."
-        )
-    if not isinstance(manifest.get("files"), dict) or "fingerprints" not in manifest:
-        raise BundleChangedError(f"{path} must name files and fingerprints, but doesn't.")
-    return dict(manifest)
+        bundle = read_bundle(source, copy)
+    return replace(bundle, folder=folder)
 
 
 def _verify(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
@@ -150,18 +208,53 @@ def _verify(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
     if relative.is_absolute() or ".." in relative.parts:
         raise BundleChangedError(f"Bundle {folder} names a file outside of itself: {name}.")
     path = folder / relative
-    if not path.is_file():
-        raise BundleIncompleteError(
-            f"Bundle {folder} must hold {name}, but doesn't. Copy it again, or train anew."
-        )
-    if (found := sha256_of_file(path)) != expected["sha256"]:
+    try:
+        found = sha256_of_file(path)
+    except OSError as error:
+        raise _missing(folder, name) from error
+    _require_hash(path, found, expected)
+
+
+def _require_hash(path: Path, found: str, expected: Mapping[str, Any]) -> None:
+    if found != expected["sha256"]:
         raise BundleChangedError(
             f"{path} must have sha256 {expected['sha256'][:12]}…, but has {found[:12]}…: it was "
             "changed after it was saved. Restore it, or train anew."
         )
 
 
-def _write_manifest(staging: Path, fingerprints: Mapping[str, str]) -> None:
+def _missing(folder: Path, name: str) -> BundleIncompleteError:
+    return BundleIncompleteError(
+        f"Bundle {folder} must hold {name}, but doesn't. Copy it again, or train anew."
+    )
+
+
+def is_version(folder: Path, version: str) -> bool:
+    """Tell whether a bundle is still the one of this version."""
+    try:
+        return _version((folder / MANIFEST).read_bytes()) == version
+    except OSError:
+        return False
+
+
+def _version(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:12]
+
+
+def _identity(folder: Path) -> tuple[int, ...] | None:
+    """Tell a bundle's folder from others in its place, before and since; None while none is there.
+
+    Systems but Windows note when a folder was last renamed, so one that came back has changed, too.
+    """
+    try:
+        found, manifest = folder.stat(), (folder / MANIFEST).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_ctime_ns, manifest.st_ino, manifest.st_mtime_ns
+
+
+def write_manifest(staging: Path, fingerprints: Mapping[str, str]) -> Bundle:
+    """Write the manifest of the files in a folder, which makes them a bundle."""
     paths = sorted(path for path in staging.rglob("*") if path.is_file())
     found = {path: {"sha256": sha256_of_file(path), "bytes": path.stat().st_size} for path in paths}
     manifest: dict[str, Any] = {
@@ -172,10 +265,7 @@ def _write_manifest(staging: Path, fingerprints: Mapping[str, str]) -> None:
         "fingerprints": dict(fingerprints),
         "files": {path.relative_to(staging).as_posix(): said for path, said in found.items()},
     }
-    manifest["manifest_sha256"] = _own_hash(manifest)
-    (staging / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-
-
-def _own_hash(manifest: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    manifest["manifest_sha256"] = own_hash(manifest)
+    raw = json.dumps(manifest, indent=2).encode()
+    (staging / MANIFEST).write_bytes(raw)
+    return Bundle(staging, _version(raw), dict(fingerprints), manifest["files"])

@@ -14,7 +14,8 @@ from ..catalog.listing import Listing
 from ..core.device import RuntimeName
 from ..core.errors import ConfigError, ShelfsureError
 from ..core.extras import require_extra
-from ..core.files import FolderKind, atomic_folder
+from ..core.files import atomic_folder
+from ..core.kinds import FolderKind
 from ..core.runtimes.benchmark import MIN_COSINE, open_session
 from ..core.runtimes.onnx_export import write_onnx, write_openvino
 from ..core.runtimes.session import Parity, parity

@@ -2,10 +2,20 @@
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.config import Config
-from ..core.errors import BundleChangedError
+from ..core.errors import (
+    BundleChangedError,
+    BundleReplacedError,
+    CalibrationError,
+    ListingIndexError,
+    ShelfsureError,
+)
+from ..core.files import exclusive
 from ..embedding.embedder import load_embedder
 from ..embedding.run_options import RunOptions
 from ..fusion.accept_rule import Rules
@@ -13,13 +23,14 @@ from ..fusion.storage import load_classifier, save_classifier
 from ..retrieval.storage import load_retrieval, read_saved, save_retrieval
 from ..text.tfidf import Tfidf
 from ..vision.backbone import TUNED_FILE, tuned_input
-from .bundle import Bundle, open_bundle, writing_bundle
+from .bundle import Bundle, is_version, read_bundle, write_manifest, writing_bundle
 from .model_card import model_card
 from .state import PipelineState
 
 MODEL = "model.json"
 OWN_ENCODER = "photo_encoder"
 LOCAL = "local-dir:"
+CHANGE_TRIES = 5
 OLD_NAMES = {
     "memory": "retrieval",
     "gate": "ood_detector",
@@ -30,27 +41,54 @@ OLD_NAMES = {
 """What files of format 1 call things, and what they are called now."""
 
 
-def load_state(folder: Path, options: RunOptions) -> PipelineState:
-    """Read what `save_state` wrote; see `ListingPipeline.load`."""
-    bundle = open_bundle(folder)
+def load_state(
+    folder: Path, options: RunOptions, check: Callable[[PipelineState], None] = lambda _: None
+) -> PipelineState:
+    """Read what `save_state` wrote, all of one bundle; see `ListingPipeline.load`.
+
+    Parameters
+    ----------
+    check
+        Fails if the parts don't fit each other.
+    """
+
+    def load(bundle: Bundle) -> PipelineState:
+        with _whole(bundle):
+            state = _load(bundle, options)
+            check(state)
+            return state
+
+    return read_bundle(folder, load)
+
+
+@contextmanager
+def _whole(bundle: Bundle) -> Iterator[None]:
+    """Call whatever comes of parts that are damaged or don't fit by its name."""
     try:
-        model = bundle.read_json(MODEL)
-        config = _with_own_encoder(Config.model_validate(model["config"]), bundle)
-        classifier = load_classifier(bundle.folder, model["fusion"])
-        tfidf = {part: Tfidf.load(bundle.folder / f"tfidf_{part}.json") for part in model["tfidf"]}
-        rules = Rules.from_json(model["rules"])
-        class_names = tuple(model["class_names"])
-        facts = {OLD_NAMES.get(name, name): value for name, value in model["facts"].items()}
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        yield
+    except Exception as error:
+        inside = isinstance(error, CalibrationError | ListingIndexError)
+        if isinstance(error, ShelfsureError) and not inside:
+            raise
         raise BundleChangedError(
-            f"Bundle {folder} must hold a whole model, but reading it failed: {error!r}. "
+            f"Bundle {bundle.folder} must hold a whole model, but reading it failed: {error!r}. "
             "Train it anew."
         ) from error
+
+
+def _load(bundle: Bundle, options: RunOptions) -> PipelineState:
+    model = bundle.read_json(MODEL)
+    config = _with_own_encoder(Config.model_validate(model["config"]), bundle)
+    classifier = load_classifier(bundle.read, model["fusion"])
+    tfidf = {part: Tfidf.parse(bundle.read(f"tfidf_{part}.json")) for part in model["tfidf"]}
+    rules = Rules.from_json(model["rules"])
+    class_names = tuple(model["class_names"])
+    facts = {OLD_NAMES.get(name, name): value for name, value in model["facts"].items()}
     embedder = load_embedder(config, options)
     bundle.require_fingerprint("photo", embedder.photos.fingerprint, config.image.weights)
     bundle.require_fingerprint("text", embedder.texts.fingerprint, config.text.weights)
     space = config.retrieval.image_text_space
-    retrieval = load_retrieval(bundle.folder, embedder, space, old_names=OLD_NAMES)
+    retrieval = load_retrieval(bundle.read, bundle.folder, embedder, space, old_names=OLD_NAMES)
     return PipelineState(
         embedder,
         tfidf,
@@ -66,24 +104,35 @@ def load_state(folder: Path, options: RunOptions) -> PipelineState:
 
 def load_settings(folder: Path) -> tuple[Config, str]:
     """Read a bundle's configuration and its version; no encoder is loaded."""
-    bundle = open_bundle(folder)
-    return Config.model_validate(bundle.read_json(MODEL)["config"]), bundle.version
+
+    def said(bundle: Bundle) -> tuple[Config, str]:
+        return Config.model_validate(bundle.read_json(MODEL)["config"]), bundle.version
+
+    return read_bundle(folder, said)
 
 
 def load_names(folder: Path) -> tuple[list[str], list[str]]:
     """Read a bundle's trained categories and those known by name only; no encoder is loaded."""
-    bundle = open_bundle(folder)
-    trained: list[str] = bundle.read_json(MODEL)["class_names"]
-    _, document = read_saved(bundle.folder, OLD_NAMES)
-    names = document.get("zero_shot", {}).get("names", ())
-    return trained, [name for name in names if name not in trained]
+
+    def names(bundle: Bundle) -> tuple[list[str], list[str]]:
+        trained: list[str] = bundle.read_json(MODEL)["class_names"]
+        _, document = read_saved(bundle.read, OLD_NAMES)
+        known = document.get("zero_shot", {}).get("names", ())
+        return trained, [name for name in known if name not in trained]
+
+    return read_bundle(folder, names)
 
 
-def save_state(state: PipelineState, folder: Path, *, overwrite: bool) -> Bundle:
-    """Write a pipeline as a bundle; what was there stays until the new one is whole."""
+def save_state(
+    state: PipelineState, folder: Path, *, overwrite: bool, replacing: str | None = None
+) -> Bundle:
+    """Write a pipeline as a bundle; what was there stays until the new one is whole.
+
+    `replacing` is as for `writing_bundle`.
+    """
     embedder = state.embedder
     fingerprints = {"photo": embedder.photos.fingerprint, "text": embedder.texts.fingerprint}
-    with writing_bundle(folder, fingerprints, overwrite=overwrite) as staging:
+    with writing_bundle(folder, fingerprints, overwrite=overwrite, replacing=replacing) as staging:
         config = _keeping_own_encoder(state.config, staging).model_dump()
         model = {
             "config": config,
@@ -101,7 +150,35 @@ def save_state(state: PipelineState, folder: Path, *, overwrite: bool) -> Bundle
         (staging / "README.md").write_text(card, encoding="utf-8")
         if state.retrieval is not None:
             save_retrieval(state.retrieval, staging, fingerprints)
-    return open_bundle(folder)
+        bundle = write_manifest(staging, fingerprints)
+    return replace(bundle, folder=folder)
+
+
+def change_bundle(
+    folder: Path, options: RunOptions, change: Callable[[PipelineState], PipelineState]
+) -> Bundle:
+    """Load a bundle, change it and save it in its place, as the only one who does.
+
+    Others who change it wait for each other; a training that ends meanwhile is never undone.
+
+    Raises
+    ------
+    BundleError
+        If it can't be used, or is replaced faster than it can be changed.
+    """
+    for _ in range(CHANGE_TRIES):
+        with exclusive(folder):
+            state = load_state(folder, options)
+            try:
+                changed = change(state)
+                return save_state(changed, folder, overwrite=True, replacing=state.version)
+            except ShelfsureError:
+                if is_version(folder, state.version):
+                    raise
+    raise BundleReplacedError(
+        f"Bundle {folder} must stay while it is changed, but was replaced {CHANGE_TRIES} times. "
+        "Nothing was changed. Wait for what writes it, and try again."
+    )
 
 
 def _keeping_own_encoder(config: Config, staging: Path) -> Config:

@@ -15,6 +15,7 @@ from ..catalog.rows import OnPhotoError
 from ..core.cache import EmbeddingCache
 from ..core.config import Config, load_config
 from ..core.errors import ConfigError
+from ..core.files import exclusive
 from ..embedding.embedder import Embedder, load_embedder
 from ..embedding.listings import EmbeddedListings
 from ..embedding.run_options import RunOptions
@@ -33,8 +34,9 @@ from ..retrieval.storage import with_saved_index
 from .decision import DecisionPolicy, Evidence, Predictions
 from .features import build_views
 from .framing import with_framing
-from .persistence import load_state, save_state
+from .persistence import change_bundle, load_state, save_state
 from .shift import OnShift, ShiftDetector, hold
+from .soundness import require_sound
 from .state import PipelineState
 from .strangers import refuse_strangers
 from .training import fit_state
@@ -115,7 +117,8 @@ class ListingPipeline(PipelineState):
             )
             # limits=None was allowed
             options = replace(options, **{k: v for k, v in given.items() if v is not None})
-        return cls(**vars(load_state(Path(folder), options)))
+        state = load_state(Path(folder), options, lambda state: require_sound(cls(**vars(state))))
+        return cls(**vars(state))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Self:
         """Save as a bundle; what was there stays until the new one is whole.
@@ -125,9 +128,31 @@ class ListingPipeline(PipelineState):
         ListingPipeline
             The same, with the bundle's version and its index.
         """
-        bundle = save_state(self, Path(folder), overwrite=overwrite)
-        retrieval = self.retrieval and with_saved_index(self.retrieval, bundle.folder)
+        with exclusive(Path(folder)):
+            bundle = save_state(self, Path(folder), overwrite=overwrite)
+            retrieval = self.retrieval
+            if retrieval is not None:
+                retrieval = with_saved_index(retrieval, bundle.read, bundle.folder)
         return replace(self, retrieval=retrieval, version=bundle.version)
+
+    @classmethod
+    def add_categories(
+        cls, folder: str | Path, names: Sequence[str], options: RunOptions | None = None
+    ) -> str:
+        """Let a bundle know more categories by name, see `with_categories`; gives its new version.
+
+        Whoever else changes the bundle meanwhile waits, and what they have changed stays.
+
+        Raises
+        ------
+        BundleError
+            As for `load`; or if others replace the bundle faster than it can be changed.
+        """
+
+        def change(state: PipelineState) -> PipelineState:
+            return cls(**vars(state)).with_categories(names)
+
+        return change_bundle(Path(folder), options or RunOptions(), change).version
 
     def with_categories(self, names: Sequence[str]) -> Self:
         """Know more categories by name alone; those that are known already stay as they are.

@@ -1,22 +1,24 @@
 """What is known of a catalogue, as files of a bundle: written, and read again."""
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
-from ..core.arrays import widened
+from ..core.arrays import require_finite, widened
 from ..core.errors import BundleFingerprintError
+from ..core.files import ReadFile, parse_json
 from ..embedding.embedder import Embedder
 from .duplicates.pair_model import PairModel
 from .index.change import LOCK_FILES
+from .index.manifest import MANIFEST
 from .index.rows import index_rows
 from .index.store import ListingIndex
 from .model import RetrievalModel
@@ -59,34 +61,35 @@ def save_retrieval(model: RetrievalModel, folder: Path, fingerprints: Mapping[st
             {"photo": fingerprints["photo"], "title": fingerprints["text"]},
         )
     elif model.index is not None:
-        shutil.copytree(model.index.folder, folder / INDEX)
+        model.index.copy(folder / INDEX)
     for name in LOCK_FILES:  # what only a writer needs isn't part of a bundle
         (folder / INDEX / name).unlink(missing_ok=True)
 
 
-def with_saved_index(model: RetrievalModel, folder: Path) -> RetrievalModel:
-    """Use the index that `save_retrieval` wrote."""
-    there = (folder / INDEX).is_dir()
-    index = ListingIndex.open(folder / INDEX) if there else None
-    return replace(model, training_listings=None, index=index)
+def with_saved_index(model: RetrievalModel, read: ReadFile, folder: Path) -> RetrievalModel:
+    """Use the index that `save_retrieval` wrote to `folder`."""
+    return replace(model, training_listings=None, index=_saved_index(read, folder))
 
 
 def load_retrieval(
+    read: ReadFile,
     folder: Path,
     embedder: Embedder,
     image_text_space: str,
     *,
     old_names: Mapping[str, str] = NO_NAMES,
 ) -> RetrievalModel | None:
-    """Read what `save_retrieval` wrote, and the index beside it; None where nothing is.
+    """Read what `save_retrieval` wrote to `folder`, and the index; None where nothing is.
 
     `old_names` are what files written before call things, and what they are called now.
     """
-    stem, document = read_saved(folder, old_names)
+    stem, document = read_saved(read, old_names)
     if stem is None:
         return None
     arrays: dict[str, dict[str, Any]] = defaultdict(dict)
-    for key, array in widened(load_file(stem.with_suffix(".safetensors"))).items():
+    stored = widened(load(read(f"{stem}.safetensors")))
+    require_finite(stored)
+    for key, array in stored.items():
         part, _, name = key.partition("|")
         arrays[old_names.get(part, part)][name] = array
     space: ImageTextSpace | None = None
@@ -106,19 +109,28 @@ def load_retrieval(
     ood_detector = None
     if "ood_detector" in document:
         ood_detector = OODDetector.from_parts(arrays["ood_detector"], document["ood_detector"])
-    index = None
-    if (folder / INDEX).is_dir():
-        index = ListingIndex.open(folder / INDEX, own_fingerprints(embedder))
-    pair_model = PairModel.load(folder / "duplicates.json")
+    index = _saved_index(read, folder, own_fingerprints(embedder))
+    pair_model = PairModel.parse(read("duplicates.json"), folder / "duplicates.json")
     own_embedder = space_embedder(space, embedder)
     return RetrievalModel(
         ood_detector, zero_shot, space, pair_model, index=index, space_embedder=own_embedder
     )
 
 
-def read_saved(folder: Path, old_names: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
-    """Find what `save_retrieval` wrote (its path without a suffix), and read its JSON part."""
-    names = (RETRIEVAL, *(old for old, new in old_names.items() if new == RETRIEVAL))
-    stem = next((folder / name for name in names if (folder / f"{name}.json").is_file()), None)
-    said = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8")) if stem else {}
-    return stem, {old_names.get(key, key): value for key, value in said.items()}
+def _saved_index(
+    read: ReadFile, folder: Path, fingerprints: Mapping[str, str] | None = None
+) -> ListingIndex | None:
+    try:
+        manifest = read(f"{INDEX}/{MANIFEST}")
+    except FileNotFoundError:
+        return None
+    return ListingIndex.open(folder / INDEX, fingerprints, manifest=manifest)
+
+
+def read_saved(read: ReadFile, old_names: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
+    """Find what `save_retrieval` wrote (its name without a suffix), and read its JSON part."""
+    for name in (RETRIEVAL, *(old for old, new in old_names.items() if new == RETRIEVAL)):
+        with suppress(FileNotFoundError):
+            said = parse_json(read(f"{name}.json"))
+            return name, {old_names.get(key, key): value for key, value in said.items()}
+    return None, {}

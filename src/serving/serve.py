@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.errors import ConfigError, ShelfsureError
-from ..pipeline.bundle import MANIFEST
+from ..pipeline.manifest import MANIFEST
 from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift
 from .demo.firewall import Firewall

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from ..core.files import atomic_path
+from ..core.files import atomic_path, parse_json
 
 _SETTINGS: dict[str, dict[str, Any]] = {
     "word": {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
@@ -71,13 +71,15 @@ class Tfidf:
             partial.write_text(json.dumps(halves, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> "Tfidf":
-        """Read what `save` wrote."""
-        halves = json.loads(path.read_text(encoding="utf-8"))
+    def parse(cls, saved: bytes) -> "Tfidf":
+        """Take what `save` wrote."""
+        halves = parse_json(saved)
         loaded = []
         for kind in _SETTINGS:
             terms = halves[kind]["terms"]
             vectorizer = _vectorizer(kind, vocabulary={term: i for i, term in enumerate(terms)})
+            if len(terms) != len(halves[kind]["idf"]):
+                raise ValueError(f"every {kind} term must have a weight")
             vectorizer.idf_ = np.asarray(halves[kind]["idf"], dtype=np.float32)
             loaded.append(vectorizer)
         return cls(tuple(loaded))

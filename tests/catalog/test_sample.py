@@ -17,7 +17,7 @@ from shelfsure.catalog.sample import (
     sample_fingerprint,
     unpack_sample,
 )
-from shelfsure.core.errors import CatalogError, ConfigError
+from shelfsure.core.errors import CatalogError, ConfigError, OutputError
 
 Records = list[dict[str, str]]
 MAX_BYTES = 4_500_000
@@ -222,7 +222,7 @@ def test_unpack_sample_leaves_nothing_when_it_fails(
         monkeypatch.setattr(shutil, "copyfileobj", failing)
     else:
         monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises((KeyboardInterrupt, OSError)):
+    with pytest.raises((KeyboardInterrupt, OutputError)):
         unpack_sample(tmp_path / "sample")
     assert calls
     assert list(tmp_path.iterdir()) == []

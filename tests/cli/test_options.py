@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 import pytest
 import shelfsure.catalog.catalog
+import shelfsure.catalog.usable
 import shelfsure.cli.main as cli
 import shelfsure.embedding.embedder
 import shelfsure.finetuning.backbone_comparison.candidates
@@ -31,6 +32,7 @@ GIVEN = {
     "encoding": "windows-1252",
     "on_photo_error": "title",
     "no_photos": True,
+    "min_usable": 0.3,
     "max_pixels": 77,
     "allow_truncated": True,
     "device": "cpu",
@@ -94,14 +96,19 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
             listings=[], rows=[], source=path, columns="", notes=(), photo_problems={}
         )
 
+    def enough(_: object, min_fraction: float) -> None:
+        told["min_usable"] = min_fraction
+
     def begin(*arguments: Any, options: Any = None, **_: Any) -> NoReturn:
         tell(next(x for x in (*arguments, options) if isinstance(x, RunOptions)))
         raise Arrived
 
     monkeypatch.setattr(shelfsure.catalog.catalog, "read_catalog", read)
+    monkeypatch.setattr(shelfsure.catalog.usable, "require_usable", enough)
     monkeypatch.setattr(shelfsure.embedding.embedder, "load_embedder", begin)
     monkeypatch.setattr(shelfsure.pipeline.pipeline, "load_embedder", begin)
     monkeypatch.setattr(ListingPipeline, "load", begin)
+    monkeypatch.setattr(ListingPipeline, "add_categories", begin)
     monkeypatch.setattr(shelfsure.finetuning.run, "finetune", begin)
     monkeypatch.setattr(shelfsure.serving.serve, "serve", lambda open_, **_: open_())
     comparison = shelfsure.finetuning.backbone_comparison
@@ -143,7 +150,7 @@ def test_every_shared_option_of_a_command_arrives(
 
 @pytest.mark.parametrize(
     ("name", "n_options"), [("taxonomy list", 0), ("taxonomy add", 2), ("classify", 5),
-                            ("index search", 5), ("finetune", 15), ("export", 14)]
+                            ("index search", 5), ("finetune", 16), ("export", 15)]
 )  # fmt: skip
 def test_a_command_takes_no_option_that_it_has_no_use_for(name: str, n_options: int) -> None:
     assert len(shared(dict(commands())[name])) == n_options

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from scipy.sparse import csr_matrix
 from shelfsure.core.errors import TrainingError
+from shelfsure.core.files import files_in
 from shelfsure.fusion.classifier import FusionClassifier, HeldOut
 from shelfsure.fusion.storage import METHODS, load_classifier, save_classifier
 from shelfsure.fusion.views import Modalities, View, restrict, take
@@ -131,7 +132,7 @@ def test_log_probabilities_of_a_row_without_any_view_are_the_shares(trained: Tra
 
 def test_save_and_load_gives_identical_answers(trained: Trained, tmp_path: Path) -> None:
     document = json.loads(json.dumps(save_classifier(trained.classifier, tmp_path)))
-    loaded = load_classifier(tmp_path, document)
+    loaded = load_classifier(files_in(tmp_path), document)
     assert type(loaded) is type(trained.classifier)
     views = draw(1).views
     for pattern in PATTERNS:

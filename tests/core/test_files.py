@@ -24,7 +24,7 @@ from shelfsure.core.files import (
 def test_atomic_path_puts_the_new_file_into_place_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "report.csv"
     with atomic_path(path) as partial:
-        assert partial.parent == path.parent
+        assert partial.parent.parent == path.parent
         assert partial.suffix == ".csv"
         partial.write_text("new")
         assert not path.exists()
@@ -100,7 +100,13 @@ def test_atomic_path_gives_the_permissions_of_an_ordinary_file(tmp_path: Path) -
     assert stat.S_IMODE((tmp_path / "shared.json").stat().st_mode) == 0o640
 
 
-BOX = FolderKind("a box", "box.txt")
+def everything(folder: Path) -> list[str] | None:
+    """All that is in a box belongs to it."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+    return names if "box.txt" in names else None
+
+
+BOX = FolderKind("a box", everything)
 
 
 def fill(out: Path, text: str, **more: Any) -> None:
@@ -182,6 +188,9 @@ import os, shutil, signal, sys
 from pathlib import Path
 from shelfsure.core.files import FolderKind, atomic_folder
 
+def everything(folder):
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -192,7 +201,7 @@ def then_die(*arguments):
 
 Path.rename = then_die
 shutil.rmtree = die
-with atomic_folder(Path(sys.argv[1]), FolderKind("a box", "box.txt"), replace=True) as partial:
+with atomic_folder(Path(sys.argv[1]), FolderKind("a box", everything), replace=True) as partial:
     (partial / "inner").mkdir()
     (partial / "box.txt").write_text("new")
     if not moments:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -250,3 +250,32 @@ def test_flatten_keeps_every_leaf_under_its_path(values: dict[str, Any]) -> None
         return sum(map(n_leaves, value.values())) if isinstance(value, dict) else 1
 
     assert len(flat) == n_leaves(values)
+
+
+AT_ONCE = """
+import sys
+from pathlib import Path
+from shelfsure.core.tracking import log_run
+
+run_id = log_run(
+    sys.argv[1], experiment="trial", name=sys.argv[2], parameters={}, metrics={"n": 1},
+    files=Path(sys.argv[3]),
+)
+assert run_id
+"""
+
+
+def test_log_run_by_three_at_once_makes_one_store(
+    files: Path, start_process: Callable[..., Any]
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{files.parent / 'fresh.db'}"
+    started = [start_process(AT_ONCE, uri, name, files / "index.html") for name in "abc"]
+    ended = [process.wait(150) for process in started]
+    assert ended == [0, 0, 0], [process.output.read() for process in started]
+    client = MlflowClient(tracking_uri=uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'trial'")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["a", "b", "c"]
+    assert {run.info.status for run in runs} == {"FINISHED"}

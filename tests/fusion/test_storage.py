@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shelfsure.core.files import files_in
 from shelfsure.fusion.classifier import LateFusion
 from shelfsure.fusion.heads import LinearHead
 from shelfsure.fusion.storage import ARRAYS, METHODS, load_classifier, save_classifier
@@ -31,7 +32,7 @@ def test_save_classifier_leaves_one_file_and_a_json_document(
 
 def test_load_classifier_gives_back_every_number(classifier: LateFusion, tmp_path: Path) -> None:
     document = json.loads(json.dumps(save_classifier(classifier, tmp_path)))
-    loaded = load_classifier(tmp_path, document)
+    loaded = load_classifier(files_in(tmp_path), document)
     assert isinstance(loaded, LateFusion)
     assert list(loaded.heads) == list(classifier.heads)
     for name, head in classifier.heads.items():
@@ -53,7 +54,7 @@ def test_load_classifier_names_what_it_does_not_find(
 ) -> None:
     document = save_classifier(classifier, tmp_path) | change
     with pytest.raises(KeyError, match=missing):
-        load_classifier(tmp_path, document)
+        load_classifier(files_in(tmp_path), document)
 
 
 def test_methods_are_named_as_their_classes_say() -> None:

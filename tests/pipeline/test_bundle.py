@@ -22,12 +22,10 @@ from shelfsure.core.errors import (
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.pipeline import persistence
 from shelfsure.pipeline.bundle import (
-    FORMAT_VERSION,
-    MANIFEST,
-    _own_hash,
     open_bundle,
     writing_bundle,
 )
+from shelfsure.pipeline.manifest import FORMAT_VERSION, MANIFEST, own_hash
 from shelfsure.pipeline.pipeline import ListingPipeline
 
 
@@ -61,7 +59,7 @@ def rewrite_manifest(folder: Path, *, signed: bool = True, **changes: Any) -> No
     """Edit the manifest, by default as carefully as somebody would who means harm."""
     manifest = json.loads((folder / MANIFEST).read_text()) | changes
     if signed:
-        manifest["manifest_sha256"] = _own_hash(manifest)
+        manifest["manifest_sha256"] = own_hash(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
@@ -71,6 +69,21 @@ def test_save_vouches_for_every_file(bundle: Path) -> None:
     for name, said in files.items():
         data = (bundle / name).read_bytes()
         assert said == {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_save_gives_every_file_the_mode_that_the_umask_says(
+    tiny_trained: ListingPipeline, tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        tiny_trained.save(tmp_path / "shop")
+    finally:
+        os.umask(before)
+    paths = [path for path in (tmp_path / "shop").rglob("*") if path.is_file()]
+    assert {path.suffix for path in paths} >= {".safetensors", ".json", ".faiss", ".sqlite"}
+    assert {path.stat().st_mode & 0o777 for path in paths} == {mode}
 
 
 def test_save_writes_nothing_that_can_run(bundle: Path) -> None:
@@ -264,8 +277,8 @@ with bundle.writing_bundle(Path(sys.argv[1]), {}, overwrite=True) as staging:
 @pytest.mark.parametrize(
     ("owner", "function", "moment"),
     [
-        ("bundle", "_write_manifest", "before"),
-        ("bundle", "_write_manifest", "after"),
+        ("bundle", "write_manifest", "before"),
+        ("bundle", "write_manifest", "after"),
         ("Path", "rename", "before"),
         ("Path", "rename", "after"),  # the old bundle is out of the way, the new one not there
     ],

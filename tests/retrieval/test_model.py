@@ -15,6 +15,7 @@ from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing, category_prefix
 from shelfsure.core.config import Config, RetrievalConfig
 from shelfsure.core.errors import BundleFingerprintError, ConfigError, IndexFingerprintError
+from shelfsure.core.files import files_in
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.grouping import Grouping
 from shelfsure.embedding.listings import EmbeddedListings
@@ -78,8 +79,10 @@ def keep(
     folder.mkdir()
     known = fingerprints(embedder)
     save_retrieval(retrieval, folder, {"photo": known["photo"], "text": known["title"]})
-    loaded = load_retrieval(folder, embedder, config.image_text_space)
-    return Kept(listings, embedder, folder, with_saved_index(retrieval, folder), loaded)
+    loaded = load_retrieval(files_in(folder), folder, embedder, config.image_text_space)
+    return Kept(
+        listings, embedder, folder, with_saved_index(retrieval, files_in(folder), folder), loaded
+    )
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +143,7 @@ def test_save_of_a_loaded_memory_keeps_the_index(
     shop: Kept, uploads: list[Listing], tmp_path: Path
 ) -> None:
     save_retrieval(shop.loaded, tmp_path, {})
-    again = load_retrieval(tmp_path, shop.embedder, "conse")
+    again = load_retrieval(files_in(tmp_path), tmp_path, shop.embedder, "conse")
     same_answers(again, shop.loaded, shop, uploads)
 
 
@@ -165,10 +168,10 @@ def test_load_refuses_other_encoders(
     other = naming_embedder()
     other.texts.fingerprint = "others"
     with pytest.raises(BundleFingerprintError, match="image-text space"):
-        load_retrieval(shop.folder, other, "conse")
+        load_retrieval(files_in(shop.folder), shop.folder, other, "conse")
     save_retrieval(replace(shop.loaded, space=None, zero_shot=None), tmp_path, {})
     with pytest.raises(IndexFingerprintError, match="title"):
-        load_retrieval(tmp_path, other, "conse")
+        load_retrieval(files_in(tmp_path), tmp_path, other, "conse")
 
 
 def test_p_values_call_a_stranger_strange(
@@ -413,4 +416,4 @@ def test_a_clip_model_can_be_the_joint_space(
     same_answers(kept.saved, kept.loaded, kept, uploads)
     save_random_clip(tmp_path / "clip", seed=1)  # other weights under the same name
     with pytest.raises(BundleFingerprintError, match=r"image-text space .*clip loads"):
-        load_retrieval(kept.folder, kept.embedder, config.image_text_space)
+        load_retrieval(files_in(kept.folder), kept.folder, kept.embedder, config.image_text_space)

@@ -30,7 +30,7 @@ def test_load_gives_back_what_was_saved(texts: list[str], new: list[str], tmp_pa
     path = tmp_path / "tfidf.json"
     fitted = Tfidf.fit(texts)
     fitted.save(path)
-    loaded = Tfidf.load(path)
+    loaded = Tfidf.parse(path.read_bytes())
     expected = fitted.transform(new + texts).toarray()
     np.testing.assert_allclose(loaded.transform(new + texts).toarray(), expected, atol=1e-5)
     before = path.read_bytes()

@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ...core.extras import require_extra
-from ...core.files import FolderKind
+from ...core.kinds import FolderKind, folder_marked
 from ...embedding.run_options import ResolvedOptions
 from .candidates import Candidate
 from .dataset import Material
@@ -16,7 +16,7 @@ from .records import Comparison, Trial
 from .report import RESULTS, write_report
 from .trials import Settings, run_trial, time_candidate
 
-COMPARISON = FolderKind("a comparison", RESULTS)
+COMPARISON = FolderKind("a comparison", folder_marked(RESULTS, {"facts", "rows", "results"}, "*"))
 
 
 def compare_backbones(

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from ...core.arrays import Floats
 from ...core.errors import CalibrationError
-from ...core.files import atomic_path
+from ...core.files import atomic_path, parse_json
 from .photo_match import FEATURES
 
 DEFAULT_MODEL = Path(__file__).parent / "pair_model.json"
@@ -106,10 +106,21 @@ class PairModel:
             If the file holds no such model.
         """
         try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            saved = Path(path).read_bytes()
+        except OSError as error:
+            raise CalibrationError(
+                f"{path} must hold a duplicate model as JSON, but: {error}. Fit it again."
+            ) from error
+        return cls.parse(saved, path)
+
+    @classmethod
+    def parse(cls, saved: bytes, path: str | Path) -> "PairModel":
+        """Take what `save` wrote to `path`; see `load`."""
+        try:
+            fields = parse_json(saved)
             numbers = tuple(float(weight) for weight in fields.pop("weights"))
             model = cls(weights=numbers, **{name: float(fields[name]) for name in fields})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CalibrationError(
                 f"{path} must hold a duplicate model as JSON, but: {error}. Fit it again."
             ) from error

@@ -8,10 +8,19 @@ from typing import Any
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
 from ...core.files import atomic_path, encodable
+from ...core.kinds import FolderKind, folder_marked
 from .match import DuplicateResult
 from .page import render_page
 from .verdict import DuplicatePair
 
+DUPLICATES = FolderKind(
+    "a search for duplicates",
+    folder_marked(
+        "merge.json",
+        {"how_to_apply", "steps"},
+        *("pairs.csv", "groups.csv", "merge.csv", "report.html", "rejected.csv"),
+    ),
+)
 PAIR_COLUMNS = (
     "listing_id_a",
     "listing_id_b",

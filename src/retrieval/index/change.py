@@ -3,6 +3,7 @@
 One writer at a time; readers need no lock.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +12,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...core.errors import IndexLockedError
+from ...core.errors import IndexLockedError, ListingIndexError
+from ...core.kinds import FolderKind
+from ...core.output import output
 from .faiss_build import choose_kind
-from .manifest import Manifest, SegmentEntry, write_manifest
+from .manifest import MANIFEST, Manifest, SegmentEntry, write_manifest
 from .rows import IndexRows, concatenate
 from .segment import write_segment
 from .snapshot import Snapshot, open_snapshot
@@ -23,6 +26,20 @@ _OURS = re.compile(r"(?P<number>\d{8})\.(records\.sqlite|[a-z][a-z0-9_]*\.faiss)
 _UNFINISHED = re.compile(r"\.manifest\..*\.partial\.json")
 _TINY = 250
 LOCK_FILES = LOCK_FILE, HOLDER_FILE = ".lock", ".writer.pid"
+
+
+def _owned(folder: Path) -> set[str] | None:
+    """Name an index's files; one whose manifest is damaged or missing holds nothing else."""
+    names = {path.name for path in folder.iterdir()}
+    ours = {name for name in names if name in {MANIFEST, *LOCK_FILES} or _is_ours(name)}
+    try:
+        said = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return ours if ours == names else None
+    return ours if isinstance(said, dict) and said.keys() == {"sha256", "index"} else None
+
+
+INDEX = FolderKind("an index", _owned, ListingIndexError)
 
 
 @contextmanager
@@ -36,22 +53,41 @@ def writer_lock(folder: Path) -> Iterator[None]:
     ------
     IndexLockedError
         If another writer (another process, or another thread of this one) is at work.
+    OutputError
+        If the folder can't be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    holder = folder / HOLDER_FILE
+    made, holder = not folder.exists(), folder / HOLDER_FILE
+    with output(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder):
+                try:
+                    holder.write_text(str(os.getpid()))
+                    yield
+                finally:
+                    _remove(holder)
+        except IndexLockedError:
+            raise
+        except BaseException:
+            if made:  # nothing was finished here
+                _remove(folder / LOCK_FILE)
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     try:
         lock = FileLock(folder / LOCK_FILE, timeout=0).acquire()
     except Timeout as error:
         raise IndexLockedError(
             f"Only one writer at a time may change the index {folder}, but process "
-            f"{_holder(holder)} is writing to it. Wait until it is done, or stop it, and try again."
+            f"{_holder(folder / HOLDER_FILE)} is writing to it. Wait until it is done, or stop it, "
+            "and try again."
         ) from error
     with lock:
-        holder.write_text(str(os.getpid()))
-        try:
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
+        yield
 
 
 def write_change(
@@ -74,7 +110,31 @@ def write_change(
         Listings that come, with every space of the index.
     fold_all
         Write everything anew as one segment.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written; then the folder is as it was.
     """
+    before = {path.name for path in folder.iterdir()}
+    try:
+        with output(folder):
+            changed = _write(folder, snapshot, ids, new, fold_all=fold_all)
+    except BaseException:
+        sweep(folder, before)
+        raise
+    sweep(folder, changed.file_names)
+    return open_snapshot(folder, snapshot)
+
+
+def _write(
+    folder: Path,
+    snapshot: Snapshot,
+    ids: Iterable[str],
+    new: IndexRows | None,
+    *,
+    fold_all: bool,
+) -> Manifest:
     manifest = snapshot.manifest
     segments = snapshot.without(snapshot.locate(ids).values())
     entries = [segment.entry for segment in segments]
@@ -90,8 +150,7 @@ def write_change(
         kept.append(write_segment(folder, number, concatenate(batches), manifest.kind))
     changed = manifest.model_copy(update={"generation": number, "segments": tuple(kept)})
     write_manifest(folder, changed)
-    sweep(folder, changed.file_names)
-    return open_snapshot(folder, snapshot)
+    return changed
 
 
 def outgrown(manifest: Manifest, entries: Sequence[SegmentEntry], new: IndexRows | None) -> bool:
@@ -119,10 +178,12 @@ def sweep(folder: Path, keep: Iterable[str]) -> None:
     """
     kept = set(keep)
     for path in list(folder.iterdir()):
-        ours = _OURS.fullmatch(path.name) or _UNFINISHED.fullmatch(path.name)
-        if ours and path.name not in kept:
-            with suppress(PermissionError, FileNotFoundError):
-                path.unlink()
+        if _is_ours(path.name) and path.name not in kept:
+            _remove(path)
+
+
+def _is_ours(name: str) -> bool:
+    return bool(_OURS.fullmatch(name) or _UNFINISHED.fullmatch(name))
 
 
 def segments_to_fold(segments: Sequence[SegmentEntry], n_new: int) -> set[int]:
@@ -145,5 +206,10 @@ def _holder(file: Path) -> str:
     """Read who holds the lock; it may have let go, or not yet have written its name."""
     try:
         return file.read_text() or "(unknown)"
-    except FileNotFoundError:
+    except OSError:
         return "(unknown)"
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()

@@ -7,6 +7,7 @@ has a whole index before them, whatever a writer does meanwhile.
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -87,15 +88,23 @@ def read_manifest(folder: Path) -> Manifest:
     IndexIncompleteError, IndexChangedError, IndexFormatError
         If there is none, it was damaged, or a newer Shelfsure wrote it.
     """
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise IndexIncompleteError(
+            f"An index folder must hold a {MANIFEST}, but {folder} has none ({error.strerror}): it "
+            "is no index, or its first build was never finished. Build it with: shelfsure index "
+            "build"
+        ) from error
+    return parse_manifest(raw, folder)
+
+
+def parse_manifest(raw: bytes, folder: Path) -> Manifest:
+    """Take what `write_manifest` wrote to `folder`; see `read_manifest`."""
     path = folder / MANIFEST
     try:
-        stored = json.loads(path.read_bytes())
+        stored = json.loads(raw)
         body, expected = stored["index"], stored["sha256"]
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise IndexIncompleteError(
-            f"An index folder must hold a {MANIFEST}, but {folder} has none: it is no index, or "
-            "its first build was never finished. Build it with: shelfsure index build"
-        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise IndexChangedError(f"{path} must be a manifest, but {error!r}. {_REPAIR}") from error
     if isinstance(body, dict) and isinstance(body.get("format"), int) and body["format"] > FORMAT:
@@ -126,7 +135,30 @@ def file_entry(path: Path) -> FileEntry:
     return FileEntry(n_bytes=path.stat().st_size, sha256=sha256_of_file(path))
 
 
-def verify(file: io.BufferedReader, path: Path, expected: FileEntry) -> None:
+def copy_file(source: Path, target: Path, expected: FileEntry) -> None:
+    """Copy a file that must be the one written.
+
+    Raises
+    ------
+    IndexIncompleteError, IndexChangedError
+        If it isn't.
+    """
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError as error:
+        raise missing(source) from error
+    with target.open("rb") as file:
+        verify(file, source, expected)
+
+
+def missing(path: Path | str) -> IndexIncompleteError:
+    return IndexIncompleteError(
+        f"An index must hold {path}, but it is missing. Restore it from a copy, or build it anew "
+        "with: shelfsure index build"
+    )
+
+
+def verify(file: io.BufferedReader | io.BytesIO, path: Path, expected: FileEntry) -> None:
     """Raise IndexChangedError for a file that isn't the one written; leaves it at its start."""
     found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected.sha256:

@@ -1,5 +1,6 @@
 """What FAISS can't hold of a listing, in one SQLite file that is written once."""
 
+import io
 import sqlite3
 import weakref
 from collections.abc import Iterable, Sequence
@@ -73,6 +74,8 @@ class RecordFile:
                 raise FileNotFoundError(path) from error
             weakref.finalize(self, self._db.close)
             verify(file, path, expected)
+        # another folder may have taken the place in between: what SQLite has open counts
+        verify(io.BytesIO(self._db.serialize()), path, expected)
 
     def ids(self) -> list[str]:
         return [key for (key,) in self._db.execute("SELECT listing_id FROM records ORDER BY row")]

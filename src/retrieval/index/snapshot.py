@@ -1,6 +1,6 @@
 """An index as it was at one moment, open for reading whatever a writer does next."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.arrays import Bools, Floats, Ints
-from ...core.errors import IndexIncompleteError
+from ...core.errors import IndexChangedError, IndexIncompleteError
 from ...fusion.views import View, Views, n_rows
-from .manifest import Manifest, read_manifest
+from .manifest import Manifest, missing, read_manifest
 from .records import Record
 from .rows import dense
 from .segment import Segment, open_segment
@@ -221,20 +221,36 @@ def open_snapshot(folder: Path, known: Snapshot | None = None) -> Snapshot:
     opened = known.segments if known else ()
     while True:
         try:
-            segments = []
-            for entry in manifest.segments:
-                same = next((segment for segment in opened if segment.precedes(entry)), None)
-                segments.append(same.advance(entry) if same else open_segment(folder, entry))
-            return Snapshot(manifest, tuple(segments))
-        except FileNotFoundError as error:
+            return open_state(folder, manifest, opened)
+        except IndexIncompleteError:
             # a writer may have replaced the files since the manifest was read
             newer = read_manifest(folder)
             if newer.generation == manifest.generation:
-                raise IndexIncompleteError(
-                    f"The index {folder} must hold {error.filename or error}, but it is missing. "
-                    "Restore it from a copy, or build it anew with: shelfsure index build"
-                ) from error
+                raise
             manifest = newer
+
+
+def open_state(folder: Path, manifest: Manifest, opened: Sequence[Segment] = ()) -> Snapshot:
+    """Open what a manifest names, apart from segments that are open.
+
+    Raises
+    ------
+    IndexIncompleteError, IndexChangedError
+        If a file isn't there, or isn't what was written.
+    """
+    segments = []
+    try:
+        for entry in manifest.segments:
+            same = next((segment for segment in opened if segment.precedes(entry)), None)
+            segments.append(same.advance(entry) if same else open_segment(folder, entry))
+    except FileNotFoundError as error:
+        raise missing(error.filename or str(error)) from error
+    except OSError as error:
+        raise IndexChangedError(
+            f"Every part of the index {folder} must be a readable file, but: {error}. Restore it "
+            "from a copy, or build it anew with: shelfsure index build"
+        ) from error
+    return Snapshot(manifest, tuple(segments))
 
 
 def require_neighbours(k: int) -> None:

@@ -9,12 +9,21 @@ from typing import Self
 import numpy as np
 
 from ...core.errors import IndexChangedError, IndexIncompleteError
+from ...core.files import require_free_folder
 from ...fusion.views import Views
-from .change import sweep, write_change, writer_lock
-from .manifest import Manifest, WantedKind, check_fingerprints, read_manifest
+from .change import INDEX, sweep, write_change, writer_lock
+from .manifest import (
+    Manifest,
+    WantedKind,
+    check_fingerprints,
+    copy_file,
+    parse_manifest,
+    read_manifest,
+    write_manifest,
+)
 from .records import Record
 from .rows import IndexRows, check_spaces, check_views, complete, concatenate
-from .snapshot import Hits, IndexInfo, Snapshot, open_snapshot
+from .snapshot import Hits, IndexInfo, Snapshot, open_snapshot, open_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,13 @@ class ListingIndex:
         ------
         ValueError
             If records and vectors don't match, or a vector isn't of unit length.
+        ListingIndexError
+            If the folder holds something else than an index.
         IndexLockedError
             If another writer is at work.
         """
         folder, batch = Path(folder), IndexRows(records, views)
+        require_free_folder(folder, INDEX, replace=True)
         with writer_lock(folder):
             try:
                 old = read_manifest(folder)
@@ -86,13 +98,21 @@ class ListingIndex:
             return cls(folder, write_change(folder, Snapshot(empty, ()), new=batch))
 
     @classmethod
-    def open(cls, folder: str | Path, fingerprints: Mapping[str, str] | None = None) -> Self:
+    def open(
+        cls,
+        folder: str | Path,
+        fingerprints: Mapping[str, str] | None = None,
+        *,
+        manifest: bytes | None = None,
+    ) -> Self:
         """Open an index after checking every file's hash.
 
         Parameters
         ----------
         fingerprints
             Space -> fingerprint of the encoder in use; None if none is.
+        manifest
+            The state to open, as the content of its manifest file; None: what is there now.
 
         Raises
         ------
@@ -100,7 +120,10 @@ class ListingIndex:
             If it can't be used.
         """
         folder = Path(folder)
-        snapshot = open_snapshot(folder)
+        if manifest is None:
+            snapshot = open_snapshot(folder)
+        else:
+            snapshot = open_state(folder, parse_manifest(manifest, folder))
         check_fingerprints(folder, snapshot.manifest.fingerprints, fingerprints or {})
         return cls(folder, snapshot)
 
@@ -159,6 +182,21 @@ class ListingIndex:
         batch = other.contents()
         if batch.records:
             self.add(batch.records, batch.views)
+
+    def copy(self, folder: Path) -> None:
+        """Write the state that this object sees to a new folder.
+
+        Raises
+        ------
+        IndexIncompleteError, IndexChangedError
+            If its files aren't there any more.
+        """
+        manifest = self._snapshot.manifest
+        folder.mkdir(parents=True)
+        for segment in manifest.segments:
+            for name, entry in segment.files.items():
+                copy_file(self.folder / name, folder / name, entry)
+        write_manifest(folder, manifest)
 
     def contents(self) -> IndexRows:
         """Read every listing with its vectors into memory."""
@@ -219,6 +257,7 @@ class ListingIndex:
         snapshot = self._snapshot
         check_views(queries)
         check_spaces(snapshot.manifest.dims, queries)
+        k = min(k, max(1, snapshot.offsets[-1]))  # no memory for answers that can't be
         every, each = snapshot.nearest(queries, k)
         wanted = np.concatenate([hits.rows.ravel() for hits in (every, *each.values())])
         records = snapshot.records(wanted[wanted >= 0].tolist())

@@ -39,6 +39,12 @@ class Calibration:
     weights: Floats | None = None
     uncertainty: Floats | None = None
 
+    def __post_init__(self) -> None:
+        given = (self.ood_scores, self.categories, self.weights, self.uncertainty)
+        shapes = {array.shape for array in given if array is not None}
+        if shapes != {(len(self.categories),)}:
+            raise ValueError(f"A calibration's arrays must have one row a listing, got {shapes}.")
+
     @property
     def n_voices(self) -> float:
         """Count the listings, or their groups."""

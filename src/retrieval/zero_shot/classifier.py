@@ -132,6 +132,10 @@ class ZeroShot:
     def from_parts(cls, arrays: Mapping[str, Floats], settings: Mapping[str, Any]) -> "ZeroShot":
         """Rebuild from what `to_parts` gave."""
         prototypes = Prototypes(names=tuple(settings["names"]), **arrays)
+        n = len(prototypes.names)
+        baselines = (prototypes.photo_baseline, prototypes.title_baseline)
+        if len(prototypes.vectors) != n or any(array.shape != (n,) for array in baselines):
+            raise ValueError(f"Each of the {n} categories must have one vector and baseline each.")
         return cls(prototypes, Slopes(**settings["slopes"]))
 
 

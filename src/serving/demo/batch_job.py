@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing
@@ -90,6 +91,12 @@ class BatchJob:
         shift = next((verdict.shift for verdict in self._together if verdict.shift), None)
         held = all(verdict.decision != "accept" for verdict in self._together)
         return [shift.warning(held=held)] if shift else []
+
+    def usable_photos(self) -> list[Path]:
+        """List the photos of rows that weren't rejected: those that may be looked at."""
+        bad = {row for row, verdict in self.rows if verdict.decision == "rejected"}
+        photos = [listing.image for row, listing in self.listings.items() if row not in bad]
+        return [photo for photo in photos if isinstance(photo, Path)]
 
     @property
     def listings(self) -> dict[int, Listing]:

@@ -24,6 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ..rest.limits import MEGABYTE, BodyLimits, Limits
 from ..rest.problems import ProblemError
+from .uploads.archives import unpacked_bytes
 
 _LOG = logging.getLogger(__name__)
 NO_ROOM = "There is no room for more uploads now. Try again later."
@@ -86,7 +87,7 @@ class Firewall:
             self._kept.popleft()
         clear_abandoned(self.uploads, KEPT_S)
         if n_bytes <= MAX_UPLOAD_BYTES:  # else it is refused for that
-            kept = sum(n for _, n in self._kept)
+            kept = sum(n for _, n in self._kept) + unpacked_bytes()
             there = next(place for place in (self.uploads, *self.uploads.parents) if place.exists())
             free = shutil.disk_usage(there).free - SPARE_BYTES
             if kept + n_bytes > MAX_KEPT_BYTES or n_bytes > free:
@@ -195,7 +196,9 @@ def check_event(asked: dict[str, Any], events: Collection[int], uploads: Path) -
 
 def _lies_in(path: Any, root: Path) -> bool:
     try:
-        return isinstance(path, str) and Path(path).resolve().is_relative_to(root)
+        place = Path(path).resolve() if isinstance(path, str) else root
+        # a folder is no upload, and Gradio, told that it is, would never delete anything again
+        return place != root and place.is_relative_to(root) and not place.is_dir()
     except (OSError, ValueError):  # a zero byte, a name that is too long
         return False
 

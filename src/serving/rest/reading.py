@@ -1,5 +1,7 @@
 """From an HTTP body to listings: JSON with base64, or a form with a file; nothing else."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import Request
@@ -7,7 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ...catalog.listing import Listing
 from .limits import Limits
@@ -77,14 +80,43 @@ async def _read_json(request: Request, n_listings: int) -> Any:
         raise ProblemError("malformed", f"The body must be JSON, but: {error}.") from error
 
 
+class _FormParser(MultiPartParser):
+    """Insists on a form's end; Starlette alone takes what has come until then."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+    async def whole(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Pass a body on; raise at its end, while the parser can still close its files."""
+        async for chunk in stream:
+            yield chunk
+        if not self.ended:
+            raise MultiPartException("The form must end with its boundary, but is cut off.")
+
+
+async def _whole_form(request: Request) -> FormData:
+    async with aclosing(request.stream()) as stream:
+        parser = _FormParser(
+            request.headers,
+            stream,
+            max_files=1,
+            max_fields=_MAX_FIELDS,
+            max_part_size=_MAX_FIELD_BYTES,
+        )
+        parser.stream = parser.whole(stream)
+        return await parser.parse()
+
+
 async def _read_form(request: Request) -> dict[str, Any]:
     try:
-        form = await request.form(
-            max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
-        )
+        form = await _whole_form(request)
     except OSError as error:  # photos above a megabyte pass through the disk
         detail = "There is no room for uploads now. Ask again later."
         raise ProblemError("busy", detail, retry_after_s=60) from error
+    except MultiPartException as error:
+        raise ProblemError("malformed", error.message) from error
     except ValueError as error:  # python_multipart's own errors
         raise ProblemError("malformed", f"The form can't be read: {error}.") from error
     fields: dict[str, Any] = {}

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ...catalog.delimited import write_csv
 from ...catalog.export import write_listings
-from ...core.files import FolderKind, atomic_folder
+from ...core.files import atomic_folder
+from ...core.kinds import FolderKind
 from .records import Answer, ReviewError, ReviewItem
 
 _FOLDERS = {"category": "photos", "not_sold": "outside"}

@@ -79,6 +79,10 @@ def kind_of(check: Any, *given: Any) -> str:
         ("{uploads}x/a.jpg", "invalid"),
         ("http://127.0.0.1/a.jpg", "invalid"),
         ("{uploads}/\0", "invalid"),
+        ("{uploads}", "invalid"),
+        ("{uploads}/folder", "invalid"),
+        ("{uploads}/folder/", "invalid"),
+        ("{uploads}/folder/../folder", "invalid"),
         ("", "invalid"),
         (5, "invalid"),
         (["/etc/passwd"], "invalid"),
@@ -90,7 +94,7 @@ def test_check_event_takes_only_files_that_were_uploaded(
     tmp_path: Path, path: Any, outcome: str, meta: dict[str, Any]
 ) -> None:
     uploads = tmp_path / "uploads"
-    uploads.mkdir()
+    (uploads / "folder").mkdir(parents=True)
     (uploads / "link").symlink_to(tmp_path)
     if isinstance(path, str):
         path = path.replace("{uploads}", str(uploads))

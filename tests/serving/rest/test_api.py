@@ -138,6 +138,19 @@ def test_verdict_counts_a_body_without_length(client: TestClient) -> None:
     problem_of(answer, 413, "too-large")
 
 
+def test_verdict_refuses_a_form_that_is_cut_off_anywhere(client: TestClient, photo: bytes) -> None:
+    head = '--x\r\ncontent-disposition: form-data; name="{}"{}\r\n\r\n'
+    whole = head.format("title", "").encode() + b"lamp\r\n"
+    whole += head.format("photo", '; filename="a.png"').encode() + photo + b"\r\n--x--\r\n"
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    assert client.post("/v1/verdict", content=whole, headers=kind).json()["decision"] != "rejected"
+    in_photo = whole.index(photo) + len(photo) // 2
+    for n_bytes in (1, 20, 60, whole.index(photo) - 1, in_photo, len(whole) - 9, len(whole) - 5):
+        answer = client.post("/v1/verdict", content=whole[:n_bytes], headers=kind)
+        problem_of(answer, 400, "malformed")
+    assert "cut off" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("files", "says"),
     [

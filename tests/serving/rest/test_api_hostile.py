@@ -173,7 +173,7 @@ def test_form_on_a_full_disk_is_told_to_come_back(
     async def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("starlette.requests.Request._get_form", full)
+    monkeypatch.setattr("starlette.formparsers.MultiPartParser.parse", full)
     answer = client.post("/v1/verdict", files={"photo": ("a.png", image_bytes("PNG"))})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
 

@@ -13,6 +13,7 @@ from .. import verdict_table as table
 from ..batch_job import BatchJob, Progress, queue_for_review
 from ..examples import example_filler, example_uploads
 from ..html import banner, notice
+from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_upload
 
 N_AT_ONCE = 4
@@ -156,6 +157,7 @@ class BatchTab:
         done = Progress(len(job.rows), job.upload.catalog.n_rows, 0, 0)
         status = table.progress_html(job, done, ended=True, failure=failure, trouble=trouble)
         files = table.write_downloads(job, place.folder("downloads"))
+        keep_only(place.folder("photos"), job.usable_photos())
         yield self.shown(session, status) | {self.files: gr.Files(files, visible=True)}
 
     def shown(self, session: BatchSession, status: str) -> dict[Any, Any]:

@@ -18,6 +18,7 @@ from .. import inputs
 from ..duplicate_review import KINDS, DuplicateReview, write_plan
 from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_duplicates
 from ..html import COPIES, notice, render, script
+from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_upload
 
 _START = notice(
@@ -151,6 +152,9 @@ class DuplicatesTab:
             catalog = upload.catalog if upload else None
             for found in search_duplicates(pipeline, catalog, index, place.folder("cache")):
                 if isinstance(found, Found):
+                    listings = catalog.listings if catalog else ()
+                    shown = (item.image for item in listings if isinstance(item.image, Path))
+                    keep_only(place.folder("photos"), shown)
                     session = DuplicateSession(place, found, upload.root if upload else None)
                     any_pair = gr.Column(visible=bool(found.result.pairs))
                     yield {self.state: session, self.found_any: any_pair} | self.shown(session)

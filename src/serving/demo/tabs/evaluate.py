@@ -11,6 +11,7 @@ from .. import evaluation_job as job
 from .. import inputs
 from ..examples import example_filler, example_labelled
 from ..html import banner, notice, progress, render
+from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_outside, read_upload
 
 _START = notice(
@@ -137,7 +138,10 @@ class EvaluateTab:
             heading = upload.without_root(f"Done. {found.catalog.summary()}.")
             said = results_html(found, heading, note)
             about = {"version": pipeline.version, "listings": labelled.name}
-            yield found, said, job.write_results(found, place.folder("out"), **about)
+            paths = job.write_results(found, place.folder("out"), **about)
+            for name in ("photos", "outside", "cache"):
+                keep_only(place.folder(name), ())
+            yield found, said, paths
 
     def shown(self, result: job.Evaluated, said: str, paths: list[str]) -> dict[Any, Any]:
         import plotly.graph_objects as go

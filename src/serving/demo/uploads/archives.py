@@ -4,9 +4,11 @@ import re
 import shutil
 import stat
 import struct
+import threading
 import unicodedata
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ....core.errors import CatalogError
@@ -19,8 +21,45 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, 
 """A RuntimeError: it is encrypted, or packed by a method that zipfile doesn't know."""
 MAX_FILES, MAX_FILE_BYTES, MAX_TOTAL_BYTES = 20_000, 100_000_000, 4_000_000_000
 """Unpacked, litter of operating systems left out; checked as declared and again as written."""
+MAX_UNPACKED_BYTES = 8_000_000_000
+"""Of all zips whose photos are still needed."""
 _MAX_RATIO = 200
 """Unpacked over packed size of a file above 10 MB; photos hardly shrink."""
+
+
+_unpacked: dict[Path, int] = {}
+"""Folder -> bytes unpacked into it, of folders that are still there."""
+_counting = threading.Lock()
+
+
+def unpacked_bytes() -> int:
+    """Count what is unpacked, or about to be, and not removed yet."""
+    with _counting:
+        for folder in [folder for folder in _unpacked if not folder.is_dir()]:
+            del _unpacked[folder]
+        return sum(_unpacked.values())
+
+
+def keep_only(folder: Path, wanted: Iterable[Path]) -> None:
+    """Remove all that was unpacked into a folder but these files: its job is done."""
+    kept, n_bytes = {path.resolve() for path in wanted}, 0
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if path.resolve() in kept:
+            n_bytes += path.stat().st_size
+        else:
+            path.unlink(missing_ok=True)
+    with _counting:
+        if folder in _unpacked:
+            _unpacked[folder] = n_bytes
+
+
+def _reserve(folder: Path, n_bytes: int) -> bool:
+    """Count bytes before they are written; False if they would be too many."""
+    if unpacked_bytes() + n_bytes > MAX_UNPACKED_BYTES:
+        return False
+    with _counting:
+        _unpacked[folder] = n_bytes
+    return True
 
 
 def unpack_photos(archive: Path, into: Path) -> list[str]:
@@ -46,7 +85,8 @@ def unpack_photos(archive: Path, into: Path) -> list[str]:
         with zipfile.ZipFile(archive) as opened:
             members = _members(opened, name)
             n_bytes = sum(member.file_size for member in members.values())
-            if shutil.disk_usage(into).free < n_bytes + _SPARE_BYTES:
+            free = shutil.disk_usage(into).free
+            if free < n_bytes + _SPARE_BYTES or not _reserve(into, n_bytes):
                 raise CatalogError(
                     f"{name}: its {n_bytes:,} bytes, unpacked, must fit on the server's disk, but "
                     "there is no room for them now. Upload fewer photos, or try again later."

@@ -8,8 +8,14 @@ import pytest
 from PIL import Image
 from shelfsure.catalog.rows import RowError
 from shelfsure.core.errors import CatalogError
-from shelfsure.serving.demo.uploads import uploads
-from shelfsure.serving.demo.uploads.uploads import PhotoNames, read_outside, read_upload
+from shelfsure.serving.demo.uploads import archives, uploads
+from shelfsure.serving.demo.uploads.archives import keep_only, unpacked_bytes
+from shelfsure.serving.demo.uploads.uploads import (
+    PhotoNames,
+    Workspace,
+    read_outside,
+    read_upload,
+)
 
 Members = dict[str, bytes]
 
@@ -173,3 +179,29 @@ def test_locate_knows_an_accent_written_in_two_ways() -> None:
 )
 def test_locate_leaves_what_leads_out_as_it_is(written: str) -> None:
     assert PhotoNames(["a.jpg"]).locate(written) == written
+
+
+def test_unpacked_bytes_count_until_the_job_ends(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = unpacked_bytes()
+    photos = {f"{n}.jpg": bytes(1000) for n in range(10)}
+    archive = zipped(tmp_path / "p.zip", photos)
+    listed = table(tmp_path / "t.csv", ["0.jpg", "1.jpg"])
+    upload = read_upload(listed, archive, inside)
+    assert unpacked_bytes() - before == 10_000
+    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", before + 15_000)
+    other = Workspace()
+    with pytest.raises(CatalogError, match="no room for them now"):
+        read_upload(listed, archive, other.folder("photos"))
+    assert list(other.folder("photos").iterdir()) == []
+    keep_only(inside, [Path(str(item.image)) for item in upload.catalog.listings])
+    assert sorted(path.name for path in inside.iterdir()) == ["0.jpg", "1.jpg"]
+    assert unpacked_bytes() - before == 2_000
+    read_upload(listed, archive, other.folder("photos"))
+    assert unpacked_bytes() - before == 12_000
+    other.close()
+    assert unpacked_bytes() - before == 2_000
+    keep_only(inside, [])
+    assert unpacked_bytes() == before
+    assert (inside.parent / "secret.jpg").exists()

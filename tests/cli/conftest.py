@@ -1,0 +1,70 @@
+"""A command line with fake encoders, a shop to write into, and a bundle."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import shelfsure.cli.main as cli
+from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
+from shelfsure.pipeline.pipeline import ListingPipeline
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    error: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    naming_embedder: Callable[..., Embedder],
+) -> Run:
+    """Run a command line with fake encoders, as the installed script does."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(_: object, options: RunOptions) -> Embedder:
+        return replace(naming_embedder(), options=options)
+
+    for module in ("pipeline.persistence", "pipeline.pipeline", "embedding.embedder"):
+        monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
+
+    def command(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["shelfsure", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        code = exit_.value.code
+        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def shop(drawn_shop: Path, tmp_path: Path) -> Path:
+    """The drawn shop, to write into."""
+    return Path(shutil.copytree(drawn_shop, tmp_path / "photos-and-list"))
+
+
+@pytest.fixture(scope="module")
+def saved(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_trained: ListingPipeline,
+) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "bundle"
+    tiny_trained.save(folder)
+    return folder
+
+
+@pytest.fixture
+def bundle(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "bundle"))
