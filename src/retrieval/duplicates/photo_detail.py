@@ -13,6 +13,7 @@ from ...vision.load import DecodedPhoto, PhotoLimits, decode_photo
 DETAIL_PX = 288
 PICTURE_PX = 192
 MAX_POINTS = 350
+PLAIN = 6.0  # grey levels that a line of one colour deviates at most, after a poor JPEG, too
 Bytes = npt.NDArray[np.uint8]
 
 # Seen in a mirror, SIFT's 4 x 4 cells swap top and bottom (they lie along the feature's own
@@ -41,6 +42,11 @@ class PhotoDetail:
     descriptors: Bytes
     size: tuple[int, int]
 
+    @property
+    def n_content_pixels(self) -> int:
+        """Pixels of the photo without its plain margins, which say nothing about the product."""
+        return round(self.size[0] * self.size[1] * content_fraction(self.picture))
+
 
 def describe_photo(photo: DecodedPhoto) -> PhotoDetail:
     """Reduce a photo to what `match_photos` compares."""
@@ -64,6 +70,25 @@ def describe_photo(photo: DecodedPhoto) -> PhotoDetail:
 def load_detail(source: str | Path | bytes, limits: PhotoLimits) -> PhotoDetail:
     """Read, decode and reduce one photo, or raise PhotoError."""
     return describe_photo(decode_photo(source, min_side_px=DETAIL_PX, **vars(limits)))
+
+
+def content_fraction(picture: Bytes) -> float:
+    """Share of a picture, ``(height, width, 3)``, that is left once its plain margins are cut off.
+
+    A frame goes, and the white ground behind it; a picture of one colour is all content.
+    """
+    content = picture.astype(np.float32)
+    while True:
+        rows, columns = (content.std(axis=along).mean(axis=-1) > PLAIN for along in (1, 0))
+        if not rows.any() or not columns.any():
+            return 1.0
+        if rows[0] and rows[-1] and columns[0] and columns[-1]:
+            return content[..., 0].size / picture[..., 0].size
+        # from the sides of a frame its top looks uneven: cut in one direction at a time
+        lines = rows if not (rows[0] and rows[-1]) else columns
+        first, last = np.flatnonzero(lines)[[0, -1]]
+        cut = slice(first, last + 1)
+        content = content[cut] if lines is rows else content[:, cut]
 
 
 def same_pixels(a: str | Path | bytes, b: str | Path | bytes, limits: PhotoLimits) -> bool:

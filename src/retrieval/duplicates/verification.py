@@ -23,7 +23,7 @@ MAYBE_IDENTICAL = 2.0  # mean difference in grey levels, up to which full decodi
 
 
 class VerifiedPair(NamedTuple):
-    """A pair of photos after the close look: rows on either side, finding, both photos' sizes."""
+    """A pair of photos after the close look: rows on either side, finding, both photos' content."""
 
     a: int
     b: int
@@ -57,7 +57,7 @@ def verify_pairs(
         a, b = detail(sources[rows[0]]), detail(others[rows[1]])
         if a is None or b is None:
             return None
-        n_pixels = (a.size[0] * a.size[1], b.size[0] * b.size[1])
+        n_pixels = (a.n_content_pixels, b.n_content_pixels)
         # a JPEG decoded at a fraction of its size is a little off the same pixels in a PNG
         may_be_identical = a.size == b.size and mean_difference(a, b) < MAYBE_IDENTICAL
         return match_photos(a, b), n_pixels, may_be_identical

@@ -74,6 +74,12 @@ def test_keeper_order_prefers_the_complete_then_the_longest_then_the_largest() -
     assert [x.listing_id for x in order] == ["described", "large", "first", "last", "untitled"]
 
 
+def test_keeper_order_takes_no_border_for_a_larger_photo() -> None:
+    listings = [Listing(name, "Mug", f"{name}.jpg") for name in ("plain", "bordered", "double")]
+    order = keeper_order(listings, {"plain": 10_000, "bordered": 10_900, "double": 20_000})
+    assert [x.listing_id for x in order] == ["double", "plain", "bordered"]
+
+
 def test_keeper_order_does_not_keep_the_misspelt_copy() -> None:
     titles = {"wrong": "Ceramic cofee mug", "right": "Ceramic coffee mug", "other": "Coffee pot"}
     listings = [Listing(name, title, "a.jpg", "text") for name, title in titles.items()]

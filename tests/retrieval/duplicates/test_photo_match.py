@@ -10,7 +10,12 @@ from shelfsure.retrieval.duplicates.alignment import (
 )
 from shelfsure.retrieval.duplicates.edits import EDITS, chain
 from shelfsure.retrieval.duplicates.pair_model import PairModel
-from shelfsure.retrieval.duplicates.photo_detail import mirrored_descriptors, same_pixels
+from shelfsure.retrieval.duplicates.photo_detail import (
+    content_fraction,
+    load_detail,
+    mirrored_descriptors,
+    same_pixels,
+)
 from shelfsure.retrieval.duplicates.photo_match import (
     FEATURES,
     match_photos,
@@ -126,3 +131,15 @@ def test_edits_are_reproducible(product) -> None:
         first, second = (edit(image, np.random.default_rng(3)) for _ in range(2))
         assert first.mode == "RGB"
         assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("colour", ["black", "white", "orange"])
+def test_content_fraction_leaves_a_frame_and_the_ground_behind_it_out(
+    product, as_png, colour: str
+) -> None:
+    plain = load_detail(as_png(product(1)), PhotoLimits())
+    framed = load_detail(as_png(ImageOps.expand(product(1), 40, colour)), PhotoLimits())
+    # the drawing, with its handle, spans 390 x 310 of 480 x 400 pixels
+    assert plain.n_content_pixels == pytest.approx(390 * 310, rel=0.05)
+    assert framed.n_content_pixels == pytest.approx(plain.n_content_pixels, rel=0.05)
+    assert content_fraction(np.full((20, 30, 3), 90, dtype=np.uint8)) == 1.0
