@@ -277,7 +277,7 @@ def test_match_listings_compares_by_what_is_written_where_photos_are_missing() -
 
 
 def test_write_duplicates_writes_tables_page_and_plan(catalogue, tmp_path) -> None:
-    nasty = Listing("p0", "<script>Printed mug 300</script>", catalogue[0].image)
+    nasty = Listing("p0", "Printed mug 300<script></script>", catalogue[0].image)
     result = match_listings(embedded_of([nasty, *catalogue[1:]]), ENCODER)
     html = write_duplicates(result, tmp_path / "out").read_text()
     assert "<script" not in html
