@@ -141,8 +141,9 @@ class Service(AbstractContextManager["Service"]):
         return job.future
 
     def judge(self, listing: Listing, *, watched: bool = True) -> Verdict:
-        """Submit one listing and wait for its verdict."""
-        return self.submit([listing], watched=watched).result()[0]
+        """Submit one listing and wait for its verdict; a broken promise holds it in any case."""
+        verdict = self.submit([listing], watched=watched).result()[0]
+        return verdict if watched else self._held(verdict)
 
     def reload(self) -> str:
         """Open the pipeline anew and use it from now on; jobs under way end with the old one.
@@ -236,6 +237,19 @@ class Service(AbstractContextManager["Service"]):
         if shift and not before:
             _LOG.warning("after %d listings: %s", detector.n_watched, shift.what)
         return hold(verdicts, shift, self.on_shift)
+
+    def _held(self, verdict: Verdict) -> Verdict:
+        """Accept nothing once audits show a broken promise; what is tried out isn't audited."""
+        if self.auditor is None:
+            return verdict
+        pipeline = self.pipeline
+        target = pipeline.config.accept.target_precision
+        try:
+            promise = self.auditor.promise(pipeline.version, target)
+        except ShelfsureError as error:
+            _LOG.warning("no audits: %s", error)
+            return verdict
+        return hold([verdict], promise.shift, "review")[0]
 
     def audited(
         self, pipeline: ListingPipeline, listings: Sequence[Listing], verdicts: list[Verdict]

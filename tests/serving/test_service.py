@@ -336,6 +336,9 @@ def test_a_service_has_accepted_listings_audited_and_stops_where_they_are_wrong(
         store.answer(store.pending(1)[0].item_id, "not_sold", "ann")
     assert n == 2  # two wrong ones in a row: .0009 by chance
     assert "That breaks the promise" in verdict.reasons[0]
+    tried = service.judge(Listing("tried", "odd", brand="0.5"), watched=False)
+    assert (tried.decision, tried.reasons[0]) == ("review", verdict.reasons[0])
+    assert store.pending(100) == []
     page = service.metrics.page().decode()
     assert f'shelfsure_audited{{outcome="wrong"}} {n:.1f}' in page
     assert 'shelfsure_audited_precision{bound="low"} 0.0' in page

@@ -134,16 +134,18 @@ class BatchJob:
         start = time.monotonic()
         catalog = self.upload.catalog
         yield self._progress(start)
-        for first in range(0, len(catalog.listings), self.chunk):
-            part = slice(first, first + self.chunk)
-            verdicts = self._judge(catalog.listings[part])
-            if verdicts is None:
-                break
-            self._said += map(self._presentable, verdicts)
-            self._together = self._pipeline.as_batch(self._said, self.service.on_shift)
-            yield self._progress(start)
-        listings = catalog.listings[: len(self._together)]
-        self._together = self.service.audited(self._pipeline, listings, self._together)
+        try:
+            for first in range(0, len(catalog.listings), self.chunk):
+                part = slice(first, first + self.chunk)
+                verdicts = self._judge(catalog.listings[part])
+                if verdicts is None:
+                    break
+                self._said += map(self._presentable, verdicts)
+                self._together = self._pipeline.as_batch(self._said, self.service.on_shift)
+                yield self._progress(start)
+        finally:  # what is kept of a job that failed is held or audited like any other
+            listings = catalog.listings[: len(self._together)]
+            self._together = self.service.audited(self._pipeline, listings, self._together)
 
     def _judge(self, listings: Sequence[Listing]) -> list[Verdict] | None:
         """Wait for a part's verdicts; None if the job is cancelled before they are there."""

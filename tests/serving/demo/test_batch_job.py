@@ -148,6 +148,7 @@ class Slow:
         self.asked: list[Sequence[Listing]] = []
         self.futures: list[Future[list[Verdict]]] = []
         self.refuse = 0
+        self.n_audited = 0
 
     def submit(
         self, listings: Sequence[Listing], *, duplicates: bool = True, watched: bool = True
@@ -162,6 +163,7 @@ class Slow:
         return self.futures[-1]
 
     def audited(self, *given: Any) -> Any:
+        self.n_audited = len(given[-1])
         return given[-1]
 
     def answer(self, place: int = -1) -> None:
@@ -235,3 +237,4 @@ def test_run_keeps_what_was_judged_before_a_failure(
         next(steps)
     assert job.partial
     assert len(job.rows) == 11
+    assert slow.n_audited == 10  # what is kept is held or audited like any other
