@@ -26,8 +26,7 @@ ShelfsureError
     ├── IndexChangedError         a file isn't what was saved
     ├── IndexFormatError          written by a newer Shelfsure
     ├── IndexFingerprintError     built with other weights than those at hand
-    ├── IndexLockedError          another process is writing to it
-    └── IndexRecallError          an approximate one can't find enough of the true neighbours
+    └── IndexLockedError          another process is writing to it
 """
 
 
@@ -133,10 +132,6 @@ class IndexFingerprintError(ListingIndexError):
 
 class IndexLockedError(ListingIndexError):
     """Another process is writing to the index."""
-
-
-class IndexRecallError(ListingIndexError):
-    """An approximate index can't find enough of the true neighbours."""
 
 
 class RuntimeUnusableError(ShelfsureError):
