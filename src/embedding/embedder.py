@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..catalog.catalog import Catalog
+from ..catalog.in_memory import tidied
 from ..catalog.listing import Listing
 from ..core.cache import EmbeddingCache
 from ..core.config import Config
@@ -31,13 +32,16 @@ class Embedder:
     def embed(
         self, listings: Sequence[Listing], *, description: bool = True, quality: bool = False
     ) -> EmbeddedListings:
-        """Embed what listings have; nothing is raised for one bad photo.
+        """Embed what listings have; nothing is raised for one bad photo or field.
+
+        Fields may be what a table says: NaN for missing, numbers as ids; see `tidied`.
 
         Parameters
         ----------
         quality
             Measure the photos as well, while they are decoded.
         """
+        listings, defects = tidied(listings)
         titles = [clean_text(listing.title) for listing in listings]
         described = [clean_text(listing.description) if description else "" for listing in listings]
         images = [listing.image for listing in listings]
@@ -50,7 +54,7 @@ class Embedder:
             photo_hashes=photos.hashes,
             titles=titles,
             descriptions=described,
-            problems=photos.problems,
+            problems={**photos.problems, **defects},
             quality=photos.quality,
         )
 

@@ -3,6 +3,7 @@
 To load a model, MLflow runs `MODEL_CODE` ("models from code"), so nothing is pickled.
 """
 
+import base64
 import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..catalog.listing import Listing
-from ..catalog.values import RowError, as_text
+from ..catalog.values import is_missing
 from ..core.errors import BundleFormatError
 from ..pipeline.pipeline import ListingPipeline
 
@@ -47,15 +48,18 @@ def judge_table(pipeline: ListingPipeline, table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        Columns ``title``, ``description``, ``image`` (the file's bytes) or ``image_path``, and
-        ``listing_id``; each may be missing, as may any of their values.
+        Columns ``title``, ``description``, ``image`` (the file's bytes, or these in base64) or
+        ``image_path``, and ``listing_id``; each may be missing, as may any of their values. One row
+        may hold a list of values a column, of a listing each.
 
     Returns
     -------
     DataFrame
         The columns `OUTPUTS`; ``verdict`` is the whole verdict as JSON.
     """
-    verdicts = pipeline.predict([listing_of(row) for row in table.to_dict("records")])
+    records: list[Any] = table.to_dict("records")
+    records = _unrolled(records[0]) if len(records) == 1 else records
+    verdicts = pipeline.predict([listing_of(row) for row in records])
     rows = [
         {
             **{name: getattr(verdict, name) for name in OUTPUTS[:5]},
@@ -68,15 +72,41 @@ def judge_table(pipeline: ListingPipeline, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def listing_of(row: Mapping[Any, Any]) -> Listing:
-    """Take a listing from a table's row; None, NaN and empty text are missing."""
-    given = {name: _given(row.get(name)) for name in INPUTS}
-    photo = given["image"]
+    """Take a listing from a table's row as it is; predicting says what is wrong with a field.
+
+    Text as a photo is base64, as JSON has it. What isn't stays as the bytes that it is: no photo.
+    """
+    image = _given(row.get("image"))
+    if isinstance(image, str):
+        image = _decoded(image)
     return Listing(
-        listing_id=_id(given["listing_id"]),
-        title=given["title"],
-        description=given["description"],
-        image=given["image_path"] if photo is None else bytes(photo),
+        listing_id=_given(row.get("listing_id"), ""),
+        title=_given(row.get("title")),
+        description=_given(row.get("description")),
+        image=_given(row.get("image_path")) if image is None else image,
     )
+
+
+def _given(value: Any, missing: Any = None) -> Any:
+    empty = isinstance(value, str | bytes | bytearray) and not value
+    return missing if empty or is_missing(value) else value
+
+
+def _decoded(text: str) -> bytes:
+    plain = "".join(text.split())
+    try:
+        return base64.b64decode(plain.partition("base64,")[2] or plain, validate=True)
+    except ValueError:
+        return text.encode("utf-8", "replace")
+
+
+def _unrolled(row: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
+    """Make a row of lists the rows that it stands for: a dictionary of lists comes so."""
+    lists = {name: value for name, value in row.items() if isinstance(value, list)}
+    if not lists or len({len(value) for value in lists.values()}) > 1:
+        return [row]
+    columns = zip(*lists.values(), strict=True)
+    return [{**row, **dict(zip(lists, values, strict=True))} for values in columns]
 
 
 def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
@@ -87,8 +117,9 @@ def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    kinds = {"image": "binary"} | dict.fromkeys(_NUMBERS, "double")
+    kinds = dict.fromkeys(_NUMBERS, "double")
     with tempfile.TemporaryDirectory() as scratch:
         code = Path(scratch) / "shelfsure_model.py"
         code.write_text(MODEL_CODE, encoding="utf-8")
@@ -97,7 +128,8 @@ def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
             python_model=str(code),
             artifacts={BUNDLE: str(bundle)},
             signature=ModelSignature(
-                Schema([ColSpec(kinds.get(n, "string"), n, required=False) for n in INPUTS]),
+                # a typed column refuses a whole batch for one row's number, or missing photo
+                Schema([ColSpec(AnyType(), n, required=False) for n in INPUTS]),
                 Schema([ColSpec(kinds.get(n, "string"), n) for n in OUTPUTS]),
             ),
             input_example=pd.DataFrame({"title": ["Analog watch for men, steel strap"]}),
@@ -124,18 +156,3 @@ def bundle_in(model: Path) -> Path:
             f"{', '.join(artifacts) or 'no artifacts'}. Name another model."
         )
     return place
-
-
-def _id(value: Any) -> str:
-    """Write an id as catalogues do; one that is none in a catalogue, as it is."""
-    try:
-        return as_text("listing_id", value) or ""
-    except RowError:
-        return str(value)
-
-
-def _given(value: Any) -> Any:
-    """Give None for every way in which a table says that there is nothing."""
-    if isinstance(value, bytes | bytearray | str):
-        return value or None
-    return None if value is None or pd.isna(value) else value

@@ -1,5 +1,6 @@
 """Bundles as MLflow models: logged, loaded back, compared, promoted, pulled."""
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import shelfsure.cli.main as cli
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.catalog.catalog import Catalog, read_catalog
+from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config
 from shelfsure.core.errors import (
     BundleChangedError,
@@ -195,12 +197,60 @@ def test_judge_table_of_no_rows_has_every_column(good: Path) -> None:
     assert len(empty) == 0
 
 
-@pytest.mark.parametrize(
-    ("listing_id", "text"),
-    [(1001, "1001"), (1001.0, "1001"), (0, "0"), (np.int64(7), "7"), ("007", "007"), (1.5, "1.5")],
-)
-def test_listing_of_writes_ids_as_catalogues_do(listing_id: object, text: str) -> None:
-    assert listing_of({"listing_id": listing_id}).listing_id == text
+def test_judge_table_takes_rows_as_tables_have_them(good: Path, catalog: Catalog) -> None:
+    """Numbers as ids, an empty column, photos in base64: one bad row is one rejected verdict."""
+    pipeline, own = ListingPipeline.load(good), catalog.listings[0]
+    photo = Path(str(own.image)).read_bytes()
+    expected = pipeline.predict([Listing("1001", own.title, photo)])[0].model_dump(mode="json")
+    written = base64.b64encode(photo).decode()
+    row = {"listing_id": 1001, "title": own.title, "description": float("nan"), "image": photo}
+    for image in (photo, bytearray(photo), written, f"data:image/png;base64,{written}"):
+        said = judge_table(pipeline, pd.DataFrame([row | {"image": image}]))
+        assert json.loads(said["verdict"][0]) == expected
+    mixed = pd.DataFrame(
+        [row, {"listing_id": 2.0, "title": own.title}, {"title": ["a", "list"]}, {"image": "AAAA"}]
+    )
+    said = judge_table(pipeline, mixed)
+    assert said["listing_id"].tolist() == ["1001", "2", "", ""]
+    assert (said["decision"] == "rejected").tolist() == [False, False, True, True]
+    assert "not text: title is ['a', 'list'] of type list" in said["reasons"][2]
+    assert json.loads(said["verdict"][0]) == expected
+    one_row = pd.DataFrame({"listing_id": [[1, 2]], "title": [[own.title, "Old rug"]]})
+    assert judge_table(pipeline, one_row)["listing_id"].tolist() == ["1", "2"]
+
+
+def test_scoring_server_judges_every_form_of_request_alike(
+    uri: str, good: Path, catalog: Catalog
+) -> None:
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.pyfunc import scoring_server
+    from starlette.testclient import TestClient
+
+    client = MlflowClient(tracking_uri=uri)
+    run_id = client.create_run(client.create_experiment("served")).info.run_id
+    info = log_model(uri, run_id, good)
+    mlflow.set_tracking_uri(uri)
+    server = TestClient(scoring_server.init(mlflow.pyfunc.load_model(info.model_uri)))
+    own, columns = catalog.listings[0], ("listing_id", "image", "title")
+    written = base64.b64encode(Path(str(own.image)).read_bytes()).decode()
+    rows = [(1, written, own.title), (2, None, "Old rug")]
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    requests = (
+        {"dataframe_records": records},
+        {"dataframe_records": [records[0], {"listing_id": 2, "title": "Old rug"}]},
+        {"dataframe_split": {"columns": list(columns), "data": [list(row) for row in rows]}},
+        {"inputs": {name: [row[n] for row in rows] for n, name in enumerate(columns)}},
+        {"instances": records},
+    )
+    answers = []
+    for request in requests:
+        response = server.post("/invocations", json=request)
+        assert response.status_code == 200, response.text
+        answers.append([json.loads(said["verdict"]) for said in response.json()["predictions"]])
+    assert all(answer == answers[0] for answer in answers)
+    assert [said["listing_id"] for said in answers[0]] == ["1", "2"]
+    assert [said["route"] for said in answers[0]] == ["fusion", "text_only"]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), "", b"", pd.NA])
