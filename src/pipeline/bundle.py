@@ -33,7 +33,7 @@ from .manifest import FORMAT, FORMAT_VERSION, MANIFEST, own_hash, owned_files, p
 
 PATIENCE_S = 30.0
 """How long a bundle that is exchanged again and again is tried."""
-_PAUSE_S, MISSES = 0.02, 3
+_PAUSE_S, MISSES = 0.02, 10
 T = TypeVar("T")
 
 

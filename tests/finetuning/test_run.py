@@ -214,10 +214,11 @@ def test_finetune_that_cannot_replace_an_encoder_keeps_it_and_goes_on_later(
 ) -> None:
     out = tmp_path / "ft"
     out.mkdir()
-    (out / "finetuned.json").write_text("old")
+    old = json.dumps({"side_px": 48, "crop_mode": "border"})
+    (out / "finetuned.json").write_text(old)
     with failing_rename(out):
         finetune(patterns, out, quick, options=CPU, overwrite=True)
-    assert (out / "finetuned.json").read_text() == "old"
+    assert (out / "finetuned.json").read_text() == old
     assert {path.name for path in tmp_path.iterdir()} == {"ft", ".ft.finetuning"}
     run(patterns, out, quick, resume=True, overwrite=True)
     assert json.loads((out / "finetuned.json").read_text())["n_seen"] > 0

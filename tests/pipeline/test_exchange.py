@@ -106,18 +106,18 @@ def test_load_never_mixes_generations(
         else:  # as somebody's script does, without a word to us
             home.rename(away[(number - 1) % 2])
             away[number % 2].rename(home)
-            time.sleep(0.002)
+            time.sleep(0.02)
 
     parse = persistence.Tfidf.parse
 
     def slowly(saved: bytes) -> Any:
-        time.sleep(0.005)  # so that each load meets an exchange
+        time.sleep(0.01)  # so that each load meets an exchange
         return parse(saved)
 
     monkeypatch.setattr(persistence.Tfidf, "parse", slowly)
     seen = []
     with exchanging(turn):
-        for _ in range(40):
+        for _ in range(15):
             loaded = ListingPipeline.load(home)
             assert contents(loaded) == known[loaded.version]
             seen.append(loaded.version)

@@ -315,6 +315,7 @@ def test_duplicates_finds_copies_and_only_copies(
         "jpeg": [("s07", "same_product")],
         "crop": [("s07", "same_product")],
         "size": [("s07", "variant")],
+        "title": [("s07", "variant")],  # the same words, and no photo to tell
     }
 
 
