@@ -1,4 +1,4 @@
-"""A command line with fake encoders, a shop to write into, and a bundle."""
+"""A command line, with fake encoders or the starter's, a shop to write into, and a bundle."""
 
 import shutil
 import sys
@@ -24,29 +24,37 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    naming_embedder: Callable[..., Embedder],
+def run_starter(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Run:
-    """Run a command line with fake encoders, as the installed script does."""
+    """Run a command line as the installed script does, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def load(_: object, options: RunOptions) -> Embedder:
-        return replace(naming_embedder(), options=options)
-
-    for module in ("pipeline.persistence", "pipeline.pipeline", "embedding.embedder"):
-        monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
+    monkeypatch.setenv("COLUMNS", "150")
 
     def command(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["shelfsure", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             cli.main()
         code = exit_.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+        done = Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+        assert "Traceback" not in done.error
+        return done
 
     return command
+
+
+@pytest.fixture
+def run(
+    run_starter: Run, monkeypatch: pytest.MonkeyPatch, naming_embedder: Callable[..., Embedder]
+) -> Run:
+    """The same with encoders that need no weights; a title's words are all they know."""
+
+    def load(_: object, options: RunOptions) -> Embedder:
+        return replace(naming_embedder(), options=options)
+
+    for module in ("pipeline.persistence", "pipeline.pipeline", "embedding.embedder"):
+        monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
+    return run_starter
 
 
 @pytest.fixture

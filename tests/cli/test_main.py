@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 import shelfsure.cli.main as cli
@@ -20,28 +20,13 @@ accept: {target_precision: 0.8, confidence: 0.8}
 """
 
 
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    error: str
-
-
-Run = Callable[..., Outcome]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command line as the installed script does, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["shelfsure", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        code = exit_.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return command
+def run(run_starter: Run) -> Run:
+    """With the starter's own encoders."""
+    return run_starter
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +175,7 @@ def test_cache_info_and_clear(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "0 vectors" in run("cache", "info").out
 
 
-def error_line(done: Outcome) -> str:
+def error_line(done: Any) -> str:
     """The one message of a command that couldn't: no stack trace, and only how a file was read."""
     assert done.code == 1
     said, mark, error = done.error.rpartition("Error: ")
