@@ -27,9 +27,7 @@ def monitor(
     from ..serving.review.store import ReviewStore
 
     config, version = load_settings(bundle)
-    promise = audited_promise(
-        ReviewStore(reviews), version, config.accept.target_precision, config.accept.confidence
-    )
+    promise = audited_promise(ReviewStore(reviews), version, config.accept)
     say(f"Bundle {version}: {promise.said}")
     if promise.broken:
         say("The promise is broken. Calibrate anew (`shelfsure recalibrate`) or train anew.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
     from ..pipeline.pipeline import ListingPipeline
     from ..pipeline.verdict import Verdict
+    from ..serving.review.audit import Auditor
 
 
 @takes_options
@@ -57,34 +58,40 @@ def predict(
     share = share_of(audit, "--audit") if audit else None
     catalog = file.catalog(listings, need_category=False)
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
+    auditor = _auditor(pipeline, reviews, share) if share else None
     rows = judge(
         pipeline, catalog, duplicates=not no_duplicates, quality=not no_quality, on_shift=on_shift
     )
     require_judged(rows, file.min_usable)
-    if share:
-        rows = _audited(pipeline, catalog, rows, reviews, share)
+    if auditor:
+        rows = _audited(pipeline, catalog, rows, auditor)
     write_verdicts(out, rows, catalog)
     counts = Counter(verdict.decision for _, verdict in rows)
     say_shift(next((verdict.shift for _, verdict in rows if verdict.shift), None), on_shift)
     say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
 
 
+def _auditor(pipeline: "ListingPipeline", reviews: Path | None, share: float) -> "Auditor":
+    """Open the review queue; if it can't be read, that is said before the work starts."""
+    from ..serving.review.audit import Auditor
+    from ..serving.review.store import ReviewStore
+
+    auditor = Auditor(ReviewStore(reviews), share)
+    auditor.promise(pipeline.version, pipeline.config.accept)
+    return auditor
+
+
 def _audited(
     pipeline: "ListingPipeline",
     catalog: "Catalog",
     rows: "list[tuple[int, Verdict]]",
-    reviews: Path | None,
-    share: float,
+    auditor: "Auditor",
 ) -> "list[tuple[int, Verdict]]":
     """Put some accepted listings into the review queue, or accept none if audits say so."""
-    from ..serving.review.audit import Auditor
-    from ..serving.review.store import ReviewStore
-
-    auditor, target = Auditor(ReviewStore(reviews), share), pipeline.config.accept.target_precision
-    said = dict(rows)
+    said, accept = dict(rows), pipeline.config.accept
     judged = [said[row] for row in catalog.rows]
-    said |= zip(catalog.rows, auditor.audit(catalog.listings, judged, target), strict=True)
-    promise = auditor.promise(pipeline.version, target)
+    said |= zip(catalog.rows, auditor.audit(catalog.listings, judged, accept), strict=True)
+    promise = auditor.promise(pipeline.version, accept)
     n_drawn = sum(verdict.audit for verdict in said.values())
     say(f"Warning: {promise.shift.what}" if promise.shift else promise.said)
     say(f"{n_drawn:,} listings to audit are in {auditor.store.path}.")

@@ -243,9 +243,8 @@ class Service(AbstractContextManager["Service"]):
         if self.auditor is None:
             return verdict
         pipeline = self.pipeline
-        target = pipeline.config.accept.target_precision
         try:
-            promise = self.auditor.promise(pipeline.version, target)
+            promise = self.auditor.promise(pipeline.version, pipeline.config.accept)
         except ShelfsureError as error:
             _LOG.warning("no audits: %s", error)
             return verdict
@@ -257,10 +256,10 @@ class Service(AbstractContextManager["Service"]):
         """Have some accepted listings looked at; trouble with the queue stops no verdict."""
         if self.auditor is None:
             return verdicts
-        target = pipeline.config.accept.target_precision
+        accept = pipeline.config.accept
         try:
-            audited = self.auditor.audit(listings, verdicts, target)
-            self.metrics.show_audits(self.auditor.promise(pipeline.version, target))
+            audited = self.auditor.audit(listings, verdicts, accept)
+            self.metrics.show_audits(self.auditor.promise(pipeline.version, accept))
         except ShelfsureError as error:
             _LOG.warning("no audits: %s", error)
             return verdicts

@@ -307,3 +307,7 @@ def test_predict_has_accepted_listings_audited_and_monitor_watches_the_promise(
     for share in ("0", "101%", "some"):
         message = error_line(run(*predict[:-4], "--audit", share))
         assert "--audit must be a share above 0% and at most 100%" in message
+    (tmp_path / "v.csv").unlink()
+    queue.write_bytes(b"no database")
+    assert "must be a readable and writable SQLite file" in error_line(run(*predict))
+    assert not (tmp_path / "v.csv").exists()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...catalog.listing import Listing, category_levels, category_prefix
+from ...core.config import AcceptConfig
 from ...core.errors import ConfigError, ShelfsureError
 from ...fusion.confidence_sequence import confidence_sequence
 from ...pipeline.shift import hold
@@ -66,9 +67,7 @@ class AuditedPromise:
         )
 
 
-def audited_promise(
-    store: ReviewStore, version: str, target: float, confidence: float = 0.95
-) -> AuditedPromise:
+def audited_promise(store: ReviewStore, version: str, accept: AcceptConfig) -> AuditedPromise:
     """Bound the accepted precision of a bundle by the answers to its audits.
 
     "Can't tell" and "skip" say nothing. An answer that names a deeper category than the verdict
@@ -78,6 +77,8 @@ def audited_promise(
     ----------
     version
         Of the bundle; audits of others don't count.
+    accept
+        What it promises, and how sure the bounds are to be.
 
     Raises
     ------
@@ -86,8 +87,11 @@ def audited_promise(
     """
     answers = [each for each in store.audits(version) if each.kind in {"category", "not_sold"}]
     right = np.array([_confirms(each) for each in answers], dtype=bool)
-    low, high = confidence_sequence(right, confidence)
-    return AuditedPromise(target, confidence, len(right), int(right.sum()), low, high)
+    low, high = confidence_sequence(right, accept.confidence)
+    n_right = int(right.sum())
+    return AuditedPromise(
+        accept.target_precision, accept.confidence, len(right), n_right, low, high
+    )
 
 
 @dataclass
@@ -115,7 +119,7 @@ class Auditor:
             )
 
     def audit(
-        self, listings: Sequence[Listing], verdicts: Sequence[Verdict], target: float
+        self, listings: Sequence[Listing], verdicts: Sequence[Verdict], accept: AcceptConfig
     ) -> list[Verdict]:
         """Hold what is accepted if the promise is broken; else mark and queue some of it.
 
@@ -123,11 +127,11 @@ class Auditor:
 
         Parameters
         ----------
-        target
-            The promised share of right answers.
+        accept
+            What the bundle promises.
         """
         version = next((v.model_version for v in verdicts if v.model_version), "")
-        promise = self.promise(version, target)
+        promise = self.promise(version, accept)
         if promise.shift:
             return hold(verdicts, promise.shift, "review")
         return [
@@ -135,12 +139,12 @@ class Auditor:
             for listing, verdict in zip(listings, verdicts, strict=True)
         ]
 
-    def promise(self, version: str, target: float) -> AuditedPromise:
+    def promise(self, version: str, accept: AcceptConfig) -> AuditedPromise:
         """Look the answers up, if they weren't for `LOOK_S`; see `audited_promise`."""
         with self._lock:
             fresh = version == self._version and time.monotonic() < self._looked_at + LOOK_S
             if self._promise is None or not fresh:
-                self._promise = audited_promise(self.store, version, target)
+                self._promise = audited_promise(self.store, version, accept)
                 self._version, self._looked_at = version, time.monotonic()
             return self._promise
 
