@@ -336,3 +336,25 @@ def test_require_free_folder_never_lets_something_else_be_replaced(
 def test_sha256_of_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc" * 1_000_000)
     assert sha256_of_file(tmp_path / "a") == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+
+
+@pytest.mark.parametrize("failing", [None, OSError, NotImplementedError])
+def test_atomic_folder_takes_along_what_isnt_its_own_whatever_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: type[Exception] | None
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise failing("no hard links here")  # type: ignore[misc]
+
+    out, box = tmp_path / "out", FolderKind("a box", lambda _: {"box.txt"})
+    (out / "notes").mkdir(parents=True)
+    (out / "box.txt").write_text("old")
+    (out / "notes" / "mine.txt").write_text("precious")
+    (out / "link").symlink_to("notes/mine.txt")
+    if failing:
+        monkeypatch.setattr(os, "link", refuse)
+    with atomic_folder(out, box, replace=True) as partial:
+        (partial / "box.txt").write_text("new")
+    assert (out / "box.txt").read_text() == "new"
+    assert (out / "notes" / "mine.txt").read_text() == "precious"
+    assert (out / "link").readlink() == Path("notes/mine.txt")
+    assert list(tmp_path.iterdir()) == [out]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -151,21 +152,30 @@ def test_promote_says_which_store_it_cannot_reach(good: Path) -> None:
         pull("http://127.0.0.1:9", "shop", good.parent / "pulled")
 
 
-def test_log_model_gives_a_model_that_answers_as_the_bundle_does(
-    uri: str, good: Path, catalog: Catalog
-) -> None:
+@pytest.fixture
+def logged_model(uri: str, good: Path) -> Any:
+    """A bundle logged as a model, in the store that MLflow asks."""
     import mlflow
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri)
     run_id = client.create_run(client.create_experiment("trial")).info.run_id
-    info = log_model(uri, run_id, good)
+    mlflow.set_tracking_uri(uri)
+    return log_model(uri, run_id, good)
+
+
+def test_log_model_gives_a_model_that_answers_as_the_bundle_does(
+    uri: str, good: Path, catalog: Catalog, logged_model: Any
+) -> None:
+    import mlflow
+    from mlflow import MlflowClient
+
+    client, info = MlflowClient(tracking_uri=uri), logged_model
     logged = Path(client.get_logged_model(info.model_id).artifact_location.removeprefix("file://"))
     suffixes = {path.suffix for path in logged.rglob("*") if path.is_file()}
     assert suffixes & {".pkl", ".pickle", ".joblib", ".pt", ".bin"} == set()
     assert (logged / "artifacts" / "shop" / "manifest.json").is_file()
 
-    mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model(info.model_uri)
     assert model.metadata.signature.inputs.input_names()[1:4] == ["title", "description", "image"]
     asked = list(catalog.listings[:4])
@@ -220,18 +230,13 @@ def test_judge_table_takes_rows_as_tables_have_them(good: Path, catalog: Catalog
 
 
 def test_scoring_server_judges_every_form_of_request_alike(
-    uri: str, good: Path, catalog: Catalog
+    catalog: Catalog, logged_model: Any
 ) -> None:
     import mlflow
-    from mlflow import MlflowClient
     from mlflow.pyfunc import scoring_server
     from starlette.testclient import TestClient
 
-    client = MlflowClient(tracking_uri=uri)
-    run_id = client.create_run(client.create_experiment("served")).info.run_id
-    info = log_model(uri, run_id, good)
-    mlflow.set_tracking_uri(uri)
-    server = TestClient(scoring_server.init(mlflow.pyfunc.load_model(info.model_uri)))
+    server = TestClient(scoring_server.init(mlflow.pyfunc.load_model(logged_model.model_uri)))
     own, columns = catalog.listings[0], ("listing_id", "image", "title")
     written = base64.b64encode(Path(str(own.image)).read_bytes()).decode()
     rows = [(1, written, own.title), (2, None, "Old rug")]
