@@ -12,6 +12,7 @@ from .delimited import write_csv
 from .listing import Listing
 from .notes import reading_notes
 from .photo_paths import PhotoFolder
+from .product_columns import ProductColumns, find_product_columns, product_values
 from .raw_rows import Row
 from .rows import FIELDS, OnPhotoError, ReadRow, RowReader
 from .tables import open_table
@@ -58,6 +59,8 @@ class Catalog:
         The file; ``None`` for a catalogue made in memory.
     columns
         Which columns of the file were taken for what, in words; empty without a file.
+    product_columns
+        Data row -> what the file says of it in columns that tell variants apart.
     notes
         What the catalogue's owner should know of it, such as text that was mended.
     on_photo_error
@@ -71,6 +74,7 @@ class Catalog:
     rejected: tuple[RejectedRow, ...] = ()
     source: Path | None = None
     columns: str = ""
+    product_columns: Mapping[int, ProductColumns] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     on_photo_error: OnPhotoError = "reject"
     photo_problems: Mapping[int, str] = field(default_factory=dict)
@@ -215,15 +219,17 @@ def read_catalog(
     try:
         table = open_table(path, named=named_columns(columns), encoding=encoding)
         match = match_columns(table.columns, columns, need_category=need_category)
-        raw = table.rows(match.wanted)
+        product = find_product_columns(table.columns)
+        raw = table.rows(match.wanted | set(product.values()))
     except CatalogError as error:
         raise CatalogError("\n".join([*problems, str(error)])) from error
     problems += [f"{path}: {problem}" for problem in match.problems]
-    if all(row.is_blank for row in raw):
+    told = [(match.by_field(row), row.fields) for row in raw if not row.is_blank]
+    if not told:
         problems.append(f"{path}: must have rows, but has only a header. Export it again.")
     if problems:
         raise CatalogError("\n".join(problems))
-    rows = [match.by_field(row) for row in raw if not row.is_blank]
+    rows = [row for row, _ in told]
     style = CategoryStyle.of((row.fields.get("category") for row in rows), category_separator)
     folder = PhotoFolder(root.resolve(), locate) if photos else None
     catalog = _check_rows(rows, RowReader(folder, need_category, on_photo_error, style))
@@ -233,8 +239,18 @@ def read_catalog(
         catalog,
         source=path,
         columns=match.described(),
+        product_columns=_product_columns(told, product),
         notes=(*table.notes, *notes, *catalog.notes),
     )
+
+
+def _product_columns(
+    told: Sequence[tuple[Row, Mapping[str, object]]], columns: Mapping[str, str]
+) -> dict[int, ProductColumns]:
+    if not columns:
+        return {}
+    values = (product_values(fields, columns) for _, fields in told)
+    return {number: own for number, own in enumerate(values, start=1) if own}
 
 
 def _check_rows(rows: Iterable[Row], reader: RowReader) -> Catalog:

@@ -1,12 +1,10 @@
 """Columns that tell variants apart: parent, size, colour, GTIN, part number, price."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from .catalog import Catalog
-from .rows import RowError, as_text
-from .tables import read_table
+from .values import RowError, as_text
 
 ProductColumns: TypeAlias = Mapping[str, str]
 """Attribute -> its value as compared; what a listing doesn't have isn't there."""
@@ -23,34 +21,20 @@ _NAMES = {
 _ATTRIBUTES = {name: attribute for attribute, names in _NAMES.items() for name in names.split()}
 
 
-def read_product_columns(catalog: Catalog) -> list[ProductColumns]:
-    """Read those columns of a catalogue's file, for each of its listings.
-
-    A catalogue made in memory has none. Of two columns for one attribute the first counts.
-
-    Raises
-    ------
-    CatalogError
-        If the file has gone.
-    """
-    nothing: list[ProductColumns] = [{} for _ in catalog.listings]
-    if catalog.source is None:
-        return nothing
-    columns = read_table(catalog.source, ()).columns
+def find_product_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Find those columns of a file: attribute -> column; of two for one the first counts."""
     known: dict[str, str] = {}
     for name in columns:
         attribute = _ATTRIBUTES.get(re.sub(r"[\W_]", "", name.casefold()))
-        if attribute and attribute not in known:
-            known[attribute] = name
-    if not known:
-        return nothing
-    rows = read_table(catalog.source, set(known.values())).rows
-    found: list[ProductColumns] = []
-    for number in catalog.rows:
-        fields = rows[number - 1].fields
-        texts = {attribute: _compared(fields.get(name)) for attribute, name in known.items()}
-        found.append({attribute: text for attribute, text in texts.items() if text})
-    return found
+        if attribute:
+            known.setdefault(attribute, name)
+    return known
+
+
+def product_values(fields: Mapping[str, object], columns: Mapping[str, str]) -> ProductColumns:
+    """Take the values of those columns from a row, as `find_product_columns` found them."""
+    texts = {attribute: _compared(fields.get(name)) for attribute, name in columns.items()}
+    return {attribute: text for attribute, text in texts.items() if text}
 
 
 def _compared(value: object) -> str | None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...catalog.catalog import Catalog
-from ...catalog.product_columns import read_product_columns
 from ...core.cache import EmbeddingCache
 from ...core.config import load_config
 from ...embedding.embedder import Embedder, load_embedder
@@ -73,7 +72,7 @@ def find_duplicates(
         embedder.photos,
         model,
         against=known,
-        columns=read_product_columns(catalog),
+        columns=[catalog.product_columns.get(row, {}) for row in catalog.rows],
         limits=limits,
         progress=progress,
     )
