@@ -16,14 +16,6 @@ class Row(NamedTuple):
     is_blank: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """All column names of a file in its own order, and its data rows."""
-
-    columns: tuple[str, ...]
-    rows: list[Row]
-
-
 class TableSource(Protocol):
     """An opened table: its columns are known, its rows are read when it is known which matter."""
 

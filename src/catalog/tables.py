@@ -13,17 +13,9 @@ from .delimited_table import DelimitedTable
 from .json_table import JsonTable
 from .parquet_table import ParquetTable
 from .parts import FolderTable
-from .raw_rows import Row, Table, TableSource
+from .raw_rows import TableSource
 from .spreadsheet_table import SpreadsheetTable
 from .text_files import is_packed
-
-__all__ = ["Row", "Table", "open_table", "read_table"]
-
-
-def read_table(path: Path, wanted: Collection[str]) -> Table:
-    """Read a catalogue file, keeping only the `wanted` columns of each row; see `open_table`."""
-    source = open_table(path, named=wanted)
-    return Table(source.columns, source.rows(wanted))
 
 
 def open_table(

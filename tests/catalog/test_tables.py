@@ -4,7 +4,9 @@ import csv
 import gzip
 import json
 import threading
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.delimited import split_records, write_csv
 from shelfsure.catalog.delimited_lines import are_rows, text_lines
-from shelfsure.catalog.tables import read_table
+from shelfsure.catalog.raw_rows import Row
+from shelfsure.catalog.tables import open_table
 from shelfsure.core.errors import CatalogError
 from shelfsure.core.mojibake import mend
 
@@ -35,6 +38,18 @@ TITLES = st.lists(
 quick = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+
+class Table(NamedTuple):
+    """All column names of a file, and its data rows."""
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+
+
+def read_table(path: Path, wanted: Collection[str]) -> Table:
+    source = open_table(path, named=wanted)
+    return Table(source.columns, source.rows(wanted))
 
 
 @quick
