@@ -90,8 +90,8 @@ def train(n: int, k: int) -> dict[str, float]:
     labels = rng.permutation(np.arange(n + N_ASKED) % k)
     everyone = np.ones(len(labels), dtype=bool)
     features = {
-        "photo": embeddings(rng, labels, PHOTO_DIM, 2.2),
-        "title_embedding": embeddings(rng, labels, TITLE_DIM, 2.0),
+        "photo": embeddings(rng, labels, PHOTO_DIM, 4.0),
+        "title_embedding": embeddings(rng, labels, TITLE_DIM, 4.0),
         "title_tfidf": grams(rng, labels),
     }
     every = {name: View(drawn, everyone) for name, drawn in features.items()}

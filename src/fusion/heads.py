@@ -1,16 +1,18 @@
 """A head: calibrated multinomial logistic regression over one view."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
 
 from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
 from ..core.parallel import in_parallel
 from .calibration import fit_temperature, log_loss
+from .softmax_regression import Curvature, fit_softmax
 from .views import ALONE, Features, Round, View, rounds
 
 FLOOR = 1e-3
@@ -20,9 +22,8 @@ INVERSE_REGULARISATION = (3.0, 30.0, 300.0)
 MIN_JUDGED = 300
 """Held-out rows that suffice to choose between them."""
 
-TOLERANCE, RELATIVE_TOLERANCE = 1e-3, 0.03
-"""Fitting ends where the gradient is below the first, and below this share of what it was at the
-start: with many categories of like size it starts below any absolute limit."""
+Trials: TypeAlias = Mapping[tuple[float, int], Floats]
+"""Inverse regularisation, number of a round -> logits ``(n_asked, n_categories)``."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,18 @@ class LinearHead:
 
 def tempered(logits: Floats, temperature: float) -> Floats:
     """Turn logits into floored log-probabilities."""
-    n_categories = logits.shape[1]
-    exact = log_softmax(logits / temperature, axis=1)
-    return np.asarray(np.logaddexp(np.log1p(-FLOOR) + exact, np.log(FLOOR / n_categories)))
+    answers = np.asarray(log_softmax(logits / temperature, axis=1))
+    answers += float(np.log1p(-FLOOR))
+    return np.asarray(np.logaddexp(answers, float(np.log(FLOOR / logits.shape[1])), out=answers))
 
 
 def fit_head(
-    features: Features, labels: Ints, n_categories: int, c: float, weights: Floats | None = None
+    features: Features,
+    labels: Ints,
+    n_categories: int,
+    c: float,
+    weights: Floats | None = None,
+    curvature: Curvature | None = None,
 ) -> LinearHead:
     """Fit one logistic regression, not yet calibrated.
 
@@ -74,51 +80,60 @@ def fit_head(
         Inverse strength of the L2 penalty; larger fits closer.
     weights
         Shape ``(n,)``, what each listing counts; None: 1.
+    curvature
+        Of features of this kind, where several heads share it; see `fit_softmax`.
 
     Raises
     ------
     TrainingError
         If there are fewer than two categories.
     """
-    seen = np.unique(labels)
+    seen, own = np.unique(labels, return_inverse=True)
     if len(seen) < 2:
         raise TrainingError(
             f"A head needs listings of at least 2 categories, got {len(seen)}. Add listings."
         )
-    tolerance = min(TOLERANCE, RELATIVE_TOLERANCE * _first_gradient(features, labels, seen))
-    model = LogisticRegression(C=c, max_iter=300, tol=tolerance)
-    model.fit(features, labels, sample_weight=weights)
-    own, own_intercepts = model.coef_, model.intercept_
-    if len(seen) == 2:  # scikit-learn keeps one row for two categories
-        own = np.vstack([np.zeros_like(own), own])
-        own_intercepts = np.array([0.0, own_intercepts[0]])
-    coefficients = np.zeros((n_categories, own.shape[1]), dtype=np.float32)
+    fitted, own_intercepts = fit_softmax(features, own, len(seen), c, weights, curvature)
+    if len(seen) == n_categories:
+        return LinearHead(fitted, own_intercepts)
+    coefficients = np.zeros((n_categories, fitted.shape[1]), dtype=np.float32)
     intercepts = np.full(n_categories, own_intercepts.min() - 30.0, dtype=np.float32)
-    coefficients[seen], intercepts[seen] = own, own_intercepts
+    coefficients[seen], intercepts[seen] = fitted, own_intercepts
     return LinearHead(coefficients, intercepts)
 
 
-def _first_gradient(features: Features, labels: Ints, seen: Ints) -> float:
-    """Give the largest slope of the mean log loss where all coefficients are 0."""
-    wanted = (labels[:, None] == seen).astype(np.float32)
-    slope = np.abs(features.T @ (1 / len(seen) - wanted)).max() / len(labels)
-    return max(float(slope), 1e-12)
-
-
-def held_out_logits(view: View, labels: Ints, n_categories: int, folds: Ints, c: float) -> Floats:
+def held_out_logits(
+    view: View,
+    labels: Ints,
+    n_categories: int,
+    folds: Ints,
+    c: float,
+    curvature: Curvature | None = None,
+    known: Trials = MappingProxyType({}),
+) -> Floats:
     """Predict every row by a head that has seen neither it nor its duplicates; see `views.rounds`.
+
+    Parameters
+    ----------
+    known
+        Answers that are there already; see `choose_c`.
 
     Returns
     -------
     Floats
         Shape ``(n, n_categories)``.
     """
+    curvature = Curvature.of(view.features) if curvature is None else curvature
     logits = np.zeros((len(labels), n_categories), dtype=np.float32)
 
-    def answer(each: Round) -> None:
-        logits[each.predict_mask] = _answers(each, each.predict_mask, labels, n_categories, c)
+    def answer(numbered: tuple[int, Round]) -> None:
+        number, each = numbered
+        given = known.get((c, number))
+        logits[each.predict_mask] = (
+            _answers(each, labels, n_categories, c, curvature) if given is None else given
+        )
 
-    in_parallel(answer, rounds({ALONE: view}, folds))
+    in_parallel(answer, enumerate(rounds({ALONE: view}, folds)))
     return logits
 
 
@@ -128,35 +143,53 @@ def choose_c(
     n_categories: int,
     folds: Ints,
     candidates: Sequence[float] = INVERSE_REGULARISATION,
-) -> float:
+    curvature: Curvature | None = None,
+) -> tuple[float, Trials]:
     """Pick the regularisation with the lowest log loss on held-out rows, after calibration.
 
     The first round is enough where it asks `MIN_JUDGED` rows that calibrate: the choice between a
     close fit and a loose one is too important to be left to a few dozen.
+
+    Returns
+    -------
+    float
+        One of the candidates.
+    Trials
+        What its heads answered to the rows of the rounds that were tried.
     """
-    trials: list[tuple[Round, Bools]] = []
-    for each in rounds({ALONE: view}, folds):
-        trials.append((each, each.predict_mask & each.views[ALONE].calibration_mask))
-        if sum(asked.sum() for _, asked in trials) >= MIN_JUDGED:
+    curvature = Curvature.of(view.features) if curvature is None else curvature
+    tried: list[tuple[int, Round, Bools]] = []
+    n_judged = 0
+    for number, each in enumerate(rounds({ALONE: view}, folds)):
+        asked = each.predict_mask & each.views[ALONE].calibration_mask
+        if asked.any():
+            tried.append((number, each, asked))
+            n_judged += int(asked.sum())
+        if n_judged >= MIN_JUDGED:
             break
-    trials = [(each, asked) for each, asked in trials if asked.any()]
-    attempts = [(c, trial) for c in candidates for trial in trials]
+    attempts = [(c, number, each) for c in candidates for number, each, _ in tried]
     answers = in_parallel(
-        lambda attempt: _answers(*attempt[1], labels, n_categories, attempt[0]), attempts
+        lambda attempt: _answers(attempt[2], labels, n_categories, attempt[0], curvature), attempts
     )
-    truth = np.concatenate([labels[asked] for _, asked in trials])
-    losses = []
-    for start in range(0, len(answers), len(trials)):
-        logits = np.concatenate(answers[start : start + len(trials)])
-        losses.append(log_loss(tempered(logits, fit_temperature(logits, truth)), truth))
-    return candidates[int(np.argmin(losses))]
+    trials = {(c, n): given for (c, n, _), given in zip(attempts, answers, strict=True)}
+    truth = np.concatenate([labels[asked] for *_, asked in tried])
+    losses = {}
+    for c in candidates:
+        logits = np.concatenate(
+            [trials[c, number][asked[each.predict_mask]] for number, each, asked in tried]
+        )
+        losses[c] = log_loss(tempered(logits, fit_temperature(logits, truth)), truth)
+    best = min(losses, key=lambda c: losses[c])
+    return best, {key: given for key, given in trials.items() if key[0] == best}
 
 
-def _answers(each: Round, asked: Bools, labels: Ints, n_categories: int, c: float) -> Floats:
+def _answers(
+    each: Round, labels: Ints, n_categories: int, c: float, curvature: Curvature
+) -> Floats:
     features = each.views[ALONE].features
-    return fit_head(features[each.train_mask], labels[each.train_mask], n_categories, c).logits(
-        features[asked]
-    )
+    known, own = features[each.train_mask], labels[each.train_mask]
+    head = fit_head(known, own, n_categories, c, curvature=curvature)
+    return head.logits(features[each.predict_mask])
 
 
 def fit_calibrated(
@@ -178,9 +211,12 @@ def fit_calibrated(
     """
     if not view.calibration_mask.any():
         view = View(view.features, view.present)
-    c = choose_c(view, labels, n_categories, folds)
-    logits, asked = held_out_logits(view, labels, n_categories, folds, c), view.calibration_mask
+    curvature = Curvature.of(view.features)
+    c, known = choose_c(view, labels, n_categories, folds, curvature=curvature)
+    logits = held_out_logits(view, labels, n_categories, folds, c, curvature, known)
+    asked = view.calibration_mask
     temperature = fit_temperature(logits[asked], labels[asked])
-    (head,) = in_parallel(lambda c: fit_head(view.features, labels, n_categories, c), [c])
-    calibrated = LinearHead(head.coefficients, head.intercepts, temperature)
-    return calibrated, tempered(logits, temperature)
+    (head,) = in_parallel(
+        lambda c: fit_head(view.features, labels, n_categories, c, curvature=curvature), [c]
+    )
+    return replace(head, temperature=temperature), tempered(logits, temperature)

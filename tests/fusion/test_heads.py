@@ -132,9 +132,9 @@ def test_choose_c_fits_closely_where_that_pays(
     labels = rng.integers(0, 2, n)
     features = np.column_stack([rng.normal(0, 10, n), 0.1 * labels]).astype(np.float32)
     folds = np.arange(n) % 4
-    assert choose_c(whole(features), labels, 2, folds, (1e-6, 1e4)) == 1e4
+    assert choose_c(whole(features), labels, 2, folds, (1e-6, 1e4))[0] == 1e4
     features, labels = blobs(rng, n, 3, noise=0.2)
-    assert choose_c(whole(features), labels, 3, folds, candidates) == 10.0
+    assert choose_c(whole(features), labels, 3, folds, candidates)[0] == 10.0
 
 
 @pytest.mark.parametrize(("n", "chosen"), [(200, 10.0), (2000, 1e-6)])
@@ -144,7 +144,7 @@ def test_choose_c_asks_every_fold_where_one_is_small(
     features, labels = blobs(rng, n, 3, noise=0.2)
     folds = np.arange(n) % 4
     labels[folds == 0] = (labels[folds == 0] + 1) % 3  # the first fold is wrong
-    assert choose_c(whole(features), labels, 3, folds, (1e-6, 10.0)) == chosen
+    assert choose_c(whole(features), labels, 3, folds, (1e-6, 10.0))[0] == chosen
 
 
 def test_choose_c_asks_only_rows_that_calibrate(rng: np.random.Generator) -> None:
@@ -154,8 +154,8 @@ def test_choose_c_asks_only_rows_that_calibrate(rng: np.random.Generator) -> Non
     wrong[~calibration_mask] = (labels[~calibration_mask] + 1) % 3
     # what most rows teach is wrong for those that calibrate: the looser the better
     partly = View(features, np.ones(400, dtype=bool), in_encoder_train_set=~calibration_mask)
-    assert choose_c(partly, wrong, 3, folds, (1e-6, 10.0)) == 1e-6
-    assert choose_c(whole(features), wrong, 3, folds, (1e-6, 10.0)) == 10.0
+    assert choose_c(partly, wrong, 3, folds, (1e-6, 10.0))[0] == 1e-6
+    assert choose_c(whole(features), wrong, 3, folds, (1e-6, 10.0))[0] == 10.0
 
 
 def test_fit_calibrated_needs_no_further_temperature(rng: np.random.Generator) -> None:
