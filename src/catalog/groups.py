@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.preprocessing import normalize
 
-from ..core.arrays import Bools, Floats, Ints
+from ..core.arrays import Bools, Floats, Ints, evenly_spaced
 
 Links = npt.NDArray[np.intp]  # shape (2, n_links): a pair of listings each
 
 _BLOCK_SIMILARITIES = 2**24  # 64 MiB of float32 at a time
+_SKETCHED_ROWS, _SKETCH_DIM = 4_096, 64  # fewer rows are compared in full at once
+_ROUNDING = 1e-4  # of products in single precision, and to spare
+_MAX_CANDIDATES = 1 / 64  # share of a block's pairs above which comparing all is as fast
 _LOG = logging.getLogger(__name__)
 
 
@@ -115,22 +119,90 @@ def same_key_links(keys: Sequence[str | None], what: str, max_carriers: int) -> 
 def similar_links(embeddings: Floats, min_similarity: float) -> Links:
     """Link rows of cosine `min_similarity` or more, directly or through a chain of such rows.
 
-    Works through the similarities block by block, and boils the links found so far down to one a
-    row where they are more, so memory stays bounded however alike the rows are.
+    No link is missed (recall 1, whatever the rows are): where there are many rows, pairs are first
+    compared by a sketch that never makes two rows look farther apart than they are, and only those
+    that pass are compared in full. Works block by block, and boils the links found so far down to
+    one a row where they are more, so memory stays bounded however alike the rows are.
     """
     links = np.empty((2, 0), dtype=np.intp)
     if not len(embeddings):
         return links
     rows = normalize(np.asarray(embeddings, dtype=np.float32))
+    near_rows = _Sketch(rows, min_similarity) if len(rows) > _SKETCHED_ROWS else None
     height = max(1, _BLOCK_SIMILARITIES // len(rows))
     for start in range(0, len(rows), height):
-        # Only pairs i < j: the others were met the other way round.
-        near, far = np.nonzero(rows[start : start + height] @ rows[start:].T >= min_similarity)
-        pairs = start + np.stack([near, far])[:, near < far]
+        stop = min(len(rows), start + height)
+        candidates = near_rows.pairs(start, stop) if near_rows is not None else None
+        if candidates is None:
+            near, far = np.nonzero(rows[start:stop] @ rows[start:].T >= min_similarity)
+            # Only pairs i < j: the others were met the other way round.
+            pairs = start + np.stack([near, far])[:, near < far]
+        else:
+            pairs = candidates[:, _similarities(rows, candidates) >= min_similarity]
         links = np.hstack([links, pairs])
         if links.shape[1] > len(rows):
             links = forest(components(len(rows), links))
     return links
+
+
+class _Sketch:
+    """Rows by their main directions, and by how much of them lies outside of these.
+
+    Squared distances between sketches are at most those between rows: ``|x - y|^2`` is that of the
+    parts inside plus that of the parts outside, and the latter is no less than that of the lengths.
+
+    Parameters
+    ----------
+    rows
+        Shape ``(n, d)``, of unit length.
+    """
+
+    def __init__(self, rows: Floats, min_similarity: float) -> None:
+        some = rows[evenly_spaced(len(rows), _SKETCHED_ROWS)]
+        mean = some.mean(axis=0)
+        deviation = some - mean
+        _, directions = eigh(deviation.T @ deviation)
+        main = np.ascontiguousarray(directions[:, -_SKETCH_DIM:])
+        sketches = np.empty((len(rows), main.shape[1] + 1), dtype=np.float32)
+        for start in range(0, len(rows), _SKETCHED_ROWS):
+            block = slice(start, start + _SKETCHED_ROWS)
+            deviation = rows[block] - mean
+            inside = deviation @ main
+            outside = (deviation**2).sum(axis=1) - (inside**2).sum(axis=1)
+            sketches[block, :-1], sketches[block, -1] = inside, np.sqrt(np.maximum(outside, 0.0))
+        half_squares = (sketches**2).sum(axis=1, keepdims=True) / 2
+        most = 1.0 - min_similarity + _ROUNDING  # half of the largest squared distance
+        one = np.ones_like(half_squares)
+        # their product is what is left of `most` after half the squared distance
+        self.left = np.hstack([sketches, one, most - half_squares]).astype(np.float32)
+        self.right = np.hstack([sketches, -half_squares, one])
+
+    def pairs(self, start: int, stop: int) -> Links | None:
+        """Find the pairs of ``start`` to ``stop`` and what follows that may be near enough.
+
+        Returns
+        -------
+        Links or None
+            Ascending; None if there are so many that all may as well be compared.
+        """
+        closeness = self.left[start:stop] @ self.right[start:].T
+        found = np.flatnonzero(closeness.ravel() >= 0)
+        if len(found) > _MAX_CANDIDATES * closeness.size:
+            return None
+        near, far = np.divmod(found, closeness.shape[1])
+        return start + np.stack([near, far])[:, near < far]
+
+
+def _similarities(rows: Floats, pairs: Links) -> Floats:
+    """Cosine of each pair of rows of unit length, some pairs at a time."""
+    step = max(1, _BLOCK_SIMILARITIES // rows.shape[1])
+    found = [
+        np.einsum("nd,nd->n", rows[near], rows[far])
+        for near, far in (
+            pairs[:, first : first + step] for first in range(0, pairs.shape[1], step)
+        )
+    ]
+    return np.concatenate([np.empty(0, dtype=np.float32), *found])
 
 
 def components(n_listings: int, links: Links) -> Ints:

@@ -17,6 +17,11 @@ def unit_rows(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
 
 
+def evenly_spaced(n: int, at_most: int) -> Ints:
+    """Pick rows all along, so that of a catalogue sorted by category every part stays."""
+    return np.unique(np.linspace(0, n - 1, min(n, at_most)).astype(np.intp))
+
+
 def require_finite(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Raise ValueError for an array that holds NaN or infinity."""
     for name, array in arrays.items():

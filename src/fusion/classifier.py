@@ -110,11 +110,9 @@ class LateFusion:
             if not trainable(view.present, labels, folds):
                 continue
             there = np.flatnonzero(view.present)
-            heads[name], answered = fit_calibrated(
-                view.take(there), labels[there], n_categories, folds[there]
-            )
-            answers[name] = np.full((len(labels), n_categories), np.nan, dtype=np.float32)
-            answers[name][there] = answered
+            own = view if len(there) == len(labels) else view.take(there)
+            heads[name], answered = fit_calibrated(own, labels[there], n_categories, folds[there])
+            answers[name] = _spread_out(answered, there, len(labels))
         if not heads:
             raise TrainingError(
                 f"At least one view (photo, title, description) needs {MIN_ROWS} listings of 2 "
@@ -151,8 +149,7 @@ class LateFusion:
             heads[name], answered = recalibrate_head(
                 head, views[name].features[there], labels[there], folds[there], known.get(name)
             )
-            answers[name] = np.full((len(labels), answered.shape[1]), np.nan, dtype=np.float32)
-            answers[name][there] = answered
+            answers[name] = _spread_out(answered, there, len(labels))
         weights, held_out = _pool_all(answers, views, labels, folds)
         return replace(self, heads=heads, weights={**self.weights, **weights}), held_out
 
@@ -198,6 +195,16 @@ class LateFusion:
         return cls(heads, weights, np.array(settings["log_prior"], dtype=np.float32))
 
 
+def _spread_out(answered: Floats, rows: Ints, n: int) -> Floats:
+    """Put answers to some of n listings where they belong; NaN elsewhere."""
+    answered = np.asarray(answered, dtype=np.float32)
+    if len(rows) == n:
+        return answered
+    whole = np.full((n, answered.shape[1]), np.nan, dtype=np.float32)
+    whole[rows] = answered
+    return whole
+
+
 def _pool_all(
     answers: Mapping[str, Floats], views: Views, labels: Ints, folds: Ints
 ) -> tuple[dict[Modalities, dict[str, float]], dict[Modalities, HeldOut]]:
@@ -209,7 +216,8 @@ def _pool_all(
         rows = np.flatnonzero(np.all([views[name].calibration_mask for name in names], axis=0))
         if len(rows) < MIN_ROWS:
             continue
-        experts = [answers[name][rows] for name in names]
+        whole = len(rows) == len(labels)
+        experts = [answers[name] if whole else answers[name][rows] for name in names]
         fitted = fit_weights(experts, labels[rows])
         weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
         held_out[pattern] = HeldOut(rows, cross_fitted_pool(experts, labels[rows], folds[rows]))

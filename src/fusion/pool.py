@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 
 from ..core.arrays import Floats, Ints
 from ..core.errors import CalibrationError
+from .calibration import enough_rows
 
 PRIOR_STRENGTH = 5.0
 """How many listings the pull towards equal weights is worth; it fades as the catalogue grows."""
@@ -41,7 +42,8 @@ def pool(log_probabilities: Sequence[Floats], weights: Sequence[float]) -> Float
 def fit_weights(log_probabilities: Sequence[Floats], labels: Ints) -> Floats:
     """Find the non-negative weights with the lowest log loss on held-out answers.
 
-    The problem is convex, so the answer doesn't depend on a start or a seed.
+    The problem is convex, so the answer doesn't depend on a start or a seed. Of very many listings
+    some are looked at; see `enough_rows`.
 
     Parameters
     ----------
@@ -65,11 +67,13 @@ def fit_weights(log_probabilities: Sequence[Floats], labels: Ints) -> Floats:
             f"Pool weights need at least one expert and one listing, got "
             f"{len(log_probabilities)} and {len(labels)}."
         )
-    answers = np.stack(log_probabilities)  # (experts, n, K)
-    n_experts, n = len(answers), len(labels)
+    strength = PRIOR_STRENGTH / len(labels)
+    rows = enough_rows(*log_probabilities[0].shape)
+    labels, n = labels[rows], len(rows)
+    answers = np.stack([own[rows].astype(np.float64) for own in log_probabilities])
+    n_experts = len(answers)
     truth = answers[:, np.arange(n), labels]
     equal = np.full(n_experts, 1.0 / n_experts)
-    strength = PRIOR_STRENGTH / n
 
     def loss_and_slope(weights: Floats) -> tuple[float, Floats]:
         combined = log_softmax(np.tensordot(weights, answers, axes=1), axis=1)
@@ -92,11 +96,12 @@ def cross_fitted_pool(log_probabilities: Sequence[Floats], labels: Ints, folds: 
     Floats
         Shape ``(n, K)``; what the pool would have said about rows that it never saw.
     """
-    answers = np.stack(log_probabilities)
-    pooled: Floats = np.zeros_like(answers[0])
+    pooled = np.empty_like(log_probabilities[0])
     for fold in np.unique(folds):
-        held_out = folds == fold
-        seen = ~held_out if (~held_out).any() else held_out
-        weights = fit_weights(list(answers[:, seen]), labels[seen])
-        pooled[held_out] = pool(list(answers[:, held_out]), weights.tolist())
+        held_out = np.flatnonzero(folds == fold)
+        others = np.flatnonzero(folds != fold) if len(held_out) < len(folds) else held_out
+        # no more is copied than is looked at
+        seen = others[enough_rows(len(others), pooled.shape[1])]
+        weights = fit_weights([own[seen] for own in log_probabilities], labels[seen])
+        pooled[held_out] = pool([own[held_out] for own in log_probabilities], weights.tolist())
     return pooled

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import csr_matrix, issparse
 
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Floats, Ints, evenly_spaced
 
 Features: TypeAlias = Floats | csr_matrix
 
@@ -49,7 +49,7 @@ class Curvature:
     def of(cls, features: Features) -> "Curvature":
         """Look at `MAX_ROWS` of the rows, evenly spaced."""
         n, d = features.shape
-        rows = np.unique(np.linspace(0, n - 1, MAX_ROWS).astype(np.intp))
+        rows = evenly_spaced(n, MAX_ROWS)
         x = features if len(rows) == n else features[rows]
         mean = np.asarray(x.mean(axis=0), dtype=np.float32).ravel()
         if issparse(x):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..catalog.listing import SEPARATOR, Listing, category_levels
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Floats, Ints, evenly_spaced
 from ..core.errors import ConfigError
 from ..embedding.embedder import Embedder
 from ..embedding.listings import EmbeddedListings
@@ -19,7 +19,6 @@ from .duplicates.verdict import DuplicatePair
 from .index.rows import embedded_rows
 from .index.store import ListingIndex, Neighbour
 from .ood.detector import OODDetector
-from .ood.detectors import evenly_spaced
 from .result import RetrievalResult
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.image_text_space import ImageTextSpace

@@ -103,6 +103,59 @@ def test_similar_links_does_not_depend_on_the_block_size(
     assert len(np.unique(whole)) == 12
 
 
+def with_neighbours(
+    rng: np.random.Generator, photos: np.ndarray, similarities: np.ndarray
+) -> np.ndarray:
+    """Give each photo a neighbour at exactly this cosine, in a direction of its own."""
+    photos = photos / np.linalg.norm(photos, axis=1, keepdims=True)
+    aside = rng.normal(size=photos.shape)
+    aside -= (aside * photos).sum(axis=1, keepdims=True) * photos
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    cosines = similarities[:, None]
+    return cosines * photos + np.sqrt(1 - cosines**2) * aside
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_similar_links_of_many_rows_misses_no_pair_at_the_limit(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, flat: bool
+) -> None:
+    monkeypatch.setattr(groups_module, "_SKETCHED_ROWS", 100)
+    monkeypatch.setattr(groups_module, "_BLOCK_SIMILARITIES", 30_000)
+    n, d = 500, 200
+    scale = np.ones(d) if flat else np.arange(1, d + 1) ** -1.0
+    photos = 0.3 + rng.normal(size=(n, d)) * scale
+    limit = 0.97 if flat else 0.995
+    aim = np.where(np.arange(n) % 2 == 0, limit + 1e-5, limit - 1e-5)
+    both = np.vstack([photos, with_neighbours(rng, photos, aim)])
+    order = rng.permutation(2 * n)
+    rows = both[order].astype(np.float32)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    near, far = np.nonzero(np.triu(unit @ unit.T >= limit, 1))
+    place = np.argsort(order)
+    planted = {frozenset((place[i], place[n + i])) for i in range(0, n, 2)}
+    assert planted <= set(map(frozenset, zip(near.tolist(), far.tolist(), strict=True)))
+    found = similar_links(rows, limit)
+    assert same_partition(components(2 * n, found), components(2 * n, np.stack([near, far])))
+    if flat:  # nothing is alike by chance: link by link
+        assert set(map(frozenset, found.T.tolist())) == planted
+
+
+def test_similar_links_compares_in_full_only_what_may_be_alike(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+    monkeypatch.setattr(groups_module, "_SKETCHED_ROWS", 100)
+    full = groups_module._similarities
+    monkeypatch.setattr(
+        groups_module, "_similarities", lambda x, p: compared.append(p.shape[1]) or full(x, p)
+    )
+    n = 1000
+    photos = rng.normal(size=(n, 200)) * np.arange(1, 201) ** -0.5
+    photos[1] = photos[0]
+    assert similar_links(photos, 0.97).T.tolist() == [[0, 1]]
+    assert 1 <= sum(compared) < n
+
+
 @pytest.mark.parametrize("carrier", ["title", "photo"])
 def test_duplicate_groups_takes_nothing_from_a_key_on_many_listings(
     rng: np.random.Generator, caplog: pytest.LogCaptureFixture, carrier: str

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ...core.arrays import Floats, Ints
+from ...core.arrays import Floats, Ints, evenly_spaced
 from ...core.errors import TrainingError
 from .distance_detectors import Knn, Mahalanobis, WhitenedKnn
 from .logit_detectors import Exposure, Vim
@@ -28,11 +28,6 @@ METHODS: dict[str, Any] = {kind.method: kind for kind in (Mahalanobis, Vim, Knn,
 
 MAX_LISTINGS = 5_000
 """Listings that a detector learns from; more make a detector large and slow, and hardly sharper."""
-
-
-def evenly_spaced(n: int, at_most: int) -> Ints:
-    """Pick rows all along, so that of a catalogue sorted by category every part stays."""
-    return np.unique(np.linspace(0, n - 1, min(n, at_most)).astype(np.intp))
 
 
 def fit_detector(method: str, features: Floats, labels: Ints) -> Detector:

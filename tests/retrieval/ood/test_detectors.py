@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shelfsure.core.arrays import Floats, Ints, unit_rows
 from shelfsure.core.errors import TrainingError
+from shelfsure.core.arrays import evenly_spaced
 from shelfsure.fusion.heads import LinearHead
 from shelfsure.retrieval.ood.detectors import (
     METHODS,
-    evenly_spaced,
     fit_detector,
     from_arrays,
     ood_score,
