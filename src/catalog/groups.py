@@ -16,7 +16,7 @@ from ..core.arrays import Bools, Floats, Ints, evenly_spaced
 Links = npt.NDArray[np.intp]  # shape (2, n_links): a pair of listings each
 
 _BLOCK_SIMILARITIES = 2**24  # 64 MiB of float32 at a time
-_SKETCHED_ROWS, _SKETCH_DIM = 4_096, 64  # fewer rows are compared in full at once
+_SKETCHED_ROWS, _SKETCH_DIM = 16_384, 64  # fewer rows are compared in full at once
 _ROUNDING = 1e-4  # of products in single precision, and to spare
 _MAX_CANDIDATES = 1 / 64  # share of a block's pairs above which comparing all is as fast
 _LOG = logging.getLogger(__name__)
@@ -161,8 +161,9 @@ class _Sketch:
         some = rows[evenly_spaced(len(rows), _SKETCHED_ROWS)]
         mean = some.mean(axis=0)
         deviation = some - mean
-        _, directions = eigh(deviation.T @ deviation)
-        main = np.ascontiguousarray(directions[:, -_SKETCH_DIM:])
+        d = rows.shape[1]
+        last = [max(0, d - _SKETCH_DIM), d - 1]
+        _, main = eigh(deviation.T @ deviation, subset_by_index=last, check_finite=False)
         sketches = np.empty((len(rows), main.shape[1] + 1), dtype=np.float32)
         for start in range(0, len(rows), _SKETCHED_ROWS):
             block = slice(start, start + _SKETCHED_ROWS)

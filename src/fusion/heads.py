@@ -13,6 +13,7 @@ from ..core.errors import TrainingError
 from ..core.parallel import in_parallel
 from .calibration import fit_temperature, log_loss
 from .softmax_regression import Curvature, fit_softmax
+from .span import Span
 from .views import ALONE, Features, Round, View, rounds
 
 FLOOR = 1e-3
@@ -93,6 +94,8 @@ def fit_head(
         raise TrainingError(
             f"A head needs listings of at least 2 categories, got {len(seen)}. Add listings."
         )
+    if len(seen) == 2:
+        c /= 2  # as in scikit-learn: of two categories, the difference alone bears the penalty
     fitted, own_intercepts = fit_softmax(features, own, len(seen), c, weights, curvature)
     if len(seen) == n_categories:
         return LinearHead(fitted, own_intercepts)
@@ -211,7 +214,11 @@ def fit_calibrated(
     """
     if not view.calibration_mask.any():
         view = View(view.features, view.present)
-    curvature = Curvature.of(view.features)
+    span = None if view.fold_encoders else Span.of(view.features)
+    if span is None:
+        curvature = Curvature.of(view.features)
+    else:
+        view, curvature = replace(view, features=span.rows), span.curvature
     c, known = choose_c(view, labels, n_categories, folds, curvature=curvature)
     logits = held_out_logits(view, labels, n_categories, folds, c, curvature, known)
     asked = view.calibration_mask
@@ -219,4 +226,6 @@ def fit_calibrated(
     (head,) = in_parallel(
         lambda c: fit_head(view.features, labels, n_categories, c, curvature=curvature), [c]
     )
+    if span is not None:
+        head = LinearHead(*span.unspanned(head.coefficients, head.intercepts))
     return replace(head, temperature=temperature), tempered(logits, temperature)

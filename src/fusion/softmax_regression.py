@@ -7,11 +7,14 @@ folds, because it looks at no label) leaves about ten. Products are in single pr
 losses in double, and rows are worked through in blocks, so memory beside the features is bounded.
 """
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.linalg.blas import saxpy
 from scipy.sparse import csr_matrix, issparse
 
 from ..core.arrays import Floats, Ints, evenly_spaced
@@ -23,7 +26,9 @@ MAX_ROWS = 20_000
 BLOCK_ROWS = 8_192
 MEMORY = 4
 MAX_STEPS = 200
-TOLERANCE = 1e-4
+SUFFICIENT, SHORTEST = 1e-4, 1e-3
+"""Share of what a step promised that it must keep; the shortest share of a step that is tried."""
+TOLERANCE = 1e-5
 """Fitting ends where the next step promises to lower the loss by less than this share of it."""
 
 
@@ -58,21 +63,6 @@ class Curvature:
         covariance = x.T @ x / np.float32(len(x)) - np.outer(mean, mean)
         variances, axes = eigh(covariance, overwrite_a=True, check_finite=False)
         return cls(mean, np.maximum(variances, 0.0), axes)
-
-    def solve(self, slope: Floats, weight: Floats, penalty: float) -> Floats:
-        """Divide by ``weight * variance + penalty``, axis by axis.
-
-        Parameters
-        ----------
-        slope
-            Shape ``(d, K)``.
-        weight
-            Shape ``(K,)``, how much of the variance each category's loss feels.
-        """
-        bend = np.multiply.outer(self.variances, weight) + np.float32(penalty)
-        if self.axes is None:
-            return np.asarray(slope / bend)
-        return np.asarray(self.axes @ (self.axes.T @ slope / bend))
 
 
 def fit_softmax(
@@ -109,59 +99,63 @@ def fit_softmax(
     """
     curvature = Curvature.of(features) if curvature is None else curvature
     problem = _Problem(features, labels, n_categories, c, weights, curvature)
-    x = np.zeros((features.shape[1] + 1, n_categories), dtype=np.float32)
-    x[-1] = problem.log_shares
+    x = problem.start()
     value, slope = problem.value_and_slope(x)
-    steps: list[tuple[Floats, Floats, float]] = []
+    steps: deque[_Step] = deque(maxlen=MEMORY)
     for _ in range(MAX_STEPS):
-        direction = _direction(problem, steps, slope)
-        promised = -_dot(direction, slope)
+        direction = _direction(steps, slope)
+        promised, length = -_dot(direction, slope), 1.0
         if promised / 2 <= tolerance * value:
             break
-        length = 1.0
         while True:
             moved = x + np.float32(length) * direction
             new_value, new_slope = problem.value_and_slope(moved)
-            if new_value <= value - 1e-4 * length * promised or length < 1e-3:
+            if new_value <= value - SUFFICIENT * length * promised or length < SHORTEST:
                 break
             length /= 2
         if not new_value < value:
-            break
+            break  # single precision sees no way down from here
+        direction *= np.float32(length)
         change = new_slope - slope
-        bend = length * _dot(direction, change)
-        if bend > 1e-6 * length * promised:
-            steps = [*steps[-MEMORY + 1 :], (moved - x, change, bend)]
+        bend = _dot(direction, change)
+        if bend > 0:
+            steps.append(_Step(direction, change, bend, bend / _dot(change, change)))
         x, value, slope = moved, new_value, new_slope
-    coefficients, intercepts = x[:-1], x[-1] - curvature.mean @ x[:-1]
-    return np.ascontiguousarray(coefficients.T), intercepts
+    return problem.solution(x)
+
+
+class _Step(NamedTuple):
+    """What a step taught: how far it went, how the slope changed, and what follows from both."""
+
+    moved: Floats
+    change: Floats
+    bend: float
+    scale: float
 
 
 def _dot(one: Floats, other: Floats) -> float:
     return float(np.vdot(one, other))
 
 
-def _direction(
-    problem: "_Problem", steps: list[tuple[Floats, Floats, float]], slope: Floats
-) -> Floats:
-    """Where L-BFGS would go: the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
+def _direction(steps: Sequence[_Step], slope: Floats) -> Floats:
+    """Where L-BFGS goes: the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4)."""
     direction, shares = -slope, []
-    for moved, change, bend in reversed(steps):
-        share = _dot(moved, direction) / bend
-        direction -= np.float32(share) * change
-        shares.append(share)
-    direction = problem.precondition(direction)
+    for step in reversed(steps):
+        shares.append(_dot(step.moved, direction) / step.bend)
+        saxpy(step.change, direction, a=-shares[-1])  # in place
     if steps:
-        *_, (_, change, bend) = steps
-        direction *= np.float32(bend / _dot(change, problem.precondition(change)))
-    for (moved, change, bend), share in zip(steps, reversed(shares), strict=True):
-        direction += np.float32(share - _dot(change, direction) / bend) * moved
+        direction *= np.float32(steps[-1].scale)
+    for step, share in zip(steps, reversed(shares), strict=True):
+        saxpy(step.moved, direction, a=share - _dot(step.change, direction) / step.bend)
     return direction
 
 
 class _Problem:
-    """Mean loss and its slope at coefficients ``(d + 1, K)``; the last row are intercepts.
+    """Mean loss and its slope in coordinates in which it curves alike in all directions at first.
 
-    Features count from their mean: then intercepts and coefficients hardly disturb each other.
+    A point is flat, ``(d + 1) * K`` long: coefficients along the features' axes, then intercepts,
+    each times the root of its curvature. Features count from their mean: then intercepts and
+    coefficients hardly disturb each other.
     """
 
     def __init__(
@@ -174,48 +168,58 @@ class _Problem:
         curvature: Curvature,
     ) -> None:
         n = len(labels)
-        self.labels, self.curvature = labels, curvature
         counts = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
         total = counts.sum()
-        shares = np.bincount(labels, counts, n_categories) / total
-        self.log_shares = np.log(shares)
-        self.bend = (shares * (1 - shares)).astype(np.float32)
-        self.penalty = float(1 / (c * total))
+        self.labels, self.mean, self.axes = labels, curvature.mean, curvature.axes
         self.counts = (counts / total).astype(np.float32)
+        self.penalty = 1 / (c * total)
+        self.shares = np.bincount(labels, counts, n_categories) / total
+        bends = np.multiply.outer(np.append(curvature.variances, 1), self.shares * (1 - self.shares))
+        bends[:-1] += self.penalty
+        self.scale = (1 / np.sqrt(bends)).astype(np.float32)
         self.blocks = []
         for start in range(0, n, BLOCK_ROWS):
             rows = slice(start, min(n, start + BLOCK_ROWS))
             block = features[rows]
-            turned = block.T.tocsr() if issparse(block) else block.T
-            self.blocks.append((rows, block, turned))
+            self.blocks.append((rows, block, block.T.tocsr() if issparse(block) else block.T))
 
-    def precondition(self, slope: Floats) -> Floats:
-        solved = np.empty_like(slope)
-        solved[:-1] = self.curvature.solve(slope[:-1], self.bend, self.penalty)
-        solved[-1] = slope[-1] / self.bend
-        return solved
+    def start(self) -> Floats:
+        """The categories' shares for every row."""
+        x = np.zeros_like(self.scale)
+        x[-1] = np.log(self.shares) / self.scale[-1]
+        return x.ravel()
 
     def value_and_slope(self, x: Floats) -> tuple[float, Floats]:
-        coefficients = x[:-1]
-        shift = x[-1] - self.curvature.mean @ coefficients
-        value = 0.5 * self.penalty * _dot(coefficients, coefficients)
-        slope = np.empty_like(x)
-        slope[:-1] = np.float32(self.penalty) * coefficients
-        total = np.zeros(x.shape[1])
+        scaled = self.scale * x.reshape(self.scale.shape)
+        along, shift = scaled[:-1], scaled[-1]
+        coefficients = along if self.axes is None else self.axes @ along
+        value = self.penalty / 2 * _dot(along, along)
+        shift = shift - self.mean @ coefficients
+        uphill = np.zeros_like(coefficients)
+        total = np.zeros(len(shift), dtype=np.float32)
         for rows, block, turned in self.blocks:
             answers = block @ coefficients
             answers += shift
-            loss, answers = _residuals(answers, self.labels[rows], self.counts[rows])
-            value += loss
-            slope[:-1] += turned @ answers
+            value += _turn_into_residuals(answers, self.labels[rows], self.counts[rows])
+            uphill += turned @ answers
             total += answers.sum(axis=0)
+        uphill -= np.multiply.outer(self.mean, total)
+        slope = scaled
+        slope[:-1] *= np.float32(self.penalty)
+        slope[:-1] += uphill if self.axes is None else self.axes.T @ uphill
         slope[-1] = total
-        slope[:-1] -= np.outer(self.curvature.mean, slope[-1])
-        return value, slope
+        slope *= self.scale
+        return value, slope.ravel()
+
+    def solution(self, x: Floats) -> tuple[Floats, Floats]:
+        """Coefficients ``(K, d)`` and intercepts ``(K,)`` for features as they are."""
+        scaled = self.scale * x.reshape(self.scale.shape)
+        coefficients = scaled[:-1] if self.axes is None else self.axes @ scaled[:-1]
+        return np.ascontiguousarray(coefficients.T), scaled[-1] - self.mean @ coefficients
 
 
-def _residuals(logits: Floats, labels: Ints, counts: Floats) -> tuple[float, Floats]:
-    """Give the loss, and turn logits into what each misses by, in place."""
+def _turn_into_residuals(logits: Floats, labels: Ints, counts: Floats) -> float:
+    """Give the loss, and turn logits into what each answer misses by, in place."""
     own = np.arange(len(labels))
     logits -= logits.max(axis=1, keepdims=True)
     right = logits[own, labels].astype(np.float64)
@@ -224,4 +228,4 @@ def _residuals(logits: Floats, labels: Ints, counts: Floats) -> tuple[float, Flo
     loss = float(counts @ (np.log(sums, dtype=np.float64) - right))
     logits *= (counts / sums)[:, None]
     logits[own, labels] -= counts
-    return loss, logits
+    return loss
