@@ -48,7 +48,7 @@ def embeddings(rng: np.random.Generator, labels: np.ndarray, dim: int, spread: f
 
 
 def grams(rng: np.random.Generator, labels: np.ndarray) -> csr_matrix:
-    """Draw TF-IDF rows: a few words of the category's own, the others common; each has its grams."""
+    """Draw TF-IDF rows: a few words of the category's own, others common; each has its grams."""
     of_word = rng.integers(0, N_GRAMS, (N_WORDS, GRAMS_PER_WORD))
     own = rng.integers(0, N_WORDS, (labels.max() + 1, WORDS_PER_CATEGORY))
     common = np.minimum(rng.zipf(1.3, (len(labels), WORDS_PER_TITLE)) - 1, N_WORDS - 1)

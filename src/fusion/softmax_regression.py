@@ -43,7 +43,7 @@ class Curvature:
     variances
         Shape ``(d,)``, along each of the axes.
     axes
-        Shape ``(d, d)``, orthonormal columns; None where each feature is an axis, as for sparse ones.
+        Shape ``(d, d)``, orthonormal columns; None where features are the axes, as sparse ones are.
     """
 
     mean: Floats
@@ -175,7 +175,9 @@ class _Problem:
         self.counts = (counts / total).astype(np.float32)
         self.penalty = 1 / (c * total)
         self.shares = np.bincount(labels, counts, n_categories) / total
-        bends = np.multiply.outer(np.append(curvature.variances, 1), self.shares * (1 - self.shares))
+        bends = np.multiply.outer(
+            np.append(curvature.variances, 1), self.shares * (1 - self.shares)
+        )
         bends[:-1] += self.penalty
         self.scale = (1 / np.sqrt(bends)).astype(np.float32)
         self.blocks = []

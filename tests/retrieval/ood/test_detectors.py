@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelfsure.core.arrays import Floats, Ints, unit_rows
+from shelfsure.core.arrays import Floats, Ints, evenly_spaced, unit_rows
 from shelfsure.core.errors import TrainingError
-from shelfsure.core.arrays import evenly_spaced
 from shelfsure.fusion.heads import LinearHead
 from shelfsure.retrieval.ood.detectors import (
     METHODS,
