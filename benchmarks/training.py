@@ -89,9 +89,7 @@ def train(n: int, k: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(n + N_ASKED) % k)
     everyone = np.ones(len(labels), dtype=bool)
-    spread = (
-        4.0 * (n / k / 20) ** 0.25
-    )  # the more examples, the harder: else nothing is left to err
+    spread = 4.0 * (n / k / 20) ** 0.25  # more examples make it easier
     features = {
         "photo": embeddings(rng, labels, PHOTO_DIM, spread),
         "title_embedding": embeddings(rng, labels, TITLE_DIM, spread),

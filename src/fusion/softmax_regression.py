@@ -190,7 +190,7 @@ class _Problem:
         """The categories' shares for every row."""
         x = np.zeros_like(self.scale)
         x[-1] = np.log(self.shares) / self.scale[-1]
-        return x.ravel()
+        return np.asarray(x.ravel())
 
     def value_and_slope(self, x: Floats) -> tuple[float, Floats]:
         scaled = self.scale * x.reshape(self.scale.shape)

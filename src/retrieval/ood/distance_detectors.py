@@ -58,7 +58,7 @@ def shrunk_covariance(centred: Floats) -> Floats:
     shrinkage = 0.0 if noise <= 0 else min(noise, spread) / spread if spread > 0 else 1.0
     covariance *= 1.0 - shrinkage
     covariance[np.diag_indices_from(covariance)] += shrinkage * mean_variance
-    return covariance
+    return np.asarray(covariance)
 
 
 def neighbour_distance(features: Floats, reference: Floats, k: int) -> Floats:
