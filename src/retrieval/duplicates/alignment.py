@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...core.arrays import Ints
+from ...core.arrays import Floats, Ints
 from .photo_detail import DETAIL_PX, Bytes, PhotoDetail, mirrored_descriptors
 
 Transform: TypeAlias = npt.NDArray[np.float64]
@@ -52,22 +52,30 @@ def likely_alignments(a: PhotoDetail, b: PhotoDetail) -> Iterator[Alignment]:
     """Yield the plain guesses (edge on edge, as is and mirrored), then what features say."""
     yield IDENTITY
     yield MIRROR
-    found = align_features(a, b, a.descriptors)
+    yield from feature_alignments(a, b)
+
+
+def feature_alignments(a: PhotoDetail, b: PhotoDetail) -> Iterator[Alignment]:
+    """Yield the alignment that features agree on; and the mirrored one, if they don't clearly."""
+    root_a, root_b = root_sift(a.descriptors), root_sift(b.descriptors)
+    found = align_features(a, b, root_a, root_b)
     if found is not None:
         yield found
     if found is None or found.n_inliers < ENOUGH_INLIERS:
-        found = align_features(a, b, mirrored_descriptors(a.descriptors))
+        found = align_features(a, b, mirrored_descriptors(root_a), root_b)
         if found is not None:
             yield found
 
 
-def align_features(a: PhotoDetail, b: PhotoDetail, descriptors: Bytes) -> Alignment | None:
+def align_features(
+    a: PhotoDetail, b: PhotoDetail, root_a: Floats, root_b: Floats
+) -> Alignment | None:
     """Fit one affine transform to the matching features, outliers left out (RANSAC).
 
-    `descriptors` are those of a, as they are or as `mirrored_descriptors`. None if too few features
-    agree, or only on a transform that no edit makes.
+    The descriptors of a, as they are or as `mirrored_descriptors`, and of b, both by `root_sift`.
+    None if too few features agree, or only on a transform that no edit makes.
     """
-    near, far = match_descriptors(descriptors, b.descriptors)
+    near, far = match_descriptors(root_a, root_b)
     if len(near) < MIN_INLIERS:
         return None
     # pixels of the longer side as unit, so that one tolerance means the same across and down
@@ -96,15 +104,15 @@ def align_features(a: PhotoDetail, b: PhotoDetail, descriptors: Bytes) -> Alignm
     return Alignment(transform, n_inliers, n_inliers / len(near))
 
 
-def match_descriptors(a: Bytes, b: Bytes) -> tuple[Ints, Ints]:
+def match_descriptors(a: Floats, b: Floats) -> tuple[Ints, Ints]:
     """Match each feature of a to the nearest of b, where the second nearest is clearly farther.
 
-    Compared as RootSIFT (Arandjelović and Zisserman 2012), shapes ``(n_a, 128)`` and
-    ``(n_b, 128)``. Gives rows of a, and the row of b for each.
+    Descriptors by `root_sift`, shapes ``(n_a, 128)`` and ``(n_b, 128)``. Gives rows of a, and the
+    row of b for each.
     """
     if min(len(a), len(b)) < 2:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-    similarity = _root(a) @ _root(b).T
+    similarity = a @ b.T
     rows, best = np.arange(len(a)), similarity.argmax(axis=1)
     nearest = 1 - similarity[rows, best]  # half the squared distance
     similarity[rows, best] = -1
@@ -112,7 +120,8 @@ def match_descriptors(a: Bytes, b: Bytes) -> tuple[Ints, Ints]:
     return rows[clear], best[clear]
 
 
-def _root(descriptors: Bytes) -> npt.NDArray[np.float32]:
+def root_sift(descriptors: Bytes) -> Floats:
+    """Give SIFT descriptors, ``(n, 128)``, unit length (Arandjelović and Zisserman 2012)."""
     values = descriptors.astype(np.float32)
-    root: npt.NDArray[np.float32] = np.sqrt(values / values.sum(axis=1, keepdims=True).clip(1))
+    root: Floats = np.sqrt(values / values.sum(axis=1, keepdims=True).clip(1))
     return root

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ...core.arrays import Floats
 from ...vision.load import DecodedPhoto, PhotoLimits, decode_photo
 
 DETAIL_PX = 288
@@ -100,7 +101,7 @@ def same_pixels(a: str | Path | bytes, b: str | Path | bytes, limits: PhotoLimit
     return one.size == other.size and one.tobytes() == other.tobytes()
 
 
-def mirrored_descriptors(descriptors: Bytes) -> Bytes:
+def mirrored_descriptors(descriptors: Floats) -> Floats:
     """Give the descriptors that the mirrored photo has at the mirrored points.
 
     Spares finding features once more: looking for a mirrored copy costs only the matching.

@@ -5,6 +5,7 @@ perfectly. A copy agrees nearly everywhere, however it was cropped, turned, mirr
 stamped; a look-alike disagrees inside, and a recoloured one in its colours.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -12,10 +13,12 @@ import numpy as np
 
 from ...core.arrays import Bools, Floats
 from .agreement import BLOCK_PX, LUMA, block_agreement, colour_residual, correlation
-from .alignment import Alignment, likely_alignments
+from .alignment import IDENTITY, MIRROR, Alignment, feature_alignments, likely_alignments
 from .photo_detail import Bytes, PhotoDetail
 
 FRAME_PX = 144  # longer side of the frame in which two photos are compared
+FINE_PX = 32
+MIN_ALIKE = 0.35  # correlation; of copies that lie edge on edge it was .92 and more
 
 FEATURES = (
     "agreeing_fraction",
@@ -51,10 +54,36 @@ class PhotoMatch:
 
 def match_photos(a: PhotoDetail, b: PhotoDetail) -> PhotoMatch:
     """Align two photos in every likely way, and keep the way under which they agree best."""
-    matches = [
-        PhotoMatch(compare_aligned(a, b, alignment), alignment)
-        for alignment in likely_alignments(a, b)
-    ]
+    return _best(a, b, likely_alignments(a, b))
+
+
+def find_match(a: PhotoDetail, b: PhotoDetail) -> PhotoMatch | None:
+    """As `match_photos`, unless nothing speaks for a copy: no features that agree, nor small
+    pictures that look alike. That takes a tenth of the time.
+    """
+    alignments = [*plain_alignments(a, b), *feature_alignments(a, b)]
+    return _best(a, b, alignments) if alignments else None
+
+
+def plain_alignments(a: PhotoDetail, b: PhotoDetail) -> Iterator[Alignment]:
+    """Yield the plain guesses under which small pictures, without what is large in them, agree."""
+    fine_a, fine_b = fine_structure(a.picture), fine_structure(b.picture)
+    for alignment, laid in ((IDENTITY, fine_a), (MIRROR, fine_a[:, ::-1])):
+        if (laid * fine_b).sum() >= MIN_ALIKE:
+            yield alignment
+
+
+def fine_structure(picture: Bytes) -> Floats:
+    """Reduce to 32 x 32 grey levels of zero mean and unit norm, what is large taken out of it."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (FINE_PX, FINE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small -= cv2.blur(small, (BLOCK_PX, BLOCK_PX))
+    small -= small.mean()
+    return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6))
+
+
+def _best(a: PhotoDetail, b: PhotoDetail, alignments: Iterable[Alignment]) -> PhotoMatch:
+    matches = [PhotoMatch(compare_aligned(a, b, x), x) for x in alignments]
     return max(matches, key=lambda match: _worth(match.features))
 
 

@@ -14,7 +14,7 @@ from ...vision.load import PhotoLimits
 from .candidates import Candidates
 from .pair_model import PairModel
 from .photo_detail import PhotoDetail, load_detail, same_pixels
-from .photo_match import FEATURES, PhotoMatch, match_photos
+from .photo_match import FEATURES, PhotoMatch, find_match
 from .verdict import PhotoFinding, PhotoRelation
 
 CACHED_DETAILS = 2048  # of 100 to 150 KB each
@@ -53,33 +53,29 @@ def verify_pairs(
         except PhotoError:
             return None
 
-    def match(rows: tuple[int, int]) -> tuple[PhotoMatch, tuple[int, int], bool] | None:
-        a, b = detail(sources[rows[0]]), detail(others[rows[1]])
-        if a is None or b is None:
+    def verify(number: int) -> VerifiedPair | None:
+        row_a, row_b = candidates.rows[number].tolist()
+        a, b = detail(sources[row_a]), detail(others[row_b])
+        if a is None or b is None or (match := find_match(a, b)) is None:
             return None
-        n_pixels = (a.n_content_pixels, b.n_content_pixels)
+        finding = _finding(match, float(candidates.similarity[number]), model)
         # a JPEG decoded at a fraction of its size is a little off the same pixels in a PNG
         may_be_identical = a.size == b.size and mean_difference(a, b) < MAYBE_IDENTICAL
-        return match_photos(a, b), n_pixels, may_be_identical
+        if may_be_identical and same_pixels(sources[row_a], others[row_b], limits):
+            finding = PhotoFinding("same_pixels", 1.0, finding.similarity)
+        if finding.relation == "other":
+            return None
+        return VerifiedPair(row_a, row_b, finding, (a.n_content_pixels, b.n_content_pixels))
 
-    pairs = [(int(a), int(b)) for a, b in candidates.rows]
-    bar = tqdm(total=len(pairs), desc="Comparing photos", disable=None if progress else True)
+    n_pairs = len(candidates.rows)
+    bar = tqdm(total=n_pairs, desc="Comparing photos", disable=None if progress else True)
     # OpenCV and NumPy let go of the interpreter while they work
     with bar, ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for start in range(0, len(pairs), BLOCK_PAIRS):
-            block = pairs[start : start + BLOCK_PAIRS]
-            for number, ((a, b), outcome) in enumerate(
-                zip(block, pool.map(match, block), strict=True), start=start
-            ):
+        for start in range(0, n_pairs, BLOCK_PAIRS):
+            for found in pool.map(verify, range(start, min(start + BLOCK_PAIRS, n_pairs))):
                 bar.update()
-                if outcome is None:
-                    continue
-                found, n_pixels, may_be_identical = outcome
-                finding = _finding(found, float(candidates.similarity[number]), model)
-                if may_be_identical and same_pixels(sources[a], others[b], limits):
-                    finding = PhotoFinding("same_pixels", 1.0, finding.similarity)
-                if finding.relation != "other":
-                    yield VerifiedPair(a, b, finding, n_pixels)
+                if found is not None:
+                    yield found
 
 
 def mean_difference(a: PhotoDetail, b: PhotoDetail) -> float:
