@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ...core.arrays import Floats, Ints
 from ...fusion.views import View
-from ..index.faiss_build import build_index, choose_kind
+from ..index.faiss_build import RECALL_PROMISED, build_index, choose_kind
 from ..index.manifest import Kind
+from ..index.self_join import self_join
 from ..index.vector_index import VectorIndex
 
 BLOCK_ROWS = 4096
 MAX_PROBED_FRACTION = 1 / 32  # of the lists; beyond, exact search in blocks is hardly slower
+EXACT_UP_TO = 200_000  # photos; more are searched approximately, whatever that finds
 WORTH_LISTS = 10_000  # queries; lists take as long to build and measure as so many exact searches
 _LOG = logging.getLogger(__name__)
 
@@ -22,16 +25,23 @@ _LOG = logging.getLogger(__name__)
 class CandidateSearch:
     """How candidates were searched: `recall_at_10` is against exact search, measured, 0 to 1.
 
+    Where it is known, `interval` holds it with 95 % certainty.
+
     >>> print(CandidateSearch("ivf", 0.9914))
     approximate search, recall@10 0.991
     """
 
-    kind: Kind
+    kind: Kind | Literal["cells"]
     recall_at_10: float
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         search = "exact" if self.kind == "exact" else "approximate"
-        return f"{search} search, recall@10 {self.recall_at_10:.3f}"
+        said = f"{search} search, recall@10 {self.recall_at_10:.3f}"
+        if self.interval is None:
+            return said
+        low, high = self.interval
+        return f"{said} (95 %: {low:.3f} to {high:.3f})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +86,51 @@ def near_pairs(
     min_similarity
         Cosine below which a pair is left out.
     """
+    joined = None
+    if against is None and sum(map(len, views)) >= WORTH_LISTS:
+        joined = _joined(views, n_neighbours, min_similarity)
+    rows, similarity, search = joined or _searched(views, against, n_neighbours, min_similarity)
+    if against is None:
+        rows = np.sort(rows, axis=1)
+    order = np.argsort(-similarity, kind="stable")  # so that the first of equals is the best
+    unique, first = np.unique(rows[order], axis=0, return_index=True)
+    return Candidates(unique, similarity[order][first], search)
+
+
+def _joined(
+    views: Sequence[Floats], n_neighbours: int, min_similarity: float
+) -> tuple[Ints, Floats, CandidateSearch] | None:
+    """Compare photos within one catalogue by cells; None if that finds too few and few are there.
+
+    A photo and its own other view may be each other's nearest, so one more is sought.
+    """
+    n, more = len(views[0]), np.concatenate([views[0][:0], *views[1:]])
+    found = self_join(views[0], n_neighbours + 1, queries=more, min_similarity=min_similarity)
+    if found.recall_at_10.value < RECALL_PROMISED:
+        if n <= EXACT_UP_TO:
+            return None
+        _LOG.warning(
+            "Of %d photos' true nearest only %s are found; exact search would take too long",
+            n,
+            found.recall_at_10,
+        )
+    place, rank = np.nonzero(found.rows >= 0)
+    within = (place >= n) | (rank < n_neighbours)
+    place, rank = place[within], rank[within]
+    rows = np.column_stack([place % n, found.rows[place, rank]])
+    kept = rows[:, 0] != rows[:, 1]
+    recall = found.recall_at_10
+    search = CandidateSearch("cells", recall.value, (recall.low, recall.high))
+    return rows[kept], found.similarity[place, rank][kept], search
+
+
+def _searched(
+    views: Sequence[Floats], against: Floats | None, n_neighbours: int, min_similarity: float
+) -> tuple[Ints, Floats, CandidateSearch]:
+    """Look each view of each photo up in an index of those to compare with."""
     stored = views[0] if against is None else against
     index, search = _index(stored, n_queries=sum(map(len, views)))
-    found: list[tuple[Ints, Floats]] = []
+    found: list[tuple[Ints, Floats]] = [(np.zeros((0, 2), np.intp), np.zeros(0, np.float32))]
     for view in views if len(stored) else []:
         for start in range(0, len(view), BLOCK_ROWS):
             block = np.ascontiguousarray(view[start : start + BLOCK_ROWS], dtype=np.float32)
@@ -88,15 +140,8 @@ def near_pairs(
             rows = np.column_stack([start + near, neighbours[near, place]])
             kept = slice(None) if against is not None else rows[:, 0] != rows[:, 1]
             found.append((rows[kept], similarity[near, place][kept]))
-    if not found:
-        return Candidates(np.zeros((0, 2), dtype=np.intp), np.zeros(0, dtype=np.float32), search)
-    rows = np.concatenate([rows for rows, _ in found])
-    similarity = np.concatenate([similarity for _, similarity in found])
-    if against is None:
-        rows = np.sort(rows, axis=1)
-    order = np.argsort(-similarity, kind="stable")  # so that the first of equals is the best
-    unique, first = np.unique(rows[order], axis=0, return_index=True)
-    return Candidates(unique, similarity[order][first], search)
+    rows, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, similarity, search
 
 
 def _index(vectors: Floats, n_queries: int) -> tuple[VectorIndex, CandidateSearch]:

@@ -11,7 +11,7 @@ from .cells import Cells, add_to_heaps, cells_for, join_cell, train_cells
 from .recall import HARD_COSINE, RECALL_AT, planted_copies
 
 RECALL_TARGET = 0.985  # on a sample; what is promised is .98
-VISITED = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+VISITED = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 COPY_COSINES = (HARD_COSINE, 0.7, 0.8)
 _N_TRIED = 500  # vectors whose true neighbours are sought, to choose and to measure each
 _N_COPIES = 3000  # likewise
@@ -51,7 +51,8 @@ class SelfJoin:
     Parameters
     ----------
     rows, similarity
-        Shape ``(n, k)``, nearest first; -1 and ``-inf`` where there are no more.
+        Shape ``(n, k)``, nearest first; -1 and ``-inf`` where there are no more. Queries that were
+        given besides come after the vectors.
     n_cells, n_visited
         How many cells were drawn, and in how many each vector was compared.
     recall_at_10
@@ -69,7 +70,12 @@ class SelfJoin:
 
 
 def self_join(
-    vectors: Floats, k: int = RECALL_AT, *, min_similarity: float = -1.0, n_visited: int = 0
+    vectors: Floats,
+    k: int = RECALL_AT,
+    *,
+    queries: Floats | None = None,
+    min_similarity: float = -1.0,
+    n_visited: int = 0,
 ) -> SelfJoin:
     """Find each vector's `k` nearest others.
 
@@ -77,18 +83,24 @@ def self_join(
     ----------
     vectors
         Shape ``(n, d)``, unit length, single or half precision, also mapped from a file.
+    queries
+        Shape ``(m, d)``, unit length or zero: their nearest among the vectors are found, too; they
+        are nobody's neighbours.
     min_similarity
         Cosine below which a neighbour is left out.
     n_visited
         Cells in which each vector is compared; 0 takes as few as find .985 of the true neighbours
-        and of planted copies on a sample, 32 at most.
+        and of planted copies on a sample, 128 at most.
     """
     rng = np.random.default_rng(_SEED)
     chosen = np.sort(rng.permutation(len(vectors))[:_SAMPLE])
     cells = train_cells(_single(vectors, chosen), cells_for(len(vectors)))
     trial = _Trial.of(vectors, cells, min(k, RECALL_AT), min_similarity, rng)
-    visited = cells.nearest(vectors, n_visited or trial.n_visited())
-    similarity, rows = _join(vectors, visited, len(cells), k, min_similarity)
+    n_visited = n_visited or trial.n_visited()
+    visited = cells.nearest(vectors, n_visited)
+    asked = vectors[:0] if queries is None else queries
+    guests = cells.nearest(asked, n_visited)
+    similarity, rows = _join([vectors, asked], [visited, guests], len(cells), k, min_similarity)
     result = SelfJoin(
         rows,
         similarity,
@@ -187,25 +199,31 @@ def meet(a: Ints, b: Ints) -> Bools:
 
 
 def _join(
-    vectors: Floats, visited: Ints, n_cells: int, k: int, min_similarity: float
+    vectors: list[Floats], cells: list[Ints], n_cells: int, k: int, min_similarity: float
 ) -> tuple[Floats, Ints]:
-    """Join cell by cell, and keep the best of each vector: cosines and rows, nearest first."""
+    """Join cell by cell, and keep the best of each vector: cosines and rows, nearest first.
+
+    Of two arrays of vectors, with the cells that each visits, only the first live somewhere.
+    """
+    n, visited = len(vectors[0]), np.concatenate(cells)
     floor = np.nextafter(np.float32(min_similarity), np.float32(-2))
-    best = np.full((len(vectors), k), floor, dtype=np.float32)
-    ids = np.full((len(vectors), k), -1, dtype=np.int64)
+    best = np.full((len(visited), k), floor, dtype=np.float32)
+    ids = np.full((len(visited), k), -1, dtype=np.int64)
     order = np.argsort(visited.ravel(), kind="stable")
     ends = np.cumsum(np.bincount(visited.ravel(), minlength=n_cells))
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         rows, rank = np.divmod(order[start:end], visited.shape[1])
-        rows = np.concatenate([rows[rank == 0], rows[rank > 0]])
-        n_home = int((rank == 0).sum())
-        members = _single(vectors, rows)
-        found = join_cell(members[:n_home], members[n_home:], k=k, floors=best[rows, 0])
+        lives = (rank == 0) & (rows < n)
+        home, visitors, guests = rows[lives], rows[~lives & (rows < n)], rows[rows >= n]
+        rows = np.concatenate([home, visitors, guests])
+        own = [_single(vectors[0], home), _single(vectors[0], visitors)]
+        others = np.concatenate([own[1], _single(vectors[1], guests - n)])
+        found = join_cell(own[0], others, k=k, floors=best[rows, 0])
         a, b, similarity = rows[found.a], rows[found.b], found.similarity
-        # who lives here meets a visitor again as a visitor of its home
-        again = np.flatnonzero(found.b >= n_home)
-        again = again[(visited[a[again]] == visited[b[again], :1]).any(axis=1)]
-        a, b, similarity = (np.delete(values, again) for values in (a, b, similarity))
+        # who lives here meets a visitor again as a visitor of its home; a guest is no neighbour
+        late = np.flatnonzero(found.b >= len(home))
+        again = (visited[a[late]] == visited[b[late], :1]).any(axis=1) | (b[late] >= n)
+        a, b, similarity = (np.delete(values, late[again]) for values in (a, b, similarity))
         _merge(best, ids, a, b, similarity)
     order = np.argsort(-best, axis=1, kind="stable")
     ids = np.take_along_axis(ids, order, axis=1)

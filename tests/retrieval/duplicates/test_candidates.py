@@ -96,6 +96,32 @@ def test_near_pairs_finds_hard_copies_in_a_large_catalogue(rng, caplog, n_cluste
     assert str(found.search) in caplog.text
 
 
+def test_near_pairs_within_a_large_catalogue_joins_cells_and_says_its_recall(
+    rng, monkeypatch
+) -> None:
+    monkeypatch.setattr(candidates, "WORTH_LISTS", 4000)
+    vectors = clustered(rng, 3000, 40, d=32)
+    views = [vectors, copies_of(rng, vectors, 0.8)]
+    found = near_pairs(views, n_neighbours=5)
+    monkeypatch.setattr(candidates, "WORTH_LISTS", 10**9)
+    exact = near_pairs(views, n_neighbours=5)
+    assert (found.search.kind, exact.search.kind) == ("cells", "exact")
+    low, high = found.search.interval
+    assert 0.96 < low <= found.search.recall_at_10 <= high
+    assert f"recall@10 {found.search.recall_at_10:.3f} (95 %: " in str(found.search)
+    ours, true = ({tuple(row) for row in x.rows.tolist()} for x in (found, exact))
+    assert len(ours & true) >= 0.95 * len(true)
+    assert len(ours - true) <= 0.05 * len(true)
+    assert found.similarity.min() >= 0.5
+    assert (found.rows[:, 0] < found.rows[:, 1]).all()
+
+
+def test_near_pairs_of_few_is_exact_where_cells_find_too_few(rng, monkeypatch) -> None:
+    monkeypatch.setattr(candidates, "WORTH_LISTS", 100)
+    monkeypatch.setattr(candidates, "RECALL_PROMISED", 1.1)
+    assert near_pairs([unit(rng, 300)]).search == CandidateSearch("exact", 1.0)
+
+
 def test_near_pairs_of_few_uploads_is_exact_however_large_the_catalogue(rng) -> None:
     catalogue = unit(rng, 50_001)
     found = near_pairs([catalogue[[7, 3]]], catalogue, n_neighbours=1)

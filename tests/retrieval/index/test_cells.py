@@ -31,7 +31,8 @@ def test_cells_nearest_is_by_cosine_and_home_comes_first(rng) -> None:
     vectors = clustered(rng, 3000, 40)
     cells = train_cells(vectors, 50)
     nearest = cells.nearest(vectors.astype(np.float16), 3)
-    exact = np.argsort(-vectors.astype(np.float16).astype(np.float32) @ cells.centres.T, axis=1)
+    single = vectors.astype(np.float16).astype(np.float32)
+    exact = np.argsort(-(single @ cells.projection) @ cells.centres.T, axis=1)
     assert np.abs(np.linalg.norm(cells.centres, axis=1) - 1).max() < 1e-5
     assert (nearest == exact[:, :3]).mean() > 0.999  # rounding may turn equals around
     assert cells.nearest(vectors, 10_000).shape == (3000, len(cells))
@@ -116,6 +117,20 @@ def test_self_join_visiting_all_cells_is_exact(rng, dtype) -> None:
     assert found.recall_at_10.value == found.recall_of_copies.value == 1
 
 
+def test_self_join_finds_the_nearest_of_queries_which_are_nobodys_neighbours(rng) -> None:
+    vectors, queries = clustered(rng, 1500, 30), clustered(rng, 200, 30)
+    queries[7] = 0
+    found = self_join(vectors, 5, queries=queries, min_similarity=0.01, n_visited=10_000)
+    alone = self_join(vectors, 5, min_similarity=0.01, n_visited=10_000)
+    assert found.rows.shape == (1700, 5)
+    assert found.rows.max() < 1500
+    assert (found.rows[:1500] == alone.rows).mean() > 0.999  # rounding may turn equals around
+    dense = -np.sort(-(queries @ vectors.T), axis=1)[:, :5]
+    asked = np.arange(200) != 7
+    assert found.similarity[1500:][asked] == pytest.approx(dense[asked], abs=1e-5)
+    assert (found.rows[1507] == -1).all()
+
+
 def test_self_join_leaves_out_what_is_far(rng) -> None:
     vectors = clustered(rng, 600, 30)
     found = self_join(vectors, 10, min_similarity=0.6, n_visited=10_000)
@@ -181,5 +196,5 @@ def test_recall_has_the_interval_of_clopper_and_pearson(share, n, low, high) -> 
 
 
 def test_cells_for_grows_with_the_root() -> None:
-    assert cells_for(1_000_000) == 4000
+    assert cells_for(1_000_000) == 12_000
     assert cells_for(10) == 1
