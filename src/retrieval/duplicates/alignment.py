@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.arrays import Floats, Ints
-from .photo_detail import DETAIL_PX, Bytes, PhotoDetail, mirrored_descriptors
+from .photo_detail import DETAIL_PX, PhotoDetail, mirrored_descriptors
 
 Transform: TypeAlias = npt.NDArray[np.float64]
 
@@ -57,25 +57,22 @@ def likely_alignments(a: PhotoDetail, b: PhotoDetail) -> Iterator[Alignment]:
 
 def feature_alignments(a: PhotoDetail, b: PhotoDetail) -> Iterator[Alignment]:
     """Yield the alignment that features agree on; and the mirrored one, if they don't clearly."""
-    root_a, root_b = root_sift(a.descriptors), root_sift(b.descriptors)
-    found = align_features(a, b, root_a, root_b)
+    found = align_features(a, b, a.root_sift)
     if found is not None:
         yield found
     if found is None or found.n_inliers < ENOUGH_INLIERS:
-        found = align_features(a, b, mirrored_descriptors(root_a), root_b)
+        found = align_features(a, b, mirrored_descriptors(a.root_sift))
         if found is not None:
             yield found
 
 
-def align_features(
-    a: PhotoDetail, b: PhotoDetail, root_a: Floats, root_b: Floats
-) -> Alignment | None:
+def align_features(a: PhotoDetail, b: PhotoDetail, root_sift: Floats) -> Alignment | None:
     """Fit one affine transform to the matching features, outliers left out (RANSAC).
 
-    The descriptors of a, as they are or as `mirrored_descriptors`, and of b, both by `root_sift`.
-    None if too few features agree, or only on a transform that no edit makes.
+    `root_sift` are the descriptors of a, as they are or as `mirrored_descriptors`. None if too few
+    features agree, or only on a transform that no edit makes.
     """
-    near, far = match_descriptors(root_a, root_b)
+    near, far = match_descriptors(root_sift, b.root_sift)
     if len(near) < MIN_INLIERS:
         return None
     # pixels of the longer side as unit, so that one tolerance means the same across and down
@@ -107,7 +104,7 @@ def align_features(
 def match_descriptors(a: Floats, b: Floats) -> tuple[Ints, Ints]:
     """Match each feature of a to the nearest of b, where the second nearest is clearly farther.
 
-    Descriptors by `root_sift`, shapes ``(n_a, 128)`` and ``(n_b, 128)``. Gives rows of a, and the
+    Descriptors of unit length, shapes ``(n_a, 128)`` and ``(n_b, 128)``. Gives rows of a, and the
     row of b for each.
     """
     if min(len(a), len(b)) < 2:
@@ -118,10 +115,3 @@ def match_descriptors(a: Floats, b: Floats) -> tuple[Ints, Ints]:
     similarity[rows, best] = -1
     clear = nearest < MAX_DISTANCE_RATIO**2 * (1 - similarity.max(axis=1))
     return rows[clear], best[clear]
-
-
-def root_sift(descriptors: Bytes) -> Floats:
-    """Give SIFT descriptors, ``(n, 128)``, unit length (Arandjelović and Zisserman 2012)."""
-    values = descriptors.astype(np.float32)
-    root: Floats = np.sqrt(values / values.sum(axis=1, keepdims=True).clip(1))
-    return root

@@ -12,6 +12,7 @@ from ...embedding.run_options import RunOptions
 from ..index.rows import embedded_rows
 from ..index.store import ListingIndex
 from ..zero_shot.load_space import fingerprints
+from .detail_store import DetailStore
 from .fit import fit_pair_model
 from .match import DuplicateResult, match_listings
 from .pair_model import PairModel
@@ -61,6 +62,7 @@ def find_duplicates(
     options = options or RunOptions(cache=EmbeddingCache())
     embedder = embedder or load_embedder(load_config("starter"), options)
     limits, progress = embedder.options.limits, embedder.options.progress
+    cache = embedder.options.cache
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
     known = index_listings(ListingIndex.open(against, fingerprints(embedder))) if against else None
     if fit_precision is not None:
@@ -74,6 +76,10 @@ def find_duplicates(
         against=known,
         columns=[catalog.product_columns.get(row, {}) for row in catalog.rows],
         limits=limits,
+        stores=(
+            DetailStore(cache.path.parent, limits) if cache else None,
+            DetailStore(Path(against), limits) if against else None,
+        ),
         progress=progress,
     )
     return CatalogDuplicates(**vars(found), catalog=catalog)

@@ -14,6 +14,7 @@ from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
 from .candidates import CandidateSearch, near_pairs
 from .column_match import differing_columns
+from .detail_store import DetailStore, PhotoDetails
 from .groups import DuplicateGroup, group_duplicates, keeper_order, parents_apart
 from .pair_model import PairModel
 from .photo_views import embed_middles
@@ -81,6 +82,7 @@ def match_listings(
     columns: Sequence[ProductColumns] | None = None,
     n_neighbours: int = 10,
     limits: PhotoLimits | None = None,
+    stores: tuple[DetailStore | None, DetailStore | None] = (None, None),
     progress: bool = False,
 ) -> DuplicateResult:
     """Find listings that are the same thing twice, and variants that only look like it.
@@ -106,16 +108,20 @@ def match_listings(
         Photos to compare closely with each photo, at most, by view.
     limits
         What a photo may be.
+    stores
+        Where the details of these photos are kept, and those of `against`; None keeps none.
     progress
         Show a bar on standard error.
     """
     model, limits = model or PairModel.load(), limits or PhotoLimits()
     other = against or embedded
     photos, other_photos = embedded.distinct_photos(), other.distinct_photos()
-    sources, other_sources = _sources(embedded, photos), _sources(other, other_photos)
+    own_store, other_store = stores
+    details = _details(embedded, photos, limits, own_store)
+    others = details if against is None else _details(other, other_photos, limits, other_store)
     vectors = [embedded.photo_vectors([rows[0] for rows in photos])]
     if encoder is not None:
-        vectors.append(embed_middles(sources, encoder, limits, progress=progress))
+        vectors.append(embed_middles(details.sources, encoder, limits, progress=progress))
     near = near_pairs(
         vectors,
         None if against is None else against.photo_vectors([rows[0] for rows in other_photos]),
@@ -125,7 +131,7 @@ def match_listings(
     same_file = PhotoFinding("same_bytes", 1.0, 1.0)
     findings = [(a, b, same_file) for a, b in _sharing(embedded, photos, against)]
     n_pixels: dict[str, int] = {}
-    for found in verify_pairs(near, sources, other_sources, model, limits, progress=progress):
+    for found in verify_pairs(near, details, others, model, limits, progress=progress):
         rows_a, rows_b = photos[found.a], other_photos[found.b]
         if _same_file(embedded, rows_a[0], other, rows_b[0]):
             continue  # already among those that share a photo
@@ -214,6 +220,13 @@ def _same_file(a: EmbeddedListings, row_a: int, b: EmbeddedListings, row_b: int)
     return digest is not None and digest == b.photo_hashes[row_b]
 
 
-def _sources(embedded: EmbeddedListings, photos: list[list[int]]) -> list[str | bytes]:
+def _details(
+    embedded: EmbeddedListings,
+    photos: list[list[int]],
+    limits: PhotoLimits,
+    store: DetailStore | None,
+) -> PhotoDetails:
     images = [embedded.listings[rows[0]].image for rows in photos]
-    return [str(image) if isinstance(image, Path) else image or b"" for image in images]
+    sources = [str(image) if isinstance(image, Path) else image or b"" for image in images]
+    hashes = [embedded.photo_hashes[rows[0]] for rows in photos]
+    return PhotoDetails(sources, hashes, limits, store)

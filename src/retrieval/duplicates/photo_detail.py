@@ -1,6 +1,7 @@
 """What is kept of a photo to compare it with others: a small picture and its local features."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from ...vision.load import DecodedPhoto, PhotoLimits, decode_photo
 
 DETAIL_PX = 288
 PICTURE_PX = 192
+FINE_PX = 32
 MAX_POINTS = 350
 PLAIN = 6.0  # grey levels that a line of one colour deviates at most, after a poor JPEG, too
 Bytes = npt.NDArray[np.uint8]
@@ -22,9 +24,9 @@ Bytes = npt.NDArray[np.uint8]
 _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1, :, [0, 7, 6, 5, 4, 3, 2, 1]].ravel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PhotoDetail:
-    """A photo reduced to 150 KB at most.
+    """A photo reduced to 150 KB at most, and as much again once it has been compared.
 
     Parameters
     ----------
@@ -43,7 +45,24 @@ class PhotoDetail:
     descriptors: Bytes
     size: tuple[int, int]
 
-    @property
+    @cached_property
+    def root_sift(self) -> Floats:
+        """Descriptors of unit length, which compare better (Arandjelović and Zisserman 2012)."""
+        values = self.descriptors.astype(np.float32)
+        root: Floats = np.sqrt(values / values.sum(axis=1, keepdims=True).clip(1))
+        return root
+
+    @cached_property
+    def fine_structure(self) -> Floats:
+        """The picture as 32 x 32 grey levels without what is large in it: mean 0, norm 1."""
+        grey = cv2.cvtColor(self.picture, cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(grey, (FINE_PX, FINE_PX), interpolation=cv2.INTER_AREA)
+        fine = small.astype(np.float32)
+        fine -= cv2.blur(fine, (9, 9))
+        fine -= fine.mean()
+        return np.asarray(fine / max(float(np.linalg.norm(fine)), 1e-6))
+
+    @cached_property
     def n_content_pixels(self) -> int:
         """Pixels of the photo without its plain margins, which say nothing about the product."""
         return round(self.size[0] * self.size[1] * content_fraction(self.picture))

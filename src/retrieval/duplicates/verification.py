@@ -1,23 +1,23 @@
 """Look closely at candidate pairs of photos: many at a time, each photo decoded once."""
 
 import os
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 from tqdm import tqdm
 
-from ...core.errors import PhotoError
+from ...core.arrays import Ints
 from ...vision.load import PhotoLimits
 from .candidates import Candidates
+from .detail_store import PhotoDetails
 from .pair_model import PairModel
-from .photo_detail import PhotoDetail, load_detail, same_pixels
+from .photo_detail import PhotoDetail, same_pixels
 from .photo_match import FEATURES, PhotoMatch, find_match
 from .verdict import PhotoFinding, PhotoRelation
 
-CACHED_DETAILS = 2048  # of 100 to 150 KB each
 BLOCK_PAIRS = 2048
 MAYBE_IDENTICAL = 2.0  # mean difference in grey levels, up to which full decoding is worth it
 
@@ -33,49 +33,78 @@ class VerifiedPair(NamedTuple):
 
 def verify_pairs(
     candidates: Candidates,
-    sources: Sequence[str | bytes],
-    others: Sequence[str | bytes],
+    photos: PhotoDetails,
+    others: PhotoDetails,
     model: PairModel,
     limits: PhotoLimits,
     *,
     progress: bool = False,
-) -> Iterator[VerifiedPair]:
-    """Compare candidate pairs closely, and yield those that are more than look-alikes, in order.
+) -> list[VerifiedPair]:
+    """Compare candidate pairs closely, and give those that are more than look-alikes, in order.
 
-    Candidates are rows of `sources` and `others`: paths or bytes, the same sequence twice within
-    one catalogue. A photo that can't be decoded is like no other.
+    Candidates are rows of `photos` and `others`, the same object twice within one catalogue. A
+    photo that can't be decoded is like no other. Pairs that share a photo are compared soon after
+    each other, so that few photos have to be decoded twice.
     """
-
-    @lru_cache(maxsize=CACHED_DETAILS)
-    def detail(photo: str | bytes) -> PhotoDetail | None:
-        try:
-            return load_detail(photo, limits)
-        except PhotoError:
-            return None
 
     def verify(number: int) -> VerifiedPair | None:
         row_a, row_b = candidates.rows[number].tolist()
-        a, b = detail(sources[row_a]), detail(others[row_b])
+        a, b = photos.of(row_a), others.of(row_b)
         if a is None or b is None or (match := find_match(a, b)) is None:
             return None
         finding = _finding(match, float(candidates.similarity[number]), model)
         # a JPEG decoded at a fraction of its size is a little off the same pixels in a PNG
         may_be_identical = a.size == b.size and mean_difference(a, b) < MAYBE_IDENTICAL
-        if may_be_identical and same_pixels(sources[row_a], others[row_b], limits):
+        if may_be_identical and same_pixels(photos.sources[row_a], others.sources[row_b], limits):
             finding = PhotoFinding("same_pixels", 1.0, finding.similarity)
         if finding.relation == "other":
             return None
         return VerifiedPair(row_a, row_b, finding, (a.n_content_pixels, b.n_content_pixels))
 
-    n_pairs = len(candidates.rows)
-    bar = tqdm(total=n_pairs, desc="Comparing photos", disable=None if progress else True)
+    n_left = None if photos is others else len(photos.sources)
+    order = near_each_other(candidates.rows, n_left).tolist()
+    found: dict[int, VerifiedPair] = {}
+    bar = tqdm(total=len(order), desc="Comparing photos", disable=None if progress else True)
     # OpenCV and NumPy let go of the interpreter while they work
     with bar, ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for start in range(0, n_pairs, BLOCK_PAIRS):
-            for found in pool.map(verify, range(start, min(start + BLOCK_PAIRS, n_pairs))):
+        for start in range(0, len(order), BLOCK_PAIRS):
+            block = order[start : start + BLOCK_PAIRS]
+            for side, rows in _by_side(candidates.rows[block], photos, others):
+                side.fetch(rows)
+            for number, pair in zip(block, pool.map(verify, block), strict=True):
                 bar.update()
-                if found is not None:
-                    yield found
+                if pair is not None:
+                    found[number] = pair
+            photos.keep()
+            others.keep()
+    return [found[number] for number in sorted(found)]
+
+
+def _by_side(
+    rows: Ints, photos: PhotoDetails, others: PhotoDetails
+) -> list[tuple[PhotoDetails, list[int]]]:
+    if photos is others:
+        return [(photos, np.unique(rows).tolist())]
+    return [(photos, np.unique(rows[:, 0]).tolist()), (others, np.unique(rows[:, 1]).tolist())]
+
+
+def near_each_other(rows: Ints, n_left: int | None) -> Ints:
+    """Order pairs so that those of one photo come soon after each other (Cuthill and McKee 1969).
+
+    Parameters
+    ----------
+    rows
+        Shape ``(n_pairs, 2)``.
+    n_left
+        The second row of a pair counts from here on; ``None`` if both are of the same photos.
+    """
+    a, b = rows[:, 0], rows[:, 1] + (n_left or 0)
+    n = int(max(a.max(initial=-1), b.max(initial=-1))) + 1
+    graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(n, n)).tocsr()
+    place = np.empty(n, dtype=np.int64)
+    place[reverse_cuthill_mckee(graph + graph.T, symmetric_mode=True)] = np.arange(n)
+    places = np.sort(np.column_stack([place[a], place[b]]), axis=1)
+    return np.lexsort((places[:, 0], places[:, 1]))
 
 
 def mean_difference(a: PhotoDetail, b: PhotoDetail) -> float:

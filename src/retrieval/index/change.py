@@ -25,13 +25,17 @@ from .snapshot import Snapshot, open_snapshot
 _OURS = re.compile(r"(?P<number>\d{8})\.(records\.sqlite|[a-z][a-z0-9_]*\.faiss)")
 _UNFINISHED = re.compile(r"\.manifest\..*\.partial\.json")
 _TINY = 250
+DETAILS_FILE = "photo_details.sqlite"
+"""What duplicates compare of an index's photos: by content, so it is right after any change."""
 LOCK_FILES = LOCK_FILE, HOLDER_FILE = ".lock", ".writer.pid"
 
 
 def _owned(folder: Path) -> set[str] | None:
     """Name an index's files; one whose manifest is damaged or missing holds nothing else."""
     names = {path.name for path in folder.iterdir()}
-    ours = {name for name in names if name in {MANIFEST, *LOCK_FILES} or _is_ours(name)}
+    ours = {
+        name for name in names if name in {MANIFEST, DETAILS_FILE, *LOCK_FILES} or _is_ours(name)
+    }
     try:
         said = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):

@@ -8,6 +8,7 @@ from PIL import Image
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.embedding.embedder import Embedder
+from shelfsure.retrieval.index.change import DETAILS_FILE
 from shelfsure.retrieval.index.rows import index_rows
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
@@ -45,3 +46,25 @@ def test_find_duplicates_against_an_index(
     new = Catalog.from_listings([x for x in catalog.listings if x.listing_id == "copy"])
     result = shelfsure.find_duplicates(new, against=tmp_path / "index", embedder=embedder)
     assert [(p.a.listing_id, p.b.listing_id) for p in result.pairs] == [("copy", "s07")]
+
+
+def test_find_duplicates_keeps_an_indexs_details_in_its_folder(
+    catalog: Catalog, drawn_shop: Path, fake_embedder: MakeEmbedder, tmp_path: Path
+) -> None:
+    embedder, folder = fake_embedder(), tmp_path / "index"
+    rows = index_rows(embedder.embed(read_catalog(drawn_shop / "catalogue.csv").listings))
+    made_with = fingerprints(embedder)
+    ListingIndex.build(folder, rows.records, rows.views, made_with)
+    new = Catalog.from_listings([x for x in catalog.listings if x.listing_id == "copy"])
+    first, second = (
+        shelfsure.find_duplicates(new, against=folder, embedder=embedder) for _ in range(2)
+    )
+    assert (folder / DETAILS_FILE).stat().st_size > 10_000
+    assert [pair.photo.probability for pair in first.pairs] == [
+        pair.photo.probability for pair in second.pairs
+    ]
+    # it is the index's own: a change leaves it, and a new build may replace the folder
+    ListingIndex.open(folder).remove(["s01"])
+    ListingIndex.build(folder, rows.records, rows.views, made_with)
+    assert (folder / DETAILS_FILE).exists()
+    assert len(ListingIndex.open(folder).ids()) == len(rows.records)

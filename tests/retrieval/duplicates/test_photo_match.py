@@ -75,7 +75,7 @@ def test_match_photos_takes_plain_and_tiny_photos(product, detail, size) -> None
 def test_align_features_finds_where_a_crop_lies(product, detail) -> None:
     original = product(4)
     crop = detail(original.crop((96, 40, 384, 360)))
-    found = align_features(crop, detail(original), crop.descriptors)
+    found = align_features(crop, detail(original), crop.root_sift)
     assert found is not None
     assert not found.mirrored
     corners = np.array([[0, 0], [1, 1]]) @ found.transform[:, :2].T + found.transform[:, 2]
@@ -84,7 +84,7 @@ def test_align_features_finds_where_a_crop_lies(product, detail) -> None:
 
 def test_mirrored_descriptors_match_the_mirrored_photo(product, detail) -> None:
     one, mirrored = detail(product(5)), detail(ImageOps.mirror(product(5)))
-    near, far = match_descriptors(mirrored_descriptors(one.descriptors), mirrored.descriptors)
+    near, far = match_descriptors(mirrored_descriptors(one.root_sift), mirrored.root_sift)
     apart = np.abs(1 - one.points[near, 0] - mirrored.points[far, 0])
     assert len(near) > 0.5 * len(one.points)
     assert np.median(apart) < 0.01
