@@ -98,8 +98,10 @@ def near_each_other(rows: Ints, n_left: int | None) -> Ints:
     n_left
         The second row of a pair counts from here on; ``None`` if both are of the same photos.
     """
+    if len(rows) == 0:
+        return np.zeros(0, dtype=np.intp)
     a, b = rows[:, 0], rows[:, 1] + (n_left or 0)
-    n = int(max(a.max(initial=-1), b.max(initial=-1))) + 1
+    n = int(max(a.max(), b.max())) + 1
     graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(n, n)).tocsr()
     place = np.empty(n, dtype=np.int64)
     place[reverse_cuthill_mckee(graph + graph.T, symmetric_mode=True)] = np.arange(n)

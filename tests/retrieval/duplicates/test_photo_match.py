@@ -18,6 +18,7 @@ from shelfsure.retrieval.duplicates.photo_detail import (
 )
 from shelfsure.retrieval.duplicates.photo_match import (
     FEATURES,
+    find_match,
     match_photos,
 )
 from shelfsure.vision.load import PhotoLimits
@@ -37,6 +38,24 @@ def test_match_photos_recognises_edited_copies(product, detail, edit) -> None:
         match = match_photos(detail(a), detail(b))
         assert model.probabilities(match.features[None])[0] > model.threshold
         assert match.alignment.mirrored == (edit == "flip")
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_find_match_sees_copies_as_match_photos_does(product, detail, edit) -> None:
+    a, b = detail(EDITS[edit](product(1), np.random.default_rng(5))), detail(product(1))
+    found, expected = find_match(a, b), match_photos(a, b)
+    assert found is not None
+    assert (found.features == expected.features).all()
+    assert (found.alignment.transform == expected.alignment.transform).all()
+
+
+def test_find_match_of_photos_that_share_nothing_is_none(product, detail) -> None:
+    rows, columns = np.mgrid[:300, :300]
+    stripes = Image.fromarray((rows // 30 % 2 * 255).astype(np.uint8)).convert("RGB")
+    assert find_match(detail(stripes), detail(product(1))) is None
+    # one without features, too, is found by what lies edge on edge
+    soft = Image.fromarray((np.hypot(rows - 150, columns - 90) / 1.3).astype(np.uint8))
+    assert find_match(detail(soft.convert("RGB")), detail(soft.convert("RGB"))) is not None
 
 
 def test_match_photos_rejects_another_print_on_the_same_template(product, detail) -> None:
