@@ -1,46 +1,23 @@
 """A catalogue: the listings that can be used, and the rows that were set aside, each with why."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from ..core.errors import CatalogError
+from .catalog_file import CatalogFile
 from .categories import CategoryStyle
-from .columns import Named, match_columns, named_columns
+from .columns import Named
 from .delimited import write_csv
 from .listing import Listing
-from .notes import reading_notes
+from .notes import NotesTaker
 from .photo_paths import PhotoFolder
-from .product_columns import ProductColumns, find_product_columns, product_values
+from .product_columns import ProductColumns
 from .raw_rows import Row
-from .rows import FIELDS, OnPhotoError, ReadRow, RowReader
-from .tables import open_table
-from .values import RowError, as_text
+from .row_checker import CheckedRows, RejectedRow, RowChecker, RowTally
+from .rows import FIELDS, OnPhotoError, RowReader
 
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A row that was set aside.
-
-    Parameters
-    ----------
-    row
-        The data row, from 1; the header and blank lines don't count.
-    listing_id
-        As far as it could be read; unprintable characters are escaped.
-    reason
-        The kind of defect, then, after a colon, its details.
-    """
-
-    row: int
-    listing_id: str
-    reason: str
-
-    @property
-    def kind(self) -> str:
-        """What `Catalog.summary` counts."""
-        return self.reason.partition(":")[0]
+__all__ = ["Catalog", "RejectedRow", "read_catalog", "read_in_chunks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +71,9 @@ class Catalog:
         rows = (Row({name: getattr(listing, name) for name in FIELDS}) for listing in listings)
         root = None if image_root is None else Path(image_root).resolve()
         style = CategoryStyle.of(listing.category for listing in listings)
-        return _check_rows(rows, RowReader(PhotoFolder(root), need_category, style=style))
+        reader = RowReader(PhotoFolder(root), need_category, style=style)
+        checked = RowChecker(reader).check(rows)
+        return _catalog(checked, notes=NotesTaker().take(checked.kept.values()).notes(style))
 
     @property
     def n_rows(self) -> int:
@@ -145,16 +124,18 @@ class Catalog:
             photo_problems={**self.photo_problems, **reasons},
         )
 
+    @property
+    def tally(self) -> RowTally:
+        """How many rows were kept and rejected, and the first reasons."""
+        return RowTally().count(len(self.listings), self.rejected)
+
     def summary(self) -> str:
         """Count rows in one line: ``"1,047 rows: 1,040 kept, 7 rejected (3 duplicate id, …)"``."""
-        text = f"{self.n_rows:,} rows: {len(self.listings):,} kept, {len(self.rejected):,} rejected"
-        kinds = Counter(rejected.kind for rejected in self.rejected).most_common()
-        named = [f"{count:,} {kind}" for kind, count in kinds[:6]] + ["…"] * (len(kinds) > 6)
-        return f"{text} ({', '.join(named)})" if named else text
+        return self.tally.summary()
 
     def first_reasons(self, n: int = 3) -> str:
         """Quote the first rejected rows, for an error after which no file is written."""
-        return " ".join(f"Row {bad.row}: {bad.reason}" for bad in self.rejected[:n])
+        return self.tally.first_reasons(n)
 
     def write_rejected(self, path: str | Path) -> None:
         """Write ``row,listing_id,reason`` as CSV; only the header where nothing was rejected."""
@@ -207,93 +188,44 @@ def read_catalog(
     CatalogError
         If the file can't be used as a whole; the message holds every problem found.
     """
-    path = Path(path)
-    columns = columns or {}
-    if not columns.keys() <= set(FIELDS):
-        raise ValueError(
-            f"columns must map from {', '.join(FIELDS)}, "
-            f"but has {', '.join(sorted(columns.keys() - set(FIELDS)))}. Correct the name."
-        )
-    root = path.parent if image_root is None else Path(image_root)
-    problems = [] if root.is_dir() or image_root is None else [_no_root(path, root)]
-    try:
-        table = open_table(path, named=named_columns(columns), encoding=encoding)
-        match = match_columns(table.columns, columns, need_category=need_category)
-        product = find_product_columns(table.columns)
-        raw = table.rows(match.wanted | set(product.values()))
-    except CatalogError as error:
-        raise CatalogError("\n".join([*problems, str(error)])) from error
-    problems += [f"{path}: {problem}" for problem in match.problems]
-    told = [(match.by_field(row), row.fields) for row in raw if not row.is_blank]
-    if not told:
-        problems.append(f"{path}: must have rows, but has only a header. Export it again.")
-    if problems:
-        raise CatalogError("\n".join(problems))
-    rows = [row for row, _ in told]
-    style = CategoryStyle.of((row.fields.get("category") for row in rows), category_separator)
-    folder = PhotoFolder(root.resolve(), locate) if photos else None
-    catalog = _check_rows(rows, RowReader(folder, need_category, on_photo_error, style))
-    blank = len(raw) - len(rows)
-    notes = [f"{blank:,} rows without any value don't count"] if blank else []
-    return replace(
-        catalog,
-        source=path,
-        columns=match.described(),
-        product_columns=_product_columns(told, product),
-        notes=(*table.notes, *notes, *catalog.notes),
+    file = CatalogFile(
+        path,
+        columns=columns,
+        image_root=image_root,
+        need_category=need_category,
+        locate=locate,
+        category_separator=category_separator,
+        photos=photos,
+        on_photo_error=on_photo_error,
+        encoding=encoding,
     )
+    [catalog] = read_in_chunks(file)
+    return replace(catalog, notes=file.notes)
 
 
-def _product_columns(
-    told: Sequence[tuple[Row, Mapping[str, object]]], columns: Mapping[str, str]
-) -> dict[int, ProductColumns]:
-    if not columns:
-        return {}
-    values = (product_values(fields, columns) for _, fields in told)
-    return {number: own for number, own in enumerate(values, start=1) if own}
+def read_in_chunks(file: CatalogFile, n_rows: int | None = None) -> Iterator[Catalog]:
+    """Read a catalogue some rows at a time, from its beginning; None: all at once.
 
-
-def _check_rows(rows: Iterable[Row], reader: RowReader) -> Catalog:
-    """Sort rows into kept and rejected; of listings with the same id the first good one stays.
-
-    Nothing is raised for a bad row, and each row is in one of the two.
+    Rows are numbered, kept and rejected as if they were read at once. What the owner should know
+    is in `file.notes`.
     """
-    kept: dict[str, tuple[int, ReadRow]] = {}
-    rejected = []
-    for number, raw in enumerate(rows, start=1):
-        try:
-            if raw.defect:
-                raise RowError(raw.defect)
-            row = reader.read(raw.fields)
-            listing_id = row.listing.listing_id
-            if listing_id in kept:
-                raise RowError(f"duplicate id: row {kept[listing_id][0]} has it too")
-        except RowError as error:
-            rejected.append(
-                RejectedRow(number, _printable(raw.fields.get("listing_id")), str(error))
-            )
-        else:
-            kept[listing_id] = (number, row)
+    for checked, product_columns in file.chunks(n_rows):
+        yield _catalog(
+            checked,
+            source=file.path,
+            columns=file.columns,
+            product_columns=product_columns,
+            on_photo_error=file.on_photo_error,
+        )
+
+
+def _catalog(checked: CheckedRows, **known: Any) -> Catalog:
     return Catalog(
-        listings=tuple(row.listing for _, row in kept.values()),
-        rows=tuple(number for number, _ in kept.values()),
-        rejected=tuple(rejected),
-        notes=reading_notes([row for _, row in kept.values()], reader.style),
-        on_photo_error=reader.on_photo_error,
+        listings=tuple(row.listing for row in checked.kept.values()),
+        rows=tuple(checked.kept),
+        rejected=tuple(checked.rejected),
         photo_problems={
-            number: row.photo_problem for number, row in kept.values() if row.photo_problem
+            number: row.photo_problem for number, row in checked.kept.items() if row.photo_problem
         },
+        **known,
     )
-
-
-def _printable(listing_id: object) -> str:
-    """Write an id as a kept row's is written, as far as it can be read."""
-    try:
-        text = as_text("listing_id", listing_id) or ""
-    except RowError:
-        text = str(listing_id)
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
-def _no_root(path: Path, root: Path) -> str:
-    return f"{path}: the image folder {root} must be a folder, but isn't. Check --image-root."

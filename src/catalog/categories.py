@@ -88,7 +88,7 @@ class CategoryStyle:
         return all(levels[0] in self.paths for levels in split)
 
 
-@lru_cache(maxsize=65_536)  # a catalogue repeats its categories
+@lru_cache(maxsize=65_536)
 def _first_path(style: CategoryStyle, text: str) -> str | None:
     parts = _parted(text, style.separator)
     levels = style.levels(parts[0] if len(parts) > 1 and style.are_paths(parts) else text)
@@ -99,6 +99,8 @@ def _first_path(style: CategoryStyle, text: str) -> str | None:
 
 def _texts(value: Any) -> list[str]:
     """Give the paths in a value: one text, a list of them, or such a list as JSON or Python."""
+    if isinstance(value, str):
+        return _listed(value)
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -106,6 +108,12 @@ def _texts(value: Any) -> list[str]:
         names = all(not _ARROW.search(text) for text in texts) and len(texts) > 1
         return [SEPARATOR.join(texts)] if names else [text for one in texts for text in _texts(one)]
     text = as_text("category", value)
+    return [] if text is None else _listed(text)
+
+
+@lru_cache(maxsize=65_536)  # a catalogue repeats its categories
+def _listed(written: str) -> list[str]:
+    text = as_text("category", written)
     if text is None:
         return []
     text = html.unescape(html.unescape(text)).strip()

@@ -43,11 +43,13 @@ class ColumnMatch:
         """Name a row's values by field instead of by column."""
         if row.defect:
             return row
-        fields: dict[str, Any] = {}
-        for field, names in self.columns.items():
-            values = [row.fields.get(name) for name in names]
-            fields[field] = values[0] if len(values) == 1 else _joined(values)
-        return Row(fields)
+        own = row.fields
+        return Row(
+            {
+                field: own.get(names[0]) if len(names) == 1 else _joined([*map(own.get, names)])
+                for field, names in self.columns.items()
+            }
+        )
 
     def described(self) -> str:
         """Say which columns were taken for what, and which fields have none, in one line."""

@@ -13,6 +13,8 @@ from .delimited_lines import TAB, are_rows, holds_row, split_line
 
 _ESCAPED_QUOTE = re.compile(r'\\"')
 _FIELD_LIMIT_LOCK = threading.Lock()
+_LONGEST_FIELD = 1 << 26
+"""In characters: csv keeps four bytes for each, and a stray quote makes a field of what follows."""
 
 
 class Record(NamedTuple):
@@ -56,7 +58,11 @@ def split_records(
     place = first_line - 1
     reader, feed = _reader(lines, place, delimiter)
     while place < len(lines):
-        fields = _next(reader)
+        try:
+            fields = next(reader)
+        except csv.Error:  # quotes that don't match, or a field too long for csv
+            reader, feed = _reader(lines, place, delimiter)
+            fields = _next(reader)
         if fields == []:
             place = feed.position
             continue
@@ -105,7 +111,7 @@ def _resolve(record: Record, lines: Sequence[str], delimiter: str, n_fields: int
 def _read_escaped(
     record: Record, lines: Sequence[str], delimiter: str, n_fields: int
 ) -> Record | None:
-    doubled = (_ESCAPED_QUOTE.sub('""', line) for line in lines[record.line - 1 :])
+    doubled = (_ESCAPED_QUOTE.sub('""', lines[n]) for n in range(record.line - 1, len(lines)))
     feed = _Feed(doubled, 0)
     fields = _next(csv.reader(feed, delimiter=delimiter, strict=True))
     if fields is None or len(fields) != n_fields:
@@ -149,9 +155,9 @@ def _next(reader: Iterator[list[str]]) -> list[str] | None:
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    """Lift csv's limit of 128 KiB a field; the limit belongs to the process, so it is put back."""
+    """Lift csv's limit of 128 KiB a field; it belongs to the process, so it is put back."""
     with _FIELD_LIMIT_LOCK:
-        before = csv.field_size_limit(2**31 - 1)
+        before = csv.field_size_limit(_LONGEST_FIELD)
         try:
             yield
         finally:

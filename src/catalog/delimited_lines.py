@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+from .file_lines import ROW_LINE
+
 TAB = "\t"
-_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
 def text_lines(text: str) -> list[str]:
     """Cut a text into lines with their ends; nothing but CR and LF ends one."""
-    return _LINE.findall(text)
+    return ROW_LINE.findall(text)
 
 
 def split_line(line: str, delimiter: str) -> list[str]:

@@ -1,14 +1,15 @@
 """CSV, TSV and their like to rows; the separator and the header are found by their names."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ..core.errors import CatalogError
 from .delimited import Record, split_records
-from .delimited_lines import TAB, text_lines
+from .delimited_lines import TAB
+from .file_lines import FileLines
 from .header import find_separator
 from .raw_rows import Row
-from .text_files import decode, is_packed
+from .text_files import is_packed
 
 
 class DelimitedTable:
@@ -28,7 +29,7 @@ class DelimitedTable:
     def __init__(
         self, path: Path, named: Collection[str] = (), encoding: str | None = None
     ) -> None:
-        self._lines = text_lines(decode(path, encoding))
+        self._lines = FileLines(path, encoding)
         suffix = (path.with_suffix("") if is_packed(path) else path).suffix.lower()
         usual = TAB if suffix == ".tsv" else ","
         self._separator, place = find_separator(self._lines, usual, named)
@@ -38,31 +39,37 @@ class DelimitedTable:
                 f"{path}: the quotes of the header (line {header.line}) must match. Mend them."
             )
         self._first_line = header.last_line + 1
+        self._line_read = header.last_line
         self.columns = tuple(name.strip() for name in header.fields)
         self.notes = _notes(self._separator, usual, header.line)
 
-    def rows(self, wanted: Collection[str]) -> list[Row]:
+    @property
+    def fraction_read(self) -> float:
+        """How far `rows` is, 0 to 1."""
+        return self._line_read / len(self._lines)
+
+    def rows(self, wanted: Collection[str]) -> Iterator[Row]:
         """Read all data rows; empty lines don't count."""
         records = split_records(
             self._lines, self._separator, len(self.columns), first_line=self._first_line
         )
         places = [(place, name) for place, name in enumerate(self.columns) if name in wanted]
-        rows, next_line = [], self._first_line
+        next_line, first = self._first_line, self.columns[0]
         for record in records:
-            self._require_blank(next_line, record.line)
-            next_line = record.last_line + 1
+            if next_line < record.line:
+                self._require_blank(next_line, record.line)
+            self._line_read, next_line = record.last_line, record.last_line + 1
             fields = _trimmed(record.fields, len(self.columns))
             if fields is None:
-                rows.append(Row({}, _unbalanced(record)))
+                yield Row({}, _unbalanced(record))
             elif len(fields) != len(self.columns):
-                rows.append(Row({}, _wrong_number(record, len(fields), len(self.columns))))
-            elif tuple(name.strip() for name in fields) == self.columns:
-                rows.append(Row({}, f"header again: line {record.line} repeats the header"))
+                yield Row({}, _wrong_number(record, len(fields), len(self.columns)))
+            elif fields[0].strip() == first and tuple(map(str.strip, fields)) == self.columns:
+                yield Row({}, f"header again: line {record.line} repeats the header")
             else:
                 own = {name: fields[place] for place, name in places}
-                rows.append(Row(own, is_blank=not any(fields)))
+                yield Row(own, is_blank=not any(fields))
         self._require_blank(next_line, len(self._lines) + 1)
-        return rows
 
     def _require_blank(self, start: int, end: int) -> None:
         """Make sure that no line between two records is left out that holds anything."""
@@ -76,7 +83,7 @@ class DelimitedTable:
 
 def _trimmed(fields: list[str] | None, n_fields: int) -> list[str] | None:
     """Cut empty fields off that a row has beyond the header's, as some exports end each row."""
-    if fields is None or any(fields[n_fields:]):
+    if fields is None or len(fields) <= n_fields or any(fields[n_fields:]):
         return fields
     return fields[:n_fields]
 

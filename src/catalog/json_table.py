@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Collection, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import CatalogError
+from .file_lines import JSON_LINE, FileLines
 from .raw_rows import Row
 from .text_files import decode
 
@@ -27,25 +29,48 @@ class JsonTable:
         self, path: Path, named: Collection[str] = (), encoding: str | None = None
     ) -> None:
         del named  # every object names its fields itself
-        text = decode(path, encoding)
-        self._items = _array(path, text) or list(_lines(text))
-        objects = [item for item in self._items if isinstance(item, dict)]
-        if not objects:
-            defects = [item for item in self._items if isinstance(item, str)]
+        self._lines = FileLines(path, encoding, JSON_LINE)
+        self._array = [] if _are_lines(self._lines) else _array(path, decode(path, encoding))
+        self._n_read, columns, defect = 0, dict[str, None](), ""
+        n_objects = 0
+        for item in self._items():
+            if isinstance(item, str):
+                defect = defect or f" ({item})"
+            else:
+                n_objects += 1
+                columns.update(dict.fromkeys(item))
+        if not n_objects:
             raise CatalogError(
                 f"{path}: each line, or each item of one array, must be a JSON object, but none is"
-                f"{f' ({defects[0]})' if defects else ''}. Export it again."
+                f"{defect}. Export it again."
             )
-        self.columns = tuple(dict.fromkeys(name for item in objects for name in item))
+        self.columns = tuple(columns)
 
-    def rows(self, wanted: Collection[str]) -> list[Row]:
+    @property
+    def fraction_read(self) -> float:
+        """How far `rows` is, 0 to 1."""
+        return self._n_read / len(self._array or self._lines)
+
+    def rows(self, wanted: Collection[str]) -> Iterator[Row]:
         """Give a row for each object, and a defect for what is none."""
-        return [
-            Row({name: item[name] for name in wanted if name in item})
-            if isinstance(item, dict)
-            else Row({}, item)
-            for item in self._items
-        ]
+        for item in self._items():
+            if isinstance(item, str):
+                yield Row({}, item)
+            else:
+                yield Row({name: item[name] for name in wanted if name in item})
+
+    def _items(self) -> Iterator[dict[str, Any] | str]:
+        self._n_read = 0
+        for item in self._array or map(_item, count(1), self._lines):
+            self._n_read += 1
+            if item is not None:
+                yield item
+
+
+def _are_lines(lines: FileLines) -> bool:
+    """Say whether a text is JSON line by line, as its first two lines that aren't blank tell."""
+    filled = (line for line in lines if line.strip())
+    return _is_json(next(filled, "")) and next(filled, None) is not None
 
 
 def _array(path: Path, text: str) -> list[dict[str, Any] | str]:
@@ -80,18 +105,15 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _lines(text: str) -> Iterator[dict[str, Any] | str]:
-    """Read one object a line, or say why a line is none."""
-    # Only "\n" ends a line: JSON strings may hold U+2028 and its like, which splitlines would cut.
-    for line, part in enumerate(text.split("\n"), start=1):
-        if not part.strip():
-            continue
-        try:
-            item = json.loads(part, object_pairs_hook=_object)
-        except (ValueError, RecursionError) as error:
-            yield f"not JSON: line {line}: {getattr(error, 'msg', error)}"
-            continue
-        yield item if isinstance(item, dict) else _not_an_object(f"line {line}", item)
+def _item(number: int, line: str) -> dict[str, Any] | str | None:
+    """Read a line's object, or say why it is none; None for a blank line."""
+    if not line.strip():
+        return None
+    try:
+        item = json.loads(line.removesuffix("\n"), object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON: line {number}: {getattr(error, 'msg', error)}"
+    return item if isinstance(item, dict) else _not_an_object(f"line {number}", item)
 
 
 def _not_an_object(where: str, item: object) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .categories import CategoryStyle
 from .listing import category_levels
@@ -11,20 +11,39 @@ from .rows import ReadRow
 _SHORTENED = re.compile(r"\d[.,]\d+E\+\d+")
 
 
-def reading_notes(rows: Sequence[ReadRow], style: CategoryStyle) -> tuple[str, ...]:
-    """Say what was mended, what was lost before, and how categories were read."""
-    notes = []
-    mended = sum(bool(row.mended) for row in rows)
-    if mended:
-        notes.append(f"text that was decoded wrongly is mended in {mended:,} rows")
-    ids = (row.listing.listing_id for row in rows)
-    short = next((name for name in ids if _SHORTENED.fullmatch(name)), None)
-    if short:
-        notes.append(
-            f"ids such as {short!r} were shortened by a spreadsheet program, so different listings "
-            "may have the same; format that column as text before exporting"
-        )
-    return (*notes, *category_notes((row.listing.category for row in rows), style))
+class NotesTaker:
+    """Watches rows go by, and says what was mended, what was lost before, and how categories read.
+
+    It keeps no row, but every category once.
+    """
+
+    def __init__(self) -> None:
+        self._n_mended = 0
+        self._shortened: str | None = None
+        self._categories: set[str] = set()
+
+    def take(self, rows: Iterable[ReadRow]) -> "NotesTaker":
+        """Go on with these rows."""
+        for row in rows:
+            own = row.listing
+            self._n_mended += bool(row.mended)
+            if self._shortened is None and _SHORTENED.fullmatch(own.listing_id):
+                self._shortened = own.listing_id
+            if own.category:
+                self._categories.add(own.category)
+        return self
+
+    def notes(self, style: CategoryStyle) -> tuple[str, ...]:
+        """Say it, a sentence each."""
+        notes = []
+        if self._n_mended:
+            notes.append(f"text that was decoded wrongly is mended in {self._n_mended:,} rows")
+        if self._shortened:
+            notes.append(
+                f"ids such as {self._shortened!r} were shortened by a spreadsheet program, so "
+                "different listings may have the same; format that column as text before exporting"
+            )
+        return (*notes, *category_notes(self._categories, style))
 
 
 def category_notes(categories: Iterable[str | None], style: CategoryStyle) -> list[str]:

@@ -11,6 +11,9 @@ from ..core.errors import CatalogError
 from .raw_rows import Row, Unreadable
 
 
+_BATCH_ROWS = 256
+
+
 class ParquetTable:
     """One opened Parquet file; category numbers of a Hugging Face data set become names.
 
@@ -32,19 +35,35 @@ class ParquetTable:
         with _as_catalog_error(path), ParquetFile(path) as file:
             schema = file.schema_arrow
             self._n_rows = file.metadata.num_rows
+        self._n_read = 0
         self.columns = tuple(schema.names)
         self._class_names = _class_names(schema.metadata or {})
 
-    def rows(self, wanted: Collection[str]) -> list[Row]:
+    @property
+    def fraction_read(self) -> float:
+        """How far `rows` is, 0 to 1."""
+        return self._n_read / max(1, self._n_rows)
+
+    def rows(self, wanted: Collection[str]) -> Iterator[Row]:
         """Read the wanted columns; a value that can't be read is `Unreadable`."""
+        names = [name for name in dict.fromkeys(self.columns) if name in wanted]
+        self._n_read = 0
+        if not names:
+            yield from (Row({}) for _ in range(self._n_rows))
+        for table in self._tables(names):
+            self._n_read += table.num_rows
+            columns = [self._objects(name, table.column(name)) for name in names]
+            for row in zip(*columns, strict=True):
+                yield Row(dict(zip(names, row, strict=True)))
+
+    def _tables(self, names: list[str]) -> Iterator[Any]:
+        """Read some rows at a time: a row may hold a photo."""
+        import pyarrow as pa
         from pyarrow.parquet import ParquetFile
 
-        names = [name for name in dict.fromkeys(self.columns) if name in wanted]
         with _as_catalog_error(self._path), ParquetFile(self._path) as file:
-            table = file.read(columns=names)
-        columns = [self._objects(name, table.column(name)) for name in names]
-        rows = [Row(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
-        return rows or [Row({}) for _ in range(self._n_rows)]
+            for batch in file.iter_batches(_BATCH_ROWS, columns=names) if names else ():
+                yield pa.Table.from_batches([batch])
 
     def _objects(self, name: str, column: Any) -> list[Any]:
         values = _values(column)

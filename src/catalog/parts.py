@@ -1,6 +1,6 @@
 """A folder of parts, as Spark and its like write one table: read one after the other."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -50,13 +50,17 @@ class FolderTable:
         )
         self.notes = (f"parts read: {len(files):,}", *self._parts[0][0].notes)
 
-    def rows(self, wanted: Collection[str]) -> list[Row]:
+    @property
+    def fraction_read(self) -> float:
+        """How far `rows` is, 0 to 1, as if all parts were of one size."""
+        return sum(part.fraction_read for part, _ in self._parts) / len(self._parts)
+
+    def rows(self, wanted: Collection[str]) -> Iterator[Row]:
         """Read the rows of all parts; a column that a part lacks is missing there."""
-        return [
-            row._replace(fields=row.fields | {k: v for k, v in constant.items() if k in wanted})
-            for part, constant in self._parts
-            for row in part.rows([name for name in part.columns if name in wanted])
-        ]
+        for part, constant in self._parts:
+            own = {name: value for name, value in constant.items() if name in wanted}
+            for row in part.rows([name for name in part.columns if name in wanted]):
+                yield row._replace(fields=row.fields | own) if own else row
 
 
 def _partition(file: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from .values import RowError, as_text
@@ -33,18 +34,22 @@ def find_product_columns(columns: Iterable[str]) -> dict[str, str]:
 
 def product_values(fields: Mapping[str, object], columns: Mapping[str, str]) -> ProductColumns:
     """Take the values of those columns from a row, as `find_product_columns` found them."""
-    texts = {attribute: _compared(fields.get(name)) for attribute, name in columns.items()}
+    texts = {attribute: _said(fields.get(name)) for attribute, name in columns.items()}
     return {attribute: text for attribute, text in texts.items() if text}
 
 
-def _compared(value: object) -> str | None:
-    """Bring a value into the form that is compared: ``" Navy  Blue"`` and ``12.50`` as one has it.
-
-    What is no text says nothing.
-    """
+def _said(value: object) -> str:
+    """Give a value as it is compared; what is no text says nothing."""
+    if isinstance(value, str) and value.isprintable():
+        return _compared(value)
     try:
-        text = as_text("column", value)
+        return _compared(as_text("column", value) or "")
     except RowError:
-        text = str(value) if isinstance(value, int | float) else None
-    text = " ".join((text or "").casefold().split())
-    return re.sub(r"(?<=\d)\.0+$|(?<=\.\d)0$", "", text) or None
+        return _compared(str(value)) if isinstance(value, int | float) else ""
+
+
+@lru_cache(maxsize=65_536)  # a catalogue repeats its colours and sizes
+def _compared(text: str) -> str:
+    """Bring a text into the form that is compared: ``" Navy  Blue"`` and ``12.50`` as one has it."""
+    plain = " ".join(text.casefold().split())
+    return re.sub(r"(?<=\d)\.0+$|(?<=\.\d)0$", "", plain)

@@ -1,6 +1,6 @@
 """What every format's reader gives: column names, and rows of raw fields."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -29,8 +29,16 @@ class TableSource(Protocol):
         """What was found out about the file that its owner should know."""
         ...
 
-    def rows(self, wanted: Collection[str]) -> list[Row]:
-        """Read all data rows, with those of their fields that are wanted."""
+    @property
+    def fraction_read(self) -> float:
+        """How far `rows` is, 0 to 1."""
+        ...
+
+    def rows(self, wanted: Collection[str]) -> Iterator[Row]:
+        """Read the data rows one after the other, with those of their fields that are wanted.
+
+        Can be called again, and begins anew then.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """Excel and OpenDocument sheets to rows: the first sheet that holds anything."""
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +34,23 @@ class SpreadsheetTable:
         place = find_header(top, named).place
         self.columns = tuple(str(cell).strip() for cell in cells[place])
         self._cells = cells[place + 1 :]
+        self._n_read = 0
         notes = [f"sheet {sheet!r} is read, {others} aren't"] if others else []
         if place:
             notes.append(f"the header is row {place + 1}; what stands above it is left out")
         self.notes = tuple(notes)
 
-    def rows(self, wanted: Collection[str]) -> list[Row]:
+    @property
+    def fraction_read(self) -> float:
+        """How far `rows` is, 0 to 1."""
+        return self._n_read / max(1, len(self._cells))
+
+    def rows(self, wanted: Collection[str]) -> Iterator[Row]:
         """Give all rows."""
         places = [(place, name) for place, name in enumerate(self.columns) if name in wanted]
-        return [
-            Row({name: cells[place] for place, name in places}, is_blank=not any(map(str, cells)))
-            for cells in self._cells
-        ]
+        for self._n_read, cells in enumerate(self._cells, start=1):
+            own = {name: cells[place] for place, name in places}
+            yield Row(own, is_blank=not any(map(str, cells)))
 
 
 def _first_sheet(path: Path) -> tuple[str, list[list[Any]], str]:

@@ -1,12 +1,80 @@
 """A text file's bytes to text: UTF-8, or UTF-16 that says so, packed by gzip or not."""
 
+import codecs
 import gzip
+import tempfile
+import weakref
 import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from ..core.errors import CatalogError
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BLOCK_BYTES = 4 << 20
+_IN_MEMORY_BYTES = 32 << 20
+
+
+class TextSource(NamedTuple):
+    """A text that has been checked, as bytes of UTF-8 that can be read anywhere.
+
+    Parameters
+    ----------
+    read
+        Gives the bytes from one place up to another.
+    start, end
+        Where the text begins, after a byte order mark, and where it ends.
+    errors
+        How it is to be decoded.
+    """
+
+    read: Callable[[int, int], bytes]
+    start: int
+    end: int
+    errors: str
+
+    def blocks(self, beyond: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Give the text block by block: where each begins, and its bytes and some `beyond`."""
+        for start in range(self.start, self.end, BLOCK_BYTES):
+            yield start, self.read(start, min(start + BLOCK_BYTES + beyond, self.end))
+
+
+def open_text(path: Path, encoding: str | None = None) -> TextSource:
+    """Open a text file without keeping it in memory; what it may be is as for `decode`.
+
+    What isn't UTF-8, or packed, is kept beside as UTF-8: beyond 32 MB in a temporary file.
+
+    Raises
+    ------
+    CatalogError
+        As for `decode`.
+    """
+    if is_packed(path):
+        read, end = _spooled(_unpacked_blocks(path))
+    else:
+        read, end = partial(_read, path), path.stat().st_size
+    source = TextSource(read, 0, end, "strict")
+    own = encoding or ("utf-16" if read(0, 2) in _UTF16_MARKS else None)
+    try:
+        b"".decode(own or "utf-8")  # a LookupError, if that is no encoding of text
+        if own and codecs.lookup(own).name != "utf-8":
+            read, end = _spooled(_as_utf8(source, own))
+            source = TextSource(read, 0, end, "surrogatepass")
+        elif own is None:
+            _refuse_utf16(path, read(0, 16))
+        start = len(codecs.BOM_UTF8) if source.read(0, 3) == codecs.BOM_UTF8 else 0
+        source = source._replace(start=start)
+        is_empty = not _has_text(source)
+    except (LookupError, UnicodeError):
+        broken = source.errors == "strict" and own is None and is_mostly_utf8(_lines(source))
+        if not broken:
+            decode(path, encoding)  # says what is wrong with it
+        return source._replace(errors="surrogateescape")
+    if is_empty:
+        raise CatalogError(f"{path}: must hold a header and rows, but is empty. Export it again.")
+    return source
 
 
 def decode(path: Path, encoding: str | None = None) -> str:
@@ -33,7 +101,8 @@ def decode(path: Path, encoding: str | None = None) -> str:
             text = data.decode("utf-16")
         else:
             _refuse_utf16(path, data)
-            text = data.decode("utf-8", "surrogateescape" if _is_mostly_utf8(data) else "strict")
+            mostly = is_mostly_utf8(data.split(b"\n"))
+            text = data.decode("utf-8", "surrogateescape" if mostly else "strict")
     except LookupError as error:
         raise CatalogError(
             f"{path}: the encoding must be one that Python knows, but is {encoding!r}. "
@@ -80,9 +149,72 @@ def _unpacked(path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise CatalogError(
-            f"{path}: must be packed by gzip, as its name says, but: {error}. Pack it anew."
-        ) from error
+        raise _not_packed(path, error) from error
+
+
+def _unpacked_blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(path) as file:
+            while block := file.read(BLOCK_BYTES):
+                yield block
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _not_packed(path, error) from error
+
+
+def _not_packed(path: Path, error: Exception) -> CatalogError:
+    return CatalogError(
+        f"{path}: must be packed by gzip, as its name says, but: {error}. Pack it anew."
+    )
+
+
+def _read(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)
+
+
+def _spooled(blocks: Iterable[bytes]) -> tuple[Callable[[int, int], bytes], int]:
+    """Keep bytes where they can be read from anywhere, as long as somebody holds the reader."""
+    spool = _Spool()
+    for block in blocks:
+        spool.file.write(block)
+    return spool.read, spool.file.tell()
+
+
+class _Spool:
+    def __init__(self) -> None:
+        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
+        weakref.finalize(self, self.file.close)
+
+    def read(self, start: int, end: int) -> bytes:
+        self.file.seek(start)
+        return self.file.read(end - start)
+
+
+def _as_utf8(source: TextSource, encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for _, block in source.blocks():
+        yield decoder.decode(block).encode("utf-8", "surrogatepass")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+
+
+def _has_text(source: TextSource) -> bool:
+    """Say whether anything but white space is there, having decoded all; a UnicodeError if not."""
+    decoder = codecs.getincrementaldecoder("utf-8")(source.errors)
+    found = False
+    for _, block in source.blocks():
+        text = decoder.decode(block)
+        found = found or bool(text.strip())
+    decoder.decode(b"", final=True)
+    return found
+
+
+def _lines(source: TextSource) -> Iterator[bytes]:
+    rest = b""
+    for _, block in source.blocks():
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def _refuse_utf16(path: Path, data: bytes) -> None:
@@ -94,10 +226,10 @@ def _refuse_utf16(path: Path, data: bytes) -> None:
         )
 
 
-def _is_mostly_utf8(data: bytes) -> bool:
+def is_mostly_utf8(lines: Iterable[bytes]) -> bool:
     """Say whether more lines are UTF-8 beyond ASCII than are broken, the first not among these."""
     n_good = n_broken = 0
-    for number, line in enumerate(data.split(b"\n")):
+    for number, line in enumerate(lines):
         if line.isascii():
             continue
         try:

@@ -36,6 +36,8 @@ def as_text(name: str, value: object) -> str | None:
     text = value if isinstance(value, str) else _text_of(name, _unwrapped(value))
     if text is None or not text.strip():
         return None
+    if text.isprintable():
+        return text
     bad = _HALF.search(text) or (None if name in PROSE else _CONTROL.search(text))
     if bad:
         kind = "control character" if bad[0] <= "\x7f" else "broken character"

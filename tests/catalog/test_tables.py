@@ -49,7 +49,7 @@ class Table(NamedTuple):
 
 def read_table(path: Path, wanted: Collection[str]) -> Table:
     source = open_table(path, named=wanted)
-    return Table(source.columns, source.rows(wanted))
+    return Table(source.columns, list(source.rows(wanted)))
 
 
 @quick

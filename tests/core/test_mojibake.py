@@ -1,5 +1,6 @@
+import ftfy
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from shelfsure.core.mojibake import mend
 
@@ -34,3 +35,9 @@ def test_mend_reads_windows_quotes_and_takes_out_control_characters() -> None:
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
 def test_mend_leaves_plain_text(text: str) -> None:
     assert mend(text) == text or text.startswith(("b'", 'b"'))
+
+
+@given(st.text(st.sampled_from("aZ .é²Â°œ€Ã×ЂÐ№™‚Äв\u00a0\u0092√²ß–¨Ñ")) | st.text())
+def test_mend_finds_whatever_ftfy_finds(text: str) -> None:
+    assume(text.isprintable() and text[:2] not in {"b'", 'b"'})
+    assert mend(text) == ftfy.fix_encoding(text)
