@@ -32,15 +32,24 @@ def say(text: str, rejected: Path | None = None) -> None:
 def say_reading(catalog: "Catalog") -> None:
     """Print to stderr which columns were taken for what, and what else was found out."""
     typer.echo(f"{catalog.source}: columns {catalog.columns}.", err=True)
-    for note in catalog.notes:
-        typer.echo(f"Note: {note}.", err=True)
+    say_notes(catalog.notes)
     if catalog.photo_problems:
         first = next(iter(catalog.photo_problems.items()))
-        typer.echo(
-            f"Note: {len(catalog.photo_problems):,} listings go by their title, as their photo "
-            f"can't be had (row {first[0]}: {first[1]}).",
-            err=True,
-        )
+        say_photo_problems(len(catalog.photo_problems), *first)
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Print to stderr what was found out of a file."""
+    for note in notes:
+        typer.echo(f"Note: {note}.", err=True)
+
+
+def say_photo_problems(n: int, row: int, why: str) -> None:
+    """Print to stderr how many listings go by their title, and why the first one does."""
+    typer.echo(
+        f"Note: {n:,} listings go by their title, as their photo can't be had (row {row}: {why}).",
+        err=True,
+    )
 
 
 def say_levels(catalog: "Catalog", levels: int | None) -> None:

@@ -15,6 +15,7 @@ from .messages import say_reading
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
+    from ..catalog.catalog_file import CatalogFile
     from ..catalog.listing import Listing
     from ..core.cache import EmbeddingCache
     from ..embedding.embedder import Embedder
@@ -137,23 +138,35 @@ class FileOptions:
     def catalog(self, path: Path, *, need_category: bool) -> "Catalog":
         """Read a file of listings with these options."""
         from ..catalog.catalog import read_catalog
-        from ..catalog.rows import FIELDS
 
-        named = {name: getattr(self, f"{name}_column") for name in FIELDS}
-        columns = {name: column for name, column in named.items() if column}
-        catalog = read_catalog(
-            path,
-            columns=columns,
-            image_root=self.image_root,
-            need_category=need_category,
-            category_separator=self.category_separator,
-            photos=not self.no_photos,
-            on_photo_error=self.on_photo_error,
-            encoding=self.encoding,
-        )
+        catalog = read_catalog(path, need_category=need_category, **self._reading())
         say_reading(catalog)
         self.require_usable(catalog)
         return catalog
+
+    def opened(self, path: Path) -> "CatalogFile":
+        """Open a file of listings with these options, to read it some rows at a time."""
+        from ..catalog.catalog_file import CatalogFile
+
+        return CatalogFile(path, **self._reading())
+
+    def run_values(self) -> dict[str, Any]:
+        """Give what the rows read depend on, as JSON has it."""
+        values = {name: value for name, value in vars(self).items() if name != "min_usable"}
+        return values | {"image_root": self.image_root and str(self.image_root)}
+
+    def _reading(self) -> dict[str, Any]:
+        from ..catalog.rows import FIELDS
+
+        named = {name: getattr(self, f"{name}_column") for name in FIELDS}
+        return {
+            "columns": {name: column for name, column in named.items() if column},
+            "image_root": self.image_root,
+            "category_separator": self.category_separator,
+            "photos": not self.no_photos,
+            "on_photo_error": self.on_photo_error,
+            "encoding": self.encoding,
+        }
 
     def require_usable(self, catalog: "Catalog") -> None:
         """Raise a CatalogError, before anything is written, if too few rows can be used."""

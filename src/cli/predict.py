@@ -1,11 +1,16 @@
 """The command that judges a file of listings."""
 
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .messages import say, say_shift
+from ..core.errors import CatalogError, OutputError
+from .messages import say, say_notes, say_photo_problems, say_shift
 from .options import (
     AuditOption,
     BundleFolder,
@@ -19,10 +24,13 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..catalog.catalog import Catalog
+    from ..catalog.catalog_file import CatalogFile
     from ..pipeline.pipeline import ListingPipeline
-    from ..pipeline.verdict import Verdict
+    from ..pipeline.verdict_file import JudgedRow
+    from ..pipeline.verdict_parts import VerdictParts
     from ..serving.review.audit import Auditor
+
+_LONG = "Long files"
 
 
 @takes_options
@@ -47,28 +55,93 @@ def predict(
     reviews: Annotated[
         Path | None, typer.Option(help="The review queue for audits (default: the user's).")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run that was stopped, from the parts beside --out.",
+            rich_help_panel=_LONG,
+        ),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Share the file with other processes: 1/4 to 4/4, all with the same --out. "
+            "Whoever ends last writes it.",
+            rich_help_panel=_LONG,
+        ),
+    ] = None,
 ) -> None:
-    """Judge listings; every row of the file gets its line, rejected ones with the reason."""
-    from collections import Counter
+    """Judge listings; every row of the file gets its line, rejected ones with the reason.
 
-    from ..pipeline.batch import check_out, judge, require_judged, write_verdicts
+    Rows are judged 500 at a time, and kept in OUT.parts until all are there. At a drift and at
+    strangers it looks in windows of 10,000 rows. CSV, JSON Lines and Parquet may be of any length;
+    a spreadsheet or one array of JSON is read whole.
+    """
+    from ..pipeline.batch import check_out
+    from ..pipeline.judged_file import join, judge_parts, require_first_rows, together
     from ..pipeline.pipeline import ListingPipeline
+    from ..pipeline.verdict_parts import Shard, VerdictParts, fingerprint
 
     check_out(out, inputs=(listings,))
     share = share_of(audit, "--audit") if audit else None
-    catalog = file.catalog(listings, need_category=False)
-    pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
+    own = Shard.parse(shard) if shard else Shard()
+    rows = file.opened(listings)
+    typer.echo(f"{listings}: columns {rows.columns}.", err=True)
+    require_first_rows(rows, file.min_usable)
+    pipeline = ListingPipeline.load(bundle, encoders.run_options(photos, progress=False))
     auditor = _auditor(pipeline, reviews, share) if share else None
-    rows = judge(
-        pipeline, catalog, duplicates=not no_duplicates, quality=not no_quality, on_shift=on_shift
-    )
-    require_judged(rows, file.min_usable)
+    looks = {"duplicates": not no_duplicates, "quality": not no_quality}
+    run = {"file": fingerprint(listings), "bundle": pipeline.version, **looks}
+    parts = VerdictParts(out, {**run, **file.run_values(), **vars(photos)}, own)
+    with _resumable(parts), parts.opened(resume=resume):
+        n_parts = judge_parts(
+            pipeline, rows, parts, **looks, min_fraction=file.min_usable, progress=True
+        )
+        say_notes(rows.notes)
+        with parts.joining(n_parts) as complete:
+            if not complete:
+                n_there = len(parts.there())
+                say(f"Shard {own} is done: {n_there:,} of {n_parts:,} parts are in {parts.folder}.")
+                return
+            judged = together(parts.read(n_parts), pipeline, on_shift)
+            if auditor:
+                judged = _audited(pipeline, rows, judged, auditor)
+            found = join(out, judged, file.min_usable, listings)
+            parts.remove()
+    if found.photo_problem:
+        say_photo_problems(found.n_photo_problems, *found.photo_problem)
     if auditor:
-        rows = _audited(pipeline, catalog, rows, auditor)
-    write_verdicts(out, rows, catalog)
-    counts = Counter(verdict.decision for _, verdict in rows)
-    say_shift(next((verdict.shift for _, verdict in rows if verdict.shift), None), on_shift)
-    say(", ".join(f"{n:,} {decision}" for decision, n in counts.most_common()) + f"; in {out}.")
+        promise = auditor.promise(pipeline.version, pipeline.config.accept)
+        say(f"Warning: {promise.shift.what}" if promise.shift else promise.said)
+        say(f"{found.n_audited:,} listings to audit are in {auditor.store.path}.")
+    say_shift(found.shift, on_shift)
+    said = (f"{n:,} {decision}" for decision, n in found.decisions.most_common())
+    say(f"{', '.join(said)}; in {out}.")
+
+
+@contextmanager
+def _resumable(parts: "VerdictParts") -> Iterator[None]:
+    """Say how to go on where a run ends early with something done."""
+    from ..pipeline.judged_file import WINDOW_ROWS
+    from ..pipeline.verdict_parts import PART_ROWS
+
+    try:
+        yield
+    except (KeyboardInterrupt, CatalogError, OutputError) as error:
+        n_parts = len(parts.there())
+        if isinstance(error, CatalogError) and n_parts * PART_ROWS <= WINDOW_ROWS:
+            parts.remove()  # a wrong folder of photos, most likely
+        elif n_parts:
+            command = [arg for arg in sys.argv[1:] if arg != "--resume"]
+            typer.echo(
+                f"{n_parts:,} parts of {PART_ROWS} rows are kept in {parts.folder}. Go on with:\n"
+                f"  {shlex.join(['shelfsure', *command, '--resume'])}",
+                err=True,
+            )
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+        raise
 
 
 def _auditor(pipeline: "ListingPipeline", reviews: Path | None, share: float) -> "Auditor":
@@ -83,16 +156,19 @@ def _auditor(pipeline: "ListingPipeline", reviews: Path | None, share: float) ->
 
 def _audited(
     pipeline: "ListingPipeline",
-    catalog: "Catalog",
-    rows: "list[tuple[int, Verdict]]",
+    file: "CatalogFile",
+    rows: "Iterable[JudgedRow]",
     auditor: "Auditor",
-) -> "list[tuple[int, Verdict]]":
+) -> "Iterator[JudgedRow]":
     """Put some accepted listings into the review queue, or accept none if audits say so."""
-    said, accept = dict(rows), pipeline.config.accept
-    judged = [said[row] for row in catalog.rows]
-    said |= zip(catalog.rows, auditor.audit(catalog.listings, judged, accept), strict=True)
-    promise = auditor.promise(pipeline.version, accept)
-    n_drawn = sum(verdict.audit for verdict in said.values())
-    say(f"Warning: {promise.shift.what}" if promise.shift else promise.said)
-    say(f"{n_drawn:,} listings to audit are in {auditor.store.path}.")
-    return sorted(said.items())
+    from ..catalog.catalog import read_in_chunks
+    from ..embedding.reading_ahead import batches
+    from ..pipeline.verdict_parts import PART_ROWS
+
+    chunks = read_in_chunks(file, PART_ROWS)
+    for catalog, part in zip(chunks, batches(rows, PART_ROWS), strict=True):
+        said = {row.row: row.verdict for row in part}
+        judged = [said[row] for row in catalog.rows]
+        audited = auditor.audit(catalog.listings, judged, pipeline.config.accept)
+        said |= zip(catalog.rows, audited, strict=True)
+        yield from (row.model_copy(update={"verdict": said[row.row]}) for row in part)

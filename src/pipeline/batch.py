@@ -1,26 +1,16 @@
-"""A file of listings in, a file of verdicts out: every input row has its line."""
+"""A catalogue in, verdicts out: every row has its own."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from ..catalog.catalog import Catalog, RejectedRow
-from ..catalog.listing import Listing
-from ..catalog.usable import require_usable
-from ..core.errors import ConfigError
+from ..catalog.catalog import Catalog
 from ..core.files import atomic_path, require_free_file
-from ..core.kinds import FileKind, table_with
 from .pipeline import ListingPipeline
 from .shift import OnShift
 from .verdict import Verdict
+from .verdict_file import SUFFIXES, VERDICTS, JudgedRow, check_suffix, write_rows
 
-SUFFIXES = (".csv", ".jsonl", ".parquet")
-VERDICTS = FileKind(
-    "a file of verdicts", table_with(("listing_id", "decision", "model_version", "row"))
-)
+__all__ = ["SUFFIXES", "check_out", "check_suffix", "judge", "judge_alone", "write_verdicts"]
 
 
 def check_out(path: Path, inputs: Iterable[Path]) -> None:
@@ -33,14 +23,6 @@ def check_out(path: Path, inputs: Iterable[Path]) -> None:
     """
     check_suffix(path)
     require_free_file(path, VERDICTS, inputs=inputs)
-
-
-def check_suffix(path: Path) -> None:
-    """Raise a ConfigError for a format that verdicts aren't written in."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(
-            f"Verdicts are written as {', '.join(SUFFIXES)}, but --out is {path}. Rename it."
-        )
 
 
 def judge(
@@ -60,43 +42,44 @@ def judge(
     list of tuple
         The data row (from 1) and its verdict, in the file's order.
     """
-    rejected = [
-        (bad.row, Verdict.rejected(bad.listing_id, bad.reason, pipeline.version))
-        for bad in catalog.rejected
+    rows = judge_alone(pipeline, catalog, duplicates=duplicates, quality=quality)
+    verdicts = pipeline.as_batch([row.verdict for row in rows], on_shift)
+    return [
+        (row.row, verdict.without_photo(row.photo_problem) if row.photo_problem else verdict)
+        for row, verdict in zip(rows, verdicts, strict=True)
     ]
+
+
+def judge_alone(
+    pipeline: ListingPipeline, catalog: Catalog, *, duplicates: bool = True, quality: bool = True
+) -> list[JudgedRow]:
+    """Judge a catalogue's rows each by itself: whoever has all of a batch looks at it together.
+
+    Parameters are those of `judge`.
+    """
     verdicts = pipeline.predict(
         catalog.listings,
         duplicates=duplicates,
         quality=quality,
-        on_shift=on_shift,
+        on_shift="ignore",
         on_photo_error=catalog.on_photo_error,
     )
     judged = [
-        (row, verdict.without_photo(catalog.photo_problems[row]))
-        if row in catalog.photo_problems
-        else (row, verdict)
-        for row, verdict in zip(catalog.rows, verdicts, strict=True)
+        JudgedRow(
+            row=row,
+            verdict=verdict,
+            title=listing.title,
+            photo_problem=catalog.photo_problems.get(row),
+        )
+        for row, listing, verdict in zip(catalog.rows, catalog.listings, verdicts, strict=True)
     ]
-    return sorted([*rejected, *judged], key=lambda pair: pair[0])
-
-
-def require_judged(rows: Sequence[tuple[int, Verdict]], min_fraction: float = 0.0) -> None:
-    """Refuse a file of which nothing, or too little, could be judged; see `require_usable`.
-
-    Raises
-    ------
-    CatalogError
-        If fewer than this share of the rows, 0 to 1, or none, aren't rejected.
-    """
-    bad = [
-        RejectedRow(row, verdict.listing_id, " ".join(verdict.reasons))
-        for row, verdict in rows
-        if verdict.decision == "rejected"
+    rejected = [
+        JudgedRow(
+            row=bad.row, verdict=Verdict.rejected(bad.listing_id, bad.reason, pipeline.version)
+        )
+        for bad in catalog.rejected
     ]
-    good = [(row, verdict) for row, verdict in rows if verdict.decision != "rejected"]
-    listings = tuple(Listing(verdict.listing_id) for _, verdict in good)
-    catalog = Catalog(listings, tuple(row for row, _ in good), tuple(bad))
-    require_usable(catalog, min_fraction)
+    return sorted([*judged, *rejected], key=lambda row: row.row)
 
 
 def write_verdicts(
@@ -110,30 +93,11 @@ def write_verdicts(
     check_suffix(path)
     listings = zip(catalog.rows, catalog.listings, strict=True) if catalog else ()
     titles = {row: listing.title for row, listing in listings}
-    records = [
-        {**verdict.model_dump(mode="json"), "row": row, "title": titles.get(row)}
-        for row, verdict in rows
-    ]
     with atomic_path(path) as partial:
-        if path.suffix.lower() == ".jsonl":
-            lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-            _write_lines(partial, lines)
-            return
-        columns = [*Verdict.model_fields, "row", "title"]
-        table = pd.DataFrame([_flat(record) for record in records], columns=columns)
-        if path.suffix.lower() == ".csv":
-            table.to_csv(partial, index=False, encoding="utf-8")
-        else:
-            table.to_parquet(partial, index=False)
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(lines)
-
-
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
-        for key, value in record.items()
-    }
+        write_rows(
+            partial,
+            (
+                JudgedRow.model_construct(row=row, verdict=verdict, title=titles.get(row))
+                for row, verdict in rows
+            ),
+        )

@@ -1,0 +1,107 @@
+"""Verdicts as a file: CSV, JSON Lines or Parquet, written as they come."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from ..core.errors import ConfigError
+from ..core.kinds import FileKind, table_with
+from ..embedding.reading_ahead import batches
+from .verdict import Verdict
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+VERDICTS = FileKind(
+    "a file of verdicts", table_with(("listing_id", "decision", "model_version", "row"))
+)
+_COLUMNS = (*Verdict.model_fields, "row", "title")
+_ROWS_AT_ONCE = 1000
+
+Record: TypeAlias = dict[str, Any]
+Write: TypeAlias = Callable[[Sequence[Record]], None]
+
+
+class JudgedRow(BaseModel):
+    """A data row of a file (from 1), and what is known of it.
+
+    Parameters
+    ----------
+    title
+        The listing's; None for a row that couldn't be read, too.
+    photo_problem
+        Why its photo was left out as the row was read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    row: int
+    verdict: Verdict
+    title: str | None = None
+    photo_problem: str | None = None
+
+    def record(self) -> Record:
+        """Lay it out as it is written: the verdict's fields, the row and the title."""
+        return {**self.verdict.model_dump(mode="json"), "row": self.row, "title": self.title}
+
+
+def check_suffix(path: Path) -> None:
+    """Raise a ConfigError for a format that verdicts aren't written in."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(
+            f"Verdicts are written as {', '.join(SUFFIXES)}, but --out is {path}. Rename it."
+        )
+
+
+def write_rows(path: Path, rows: Iterable[JudgedRow]) -> None:
+    """Write rows one after the other; in CSV and Parquet nested fields are JSON."""
+    check_suffix(path)
+    with _WRITERS[path.suffix.lower()](path) as write:
+        for some in batches(rows, _ROWS_AT_ONCE):
+            write([row.record() for row in some])
+
+
+@contextmanager
+def _csv(path: Path) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS, lineterminator=os.linesep)
+        writer.writeheader()
+        yield lambda records: writer.writerows(map(_flat, records))
+
+
+@contextmanager
+def _jsonl(path: Path) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        yield lambda records: file.writelines(
+            json.dumps(record, ensure_ascii=False) + "\n" for record in records
+        )
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Write]:
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    kinds = {"probability": pa.float64(), "ood_p_value": pa.float64(), "row": pa.int64()}
+    kinds |= {"audit": pa.bool_(), "mismatch": pa.bool_()}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in _COLUMNS])
+    with ParquetWriter(path, schema) as writer:
+
+        def write(records: Sequence[Record]) -> None:
+            writer.write_table(pa.Table.from_pylist([*map(_flat, records)], schema))
+
+        yield write
+
+
+_WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
+
+
+def _flat(record: Mapping[str, Any]) -> Record:
+    return {
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        for key, value in record.items()
+    }
