@@ -58,6 +58,7 @@ def split_records(
     place = first_line - 1
     reader, feed = _reader(lines, place, delimiter)
     while place < len(lines):
+        fields: list[str] | None
         try:
             fields = next(reader)
         except csv.Error:  # quotes that don't match, or a field too long for csv

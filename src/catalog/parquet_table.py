@@ -10,7 +10,6 @@ from uuid import UUID
 from ..core.errors import CatalogError
 from .raw_rows import Row, Unreadable
 
-
 _BATCH_ROWS = 256
 
 
@@ -34,7 +33,7 @@ class ParquetTable:
         self._path = path
         with _as_catalog_error(path), ParquetFile(path) as file:
             schema = file.schema_arrow
-            self._n_rows = file.metadata.num_rows
+            self._n_rows = int(file.metadata.num_rows)
         self._n_read = 0
         self.columns = tuple(schema.names)
         self._class_names = _class_names(schema.metadata or {})

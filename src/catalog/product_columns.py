@@ -50,6 +50,6 @@ def _said(value: object) -> str:
 
 @lru_cache(maxsize=65_536)  # a catalogue repeats its colours and sizes
 def _compared(text: str) -> str:
-    """Bring a text into the form that is compared: ``" Navy  Blue"`` and ``12.50`` as one has it."""
+    """Bring a text into the form that is compared: ``" Navy  Blue"``, ``12.50`` as one has it."""
     plain = " ".join(text.casefold().split())
     return re.sub(r"(?<=\d)\.0+$|(?<=\.\d)0$", "", plain)

@@ -48,7 +48,8 @@ class SpreadsheetTable:
     def rows(self, wanted: Collection[str]) -> Iterator[Row]:
         """Give all rows."""
         places = [(place, name) for place, name in enumerate(self.columns) if name in wanted]
-        for self._n_read, cells in enumerate(self._cells, start=1):
+        for n_read, cells in enumerate(self._cells, start=1):
+            self._n_read = n_read
             own = {name: cells[place] for place, name in places}
             yield Row(own, is_blank=not any(map(str, cells)))
 

@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 from ..core.errors import CatalogError
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 _IN_MEMORY_BYTES = 32 << 20
 
 

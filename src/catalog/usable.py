@@ -39,7 +39,9 @@ def require_enough(
     """
     if tally.n_kept and tally.n_kept >= min_fraction * tally.n_rows:
         return
-    needed = f"{min_fraction:.1%} of the rows (--min-usable)" if tally.n_kept else "at least one row"
+    needed = (
+        f"{min_fraction:.1%} of the rows (--min-usable)" if tally.n_kept else "at least one row"
+    )
     raise CatalogError(
         f"{source or 'The catalogue'}: {needed} must be usable, but it has {tally.summary()}"
         f"{what}. Nothing was written. {tally.first_reasons()} Check --image-root and the columns."

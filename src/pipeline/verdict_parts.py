@@ -128,7 +128,7 @@ class VerdictParts:
 
     def there(self) -> list[int]:
         """List the parts that are there."""
-        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        names = [path.name for path in self.folder.glob("*.jsonl")]
         return sorted(int(name[:8]) for name in names if _PART.fullmatch(name))
 
     def write(self, part: int, rows: Sequence[JudgedRow]) -> None:
@@ -184,11 +184,11 @@ class VerdictParts:
             )
 
     def _require_ours(self) -> None:
-        others = [name for name in os.listdir(self.folder) if not _is_ours(name)]
+        others = sorted(p.name for p in self.folder.iterdir() if not _is_ours(p.name))
         if others:
             raise ConfigError(
                 f"Verdicts are kept in {self.folder} until all are there, but it holds something "
-                f"else ({', '.join(sorted(others)[:3])}). Move that away, or name another output."
+                f"else ({', '.join(others[:3])}). Move that away, or name another output."
             )
 
 
