@@ -56,6 +56,7 @@ class EmbeddingCache:
     def __init__(self, directory: Path | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self.path = (directory or default_cache_dir()) / "embeddings.sqlite"
         self.max_bytes = max_bytes
+        self._unlooked_bytes, self._look_after_bytes = 0, 0
 
     def read(self, encoder: str, contents: Sequence[str]) -> dict[str, Floats]:
         """Find float32 vectors, shape ``(dim,)``, by content hash; what isn't there is left out.
@@ -79,15 +80,15 @@ class EmbeddingCache:
     def write(self, encoder: str, vectors: Mapping[str, Floats]) -> None:
         """Keep vectors (content hash -> shape ``(dim,)``); make room if the bound is passed."""
         now = time.time()
+        rows = [
+            (encoder, key, np.ascontiguousarray(vector, dtype=np.float32).tobytes(), now)
+            for key, vector in vectors.items()
+        ]
+        self._unlooked_bytes += sum(len(row[2]) for row in rows)
         with self._connect() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)",
-                [
-                    (encoder, key, np.ascontiguousarray(vector, dtype=np.float32).tobytes(), now)
-                    for key, vector in vectors.items()
-                ],
-            )
-            self._make_room(db)
+            db.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)", rows)
+            if self._unlooked_bytes >= self._look_after_bytes:
+                self._make_room(db)
 
     def info(self) -> CacheInfo:
         with self._connect() as db:
@@ -109,9 +110,15 @@ class EmbeddingCache:
         return int(removed)
 
     def _make_room(self, db: sqlite3.Connection) -> None:
+        """Remove what is too much; to count takes longer the more there is, so not at each write.
+
+        Others may write, too: it is counted again after a fiftieth of the bound at the latest.
+        """
         (n_bytes,) = db.execute(
             "SELECT COALESCE(SUM(LENGTH(vector)), 0) FROM embeddings"
         ).fetchone()
+        room = max(self.max_bytes - n_bytes, 0)
+        self._unlooked_bytes, self._look_after_bytes = 0, min(room, self.max_bytes // 50)
         if n_bytes <= self.max_bytes:
             return
         db.execute(
