@@ -23,6 +23,7 @@ from .review.audit import Auditor
 __all__ = ["QueueFullError", "Service", "ServiceClosedError"]
 
 _LOG = logging.getLogger(__name__)
+WAITED_FRACTION = 0.1
 
 
 class Service(AbstractContextManager["Service"]):
@@ -35,8 +36,9 @@ class Service(AbstractContextManager["Service"]):
     max_batch
         Listings judged together, at most.
     max_wait_s
-        After a batch, wait at most this long for those who were just answered to ask again.
-        Somebody who asks alone never waits.
+        After a batch, wait at most this long, or a tenth of what the batch took, for those who were
+        just answered to ask again: who misses a batch waits for all of it. Somebody who asks alone
+        never waits.
     max_queue
         Listings that may wait; beyond, QueueFullError. A job larger than that is taken only while
         nothing else waits.
@@ -184,12 +186,13 @@ class Service(AbstractContextManager["Service"]):
             return
         finally:
             self._loaded.set()
-        n_jobs = 0
-        while self._queue.wait(n_jobs, self.max_wait_s):
+        n_jobs, took_s = 0, 0.0
+        while self._queue.wait(n_jobs, max(self.max_wait_s, WAITED_FRACTION * took_s)):
             parts = self._queue.take(self._pipeline, self.max_batch)
-            n_jobs = len(parts)
+            n_jobs, start = len(parts), time.perf_counter()
             if parts:
                 self._answer(parts)
+            took_s = time.perf_counter() - start
 
     def _answer(self, parts: Sequence[Part]) -> None:
         pipeline, duplicates = parts[0][0].pipeline, parts[0][0].duplicates
