@@ -74,9 +74,9 @@ def predict(
 ) -> None:
     """Judge listings; every row of the file gets its line, rejected ones with the reason.
 
-    Rows are judged 500 at a time, and kept in OUT.parts until all are there. At a drift and at
-    strangers it looks in windows of 10,000 rows. CSV, JSON Lines and Parquet may be of any length;
-    a spreadsheet or one array of JSON is read whole.
+    Rows are judged 500 at a time, and kept in OUT.parts until all are there. Strangers are looked
+    for in windows of 10,000 rows; a drift holds from the window on in which it is found. CSV, JSON
+    Lines and Parquet may be of any length; a spreadsheet or one array of JSON is read whole.
     """
     from ..pipeline.batch import check_out
     from ..pipeline.judged_file import join, judge_parts, require_first_rows, together

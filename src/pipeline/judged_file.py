@@ -21,8 +21,8 @@ from .verdict_file import JudgedRow, write_rows
 from .verdict_parts import PART_ROWS, VerdictParts
 
 WINDOW_ROWS = 10_000
-"""Rows that are looked at together: for a drift, for strangers, and the first of them for how many
-are usable."""
+"""Rows that are looked at together: whether they are strangers, accepted or held for a drift, and
+the first of them for how many are usable."""
 
 
 def require_first_rows(file: CatalogFile, min_fraction: float) -> None:
@@ -89,9 +89,14 @@ def judge_parts(
 def together(
     rows: Iterable[JudgedRow], pipeline: ListingPipeline, on_shift: OnShift
 ) -> Iterator[JudgedRow]:
-    """Look at each window of rows together, as `ListingPipeline.as_batch` does at a batch."""
+    """Look at each window of rows together, as `ListingPipeline.as_batch` does at a batch.
+
+    A drift is watched for over the whole file, so that it alarms as seldom as in a short one; what
+    it finds holds from the window on that it is found in.
+    """
+    detector = pipeline.shift_detector()
     for window in batches(rows, WINDOW_ROWS):
-        verdicts = pipeline.as_batch([row.verdict for row in window], on_shift)
+        verdicts = pipeline.as_batch([row.verdict for row in window], on_shift, detector)
         for row, verdict in zip(window, verdicts, strict=True):
             why = row.photo_problem
             said = verdict.without_photo(why) if why else verdict

@@ -209,14 +209,25 @@ class ListingPipeline(PipelineState):
                 bar.update(len(evidence))
         return self.as_batch(verdicts, on_shift)
 
-    def as_batch(self, verdicts: Sequence[Verdict], on_shift: OnShift) -> list[Verdict]:
+    def as_batch(
+        self,
+        verdicts: Sequence[Verdict],
+        on_shift: OnShift,
+        detector: ShiftDetector | None = None,
+    ) -> list[Verdict]:
         """Look at the verdicts of one batch together: at a drift, and whether it is of strangers.
 
-        Parameters are those of `predict`, which does this.
+        Parameters
+        ----------
+        on_shift
+            As for `predict`, which does this.
+        detector
+            Has watched what came before this batch, and goes on with it; None: nothing came.
         """
         if on_shift == "ignore":
             return list(verdicts)
-        shift = self.shift_detector().watch_verdicts(verdicts).shift
+        detector = detector or self.shift_detector()
+        shift = detector.watch_verdicts(verdicts).shift
         held = hold(verdicts, shift, on_shift)
         if shift is None or on_shift == "warn":
             return held

@@ -14,8 +14,8 @@ import pytest
 from shelfsure.catalog import file_lines, row_checker, text_files
 from shelfsure.catalog.catalog import Catalog, read_catalog, read_in_chunks
 from shelfsure.catalog.catalog_file import CatalogFile
-from shelfsure.catalog.file_lines import JSON_LINE, FileLines
 from shelfsure.catalog.delimited_lines import text_lines
+from shelfsure.catalog.file_lines import JSON_LINE, FileLines
 from shelfsure.core.errors import CatalogError
 
 BROKEN = '''id,title,description,color
