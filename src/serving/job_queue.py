@@ -70,6 +70,7 @@ class JobQueue:
         self.max_listings = max_listings
         self.closed = False
         self._jobs: deque[Job] = deque()
+        self._n_expected = 0
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
@@ -108,16 +109,28 @@ class JobQueue:
         with self._changed:
             self._jobs.append(job)
 
-    def wait(self, n_before: int, timeout_s: float) -> bool:
+    def expect(self, n_answered: int) -> None:
+        """Say that so many are about to be answered, who may ask again beside those who wait."""
+        with self._changed:
+            self._n_expected = len(self._jobs) + n_answered
+
+    def wait(self, timeout_s: float, n_enough: int) -> bool:
         """Wait for jobs; False once all is done and the line is closed.
 
-        At most `timeout_s` for as many as the last batch had: those who were just answered ask
-        again within milliseconds, and shall share a batch.
+        At most `timeout_s` for as many as are expected, or for `n_enough` listings: those who were
+        just answered ask again within milliseconds, and shall share a batch with those who wait,
+        rather than take turns with them.
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: len(self._jobs) >= n_before or self.closed, timeout=timeout_s
+                lambda: (
+                    len(self._jobs) >= self._n_expected
+                    or sum(job.n_left for job in self._jobs) >= n_enough
+                    or self.closed
+                ),
+                timeout=timeout_s,
             )
+            self._n_expected = 0
             self._changed.wait_for(lambda: self._jobs or self.closed)
             return bool(self._jobs)
 

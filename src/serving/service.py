@@ -186,10 +186,10 @@ class Service(AbstractContextManager["Service"]):
             return
         finally:
             self._loaded.set()
-        n_jobs, took_s = 0, 0.0
-        while self._queue.wait(n_jobs, max(self.max_wait_s, WAITED_FRACTION * took_s)):
+        took_s = 0.0
+        while self._queue.wait(max(self.max_wait_s, WAITED_FRACTION * took_s), self.max_batch):
             parts = self._queue.take(self._pipeline, self.max_batch)
-            n_jobs, start = len(parts), time.perf_counter()
+            start = time.perf_counter()
             if parts:
                 self._answer(parts)
             took_s = time.perf_counter() - start
@@ -221,6 +221,7 @@ class Service(AbstractContextManager["Service"]):
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
         self.metrics.count_batch([one for answer in answers for one in answer], took_s)
+        self._queue.expect(len(parts))
         for (job, _), answer in zip(parts, answers, strict=True):
             job.verdicts += answer
             if job.n_left:

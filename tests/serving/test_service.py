@@ -113,6 +113,41 @@ def test_submit_judges_what_waits_in_one_batch_and_mixes_nothing_up(
     assert [len(batch) for batch in fake.batches] == [1, 8, 2]
 
 
+def test_clients_who_took_turns_come_to_share_batches(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    def predict(listings: Sequence[Listing], **given: Any) -> list[Verdict]:
+        time.sleep(0.3)
+        return FakePipeline.predict(fake, listings, **given)
+
+    fake.predict = predict  # type: ignore[method-assign]
+    service = make_service()
+
+    def client(number: int) -> None:
+        time.sleep(0.1 * (number // 4))  # two groups, one late
+        for _ in range(6):
+            service.judge(Listing(f"{number}"))
+            time.sleep(0.008)  # until it has read the answer and asks again
+
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for each in clients:
+        each.start()
+    for each in clients:
+        each.join()
+    sizes = [len(batch) for batch in fake.batches]
+    assert sum(sizes) == 48
+    assert sizes.count(8) >= 4, sizes
+
+
+def test_a_large_job_alone_never_waits(
+    make_service: Callable[..., Service], fake: FakePipeline
+) -> None:
+    service = make_service(max_batch=2, max_wait_s=5.0)
+    start = time.perf_counter()
+    assert len(service.submit([Listing(f"{n}") for n in range(8)]).result(20)) == 8
+    assert time.perf_counter() - start < 4
+
+
 def test_submit_lets_small_jobs_pass_through_a_large_one(
     make_service: Callable[..., Service], fake: FakePipeline
 ) -> None:
