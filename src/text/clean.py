@@ -26,6 +26,8 @@ def clean_text(text: str | None) -> str:
 
 def _printable(text: str) -> str:
     """Put a space for each control character and half a surrogate pair."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isspace() or unicodedata.category(c) not in {"Cc", "Cs"} else " " for c in text
     )
