@@ -101,8 +101,9 @@ def predict(
         say_notes(rows.notes)
         with parts.joining(n_parts) as complete:
             if not complete:
-                n_there = len(parts.there())
-                say(f"Shard {own} is done: {n_there:,} of {n_parts:,} parts are in {parts.folder}.")
+                there = f"{len(parts.there()):,} of {n_parts:,} parts are in {parts.folder}"
+                written = f"another one has written {out}"
+                say(f"Shard {own} is done: {there if parts.folder.exists() else written}.")
                 return
             judged = together(parts.read(n_parts), pipeline, on_shift)
             if auditor:

@@ -98,6 +98,8 @@ class VerdictParts:
     def opened(self, *, resume: bool) -> Iterator[None]:
         """Begin the parts, or go on with them; a folder without a part goes again in the end.
 
+        Unless it is shared: others may just begin to fill it.
+
         Raises
         ------
         ConfigError
@@ -120,7 +122,7 @@ class VerdictParts:
                     )
                 yield
         finally:
-            if self.folder in made and not self.there():
+            if self.folder in made and self.shard.of == 1 and not self.there():
                 self.remove()
                 with suppress(OSError):  # others use it by now
                     for path in made[1:]:
@@ -193,4 +195,7 @@ class VerdictParts:
 
 
 def _is_ours(name: str) -> bool:
-    return bool(_PART.fullmatch(name)) or name.endswith(".lock") or ".partial-" in name
+    return (
+        name == _RUN
+        or re.fullmatch(r"\d{8}\.jsonl|shard-.*\.lock|\..*\.partial-.*", name) is not None
+    )
