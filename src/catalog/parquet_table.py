@@ -65,7 +65,7 @@ class ParquetTable:
                 yield pa.Table.from_batches([batch])
 
     def _objects(self, name: str, column: Any) -> list[Any]:
-        values = _values(column)
+        values = column_values(column)
         if _holds_uuids(column.type):
             return [UUID(bytes=value) if isinstance(value, bytes) else value for value in values]
         return _named(values, self._class_names.get(name))
@@ -90,7 +90,7 @@ def _holds_uuids(kind: Any) -> bool:
     return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 16)
 
 
-def _values(column: Any) -> list[Any]:
+def column_values(column: Any) -> list[Any]:
     """Turn a column into Python objects, one by one where not all of them can be."""
     column = _as_storage(column)
     try:

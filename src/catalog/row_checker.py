@@ -108,7 +108,7 @@ class RowChecker:
                 if before := self._seen.row_or_add(row.listing.listing_id, number):
                     raise RowError(f"duplicate id: row {before} has it too")
             except RowError as error:
-                listing_id = _printable(raw.fields.get("listing_id"))
+                listing_id = printable_id(raw.fields.get("listing_id"))
                 rejected.append(RejectedRow(number, listing_id, str(error)))
             else:
                 kept[number] = row
@@ -155,7 +155,7 @@ class _SeenIds:
         self._recent.clear()
 
 
-def _printable(listing_id: object) -> str:
+def printable_id(listing_id: object) -> str:
     """Write an id as a kept row's is written, as far as it can be read."""
     try:
         text = as_text("listing_id", listing_id) or ""

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from .device import RuntimeName
 from .errors import MissingExtraError
 
-Extra: TypeAlias = Literal["serve", "finetune", "onnx", "openvino", "clip", "excel"]
+Extra: TypeAlias = Literal["serve", "finetune", "onnx", "openvino", "clip", "excel", "spark"]
 MODULES: dict[Extra, tuple[str, ...]] = {
     "serve": ("fastapi", "starlette", "uvicorn", "anyio", "python_multipart", "prometheus_client"),
     "finetune": ("lightning", "torchmetrics"),
@@ -14,6 +14,7 @@ MODULES: dict[Extra, tuple[str, ...]] = {
     "openvino": ("openvino", "onnx", "onnxscript"),
     "clip": ("open_clip",),
     "excel": ("python_calamine",),
+    "spark": ("pyspark", "pysail"),
 }
 """Extra -> what it lets be imported; pyproject.toml has the packages and their versions."""
 RUNTIMES: dict[RuntimeName, Extra] = {"openvino": "openvino", "onnxruntime": "onnx"}

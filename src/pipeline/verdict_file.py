@@ -70,7 +70,7 @@ def _csv(path: Path) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, lineterminator=os.linesep)
         writer.writeheader()
-        yield lambda records: writer.writerows(map(_flat, records))
+        yield lambda records: writer.writerows(map(flat_record, records))
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def _parquet(path: Path) -> Iterator[Write]:
     with ParquetWriter(path, schema) as writer:
 
         def write(records: Sequence[Record]) -> None:
-            writer.write_table(pa.Table.from_pylist([*map(_flat, records)], schema))
+            writer.write_table(pa.Table.from_pylist([*map(flat_record, records)], schema))
 
         yield write
 
@@ -100,7 +100,7 @@ def _parquet(path: Path) -> Iterator[Write]:
 _WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
 
 
-def _flat(record: Mapping[str, Any]) -> Record:
+def flat_record(record: Mapping[str, Any]) -> Record:
     return {
         key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
         for key, value in record.items()

@@ -1,0 +1,89 @@
+"""A bundle on its way to the workers, each of which verifies what has come."""
+
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import BundleReplacedError
+from ..pipeline.bundle import Bundle, read_bundle
+from ..pipeline.manifest import MANIFEST
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class ShippedBundle:
+    """A bundle that workers can load.
+
+    Parameters
+    ----------
+    version
+        The bundle's; what a worker finds must be of it.
+    place
+        A folder, or where `sent`, its name among the files that Spark sends to each worker.
+    """
+
+    version: str
+    place: str
+    sent: bool
+
+    def folder(self) -> Path:
+        """Say where the bundle lies on this worker."""
+        if not self.sent:
+            return Path(self.place)
+        from pyspark import SparkFiles
+
+        return Path(SparkFiles.getRootDirectory()) / self.place
+
+    def require_version(self, found: str) -> None:
+        """Refuse another bundle than the one that was shipped.
+
+        Raises
+        ------
+        BundleReplacedError
+            If `found` is another version.
+        """
+        if found != self.version:
+            raise BundleReplacedError(
+                f"Bundle {self.folder()} must be {self.version}, which this job was started with, "
+                f"but is {found} on this worker. Start the job again, and leave the bundle alone "
+                "meanwhile."
+            )
+
+
+def ship(spark: "SparkSession", bundle: Path, *, shared: bool = False) -> ShippedBundle:
+    """Send a verified bundle to all workers of a session.
+
+    Parameters
+    ----------
+    shared
+        Every worker sees the folder by the same path (a Databricks volume, NFS), so it isn't sent.
+        Sail, whose workers are this machine, is always taken so.
+
+    Raises
+    ------
+    BundleError
+        If it can't be used.
+    """
+    from pyspark.errors import UnsupportedOperationException
+
+    def send(found: Bundle) -> ShippedBundle:
+        here = ShippedBundle(found.version, str(bundle.resolve()), sent=False)
+        if shared:
+            return here
+        name = f"shelfsure-{found.version}"
+        with tempfile.TemporaryDirectory(prefix="shelfsure-") as scratch:
+            archive = Path(scratch) / f"{name}.zip"
+            with zipfile.ZipFile(archive, "w") as packed:
+                for file in (*found.files, MANIFEST):
+                    packed.write(bundle / file, file)
+            try:
+                spark.addArtifacts(f"{archive}#{name}", archive=True)
+            except UnsupportedOperationException:
+                return here
+        return ShippedBundle(found.version, name, sent=True)
+
+    return read_bundle(bundle, send)
