@@ -20,6 +20,7 @@ from .recalibrate import recalibrate
 from .registry import registry_app
 from .review import review_app
 from .serve import serve
+from .spark import spark_app
 from .train import train
 
 app = typer.Typer(
@@ -50,7 +51,8 @@ for command in (
 ):
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
-for name, group in (groups | {"review": review_app, "cache": cache_app}).items():
+groups |= {"spark": spark_app, "review": review_app, "cache": cache_app}
+for name, group in groups.items():
     app.add_typer(group, name=name)
 
 

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -223,10 +223,11 @@ class EncoderOptions:
 
 
 def takes_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options of each group that it has an argument of."""
-    groups = (FileOptions, PhotoOptions, EncoderOptions)
+    """Give a command all options of each group, a dataclass, that it has an argument of."""
     own = inspect.signature(command, eval_str=True).parameters
-    taken = {p.name: p.annotation for p in own.values() if p.annotation in groups}
+    taken: dict[str, Callable[..., Any]] = {
+        p.name: p.annotation for p in own.values() if is_dataclass(p.annotation)
+    }
     parameters = [p for p in own.values() if p.name not in taken]
     options = {
         name: inspect.signature(group, eval_str=True).parameters for name, group in taken.items()

@@ -4,7 +4,7 @@ A listing alone is refused if few of the catalogue's own are as strange. A whole
 that isn't sold may lie just short of that, one by one, and still be unmistakable together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -55,7 +55,11 @@ def refuse_strangers(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]
     is in the catalogue already.
     """
     p_values = [v.ood_p_value if v.decision != "rejected" else None for v in verdicts]
-    strange = find_strangers(np.array(p_values, dtype=np.float64), alpha)
+    return refuse(verdicts, find_strangers(np.array(p_values, dtype=np.float64), alpha))
+
+
+def refuse(verdicts: Sequence[Verdict], strange: Iterable[bool]) -> list[Verdict]:
+    """Refuse those that were found strange together; see `refuse_strangers`."""
     return [
         _refused(verdict) if found and _may_be_refused(verdict) else verdict
         for verdict, found in zip(verdicts, strange, strict=True)

@@ -84,7 +84,9 @@ class TableReader:
         return RowReader(folder, options.need_category, options.on_photo_error, self.style)
 
 
-def reader_of(df: "DataFrame", options: RowOptions, style: CategoryStyle | None = None) -> TableReader:
+def reader_of(
+    df: "DataFrame", options: RowOptions, style: CategoryStyle | None = None
+) -> TableReader:
     """Match a DataFrame's columns to a listing's fields; nothing is computed.
 
     Raises
@@ -127,6 +129,7 @@ def category_style(df: "DataFrame", reader: TableReader, most: int = 100_000) ->
         return CategoryStyle()
     rows = df.select(*(f"`{name}`" for name in names)).distinct().limit(most).collect()
     values: list[Any] = [
-        reader.match.by_field(Row(row.asDict(recursive=True))).fields.get("category") for row in rows
+        reader.match.by_field(Row(row.asDict(recursive=True))).fields.get("category")
+        for row in rows
     ]
     return CategoryStyle.of(sorted(values, key=str))

@@ -72,17 +72,8 @@ def batch_of(
     import pyarrow as pa
 
     arrays = {
-        name: pa.array([_plain(record[name]) for record in records], kind)
-        for name, kind in columns.items()
+        name: pa.array([record[name] for record in records], kind) for name, kind in columns.items()
     }
-    for name in kept.column_names if kept else ():
-        column = kept.column(name).combine_chunks()
-        arrays[name] = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
+    if kept is not None:
+        arrays |= {name: pa.concat_arrays(kept.column(name).chunks) for name in kept.column_names}
     return pa.RecordBatch.from_pydict(arrays)
-
-
-def _plain(value: Any) -> Any:
-    """Write a mapping as Arrow takes it: pairs."""
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value

@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
@@ -90,8 +90,7 @@ def _on_sail() -> "Iterator[SparkSession]":
     try:
         yield _prepared(spark)
     finally:
-        with suppress(Exception):  # noqa: BLE001 - a server that is gone can't be told to go
-            spark.stop()
+        spark.stop()
         server.stop()
 
 

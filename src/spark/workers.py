@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..core.device import Runtime
@@ -36,7 +36,7 @@ class WorkerOptions:
     threads: int | None = 1
     device: str = "auto"
     runtime: Runtime = "auto"
-    limits: PhotoLimits = PhotoLimits()
+    limits: PhotoLimits = field(default_factory=PhotoLimits)
 
     def run_options(self) -> RunOptions:
         return RunOptions(device=self.device, runtime=self.runtime, limits=self.limits)

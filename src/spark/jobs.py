@@ -1,0 +1,149 @@
+"""From files to files, wherever Spark reads and writes; a run that was killed goes on."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import ConfigError
+from ..pipeline.pipeline import ListingPipeline
+from ..pipeline.shift import OnShift
+from ..pipeline.verdict import Shift
+from .checkpoints import N_PARTS, Checkpoints, is_missing_path
+from .embed import embed
+from .judge import judge
+from .rows import RowOptions
+from .shift import find_shift, hold_shifted
+from .shipping import ship
+from .workers import WorkerOptions
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every job takes.
+
+    Parameters
+    ----------
+    source, out
+        Parquet, as Spark names places: a path, ``dbfs:/…``, ``s3://…``.
+    work
+        Folder of what is finished so far; empty: ``out`` with ``.work`` behind it.
+    shared_bundle
+        See `ship`.
+    n_parts
+        A killed run does at most one of so many parts again.
+    overwrite
+        Replace what is in `out`.
+    """
+
+    spark: "SparkSession"
+    source: str
+    out: str
+    rows: RowOptions
+    worker: WorkerOptions
+    work: str = ""
+    shared_bundle: bool = False
+    n_parts: int = N_PARTS
+    overwrite: bool = False
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.spark, self.work or f"{self.out.rstrip('/')}.work")
+
+    def require_free(self) -> None:
+        """Complain before the work starts.
+
+        Raises
+        ------
+        ConfigError
+            If there is something in `out`, and `overwrite` isn't set.
+        """
+        if not self.overwrite and exists(self.spark, self.out):
+            raise ConfigError(
+                f"{self.out} must not be there yet, but is. Pass --overwrite, or name another."
+            )
+
+    def write(self, df: "DataFrame") -> "DataFrame":
+        """Write the result, and read it back."""
+        df.write.mode("overwrite" if self.overwrite else "error").parquet(self.out)
+        return self.spark.read.parquet(self.out)
+
+
+@dataclass(frozen=True)
+class JudgedTable:
+    """Verdicts that were written: how many of each decision, and whether they have drifted."""
+
+    verdicts: "DataFrame"
+    counts: dict[str, int]
+    shift: Shift | None
+
+
+def judge_table(
+    job: Job,
+    bundle: Path,
+    *,
+    duplicates: bool = True,
+    quality: bool = True,
+    nested: bool = False,
+    keep: Sequence[str] = (),
+    on_shift: OnShift = "review",
+) -> JudgedTable:
+    """Judge a table and look at the whole of it for a drift; parameters as for `judge`.
+
+    Raises
+    ------
+    CatalogError, ConfigError, BundleError
+        Before anything is computed, if input, output or bundle can't be used.
+    """
+    job.require_free()
+    shipped = ship(job.spark, bundle, shared=job.shared_bundle)
+    asked = {"duplicates": duplicates, "quality": quality, "nested": nested, "keep": tuple(keep)}
+    options: dict[str, Any] = dict(asked)
+    judged = job.checkpoints.in_parts(
+        "judged",
+        job.source,
+        lambda df: judge(df, shipped, job.rows, job.worker, **options),
+        [shipped.version, asked, asdict(job.rows), asdict(job.worker)],
+        job.n_parts,
+    )
+    shift = None
+    if on_shift != "ignore":
+        pipeline = ListingPipeline.load(bundle, job.worker.run_options())
+        shift = find_shift(judged, pipeline)
+        judged = hold_shifted(judged, pipeline, shift, on_shift)
+    written = job.write(judged)
+    counted = written.groupBy("decision").count().collect()
+    return JudgedTable(written, {row["decision"]: row["count"] for row in counted}, shift)
+
+
+def embed_table(job: Job, bundle: Path, *, keep: Sequence[str] = ()) -> "DataFrame":
+    """Embed a table; errors as for `judge_table`, the result as that of `embed`."""
+    job.require_free()
+    return job.write(embedded_parts(job, bundle, keep=keep))
+
+
+def embedded_parts(job: Job, bundle: Path, *, keep: Sequence[str] = ()) -> "DataFrame":
+    """Embed a table into the job's work folder."""
+    shipped = ship(job.spark, bundle, shared=job.shared_bundle)
+    return job.checkpoints.in_parts(
+        "embedded",
+        job.source,
+        lambda df: embed(df, shipped, job.rows, job.worker, keep=keep),
+        [shipped.version, tuple(keep), asdict(job.rows), asdict(job.worker)],
+        job.n_parts,
+    )
+
+
+def exists(spark: "SparkSession", place: str) -> bool:
+    """Tell whether there is a table."""
+    from pyspark.errors import PySparkException
+
+    try:
+        return bool(spark.read.parquet(place).columns)
+    except PySparkException as error:
+        if is_missing_path(error):
+            return False
+        raise
