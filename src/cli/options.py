@@ -226,7 +226,9 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command all options of each group, a dataclass, that it has an argument of."""
     own = inspect.signature(command, eval_str=True).parameters
     taken: dict[str, Callable[..., Any]] = {
-        p.name: p.annotation for p in own.values() if is_dataclass(p.annotation)
+        p.name: p.annotation
+        for p in own.values()
+        if isinstance(p.annotation, type) and is_dataclass(p.annotation)
     }
     parameters = [p for p in own.values() if p.name not in taken]
     options = {

@@ -182,6 +182,30 @@ def spark_embed(
     say(f"{n_rows - n_rejected:,} embedded, {n_rejected:,} rejected; in {out}.")
 
 
+@spark_app.command("prepare")
+@takes_options
+def spark_prepare(
+    source: Source,
+    out: Out,
+    cluster: ClusterOptions,
+    photos: PhotoOptions,
+    seed: Annotated[int, typer.Option(min=0, help="Another one splits otherwise.")] = 0,
+) -> None:
+    """Check listings and photos, set duplicates aside, and split 70/15/15.
+
+    Listings of one photo, title or group are in one part: OUT/train, OUT/validation, OUT/test;
+    OUT/rejected has the others with their reasons.
+    """
+    from ..spark.jobs import prepare_table
+
+    with cluster.job(source, out, photos) as job:
+        prepared = prepare_table(job, seed=seed)
+        counts, reasons = prepared.counts(), prepared.reasons()
+    say(", ".join(f"{n:,} {part}" for part, n in counts.items()) + f"; in {out}.")
+    for kind, n in reasons.most_common():
+        say(f"  {n:,} {kind}")
+
+
 def _starter() -> Path:
     from ..pipeline.starter import STARTER_BUNDLE
 

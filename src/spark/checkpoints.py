@@ -75,7 +75,11 @@ class Checkpoints:
         if 0 not in self._done(name, key):
             df.write.mode("overwrite").parquet(self._place(name, PARTS, 0))
             self._mark(name, 0, key)
-        return self.spark.read.parquet(self._place(name, PARTS, 0))
+        return self._read([self._place(name, PARTS, 0)], df)
+
+    def _read(self, places: list[str], like: "DataFrame") -> "DataFrame":
+        """Read what was written; a step without rows may have left nothing to say its columns."""
+        return self.spark.read.schema(like.schema).parquet(*places)
 
     def _place(self, name: str, kind: str, part: int) -> str:
         return f"{self.folder}/{name}/{kind}/{part:05d}"

@@ -1,7 +1,7 @@
 """From files to files, wherever Spark reads and writes; a run that was killed goes on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,11 @@ from ..core.errors import ConfigError
 from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift
 from ..pipeline.verdict import Shift
+from .check import check_listings
 from .checkpoints import N_PARTS, Checkpoints, is_missing_path
 from .embed import embed
 from .judge import judge
+from .prepare import FRACTIONS, PreparedListings, prepare
 from .rows import RowOptions
 from .shift import find_shift, hold_shifted
 from .shipping import ship
@@ -19,6 +21,8 @@ from .workers import WorkerOptions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+REJECTED = "rejected"
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Job:
     def write(self, df: "DataFrame") -> "DataFrame":
         """Write the result, and read it back."""
         df.write.mode("overwrite" if self.overwrite else "error").parquet(self.out)
-        return self.spark.read.parquet(self.out)
+        return self.spark.read.schema(df.schema).parquet(self.out)
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,31 @@ def embedded_parts(job: Job, bundle: Path, *, keep: Sequence[str] = ()) -> "Data
         [shipped.version, tuple(keep), asdict(job.rows), asdict(job.worker)],
         job.n_parts,
     )
+
+
+def prepare_table(job: Job, *, seed: int = 0) -> PreparedListings:
+    """Check a table, and write its parts as ``train``, ``validation``, ``test`` and ``rejected``.
+
+    Raises
+    ------
+    CatalogError, ConfigError
+        Before anything is computed, if input or output can't be used.
+    """
+    for part in (*FRACTIONS, REJECTED):
+        replace(job, out=f"{job.out}/{part}").require_free()
+    checked = job.checkpoints.in_parts(
+        "checked",
+        job.source,
+        lambda df: check_listings(df, job.rows, job.worker),
+        [asdict(job.rows), asdict(job.worker)],
+        job.n_parts,
+    )
+    prepared = prepare(checked, job.checkpoints, seed=seed)
+    for part in FRACTIONS:
+        own = prepared.listings.where(f"part = '{part}'").drop("part")
+        replace(job, out=f"{job.out}/{part}").write(own)
+    replace(job, out=f"{job.out}/{REJECTED}").write(prepared.rejected)
+    return prepared
 
 
 def exists(spark: "SparkSession", place: str) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-NOWHERE = "photo is a path: photos are read by path only below an image root; pass image_root"
+NOWHERE = "photo not found: there is a path only, and no image root to read it from"
 
 
 @dataclass(frozen=True)

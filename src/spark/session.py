@@ -80,6 +80,7 @@ def quiet_pandas() -> Iterator[None]:
 
 
 def _on_sail() -> "Iterator[SparkSession]":
+    os.environ.setdefault("RUST_LOG", "error")  # it tells of every session otherwise
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
