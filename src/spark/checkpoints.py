@@ -75,11 +75,7 @@ class Checkpoints:
         if 0 not in self._done(name, key):
             df.write.mode("overwrite").parquet(self._place(name, PARTS, 0))
             self._mark(name, 0, key)
-        return self._read([self._place(name, PARTS, 0)], df)
-
-    def _read(self, places: list[str], like: "DataFrame") -> "DataFrame":
-        """Read what was written; a step without rows may have left nothing to say its columns."""
-        return self.spark.read.schema(like.schema).parquet(*places)
+        return read_like(self.spark, [self._place(name, PARTS, 0)], df)
 
     def _place(self, name: str, kind: str, part: int) -> str:
         return f"{self.folder}/{name}/{kind}/{part:05d}"
@@ -104,6 +100,12 @@ class Checkpoints:
                 "another. Name another --work folder, or remove this one."
             )
         return {row["part"] for row in found}
+
+
+def read_like(spark: "SparkSession", places: list[str], written: "DataFrame") -> "DataFrame":
+    """Read what was written, which may have left no file to say its columns if it has no rows."""
+    found = spark.read.schema(written.schema).parquet(*places)
+    return found if found.columns else spark.createDataFrame([], written.schema)
 
 
 def input_files(spark: "SparkSession", source: str) -> list[str]:

@@ -10,7 +10,7 @@ from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift
 from ..pipeline.verdict import Shift
 from .check import check_listings
-from .checkpoints import N_PARTS, Checkpoints, is_missing_path
+from .checkpoints import N_PARTS, Checkpoints, is_missing_path, read_like
 from .embed import embed
 from .judge import judge
 from .prepare import FRACTIONS, PreparedListings, prepare
@@ -73,7 +73,7 @@ class Job:
     def write(self, df: "DataFrame") -> "DataFrame":
         """Write the result, and read it back."""
         df.write.mode("overwrite" if self.overwrite else "error").parquet(self.out)
-        return self.spark.read.schema(df.schema).parquet(self.out)
+        return read_like(self.spark, [self.out], df)
 
 
 @dataclass(frozen=True)
