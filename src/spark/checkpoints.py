@@ -67,7 +67,8 @@ class Checkpoints:
             rows = self.spark.read.parquet(*files[part::n_parts])
             work(rows).write.mode("overwrite").parquet(self._place(name, PARTS, part))
             self._mark(name, part, key)
-        return self.spark.read.parquet(*(self._place(name, PARTS, part) for part in range(n_parts)))
+        places = [self._place(name, PARTS, part) for part in range(n_parts)]
+        return read_like(self.spark, places, work(self.spark.read.parquet(*files)))
 
     def whole(self, name: str, df: "DataFrame", settings: Any) -> "DataFrame":
         """Compute a step as one part; not at all if it is there."""
@@ -104,8 +105,7 @@ class Checkpoints:
 
 def read_like(spark: "SparkSession", places: list[str], written: "DataFrame") -> "DataFrame":
     """Read what was written, which may have left no file to say its columns if it has no rows."""
-    found = spark.read.schema(written.schema).parquet(*places)
-    return found if found.columns else spark.createDataFrame([], written.schema)
+    return spark.read.schema(written.schema).parquet(*places)
 
 
 def input_files(spark: "SparkSession", source: str) -> list[str]:

@@ -19,7 +19,9 @@ class Killed(Exception):
 
 @pytest.fixture
 def source(tmp_path: Path, write_table: WriteTable) -> str:
-    return write_table(tmp_path / "in", [[{"n": 3 * part + i} for i in range(3)] for part in range(4)])
+    return write_table(
+        tmp_path / "in", [[{"n": 3 * part + i} for i in range(3)] for part in range(4)]
+    )
 
 
 def test_in_parts_goes_on_after_a_kill(spark: "SparkSession", source: str, tmp_path: Path) -> None:

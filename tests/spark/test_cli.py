@@ -42,7 +42,7 @@ def test_judge_writes_a_table_and_goes_on_where_it_was(
 
 
 def test_prepare_writes_what_train_reads(source: str, tmp_path: Path) -> None:
-    said = run("prepare", source, tmp_path / "out", "--group-column", "category")
+    said = run("prepare", source, tmp_path / "out")
     assert "4 rejected" in said
     assert "2 unusable photo" in said
     parts = [path for path in (tmp_path / "out").iterdir() if path.name != "rejected"]

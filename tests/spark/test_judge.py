@@ -75,7 +75,7 @@ def test_judge_gives_the_verdicts_of_predict(
         flat = flat_record(expected[key].model_dump(mode="json"))
         assert list(row)[: len(flat)] == list(flat)
         for name, value in flat.items():
-            if isinstance(value, str) and value[:1] in "[{":
+            if isinstance(value, str) and value[:1] in {"[", "{"}:
                 assert_same(json.loads(row[name]), json.loads(value))
             else:
                 assert_same(row[name], value)
@@ -108,7 +108,9 @@ def test_judge_nested_is_the_same_verdict(
     spark: "SparkSession", source: str, bundle: Path, worker: WorkerOptions, expected: Any
 ) -> None:
     judged = judge(spark.read.parquet(source), bundle, worker=worker, nested=True)
-    top = judged.selectExpr("listing_id", "get(top_k, 0).category as best", "views['title'] as title")
+    top = judged.selectExpr(
+        "listing_id", "get(top_k, 0).category as best", "views['title'] as title"
+    )
     for row in top.where("best is not null").collect():
         assert row["best"] == expected[row["listing_id"]].top_k[0].category
     table = judged.toArrow().drop_columns(["title"])

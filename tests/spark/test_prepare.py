@@ -52,7 +52,9 @@ def test_prepare_sets_aside_what_is_wrong(
     assert len(kept["c"]["photo_sha256"]) == 64
     assert bytes(kept["c"]["image"]) == photos[2]
     assert "image" in found.listings.columns
-    rejected = sorted((r["listing_id"], r["reason"].split(":")[0]) for r in found.rejected.collect())
+    rejected = sorted(
+        (r["listing_id"], r["reason"].split(":")[0]) for r in found.rejected.collect()
+    )
     assert ("d", "unusable photo") in rejected
     assert ("e", "missing photo and title") in rejected
     assert ("", "missing listing_id") in rejected
@@ -72,9 +74,7 @@ def test_prepare_keeps_one_of_exact_copies(
     assert {row["listing_id"] for row in found.listings.collect()} == {"a", "e", "f"}
     reasons = {row["listing_id"]: row["reason"] for row in found.rejected.collect()}
     assert set(reasons) == {"b", "c", "d"}
-    assert set(reasons.values()) == {
-        "exact duplicate: photo, title and description are those of a"
-    }
+    assert set(reasons.values()) == {"exact duplicate: photo, title and description are those of a"}
     # one photo, or one title: not the same listing, but never in two parts
     assert len({row["part"] for row in found.listings.collect()}) == 1
 
@@ -86,7 +86,10 @@ def test_prepare_parts_no_group_and_nobody_of_one_photo_or_title(
     rows: list[tuple[Any, ...]] = [
         (f"s{n}", f"Thing number {n}", None, "Things", f"seller {n // 3}") for n in range(300)
     ]
-    rows += [(f"p{n}", f"Pair number {n // 2}", None, "Things", None) for n in range(300)]
+    rows += [  # a photo on so many is no photo
+        (f"p{n}", f"Pair number {n // 2}", photos[0] if n % 2 else None, "Things", None)
+        for n in range(300)
+    ]
     rows[3] = ("s3", "Thing number 0", photos[0], "Things", "seller 1")  # joins sellers 0 and 1
     found = {row["listing_id"]: row for row in prepared(spark, rows, tmp_path).listings.collect()}
     together: dict[str, set[str]] = {}

@@ -79,7 +79,9 @@ def test_strangers_together_are_refused(spark: "SparkSession") -> None:
     said = verdicts(np.full(100, 0.06))
     df = table(spark, said, nested=False)
     held = hold_shifted(df, PIPELINE, find_shift(df, PIPELINE))
-    decisions = {row["decision"]: row["count"] for row in held.groupBy("decision").count().collect()}
+    decisions = {
+        row["decision"]: row["count"] for row in held.groupBy("decision").count().collect()
+    }
     expected = PIPELINE.as_batch(said, "review")
     assert decisions == {"out_of_catalogue": 100, "rejected": 1}
     assert sum(verdict.decision == "out_of_catalogue" for verdict in expected) == 100
