@@ -30,7 +30,7 @@ def embed(
     Returns
     -------
     DataFrame
-        ``listing_id``, ``title``, ``photo_vector`` and ``title_vector`` (float32 of unit length;
+        ``listing_id``, ``title``, ``description``, ``brand``, ``photo_vector`` and ``title_vector`` (float32 of unit length;
         null where there is no photo or title), ``photo_sha256``, ``reason`` (null for a row that
         can be used), ``model_version`` (the bundle's), and `keep`.
     """
@@ -67,6 +67,8 @@ def embedded_columns() -> "dict[str, pa.DataType]":
     return {
         "listing_id": text,
         "title": text,
+        "description": text,
+        "brand": text,
         "photo_vector": vector,
         "title_vector": vector,
         "photo_sha256": text,
@@ -80,6 +82,8 @@ def _embedded(embedded: EmbeddedListings, place: int, version: str) -> dict[str,
     return {
         "listing_id": listing.listing_id,
         "title": listing.title,
+        "description": listing.description,
+        "brand": listing.brand,
         "photo_vector": embedded.photo.array[place] if embedded.photo.present[place] else None,
         "title_vector": embedded.title.array[place] if embedded.title.present[place] else None,
         "photo_sha256": embedded.photo_hashes[place],
@@ -90,7 +94,7 @@ def _embedded(embedded: EmbeddedListings, place: int, version: str) -> dict[str,
 
 def _rejected(listing_id: str, reason: str, version: str) -> dict[str, Any]:
     return {
-        **dict.fromkeys(("title", "photo_vector", "title_vector", "photo_sha256")),
+        **dict.fromkeys(embedded_columns()),
         "listing_id": listing_id,
         "reason": reason,
         "model_version": version,

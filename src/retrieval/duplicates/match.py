@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...catalog.listing import Listing
 from ...catalog.product_columns import ProductColumns
 from ...embedding.encoders import ImageEncoder
 from ...embedding.listings import EmbeddedListings
@@ -173,21 +174,35 @@ def _judged(
     model: PairModel,
     columns: Sequence[ProductColumns] | None,
 ) -> DuplicatePair:
-    """Let columns and titles speak, and decide."""
-    a, b = embedded.listings[row_a], other.listings[row_b]
-    titles = compare_titles(a.title, b.title)
-    known = (columns[row_a], columns[row_b]) if columns else ({}, {})
-    differences = (*differing_columns(a, b, *known), *titles.differences)
     similarity = None
     if embedded.title.present[row_a] and other.title.present[row_b]:
         similarity = float(embedded.title.array[row_a] @ other.title.array[row_b])
+    known = (columns[row_a], columns[row_b]) if columns else ({}, {})
+    a, b = embedded.listings[row_a], other.listings[row_b]
+    return judge_pair(a, b, finding, similarity, model, known)
+
+
+def judge_pair(
+    a: Listing,
+    b: Listing,
+    finding: PhotoFinding,
+    title_similarity: float | None,
+    model: PairModel,
+    columns: tuple[ProductColumns, ProductColumns] = ({}, {}),
+) -> DuplicatePair:
+    """Let columns and titles speak, and decide.
+
+    `columns` is what the catalogue's columns say of either; see `DuplicatePair` for the rest.
+    """
+    titles = compare_titles(a.title, b.title)
+    differences = (*differing_columns(a, b, *columns), *titles.differences)
     if finding.relation == "absent":
         doubted = bool(titles.extra) or not says_enough(a, b)
     else:
         unclear = finding.probability < model.sure_threshold
-        doubted = unclear and bool(titles.extra or not titles_related(similarity))
-    verdict = judge(finding.relation, differences, similarity, doubted=doubted)
-    return DuplicatePair(a, b, verdict, finding, similarity, differences, titles.extra)
+        doubted = unclear and bool(titles.extra or not titles_related(title_similarity))
+    verdict = judge(finding.relation, differences, title_similarity, doubted=doubted)
+    return DuplicatePair(a, b, verdict, finding, title_similarity, differences, titles.extra)
 
 
 def _sharing(
