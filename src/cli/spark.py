@@ -182,6 +182,35 @@ def spark_embed(
     say(f"{n_rows - n_rejected:,} embedded, {n_rejected:,} rejected; in {out}.")
 
 
+@spark_app.command("duplicates")
+@takes_options
+def spark_duplicates(
+    source: Source,
+    out: Out,
+    cluster: ClusterOptions,
+    photos: PhotoOptions,
+    bundle: Bundle = None,
+    against: Annotated[
+        str, typer.Option(help="Parquet: compare with its listings instead of within IN.")
+    ] = "",
+) -> None:
+    """Find listings that are the same thing twice, and variants that only look like it."""
+    from collections import Counter
+
+    from ..spark.jobs import duplicates_table
+
+    with cluster.job(source, out, photos) as job:
+        found = duplicates_table(job, bundle or _starter(), against=against)
+    counts = Counter({"same_photo": 0, "same_product": 0, "variant": 0})
+    counts.update(pair.verdict for pair in found.pairs)
+    said = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
+    say(
+        f"{found.n_listings:,} listings, {found.n_compared:,} pairs of photos compared closely, in "
+        f"{found.n_cells:,} cells: recall of planted copies {found.recall}."
+    )
+    say(f"Pairs: {said}; {len(found.groups):,} groups. See {out}.")
+
+
 @spark_app.command("prepare")
 @takes_options
 def spark_prepare(

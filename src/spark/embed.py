@@ -30,9 +30,9 @@ def embed(
     Returns
     -------
     DataFrame
-        ``listing_id``, ``title``, ``description``, ``brand``, ``photo_vector`` and ``title_vector`` (float32 of unit length;
-        null where there is no photo or title), ``photo_sha256``, ``reason`` (null for a row that
-        can be used), ``model_version`` (the bundle's), and `keep`.
+        ``listing_id``, ``title``, ``description``, ``brand``; ``photo_vector``, ``title_vector``
+        (float32 of unit length; null where there is no photo or title); ``photo_sha256``;
+        ``reason`` (null for a row that can be used); ``model_version`` (the bundle's); and `keep`.
     """
     if not isinstance(bundle, ShippedBundle):
         bundle = ship(df.sparkSession, Path(bundle))

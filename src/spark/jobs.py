@@ -11,8 +11,10 @@ from ..pipeline.shift import OnShift
 from ..pipeline.verdict import Shift
 from .check import check_listings
 from .checkpoints import N_PARTS, Checkpoints, is_missing_path, read_like
+from .duplicates import GROUP_SCHEMA, PAIR_SCHEMA, ClusterDuplicates, find_duplicates
 from .embed import embed
 from .judge import judge
+from .photos import photos_by_id
 from .prepare import FRACTIONS, PreparedListings, prepare
 from .rows import RowOptions
 from .shift import find_shift, hold_shifted
@@ -129,11 +131,13 @@ def embed_table(job: Job, bundle: Path, *, keep: Sequence[str] = ()) -> "DataFra
     return job.write(embedded_parts(job, bundle, keep=keep))
 
 
-def embedded_parts(job: Job, bundle: Path, *, keep: Sequence[str] = ()) -> "DataFrame":
+def embedded_parts(
+    job: Job, bundle: Path, *, keep: Sequence[str] = (), name: str = "embedded"
+) -> "DataFrame":
     """Embed a table into the job's work folder."""
     shipped = ship(job.spark, bundle, shared=job.shared_bundle)
     return job.checkpoints.in_parts(
-        "embedded",
+        name,
         job.source,
         lambda df: embed(df, shipped, job.rows, job.worker, keep=keep),
         [shipped.version, tuple(keep), asdict(job.rows), asdict(job.worker)],
@@ -164,6 +168,34 @@ def prepare_table(job: Job, *, seed: int = 0) -> PreparedListings:
         replace(job, out=f"{job.out}/{part}").write(own)
     replace(job, out=f"{job.out}/{REJECTED}").write(prepared.rejected)
     return prepared
+
+
+def duplicates_table(job: Job, bundle: Path, *, against: str = "") -> ClusterDuplicates:
+    """Find a table's duplicates, and write them to ``OUT/pairs`` and ``OUT/groups``.
+
+    Parameters
+    ----------
+    against
+        Another table: compare with its listings instead of among each other.
+
+    Raises
+    ------
+    CatalogError, ConfigError, BundleError
+        Before anything is computed, if input, output or bundle can't be used.
+    """
+    outs = {name: replace(job, out=f"{job.out}/{name}") for name in ("pairs", "groups")}
+    for each in outs.values():
+        each.require_free()
+    embedded = embedded_parts(job, bundle)
+    photos, other = photos_by_id(job.spark.read.parquet(job.source), job.rows), None
+    if against:
+        other = embedded_parts(replace(job, source=against), bundle, name="embedded_against")
+        photos = photos.unionByName(photos_by_id(job.spark.read.parquet(against), job.rows))
+        photos = photos.dropDuplicates(["listing_id"])
+    found = find_duplicates(embedded, photos, job.checkpoints, against=other, worker=job.worker)
+    outs["pairs"].write(job.spark.createDataFrame(found.pair_rows(), PAIR_SCHEMA))
+    outs["groups"].write(job.spark.createDataFrame(found.group_rows(), GROUP_SCHEMA))
+    return found
 
 
 def exists(spark: "SparkSession", place: str) -> bool:

@@ -1,8 +1,14 @@
-"""Photos that lie in a folder, joined to the rows that name them: `binaryFile` reads them."""
+"""Photos beside the rows that name them, and by the ids of these."""
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from .rows import RowOptions, reader_of, wanted_columns
+from .schema import batch_of, ddl
+from .workers import in_blocks
+
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 
@@ -41,3 +47,27 @@ def with_photos(df: "DataFrame", folder: str, column: str = "image") -> "DataFra
     photo = sf.struct(sf.col("_bytes").alias("bytes"), sf.col(column).alias("path"))
     both = joined.withColumn(column, sf.when(sf.col(column).isNotNull(), photo))
     return both.drop("_photo", "_bytes")
+
+
+def photos_by_id(df: "DataFrame", rows: RowOptions | None = None) -> "DataFrame":
+    """Give each usable row's ``listing_id`` and its photo: ``image`` (bytes) or ``image_path``."""
+    import pyarrow as pa
+
+    reader = reader_of(df, rows or RowOptions())
+    columns = {"listing_id": pa.string(), "image": pa.binary(), "image_path": pa.string()}
+
+    def photos(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        for table in in_blocks(batches):
+            records = [
+                {
+                    "listing_id": one.listing_id,
+                    "image": one.image if isinstance(one.image, bytes) else None,
+                    "image_path": None if isinstance(one.image, bytes) else str(one.image),
+                }
+                for one in reader.catalog(table).listings
+                if one.image is not None
+            ]
+            yield batch_of(records, columns)
+
+    types = ", ".join(f"{name} {ddl(kind)}" for name, kind in columns.items())
+    return wanted_columns(df, reader, ()).mapInArrow(photos, types)

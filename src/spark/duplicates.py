@@ -1,0 +1,298 @@
+"""Duplicates among a DataFrame's listings: the verdicts of one machine, found cell by cell."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..retrieval.duplicates.groups import (
+    DuplicateGroup,
+    group_duplicates,
+    keeper_order,
+    parents_apart,
+)
+from ..retrieval.duplicates.match import MAX_SHARED
+from ..retrieval.duplicates.pair_model import PairModel
+from ..retrieval.duplicates.text_pairs import MIN_TITLE_SIMILARITY, N_NEIGHBOURS
+from ..retrieval.duplicates.verdict import DuplicatePair
+from ..retrieval.index.self_join import Recall
+from .checkpoints import Checkpoints
+from .close_look import SIDE, judge_pairs, look_closely, pair_of
+from .near_pairs import near_pairs
+from .workers import WorkerOptions
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+PHOTOS_PER_PHOTO = 10
+PAIR_SCHEMA = (
+    "listing_id_a string, listing_id_b string, verdict string, mergeable boolean, "
+    "probability double, photo_similarity double, title_similarity double, evidence string, "
+    "title_a string, title_b string"
+)
+GROUP_SCHEMA = "group int, listing_id string, role string"
+FINDING = ("relation", "probability", "similarity", "agreeing_fraction", "mirrored")
+
+
+@dataclass(frozen=True)
+class ClusterDuplicates:
+    """What was found.
+
+    Parameters
+    ----------
+    pairs, groups
+        As in `DuplicateResult`; listings come without their photos.
+    n_listings, n_compared
+        How many listings were looked through, and how many pairs of photos closely.
+    recall
+        Share of planted copies that met their originals, with its 95 % interval: what the cells
+        find of what comparing all with all would.
+    n_cells
+        Cells that photos were compared in.
+    """
+
+    pairs: list[DuplicatePair]
+    groups: list[DuplicateGroup]
+    n_listings: int
+    n_compared: int
+    recall: Recall
+    n_cells: int
+
+    def pair_rows(self) -> list[tuple[object, ...]]:
+        """Give the pairs as rows of `PAIR_SCHEMA`; photos that weren't there have no numbers."""
+        return [
+            (
+                pair.a.listing_id,
+                pair.b.listing_id,
+                pair.verdict,
+                pair.mergeable,
+                *_numbers(pair),
+                pair.title_similarity,
+                pair.evidence,
+                pair.a.title,
+                pair.b.title,
+            )
+            for pair in self.pairs
+        ]
+
+    def group_rows(self) -> list[tuple[object, ...]]:
+        """Give the groups as rows of `GROUP_SCHEMA`, the keeper of each first."""
+        return [
+            (number, listing.listing_id, "member" if place else "keeper")
+            for number, group in enumerate(self.groups, start=1)
+            for place, listing in enumerate((group.keeper, *group.members))
+        ]
+
+
+def _numbers(pair: DuplicatePair) -> tuple[float | None, float | None]:
+    photo = pair.photo
+    absent = photo.relation == "absent"
+    return (None, None) if absent else (photo.probability, photo.similarity)
+
+
+def find_duplicates(
+    embedded: "DataFrame",
+    photos: "DataFrame",
+    checkpoints: Checkpoints,
+    *,
+    against: "DataFrame | None" = None,
+    model: PairModel | None = None,
+    worker: WorkerOptions | None = None,
+) -> ClusterDuplicates:
+    """Find listings that are the same thing twice, and variants that only look like it.
+
+    Pairs that are more than look-alikes come to the driver, which groups them: about 1 KB each.
+
+    Parameters
+    ----------
+    embedded
+        What `embed` gave, written; rows with a reason are passed over, and so are all but one of
+        those with one id.
+    photos
+        ``listing_id`` and ``image`` (bytes) or ``image_path`` of all these listings.
+    checkpoints
+        Where what is found between is kept.
+    against
+        The same of other listings, to compare with instead of among each other; their photos are
+        in `photos`, too. Those of an id that both have are passed over.
+    model
+        Rates pairs; None: the one that comes with Shelfsure.
+    """
+    model, worker = model or PairModel.load(), worker or WorkerOptions()
+    listings = _listings(embedded)
+    other = listings if against is None else _listings(against)
+    near = near_pairs(
+        _by_photo(other),
+        None if against is None else _by_photo(listings),
+        k=PHOTOS_PER_PHOTO,
+        min_similarity=model.min_similarity,
+        checkpoints=checkpoints,
+        name="photos",
+    )
+    candidates = near.pairs.where("a != b")
+    sources = _sources(listings.unionByName(other).dropDuplicates(["listing_id"]), photos)
+    looked = checkpoints.whole(
+        "looked", look_closely(_with_photos(candidates, sources), model, worker), "looked"
+    )
+    found = _expanded(looked, listings, other)
+    if against is None:  # a pair's smaller photo isn't always that of the smaller id
+        found = found.unionByName(_expanded(_turned(looked), listings, other))
+    found = found.unionByName(_sharing(listings, other, alone=against is None))
+    found = found.unionByName(_by_text(listings, other, against is None, checkpoints))
+    found = found.where("id_a < id_b" if against is None else "id_a != id_b")
+    found = found.dropDuplicates(["id_a", "id_b"])
+    judged = judge_pairs(_with_listings(found, listings, other), model)
+    rows = checkpoints.whole("pairs", judged, "pairs").toArrow().to_pylist()
+    pairs = sorted(
+        map(pair_of, rows),
+        key=lambda pair: (-pair.photo.probability, pair.a.listing_id, pair.b.listing_id),
+    )
+    pairs = parents_apart(pairs)
+    return ClusterDuplicates(
+        pairs,
+        _groups(pairs, _pixels(looked, listings, other), against is not None),
+        listings.count(),
+        candidates.count(),
+        near.recall,
+        near.n_cells,
+    )
+
+
+def _groups(
+    pairs: list[DuplicatePair], n_pixels: dict[str, int], against: bool
+) -> list[DuplicateGroup]:
+    """Group what was found; with `against`, what was there before is kept first."""
+    new = {pair.a.listing_id: pair.a for pair in pairs}
+    old = {pair.b.listing_id: pair.b for pair in pairs}
+    if against:
+        fresh = [new[name] for name in sorted(new.keys() - old.keys())]
+        order = keeper_order([old[name] for name in sorted(old)], n_pixels)
+        return group_duplicates(order + keeper_order(fresh, n_pixels), pairs)
+    every = old | new
+    return group_duplicates(keeper_order([every[name] for name in sorted(every)], n_pixels), pairs)
+
+
+def _listings(embedded: "DataFrame") -> "DataFrame":
+    """Give what can be compared, each id once."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as sf
+
+    same = Window.partitionBy("listing_id").orderBy("photo_sha256", "title")
+    good = embedded.where("reason is null").withColumn("place", sf.row_number().over(same))
+    return good.where("place = 1").selectExpr("*", "photo_vector is not null as has_photo")
+
+
+def _by_photo(listings: "DataFrame") -> "DataFrame":
+    """Give each distinct photo once: its hash, and its vector."""
+    from pyspark.sql import functions as sf
+
+    there = listings.where("has_photo").groupBy("photo_sha256")
+    first = there.agg(sf.min_by("photo_vector", "listing_id").alias("vector"))
+    return first.withColumnRenamed("photo_sha256", "key")
+
+
+def _sources(listings: "DataFrame", photos: "DataFrame") -> "DataFrame":
+    """Give each distinct photo's bytes or path."""
+    first = listings.where("has_photo").groupBy("photo_sha256").agg({"listing_id": "min"})
+    first = first.toDF("sha", "listing_id")
+    return first.join(photos, "listing_id").selectExpr("sha", "image", "image_path as path")
+
+
+def _with_photos(pairs: "DataFrame", sources: "DataFrame") -> "DataFrame":
+    for side in "ab":
+        own = sources.toDF(side, f"image_{side}", f"path_{side}")
+        pairs = pairs.join(own, side)
+    return pairs
+
+
+def _carriers(listings: "DataFrame", side: str) -> "DataFrame":
+    """Give the listings of each photo; of a placeholder, the first one for all."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as sf
+
+    same = Window.partitionBy("photo_sha256")
+    numbered = (
+        listings.where("has_photo").select("photo_sha256", "listing_id")
+        .withColumn("n", sf.count("*").over(same))
+        .withColumn("place", sf.row_number().over(same.orderBy("listing_id")))
+    )  # fmt: skip
+    told_apart = numbered.where(f"n <= {MAX_SHARED} or place = 1")
+    return told_apart.selectExpr(f"photo_sha256 as {side}", f"listing_id as id_{side}")
+
+
+def _expanded(looked: "DataFrame", listings: "DataFrame", other: "DataFrame") -> "DataFrame":
+    """Let listings stand for their photos, in the order of their ids."""
+    pairs = looked.join(_carriers(listings, "a"), "a").join(_carriers(other, "b"), "b")
+    return pairs.select("id_a", "id_b", *FINDING, "pixels_a", "pixels_b")
+
+
+def _turned(looked: "DataFrame") -> "DataFrame":
+    names = {"a": "b", "b": "a", "pixels_a": "pixels_b", "pixels_b": "pixels_a"}
+    return looked.selectExpr(*(f"{names.get(name, name)} as {name}" for name in looked.columns))
+
+
+def _sharing(listings: "DataFrame", other: "DataFrame", *, alone: bool) -> "DataFrame":
+    """Pair the listings whose photo files are identical."""
+    from pyspark.sql import functions as sf
+
+    every = listings.where("has_photo").selectExpr("photo_sha256 as b", "listing_id as id_b")
+    # of those who show a placeholder only the first one asks, or is asked
+    left, right = (
+        (_carriers(listings, "a"), every)
+        if alone
+        else (every.toDF("a", "id_a"), _carriers(other, "b"))
+    )
+    pairs = left.join(right, sf.col("a") == sf.col("b"))
+    return pairs.selectExpr("id_a", "id_b", *_finding("same_bytes", 1.0))
+
+
+def _by_text(
+    listings: "DataFrame", other: "DataFrame", alone: bool, checkpoints: Checkpoints
+) -> "DataFrame":
+    """Pair listings, one at least without a photo, whose titles are near; words decide later."""
+    sides = [(listings, other, "id_a", "id_b"), (other, listings, "id_b", "id_a")]
+    found = None
+    for number, (asking, asked, key, other_key) in enumerate(sides[:1] if alone else sides):
+        titled, known = (
+            df.where("title_vector is not null").selectExpr(
+                "listing_id as key", "title_vector as vector", "has_photo"
+            )
+            for df in (asking, asked)
+        )
+        near = near_pairs(
+            known.drop("has_photo"),
+            titled.where("not has_photo").drop("has_photo"),
+            k=N_NEIGHBOURS,
+            min_similarity=MIN_TITLE_SIMILARITY,
+            checkpoints=checkpoints,
+            name=f"titles_{number}",
+        )
+        pairs = near.pairs.toDF(key, other_key, "near")
+        if alone:
+            pairs = pairs.selectExpr("least(id_a, id_b) as id_a", "greatest(id_a, id_b) as id_b")
+        pairs = pairs.selectExpr("id_a", "id_b", *_finding("absent", 0.0))
+        found = pairs if found is None else found.unionByName(pairs)
+    return found
+
+
+def _finding(relation: str, p: float) -> list[str]:
+    return [
+        f"'{relation}' as relation",
+        f"cast({p} as double) as probability",
+        f"cast({p} as double) as similarity",
+        "cast(1 as double) as agreeing_fraction",
+        "false as mirrored",
+        "cast(null as bigint) as pixels_a",
+        "cast(null as bigint) as pixels_b",
+    ]
+
+
+def _with_listings(pairs: "DataFrame", listings: "DataFrame", other: "DataFrame") -> "DataFrame":
+    names = [*SIDE, "title_vector"]
+    for side, df in (("a", listings), ("b", other)):
+        own = df.selectExpr(f"listing_id as id_{side}", *(f"{n} as {n}_{side}" for n in names))
+        pairs = pairs.join(own, f"id_{side}")
+    return pairs
+
+
+def _pixels(looked: "DataFrame", listings: "DataFrame", other: "DataFrame") -> dict[str, int]:
+    rows = _expanded(looked, listings, other).select("id_a", "pixels_a", "id_b", "pixels_b")
+    return {row[f"id_{side}"]: row[f"pixels_{side}"] for row in rows.collect() for side in "ab"}
