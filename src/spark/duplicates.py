@@ -128,9 +128,8 @@ def find_duplicates(
         name="photos",
     )
     candidates = near.pairs.where("a != b")
-    sources = _sources(listings.unionByName(other).dropDuplicates(["listing_id"]), photos)
     looked = checkpoints.whole(
-        "looked", look_closely(_with_photos(candidates, sources), model, worker), "looked"
+        "looked", look_closely(_with_photos(candidates, photos), model, worker), "looked"
     )
     found = _expanded(looked, listings, other)
     if against is None:  # a pair's smaller photo isn't always that of the smaller id
@@ -181,47 +180,48 @@ def _listings(embedded: "DataFrame") -> "DataFrame":
 
 
 def _by_photo(listings: "DataFrame") -> "DataFrame":
-    """Give each distinct photo once: its hash, and its vector."""
+    """Give each distinct photo once, by the first of the ids that show it, and its vector."""
     from pyspark.sql import functions as sf
 
     there = listings.where("has_photo").groupBy("photo_sha256")
-    first = there.agg(sf.min_by("photo_vector", "listing_id").alias("vector"))
-    return first.withColumnRenamed("photo_sha256", "key")
+    return there.agg(
+        sf.min("listing_id").alias("key"),
+        sf.min_by("photo_vector", "listing_id").alias("vector"),
+    ).drop("photo_sha256")
 
 
-def _sources(listings: "DataFrame", photos: "DataFrame") -> "DataFrame":
-    """Give each distinct photo's bytes or path."""
-    first = listings.where("has_photo").groupBy("photo_sha256").agg({"listing_id": "min"})
-    first = first.toDF("sha", "listing_id")
-    return first.join(photos, "listing_id").selectExpr("sha", "image", "image_path as path")
-
-
-def _with_photos(pairs: "DataFrame", sources: "DataFrame") -> "DataFrame":
+def _with_photos(pairs: "DataFrame", photos: "DataFrame") -> "DataFrame":
+    """Put both photos' bytes or paths beside each pair, whose names are ids."""
     for side in "ab":
-        own = sources.toDF(side, f"image_{side}", f"path_{side}")
+        own = photos.selectExpr(
+            f"listing_id as {side}", f"image as image_{side}", f"image_path as path_{side}"
+        )
         pairs = pairs.join(own, side)
     return pairs
 
 
 def _carriers(listings: "DataFrame", side: str) -> "DataFrame":
-    """Give the listings of each photo; of a placeholder, the first one for all."""
+    """Give the listings of each photo, by the first of them; of a placeholder, that one for all."""
     from pyspark.sql import Window
     from pyspark.sql import functions as sf
 
     same = Window.partitionBy("photo_sha256")
-    numbered = (
-        listings.where("has_photo").select("photo_sha256", "listing_id")
-        .withColumn("n", sf.count("*").over(same))
-        .withColumn("place", sf.row_number().over(same.orderBy("listing_id")))
+    shown = (
+        listings.where("has_photo").withColumn("n", sf.count("*").over(same))
+        .withColumn("first", sf.min("listing_id").over(same))
     )  # fmt: skip
-    told_apart = numbered.where(f"n <= {MAX_SHARED} or place = 1")
-    return told_apart.selectExpr(f"photo_sha256 as {side}", f"listing_id as id_{side}")
+    told_apart = shown.where(f"n <= {MAX_SHARED} or first = listing_id")
+    return told_apart.selectExpr(
+        f"first as {side}", f"listing_id as id_{side}", f"photo_sha256 as sha_{side}"
+    )
 
 
 def _expanded(looked: "DataFrame", listings: "DataFrame", other: "DataFrame") -> "DataFrame":
     """Let listings stand for their photos, in the order of their ids."""
     pairs = looked.join(_carriers(listings, "a"), "a").join(_carriers(other, "b"), "b")
-    return pairs.select("id_a", "id_b", *FINDING, "pixels_a", "pixels_b")
+    # those of one file are paired already
+    apart = pairs.where("sha_a != sha_b")
+    return apart.select("id_a", "id_b", *FINDING, "pixels_a", "pixels_b")
 
 
 def _turned(looked: "DataFrame") -> "DataFrame":
@@ -233,14 +233,14 @@ def _sharing(listings: "DataFrame", other: "DataFrame", *, alone: bool) -> "Data
     """Pair the listings whose photo files are identical."""
     from pyspark.sql import functions as sf
 
-    every = listings.where("has_photo").selectExpr("photo_sha256 as b", "listing_id as id_b")
     # of those who show a placeholder only the first one asks, or is asked
-    left, right = (
-        (_carriers(listings, "a"), every)
-        if alone
-        else (every.toDF("a", "id_a"), _carriers(other, "b"))
-    )
-    pairs = left.join(right, sf.col("a") == sf.col("b"))
+    left, right = (_carriers(df, side) for df, side in ((listings, "a"), (other, "b")))
+    every = listings.where("has_photo")
+    if alone:
+        right = every.selectExpr("photo_sha256 as sha_b", "listing_id as id_b")
+    else:
+        left = every.selectExpr("photo_sha256 as sha_a", "listing_id as id_a")
+    pairs = left.join(right, sf.col("sha_a") == sf.col("sha_b"))
     return pairs.selectExpr("id_a", "id_b", *_finding("same_bytes", 1.0))
 
 

@@ -1,5 +1,6 @@
-"""One Sail server and one bundle for all tests of this folder."""
+"""One session, on Sail if nothing else is asked for, and one bundle for this folder's tests."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+MASTER = os.environ.get("SHELFSURE_SPARK_MASTER", "sail")
+"""`make test-spark` runs these tests on Spark itself."""
+
+
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
-    with connect("sail") as session:
+    with connect(MASTER) as session:
         yield session
 
 

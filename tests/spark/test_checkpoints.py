@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -30,11 +30,11 @@ def test_in_parts_goes_on_after_a_kill(spark: "SparkSession", source: str, tmp_p
     def work(df: "DataFrame") -> "DataFrame":
         worked.append(sorted(row["n"] for row in df.collect()))
         if len(worked) == 3:
-            raise Killed
+            raise KilledError
         return df.selectExpr("n", "n * n as square")
 
     kept = Checkpoints(spark, str(tmp_path / "work"))
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         kept.in_parts("squares", source, work, {"a": 1})
     found = kept.in_parts("squares", source, work, {"a": 1})
     assert sorted((r["n"], r["square"]) for r in found.collect()) == [(n, n * n) for n in range(12)]

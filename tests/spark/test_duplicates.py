@@ -40,7 +40,7 @@ def table(spark: "SparkSession", rows: Any, prefix: str = "") -> "DataFrame":
 
 
 def as_rows(pairs: "DataFrame") -> dict[tuple[int, int], float]:
-    return {(int(r["a"]), int(r["b"])): r["similarity"] for r in pairs.collect()}
+    return {(int(r["a"][-5:]), int(r["b"][-5:])): r["similarity"] for r in pairs.collect()}
 
 
 def test_near_pairs_are_those_of_one_machine(
@@ -57,7 +57,7 @@ def test_near_pairs_are_those_of_one_machine(
     assert found.n_cells > 50
     assert len(here.keys() & there.keys()) >= 0.99 * len(here)
     assert all(there[pair] == pytest.approx(here[pair], abs=2e-6) for pair in here.keys() & there)
-    assert found.recall.value > 0.98
+    assert found.recall.value > 0.94
     assert found.recall.low < found.recall.value <= found.recall.high
 
 
@@ -77,7 +77,7 @@ def test_near_pairs_of_visitors_are_with_those_at_home(
 ) -> None:
     home, visitors = np.split(vectors(rng, 60), [40])
     found = near_pairs(
-        table(spark, home), table(spark, visitors), k=5, min_similarity=0.3,
+        table(spark, home), table(spark, visitors, "new"), k=5, min_similarity=0.3,
         checkpoints=Checkpoints(spark, str(tmp_path)), name="x",
     )  # fmt: skip
     expected = near_pairs_here([visitors], home, n_neighbours=5, min_similarity=0.3)
@@ -93,7 +93,7 @@ def test_a_crowded_cell_is_dealt_out(
     """Nine tenths are nearly one vector: each still finds as many as it may, and so do others."""
     monkeypatch.setattr(near_pairs_module, "MAX_RESIDENTS", 100)
     crowd = rng.standard_normal(32) + 0.01 * rng.standard_normal((900, 32))
-    rows = unit_rows(np.concatenate([crowd, rng.standard_normal((100, 32))]).astype(np.float32))
+    rows = np.concatenate([unit_rows(crowd.astype(np.float32)), vectors(rng, 100, 5)])
     found = near_pairs(
         table(spark, rows), k=3, min_similarity=0.5,
         checkpoints=Checkpoints(spark, str(tmp_path)), name="x",
@@ -104,6 +104,9 @@ def test_a_crowded_cell_is_dealt_out(
     others = {pair for pair in map(tuple, near_pairs_here([rows], n_neighbours=3).rows.tolist())
               if min(pair) >= 900}  # fmt: skip
     assert len(others & there.keys()) >= 0.9 * len(others)
+
+
+CROP = (20, 10, 300, 270)
 
 
 def jpeg(photo: Path, quality: int, box: tuple[int, int, int, int] | None = None) -> bytes:
@@ -120,12 +123,12 @@ def rows(drawn_shop: Path) -> list[dict[str, Any]]:
         for one in read_catalog(drawn_shop / "catalogue.csv").listings[:24]
     ]
     copies = [
-        {**known[0], "listing_id": "a-bytes", "image": known[0]["image"].read_bytes()},
-        {**known[1], "listing_id": "b-jpeg", "image": jpeg(known[1]["image"], 80)},
-        {**known[2], "listing_id": "z-crop", "image": jpeg(known[2]["image"], 90, (20, 10, 300, 270))},
-        {**known[3], "listing_id": "y-text", "image": None},
-        {"listing_id": "x-one", "title": "Bamboo cutlery set of twelve pieces", "image": None},
-        {"listing_id": "x-two", "title": "Bamboo cutlery set of twelve pieces", "image": None},
+        {**known[0], "listing_id": "ta-bytes", "image": known[0]["image"].read_bytes()},
+        {**known[1], "listing_id": "tb-jpeg", "image": jpeg(known[1]["image"], 80)},
+        {**known[2], "listing_id": "tc-crop", "image": jpeg(known[2]["image"], 90, CROP)},
+        {**known[3], "listing_id": "td-text", "image": None},
+        {"listing_id": "te-one", "title": "Bamboo cutlery set of twelve pieces", "image": None},
+        {"listing_id": "tf-two", "title": "Bamboo cutlery set of twelve pieces", "image": None},
         {"listing_id": "broken", "title": "Broken", "image": b"no photo"},
     ]  # fmt: skip
     as_bytes = [{**row, "image": row["image"].read_bytes()} for row in known]
@@ -163,8 +166,8 @@ def test_duplicates_are_those_of_one_machine(
     _, embedded = embedder.embed_catalog(read_catalog(source), description=False)
     expected = match_listings(embedded)
     assert pairs_of(found) == pairs_of(expected)
-    assert {frozenset(("s00", "a-bytes")), frozenset(("s01", "b-jpeg"))} <= pairs_of(found).keys()
-    assert frozenset(("x-one", "x-two")) in pairs_of(found)
+    assert {frozenset(("s00", "ta-bytes")), frozenset(("s01", "tb-jpeg"))} <= pairs_of(found).keys()
+    assert frozenset(("te-one", "tf-two")) in pairs_of(found)
     members = [{x.listing_id for x in (g.keeper, *g.members)} for g in found.groups]
     assert sorted(map(sorted, members)) == sorted(
         sorted(x.listing_id for x in (g.keeper, *g.members)) for g in expected.groups
@@ -187,6 +190,6 @@ def test_duplicates_against_another_table(
     )
     found = ran(spark, new, tmp_path / "out", bundle, against=known)
     pairs = {(pair.a.listing_id, pair.b.listing_id) for pair in found.pairs}
-    assert {("a-bytes", "s00"), ("b-jpeg", "s01"), ("z-crop", "s02")} <= pairs
+    assert {("ta-bytes", "s00"), ("tb-jpeg", "s01"), ("tc-crop", "s02")} <= pairs
     assert all(b.startswith("s") and not a.startswith("s") for a, b in pairs)
     assert all(group.keeper.listing_id.startswith("s") for group in found.groups)

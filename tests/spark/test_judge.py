@@ -145,5 +145,5 @@ def test_judge_complains_of_columns_before_anything_is_computed(
     df = df.withColumnRenamed("shop", "title")
     with pytest.raises(CatalogError, match="columns to keep must be there, but seller isn't"):
         judge(df, bundle, keep=["seller"])
-    with pytest.raises(ConfigError, match="but title is. Rename it"):
+    with pytest.raises(ConfigError, match="as a verdict's are, but title is"):
         judge(df, bundle, keep=["title"])

@@ -27,7 +27,7 @@ def test_a_client_says_that_it_can_only_connect() -> None:
 
 
 def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"Spark needs pyspark and pysail.*\[spark\]"):
         connect("sail").__enter__()
 
