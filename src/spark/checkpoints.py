@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 N_PARTS = 32
 PARTS, MARKS = "parts", "marks"
+MISSING = ("path_not_found", "unable_to_infer_schema", "does not exist", "no files found")
+"""What Spark, or Sail, says where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ def input_files(spark: "SparkSession", source: str) -> list[str]:
 
 
 def is_missing_path(error: Exception) -> bool:
-    """Tell whether Spark, or Sail, has found no such path."""
+    """Tell whether an error says that there is no file."""
     said = str(error).lower()
-    return any(words in said for words in ("path_not_found", "does not exist", "no files found"))
+    return any(words in said for words in MISSING)
 
 
 def _key(files: list[str], settings: Any, n_parts: int) -> str:
