@@ -1,5 +1,8 @@
 """A bundle on its way to the workers, each of which verifies what has come."""
 
+import atexit
+import functools
+import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -74,16 +77,33 @@ def ship(spark: "SparkSession", bundle: Path, *, shared: bool = False) -> Shippe
         here = ShippedBundle(found.version, str(bundle.resolve()), sent=False)
         if shared:
             return here
-        name = f"shelfsure-{found.version}"
-        with tempfile.TemporaryDirectory(prefix="shelfsure-") as scratch:
-            archive = Path(scratch) / f"{name}.zip"
-            with zipfile.ZipFile(archive, "w") as packed:
-                for file in (*found.files, MANIFEST):
-                    packed.write(bundle / file, file)
-            try:
-                spark.addArtifacts(f"{archive}#{name}", archive=True)
-            except UnsupportedOperationException:
-                return here
-        return ShippedBundle(found.version, name, sent=True)
+        archive = _archive(found)
+        try:
+            spark.addArtifacts(f"{archive}#{archive.stem}", archive=True)
+        except UnsupportedOperationException:
+            return here
+        return ShippedBundle(found.version, archive.stem, sent=True)
 
     return read_bundle(bundle, send)
+
+
+def _archive(bundle: Bundle) -> Path:
+    """Pack a bundle; a worker that starts late fetches it late, so it stays as long as this process.
+
+    The same bundle is the same file: Spark takes no other one by its name.
+    """
+    archive = _scratch() / f"shelfsure-{bundle.version}.zip"
+    if not archive.exists():
+        partial = archive.with_suffix(".partial")
+        with zipfile.ZipFile(partial, "w") as packed:
+            for file in (*bundle.files, MANIFEST):
+                packed.write(bundle.folder / file, file)
+        partial.replace(archive)
+    return archive
+
+
+@functools.cache
+def _scratch() -> Path:
+    folder = tempfile.mkdtemp(prefix="shelfsure-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
