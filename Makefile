@@ -8,7 +8,13 @@ LOWEST := .venv-lowest
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --extra dev --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: setup app demo test test-fast lint check docs pins lowest picture sample clean
+# the whole of Spark beside the rest: it can't share an environment with Connect's client alone
+SPARK := .venv-spark
+SPARK_READY := $(SPARK)/.ready
+SPARK_SETTINGS := --conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=4 \
+	--conf spark.default.parallelism=4 --driver-memory 1g pyspark-shell
+
+.PHONY: setup app demo test test-fast test-spark lint check docs pins lowest picture sample clean
 
 setup: $(READY)
 
@@ -43,6 +49,19 @@ test: $(READY)  ## each file in one of WORKERS processes
 test-fast: $(READY)  ## without what starts and kills processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 
+$(SPARK_READY): $(READY)
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --no-deps "pyspark==4.2.0" "py4j==0.10.9.9"
+	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
+		> "$$(echo $(SPARK)/lib/python*/site-packages)/shelfsure.pth"
+	touch $@
+
+test-spark: $(SPARK_READY)  ## on Spark itself, with two worker processes; needs Java 17 or newer
+	OMP_NUM_THREADS=1 SPARK_LOCAL_IP=127.0.0.1 SPARK_LOCAL_HOSTNAME=localhost \
+	PYSPARK_PYTHON=$(CURDIR)/$(SPARK)/bin/python PYSPARK_SUBMIT_ARGS="$(SPARK_SETTINGS)" \
+	SHELFSURE_SPARK_MASTER="local-cluster[2,1,1200]" \
+	$(SPARK)/bin/python -m pytest tests/spark/test_cluster.py
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,6 +71,8 @@ lint: $(READY)
 	$(BIN)/deptry tests benchmarks tools --exclude '\.venv' --extend-exclude build --ignore DEP002,DEP004
 
 check: lint test
+	if command -v java >/dev/null; then $(MAKE) test-spark; \
+	else echo "There is no Java here, so the tests on Spark itself are skipped." >&2; fi
 
 docs: $(READY)  ## the API reference, from the docstrings, into build/docs
 	rm -rf build/docs
@@ -69,4 +90,4 @@ lowest: $(READY)  ## install every lower bound of pyproject.toml (6 GB) and run 
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -W default -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 
 clean:
-	rm -rf $(VENV) $(LOWEST) demo build dist
+	rm -rf $(VENV) $(SPARK) $(LOWEST) demo build dist

@@ -88,7 +88,7 @@ def ship(spark: "SparkSession", bundle: Path, *, shared: bool = False) -> Shippe
 
 
 def _archive(bundle: Bundle) -> Path:
-    """Pack a bundle; a worker that starts late fetches it late, so it stays as long as this process.
+    """Pack a bundle; a late worker fetches it late, so it stays as long as this process.
 
     The same bundle is the same file: Spark takes no other one by its name.
     """

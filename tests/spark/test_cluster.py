@@ -86,7 +86,7 @@ def test_judge_survives_a_killed_worker(
 ) -> None:
     rows = [
         {**row, "listing_id": f"{number}-{row['listing_id']}"}
-        for number in range(20)
+        for number in range(6)
         for row in shop_rows
         if row["listing_id"]
     ]
