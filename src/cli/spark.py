@@ -62,13 +62,13 @@ class ClusterOptions:
         ),
     ] = 32
     threads: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Threads of a worker's process (0: as many as there are).",
+            help="Threads of a worker's process; 0: as many as there are (default: 1; on Sail, 0).",
             min=0,
             rich_help_panel=_RUN,
         ),
-    ] = 1
+    ] = None
     runtime: Annotated[
         Runtime, typer.Option(help="What computes the encoders.", rich_help_panel=_RUN)
     ] = "auto"
@@ -104,19 +104,19 @@ class ClusterOptions:
         from ..catalog.rows import FIELDS
         from ..spark.jobs import Job
         from ..spark.rows import RowOptions
-        from ..spark.session import connect
+        from ..spark.session import SAIL, connect
         from ..spark.workers import WorkerOptions
 
         named = {name: getattr(self, f"{name}_column", None) for name in FIELDS}
         columns = {name: column for name, column in named.items() if column}
-        threads = self.threads or None
+        threads = (0 if self.master == SAIL else 1) if self.threads is None else self.threads
         with connect(self.master) as spark:
             yield Job(
                 spark,
                 source,
                 out,
                 RowOptions(columns, self.image_root or None, self.on_photo_error),
-                WorkerOptions(threads, self.device, self.runtime, photos.limits()),
+                WorkerOptions(threads or None, self.device, self.runtime, photos.limits()),
                 work=self.work,
                 shared_bundle=self.shared_bundle,
                 n_parts=self.parts,

@@ -103,6 +103,10 @@ def bad(
     return folder
 
 
+SHOP = "main.shop.listings"
+"""As Unity Catalog has names."""
+
+
 def run(*arguments: str | Path) -> int:
     return int(cli.app([str(a) for a in arguments], standalone_mode=False) or 0)
 
@@ -111,37 +115,37 @@ def test_promote_lets_only_a_challenger_that_loses_nothing_take_over(
     uri: str, good: Path, bad: Path, catalog: Catalog, tmp_path: Path
 ) -> None:
     strong, weak = ListingPipeline.load(good), ListingPipeline.load(bad)
-    first = promote(uri, "shop", bad, challenger=weak, against=None)
+    first = promote(uri, SHOP, bad, challenger=weak, against=None)
     assert (first.version, first.promoted, first.comparison) == ("1", True, None)
     with pytest.raises(ConfigError, match=r"version 1, so a challenger needs.*--against"):
-        promote(uri, "shop", good, challenger=strong, against=None)
+        promote(uri, SHOP, good, challenger=strong, against=None)
 
-    better = promote(uri, "shop", good, challenger=strong, against=catalog)
+    better = promote(uri, SHOP, good, challenger=strong, against=catalog)
     assert better.promoted
     assert better.comparison is not None
     assert better.comparison.difference.low > 0
-    worse = promote(uri, "shop", bad, challenger=weak, against=catalog)
+    worse = promote(uri, SHOP, bad, challenger=weak, against=catalog)
     assert (worse.version, worse.promoted) == ("3", False)
 
     versions = registered(uri)
     assert [(v.name, v.version, v.aliases) for v in versions] == [
-        ("shop", "3", (CHALLENGER,)),
-        ("shop", "2", (CHAMPION,)),
-        ("shop", "1", ()),
+        (SHOP, "3", (CHALLENGER,)),
+        (SHOP, "2", (CHAMPION,)),
+        (SHOP, "1", ()),
     ]
     assert [v.bundle_version for v in versions] == [weak.version, strong.version, weak.version]
     assert versions[0].compared.startswith("-")
     assert str(better.comparison) == versions[1].compared
 
-    assert pull(uri, "shop", tmp_path / "champion").version == strong.version
-    assert pull(uri, "shop", tmp_path / "other", alias=CHALLENGER).version == weak.version
+    assert pull(uri, SHOP, tmp_path / "champion").version == strong.version
+    assert pull(uri, SHOP, tmp_path / "other", alias=CHALLENGER).version == weak.version
     assert open_bundle(tmp_path / "champion").version == strong.version
     with pytest.raises(BundleError, match="already holds a bundle"):
-        pull(uri, "shop", tmp_path / "champion")
-    assert pull(uri, "shop", tmp_path / "champion", alias=CHALLENGER, overwrite=True)
+        pull(uri, SHOP, tmp_path / "champion")
+    assert pull(uri, SHOP, tmp_path / "champion", alias=CHALLENGER, overwrite=True)
     assert open_bundle(tmp_path / "champion").version == weak.version
-    with pytest.raises(ConfigError, match="No version of shop is the nobody"):
-        pull(uri, "shop", tmp_path / "none", alias="nobody")
+    with pytest.raises(ConfigError, match=f"No version of {SHOP} is the nobody"):
+        pull(uri, SHOP, tmp_path / "none", alias="nobody")
     with pytest.raises(ConfigError, match="No version of nothing is the champion"):
         pull(uri, "nothing", tmp_path / "none")
     assert not (tmp_path / "none").exists()
