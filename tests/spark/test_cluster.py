@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,13 @@ from .test_duplicates import pairs_of, ran
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.skipif(
-    not MASTER.startswith("local-cluster"), reason="needs Spark itself: make test-spark"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not MASTER.startswith("local-cluster"), reason="needs Spark itself: make test-spark"
+    ),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),  # each worker loads PyTorch, and a new one once more
+]
 
 
 def executors() -> list[int]:
@@ -73,9 +77,6 @@ def killing_one(spark: "SparkSession") -> Iterator[list[int]]:
         thread.join()
 
 
-Sort = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
-
-
 def test_judge_survives_a_killed_worker(
     spark: "SparkSession",
     bundle: Path,
@@ -86,7 +87,7 @@ def test_judge_survives_a_killed_worker(
 ) -> None:
     rows = [
         {**row, "listing_id": f"{number}-{row['listing_id']}"}
-        for number in range(6)
+        for number in range(4)
         for row in shop_rows
         if row["listing_id"]
     ]
