@@ -237,16 +237,19 @@ def _joiner(k: int, min_similarity: float) -> Any:
         array = np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(len(keys), -1)
         n_home = sum(table.column("home").to_pylist())
         if not n_home:
-            a = b = similarity = np.zeros(0)
-        else:
-            near = join_cell(array[:n_home], array[n_home:], k=k, min_similarity=min_similarity)
-            a, b, similarity = keys[near.a], keys[near.b], near.similarity
-        return pa.table(
-            {
-                "a": pa.array(a.tolist(), pa.string()),
-                "b": pa.array(b.tolist(), pa.string()),
-                "similarity": pa.array(similarity.astype(np.float32)),
-            }
-        )
+            return pa.table({"a": [], "b": [], "similarity": []}, schema=_near_schema())
+        near = join_cell(array[:n_home], array[n_home:], k=k, min_similarity=min_similarity)
+        columns = {
+            "a": keys[near.a].tolist(),
+            "b": keys[near.b].tolist(),
+            "similarity": near.similarity.astype(np.float32),
+        }
+        return pa.table(columns, schema=_near_schema())
 
     return join
+
+
+def _near_schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema({"a": pa.string(), "b": pa.string(), "similarity": pa.float32()})
