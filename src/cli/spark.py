@@ -94,6 +94,7 @@ class ClusterOptions:
     listing_id_column: Annotated[str | None, _column("listing_id")] = None
     title_column: Annotated[str | None, _column("title")] = None
     description_column: Annotated[str | None, _column("description")] = None
+    brand_column: Annotated[str | None, _column("brand")] = None
     image_column: Annotated[str | None, _column("image")] = None
     category_column: Annotated[str | None, _column("category")] = None
     group_column: Annotated[str | None, _column("group: seller, shop, batch")] = None

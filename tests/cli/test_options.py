@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -18,6 +19,8 @@ import shelfsure.finetuning.backbone_comparison.experiment
 import shelfsure.finetuning.run
 import shelfsure.pipeline.pipeline
 import shelfsure.serving.serve
+import shelfsure.spark.jobs
+import shelfsure.spark.session
 import typer
 from shelfsure.cli.options import EncoderOptions, FileOptions, PhotoOptions
 from shelfsure.embedding.run_options import RunOptions
@@ -56,6 +59,10 @@ COMMANDS = {
     "index add": ["index", "shop.csv"],
     "index search": ["index", "--title", "lamp"],
     "taxonomy add": ["bundle", "Lamps"],
+    **{
+        f"spark {name}": ["in.parquet", "out.parquet"]
+        for name in ("judge", "embed", "prepare", "duplicates")
+    },
     "registry promote": ["bundle", "--against", "shop.csv"],
 }
 """A command that takes any of them -> its arguments; the others take none."""
@@ -103,6 +110,14 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         tell(next(x for x in (*arguments, options) if isinstance(x, RunOptions)))
         raise Arrived
 
+    def start(*arguments: Any, **_: Any) -> NoReturn:
+        rows, worker = arguments[3:5]
+        told.update({f"{name}_column": column for name, column in rows.columns.items()})
+        told.update(image_root=rows.image_root, on_photo_error=rows.on_photo_error)
+        begin(worker.run_options())
+
+    monkeypatch.setattr(shelfsure.spark.session, "connect", nullcontext)
+    monkeypatch.setattr(shelfsure.spark.jobs, "Job", start)
     monkeypatch.setattr(shelfsure.catalog.catalog, "read_catalog", read)
     monkeypatch.setattr(shelfsure.catalog.usable, "require_usable", enough)
     monkeypatch.setattr(shelfsure.embedding.embedder, "load_embedder", begin)
