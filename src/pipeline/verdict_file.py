@@ -101,6 +101,7 @@ _WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
 
 
 def flat_record(record: Mapping[str, Any]) -> Record:
+    """Write what has parts as JSON, so that a verdict fits a table's row."""
     return {
         key: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
         for key, value in record.items()

@@ -11,6 +11,7 @@ import numpy as np
 from ..catalog.listing import Listing
 from ..retrieval.duplicates.alignment import IDENTITY, MIRROR
 from ..retrieval.duplicates.candidates import Candidates, CandidateSearch
+from ..retrieval.duplicates.detail_store import PhotoDetails
 from ..retrieval.duplicates.match import judge_pair
 from ..retrieval.duplicates.pair_model import PairModel
 from ..retrieval.duplicates.title_match import Difference, compare_titles
@@ -80,7 +81,8 @@ def _looked(
         CandidateSearch("exact", 1.0),
     )
     sources, keys = list(photos.values()), list(photos)
-    for found in verify_pairs(near, sources, sources, model, worker.limits):
+    details = PhotoDetails(sources, [None] * len(sources), worker.limits)
+    for found in verify_pairs(near, details, details, model, worker.limits):
         yield {
             "a": keys[found.a],
             "b": keys[found.b],

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
-from ..pipeline.batch import flat_record
 from ..pipeline.batch import judge as judge_catalog
 from ..pipeline.verdict import Verdict
+from ..pipeline.verdict_file import flat_record
 from .rows import RowOptions, reader_of, wanted_columns
 from .schema import arrow_type, batch_of, model_fields, schema_ddl
 from .shipping import ShippedBundle, ship

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.catalog import Catalog, RejectedRow, printable_id
+from ..catalog.catalog import Catalog
 from ..catalog.categories import CategoryStyle
 from ..catalog.columns import ColumnMatch, Named, match_columns
 from ..catalog.parquet_table import column_values
 from ..catalog.photo_paths import PhotoFolder
 from ..catalog.raw_rows import Row
+from ..catalog.row_checker import RejectedRow, printable_id
 from ..catalog.rows import OnPhotoError, RowReader
 from ..catalog.values import RowError
 from ..core.errors import CatalogError

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..pipeline.batch import flat_record
 from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift, hold
 from ..pipeline.strangers import find_strangers, refuse
 from ..pipeline.verdict import Shift, Verdict
+from ..pipeline.verdict_file import flat_record
 from .schema import batch_of, model_fields, schema_ddl
 from .workers import in_blocks
 

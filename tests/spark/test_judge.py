@@ -9,10 +9,10 @@ import pytest
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.core.errors import CatalogError, ConfigError
 from shelfsure.embedding.run_options import RunOptions
-from shelfsure.pipeline.batch import flat_record
 from shelfsure.pipeline.batch import judge as judge_catalog
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.verdict import Verdict
+from shelfsure.pipeline.verdict_file import flat_record
 from shelfsure.spark.judge import judge
 from shelfsure.spark.rows import RowOptions
 from shelfsure.spark.shift import verdict_of

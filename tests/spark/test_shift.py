@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from shelfsure.pipeline.batch import flat_record
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.shift import OnShift, ShiftDetector
 from shelfsure.pipeline.verdict import Guess, Verdict
+from shelfsure.pipeline.verdict_file import flat_record
 from shelfsure.spark.schema import batch_of, model_fields
 from shelfsure.spark.shift import find_shift, hold_shifted, verdict_of
 
