@@ -28,7 +28,7 @@ MEMORY = 4
 MAX_STEPS = 200
 SUFFICIENT, SHORTEST = 1e-4, 1e-3
 """Share of what a step promised that it must keep; the shortest share of a step that is tried."""
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 """Fitting ends where the next step promises to lower the loss by less than this share of it."""
 
 
