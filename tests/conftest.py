@@ -26,6 +26,7 @@ from shelfsure.catalog.catalog import read_catalog
 from shelfsure.core.arrays import Floats
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.core.config import AcceptConfig, Config
+from shelfsure.core.spark_client import import_client
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.export import export_encoders
@@ -43,6 +44,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+import_client()  # MLflow asks for a session, and a worker of these tests has no file
 
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(

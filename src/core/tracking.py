@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import TrackingError
 from .files import sha256_of_file
+from .spark_client import import_client
 from .staging import held
 
 if TYPE_CHECKING:
@@ -117,9 +118,11 @@ def reaching(uri: str, remedy: str) -> Iterator[None]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     warnings.filterwarnings("ignore", ".*type hint is inferred as AnyType", UserWarning)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    import_client()  # MLflow asks pyspark for a session
     from mlflow.exceptions import MlflowException
     from mlflow.store.db.db_types import DATABASE_ENGINES
     from sqlalchemy import NullPool, create_engine

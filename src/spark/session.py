@@ -2,13 +2,13 @@
 
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..core.errors import ConfigError
 from ..core.extras import require_extra
+from ..core.spark_client import import_client, quiet_pandas
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,6 +41,7 @@ def connect(master: str) -> "Iterator[SparkSession]":
         If this pyspark can only connect, and `master` must be started.
     """
     require_extra("spark", "Spark") if master == SAIL else require_pyspark()
+    import_client()
     with quiet_pandas():
         from pyspark.sql import SparkSession
 
@@ -69,14 +70,6 @@ def require_pyspark() -> None:
 
     if find_spec("pyspark") is None:
         require_extra("spark", "Spark")
-
-
-@contextmanager
-def quiet_pandas() -> Iterator[None]:
-    """Keep pyspark from warning of pandas 3: data goes to it and comes from it as Arrow tables."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
-        yield
 
 
 def _on_sail() -> "Iterator[SparkSession]":
