@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 import pytest
 import shelfsure.catalog.catalog
+import shelfsure.catalog.catalog_file
 import shelfsure.catalog.usable
 import shelfsure.cli.main as cli
 import shelfsure.embedding.embedder
@@ -17,6 +18,7 @@ import shelfsure.finetuning.backbone_comparison.candidates
 import shelfsure.finetuning.backbone_comparison.dataset
 import shelfsure.finetuning.backbone_comparison.experiment
 import shelfsure.finetuning.run
+import shelfsure.pipeline.judged_file
 import shelfsure.pipeline.pipeline
 import shelfsure.serving.serve
 import shelfsure.spark.jobs
@@ -103,6 +105,9 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
             listings=[], rows=[], source=path, columns="", notes=(), photo_problems={}
         )
 
+    def opened(path: Path, **given: Any) -> Any:
+        return SimpleNamespace(listings=read(path, **given).listings, path=path, columns="")
+
     def enough(_: object, min_fraction: float) -> None:
         told["min_usable"] = min_fraction
 
@@ -119,7 +124,9 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(shelfsure.spark.session, "connect", nullcontext)
     monkeypatch.setattr(shelfsure.spark.jobs, "Job", start)
     monkeypatch.setattr(shelfsure.catalog.catalog, "read_catalog", read)
+    monkeypatch.setattr(shelfsure.catalog.catalog_file, "CatalogFile", opened)
     monkeypatch.setattr(shelfsure.catalog.usable, "require_usable", enough)
+    monkeypatch.setattr(shelfsure.pipeline.judged_file, "require_first_rows", enough)
     monkeypatch.setattr(shelfsure.embedding.embedder, "load_embedder", begin)
     monkeypatch.setattr(shelfsure.pipeline.pipeline, "load_embedder", begin)
     monkeypatch.setattr(ListingPipeline, "load", begin)

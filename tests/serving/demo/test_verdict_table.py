@@ -79,7 +79,8 @@ def test_choices_count_verdicts() -> None:
 def test_write_downloads_name_what_is_partial(tmp_path: Path) -> None:
     good = tuple(Listing(str(i), "lamp") for i in range(3))
     catalog = Catalog(good, (1, 2, 4), (RejectedRow(3, "x", "missing photo and title"),))
-    service = SimpleNamespace(pipeline=SimpleNamespace(version="v", predict=lambda *_, **__: []))
+    nothing = {"predict": lambda *_, **__: [], "as_batch": lambda verdicts, *_: verdicts}
+    service = SimpleNamespace(pipeline=SimpleNamespace(version="v", **nothing))
     job = BatchJob(service, Upload(catalog, tmp_path))  # type: ignore[arg-type]
     paths = [Path(path) for path in write_downloads(job, tmp_path)]
     assert [path.name for path in paths] == [
