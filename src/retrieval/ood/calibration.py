@@ -16,6 +16,9 @@ Names: TypeAlias = frozenset[str]
 
 MIN_ROWS = 30
 """Fewer listings than this can't fit a view's detectors or calibrate a set of views."""
+LEAST_SPREAD = 0.1
+"""In nats: where a classifier is equally sure of all its own listings, being a hundredth of a nat
+less sure of another (99 % instead of 99.9 %) doesn't yet make that one strange."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Calibration:
         if self.uncertainty is None or uncertainty is None:
             return self.ood_scores, ood_scores
         usual = float(self.uncertainty.mean())
-        spread = float(self.uncertainty.std()) or 1.0
+        spread = max(float(self.uncertainty.std()), LEAST_SPREAD)
         weight = np.sqrt(n_views)
         return (
             weight * self.ood_scores + (self.uncertainty - usual) / spread,

@@ -352,3 +352,16 @@ def test_what_no_category_fits_is_refused_although_it_looks_like_the_catalogue(
     np.testing.assert_array_equal(
         again.p_values(own, None, certain), detector.p_values(own, None, certain)
     )
+
+
+def test_a_classifier_that_is_always_sure_refuses_none_for_being_a_little_less_so(
+    rng: np.random.Generator,
+) -> None:
+    views, labels, folds = listings(rng, 600)
+    photos = {"photo": views["photo"]}
+    unsure = {frozenset({"photo"}): rng.gamma(1.0, 0.002, 600)}
+    detector = fit_ood_detector(photos, labels, folds, uncertainty=unsure)
+    own, _, _ = listings(rng, 400)
+    less_sure, doubtful = np.full(400, 0.04), np.full(400, 1.0)  # 20 and 500 times as unsure
+    assert detector.refuses({"photo": own["photo"]}, None, less_sure).mean() < 0.15
+    assert detector.refuses({"photo": own["photo"]}, None, doubtful).mean() > 0.9
