@@ -105,8 +105,9 @@ def _wait_until_ready(url: str, process: Any, log: Path) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium, as the system has it."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # a busy machine is no failure
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("there is no `chromium` on the PATH: install it to test the page")

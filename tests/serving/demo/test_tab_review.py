@@ -174,6 +174,7 @@ def test_review_by_keys_and_clicks(
     own = page.locator("#review-category input")
     own.fill("Garden > Own idea")
     own.press("Enter")
+    page.wait_for_timeout(500)  # the page takes a choice over a moment later
     page.get_by_role("button", name="Save this category").click()
     expect(status).to_contain_text("Saved: Garden > Own idea")
 
