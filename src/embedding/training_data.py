@@ -1,12 +1,12 @@
 """A catalogue laid out for training: what every stage of it takes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from ..core.arrays import Ints
+from ..core.arrays import Floats, Ints
 from ..fusion.views import Views, take
 from .grouping import Grouping
 from .listings import EmbeddedListings
@@ -32,6 +32,8 @@ class TrainingData:
         Which listings come together.
     groups, folds
         Shape ``(n,)``; those of its groups that the promise is about, each within one fold.
+    names
+        View name -> shape ``(n_class_names, d)``: the class names' own vectors in it.
     """
 
     embedded: EmbeddedListings
@@ -42,6 +44,7 @@ class TrainingData:
     grouping: Grouping
     groups: Ints
     folds: Ints
+    names: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def taxonomy(self) -> tuple[str, ...]:

@@ -9,7 +9,15 @@ from scipy.sparse import csr_matrix, diags, hstack, vstack
 
 from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
-from .classifier import MIN_ROWS, FusionClassifier, HeldOut, all_patterns, log_shares, trainable
+from .classifier import (
+    MIN_ROWS,
+    NO_NAMES,
+    FusionClassifier,
+    HeldOut,
+    all_patterns,
+    log_shares,
+    trainable,
+)
 from .heads import LinearHead, fit_calibrated
 from .views import Features, Modalities, View, Views, modality, n_rows, restrict, rounds, take
 
@@ -38,9 +46,14 @@ class Concatenation:
 
     @classmethod
     def fit(
-        cls, views: Views, labels: Ints, n_categories: int, folds: Ints
+        cls,
+        views: Views,
+        labels: Ints,
+        n_categories: int,
+        folds: Ints,
+        names: Mapping[str, Floats] = NO_NAMES,
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
-        """See `FusionClassifier.fit`."""
+        """See `FusionClassifier.fit`; names aren't used."""
         held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)
         return cls.fit_only(views, labels, n_categories, folds), held_out
 
@@ -80,9 +93,14 @@ class Stacking:
 
     @classmethod
     def fit(
-        cls, views: Views, labels: Ints, n_categories: int, folds: Ints
+        cls,
+        views: Views,
+        labels: Ints,
+        n_categories: int,
+        folds: Ints,
+        names: Mapping[str, Floats] = NO_NAMES,
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
-        """See `FusionClassifier.fit`."""
+        """See `FusionClassifier.fit`; names aren't used."""
         held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)
         return cls.fit_only(views, labels, n_categories, folds), held_out
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -12,10 +13,23 @@ from ..core.errors import TrainingError
 from .adaptation import Labelled, recalibrate_head
 from .heads import LinearHead, fit_calibrated
 from .pool import cross_fitted_pool, fit_weights, pool
-from .views import Modalities, Views, modality, n_rows, patterns, restrict, rows_by_pattern
+from .prototypes import calibrated_prototypes
+from .views import (
+    PROTOTYPES,
+    Modalities,
+    Views,
+    have_sisters,
+    modality,
+    n_rows,
+    patterns,
+    restrict,
+    rows_by_pattern,
+    with_prototypes,
+)
 
 MIN_ROWS = 30
 """Fewer listings than this can't train a view's expert or a pattern's weights."""
+NO_NAMES: Mapping[str, Floats] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,12 @@ class FusionClassifier(Protocol):
 
     @classmethod
     def fit(
-        cls, views: Views, labels: Ints, n_categories: int, folds: Ints
+        cls,
+        views: Views,
+        labels: Ints,
+        n_categories: int,
+        folds: Ints,
+        names: Mapping[str, Floats] = NO_NAMES,
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
         """Fit on all rows; also give held-out answers for each pattern of modalities."""
         ...
@@ -68,6 +87,8 @@ class FusionClassifier(Protocol):
 @dataclass(frozen=True)
 class LateFusion:
     """The default: experts pooled by learned weights (see `pool`).
+
+    Each view has a head, and a dense one prototypes as well, which do with one example a category.
 
     Parameters
     ----------
@@ -86,7 +107,12 @@ class LateFusion:
 
     @classmethod
     def fit(
-        cls, views: Views, labels: Ints, n_categories: int, folds: Ints
+        cls,
+        views: Views,
+        labels: Ints,
+        n_categories: int,
+        folds: Ints,
+        names: Mapping[str, Floats] = NO_NAMES,
     ) -> tuple["LateFusion", dict[Modalities, HeldOut]]:
         """Fit experts, then one set of weights a pattern.
 
@@ -98,6 +124,8 @@ class LateFusion:
             Shape ``(n,)``, 0 to ``n_categories - 1``.
         folds
             Shape ``(n,)``; duplicates share a fold.
+        names
+            View name -> shape ``(n_categories, d)``: what each category's name looks like in it.
 
         Raises
         ------
@@ -106,19 +134,26 @@ class LateFusion:
         """
         heads: dict[str, LinearHead] = {}
         answers: dict[str, Floats] = {}
+        views = with_prototypes(views)
+        named = {f"{modality(name)}_{PROTOTYPES}": vectors for name, vectors in names.items()}
         for name, view in views.items():
             if not trainable(view.present, labels, folds):
                 continue
             there = np.flatnonzero(view.present)
             own = view if len(there) == len(labels) else view.take(there)
-            heads[name], answered = fit_calibrated(own, labels[there], n_categories, folds[there])
+            known = (own, labels[there], n_categories, folds[there])
+            heads[name], answered = (
+                calibrated_prototypes(*known, named.get(name))
+                if name.endswith(PROTOTYPES)
+                else fit_calibrated(*known)
+            )
             answers[name] = _spread_out(answered, there, len(labels))
         if not heads:
             raise TrainingError(
                 f"At least one view (photo, title, description) needs {MIN_ROWS} listings of 2 "
                 f"categories in every fold, but none has them among {len(labels)}. Add listings."
             )
-        weights, held_out = _pool_all(answers, views, labels, folds)
+        weights, held_out = _pool_all(answers, views, labels, folds, have_sisters(labels, folds))
         return cls(heads, weights, log_shares(labels, n_categories)), held_out
 
     def recalibrated(
@@ -141,7 +176,7 @@ class LateFusion:
         known
             View name -> training listings that have it, as far as they are at hand.
         """
-        heads, answers = dict(self.heads), {}
+        heads, answers, views = dict(self.heads), {}, with_prototypes(views)
         for name, head in self.heads.items():
             if name not in views or views[name].present.sum() < MIN_ROWS:
                 continue
@@ -150,12 +185,13 @@ class LateFusion:
                 head, views[name].features[there], labels[there], folds[there], known.get(name)
             )
             answers[name] = _spread_out(answered, there, len(labels))
-        weights, held_out = _pool_all(answers, views, labels, folds)
+        everyone = np.ones(len(labels), dtype=bool)
+        weights, held_out = _pool_all(answers, views, labels, folds, everyone)
         return replace(self, heads=heads, weights={**self.weights, **weights}), held_out
 
     def log_probabilities(self, views: Views) -> Floats:
         """Pool whatever views each row has; shape ``(n, n_categories)``."""
-        known = {name: view for name, view in views.items() if name in self.heads}
+        known = {n: view for n, view in with_prototypes(views).items() if n in self.heads}
         answer = np.tile(self.log_prior, (n_rows(views), 1))
         for pattern, rows in rows_by_pattern(patterns(known)).items():
             if not pattern:
@@ -206,9 +242,15 @@ def _spread_out(answered: Floats, rows: Ints, n: int) -> Floats:
 
 
 def _pool_all(
-    answers: Mapping[str, Floats], views: Views, labels: Ints, folds: Ints
+    answers: Mapping[str, Floats], views: Views, labels: Ints, folds: Ints, answerable: Bools
 ) -> tuple[dict[Modalities, dict[str, float]], dict[Modalities, HeldOut]]:
-    """Weigh experts for each pattern of modalities, by their held-out answers; see `pool`."""
+    """Weigh experts for each pattern of modalities, by held-out answers; see `pool`.
+
+    Parameters
+    ----------
+    answerable
+        Shape ``(n,)``, the rows of categories that the experts that answered them knew.
+    """
     weights: dict[Modalities, dict[str, float]] = {}
     held_out: dict[Modalities, HeldOut] = {}
     for pattern in all_patterns(answers):
@@ -218,9 +260,12 @@ def _pool_all(
             continue
         whole = len(rows) == len(labels)
         experts = [answers[name] if whole else answers[name][rows] for name in names]
-        fitted = fit_weights(experts, labels[rows])
+        asked = answerable[rows] if answerable[rows].any() else np.ones(len(rows), dtype=bool)
+        seen = experts if asked.all() else [each[asked] for each in experts]
+        fitted = fit_weights(seen, labels[rows[asked]])
         weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
-        held_out[pattern] = HeldOut(rows, cross_fitted_pool(experts, labels[rows], folds[rows]))
+        pooled = cross_fitted_pool(experts, labels[rows], folds[rows], asked)
+        held_out[pattern] = HeldOut(rows, pooled)
     return weights, held_out
 
 

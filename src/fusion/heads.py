@@ -14,7 +14,7 @@ from ..core.parallel import in_parallel
 from .calibration import fit_temperature, log_loss
 from .softmax_regression import Curvature, fit_softmax
 from .span import Span
-from .views import ALONE, Features, Round, View, rounds
+from .views import ALONE, Features, Round, View, have_sisters, rounds
 
 FLOOR = 1e-3
 """Share of every head's probability that is spread evenly, so that no single view has a veto."""
@@ -162,9 +162,9 @@ def choose_c(
     """
     curvature = Curvature.of(view.features) if curvature is None else curvature
     tried: list[tuple[int, Round, Bools]] = []
-    n_judged = 0
+    n_judged, answerable = 0, _calibrating(view, labels, folds)
     for number, each in enumerate(rounds({ALONE: view}, folds)):
-        asked = each.predict_mask & each.views[ALONE].calibration_mask
+        asked = each.predict_mask & each.views[ALONE].calibration_mask & answerable
         if asked.any():
             tried.append((number, each, asked))
             n_judged += int(asked.sum())
@@ -184,6 +184,12 @@ def choose_c(
         losses[c] = log_loss(tempered(logits, fit_temperature(logits, truth)), truth)
     best = min(losses, key=lambda c: losses[c])
     return best, {key: given for key, given in trials.items() if key[0] == best}
+
+
+def _calibrating(view: View, labels: Ints, folds: Ints) -> Bools:
+    """Tell which rows say how a head does on new listings of categories that it knows."""
+    asked = view.calibration_mask & have_sisters(labels, folds)
+    return asked if asked.any() else view.calibration_mask
 
 
 def _answers(
@@ -221,7 +227,7 @@ def fit_calibrated(
         view, curvature = replace(view, features=span.rows), span.curvature
     c, known = choose_c(view, labels, n_categories, folds, curvature=curvature)
     logits = held_out_logits(view, labels, n_categories, folds, c, curvature, known)
-    asked = view.calibration_mask
+    asked = _calibrating(view, labels, folds)
     temperature = fit_temperature(logits[asked], labels[asked])
     (head,) = in_parallel(
         lambda c: fit_head(view.features, labels, n_categories, c, curvature=curvature), [c]

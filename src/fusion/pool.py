@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import CalibrationError
 from .calibration import enough_rows
 
@@ -88,18 +88,27 @@ def fit_weights(log_probabilities: Sequence[Floats], labels: Ints) -> Floats:
     return np.asarray(found.x)
 
 
-def cross_fitted_pool(log_probabilities: Sequence[Floats], labels: Ints, folds: Ints) -> Floats:
+def cross_fitted_pool(
+    log_probabilities: Sequence[Floats], labels: Ints, folds: Ints, calibrates: Bools | None = None
+) -> Floats:
     """Pool each fold with weights learned on the other folds.
+
+    Parameters
+    ----------
+    calibrates
+        Shape ``(n,)``, the rows that weights may be learned on; None: all.
 
     Returns
     -------
     Floats
         Shape ``(n, K)``; what the pool would have said about rows that it never saw.
     """
+    calibrates = np.ones(len(labels), dtype=bool) if calibrates is None else calibrates
     pooled = np.empty_like(log_probabilities[0])
     for fold in np.unique(folds):
         held_out = np.flatnonzero(folds == fold)
-        others = np.flatnonzero(folds != fold) if len(held_out) < len(folds) else held_out
+        others = np.flatnonzero((folds != fold) & calibrates)
+        others = others if len(others) else held_out
         # no more is copied than is looked at
         seen = others[enough_rows(len(others), pooled.shape[1])]
         weights = fit_weights([own[seen] for own in log_probabilities], labels[seen])

@@ -13,6 +13,7 @@ Features: TypeAlias = Floats | csr_matrix
 Modalities: TypeAlias = frozenset[str]
 
 PHOTO, TITLE, DESCRIPTION = "photo", "title", "description"
+PROTOTYPES = "prototypes"
 ALONE = "view"
 """What a view is called where there is only one."""
 
@@ -93,6 +94,26 @@ def modality(view: str) -> str:
     'title'
     """
     return view.split("_")[0]
+
+
+def with_prototypes(views: Views) -> dict[str, View]:
+    """Show every dense view once more, to the expert that goes by prototypes.
+
+    >>> seen = View(np.eye(2), np.ones(2, dtype=bool))
+    >>> list(with_prototypes({"title_embedding": seen}))
+    ['title_embedding', 'title_prototypes']
+    """
+    dense = {name: view for name, view in views.items() if isinstance(view.features, np.ndarray)}
+    return {**views, **{f"{modality(name)}_{PROTOTYPES}": view for name, view in dense.items()}}
+
+
+def have_sisters(labels: Ints, folds: Ints) -> Bools:
+    """Tell which rows' category has examples in another fold as well; shape ``(n,)``.
+
+    The others can't be answered by whoever hasn't seen their fold, so they calibrate nothing.
+    """
+    own_labels, _ = np.unique(np.stack([labels, folds]), axis=1)
+    return np.asarray(np.bincount(own_labels)[labels] > 1)
 
 
 def take(views: Views, rows: Any) -> dict[str, View]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..catalog.catalog import Catalog
-from ..catalog.listing import Listing, category_prefix
+from ..catalog.listing import Listing, category_levels, category_prefix
 from ..catalog.splits import group_folds, split_indices
-from ..core.arrays import Ints
+from ..core.arrays import Floats, Ints
 from ..core.config import Config
 from ..core.errors import TrainingError
 from ..embedding.embedder import Embedder
@@ -23,6 +23,7 @@ from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
 from ..retrieval.fit import fit_retrieval
+from ..text.clean import clean_text
 from ..text.tfidf import Tfidf
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .features import build_views
@@ -109,6 +110,7 @@ def prepare(
         grouping=grouping,
         groups=groups,
         folds=group_folds(categories, groups, _n_folds(groups, config), config.seed),
+        names=_name_vectors(class_names, embedder),
     )
     tfidf = _fit_tfidf(embedded, data.trained_rows, config.text.min_listings)
     return catalog, replace(data, views=build_views(embedded, tfidf)), tfidf
@@ -125,7 +127,8 @@ def fit_classifier(
     if config.calibration == "split":
         return _fit_split(data, config)
     method, folds = METHODS[config.fusion], data.folds[data.trained_rows]
-    return method.fit(data.trained_views, data.labels, len(data.class_names), folds)
+    n_categories = len(data.class_names)
+    return method.fit(data.trained_views, data.labels, n_categories, folds, data.names)
 
 
 def _fit_split(
@@ -152,7 +155,7 @@ def _fit_split(
     own = [names[row] for row in train]
     folds = group_folds(own, groups[train], _n_folds(groups[train], config), config.seed)
     classifier, patterns = METHODS[config.fusion].fit(
-        take(views, train), data.labels[train], len(data.class_names), folds
+        take(views, train), data.labels[train], len(data.class_names), folds, data.names
     )
     held_out = {}
     for pattern in patterns:
@@ -205,6 +208,13 @@ def _forecast(
     folds = group_folds(data.categories, groups, _n_folds(groups, config), config.seed)
     _, answers = fit_classifier(replace(data, groups=groups, folds=folds), config)
     return known | {other: forecast(answers, data.labels, rules, data.trained_views)}
+
+
+def _name_vectors(class_names: Sequence[str], embedder: Embedder) -> dict[str, Floats]:
+    """Read category names as titles (and descriptions) are read, the whole path as one text."""
+    paths = [clean_text(" ".join(category_levels(name))) for name in class_names]
+    vectors = embedder.texts.encode(paths)
+    return {f"{part}_embedding": vectors for part in (TITLE, DESCRIPTION)}
 
 
 def _fit_tfidf(embedded: EmbeddedListings, rows: Ints, min_texts: int) -> dict[str, Tfidf]:
