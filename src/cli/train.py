@@ -49,7 +49,7 @@ def train(
     config: ConfigOption = "starter",
     levels: Annotated[int | None, typer.Option(help="Category levels to predict.", min=1)] = None,
     min_examples: Annotated[
-        int | None, typer.Option(help="Leave out categories with fewer listings.", min=2)
+        int | None, typer.Option(help="Know categories with fewer listings by name alone.", min=1)
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     image_encoder: Annotated[

@@ -89,6 +89,8 @@ class AcceptConfig(Section):
     ----------
     target_precision, confidence
         At least so many of the accepted answers are right, with this confidence.
+    min_examples
+        An answer is accepted only if its category has at least so many training listings.
     holds_for
         In files ``for``. ``new_groups``: listings of sellers and sessions that training hasn't
         seen. ``same_groups``: new listings of those that it has.
@@ -98,6 +100,7 @@ class AcceptConfig(Section):
 
     target_precision: Share = 0.97
     confidence: Share = 0.95
+    min_examples: Annotated[int, Field(ge=1)] = 5
     holds_for: Annotated[Literal["new_groups", "same_groups"], Field(alias="for")] = "new_groups"
 
 
@@ -137,7 +140,7 @@ class Config(Section):
     levels
         How many levels of the category path are predicted.
     min_examples
-        A category with fewer listings is left out.
+        A category with fewer listings has no expert, and is known by its name alone.
     description
         Whether the description is used where there is one.
     fusion
@@ -152,7 +155,7 @@ class Config(Section):
     accept: AcceptConfig = AcceptConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     levels: Annotated[int, Field(ge=1, le=10)] = 1
-    min_examples: Annotated[int, Field(ge=2)] = 5
+    min_examples: Annotated[int, Field(ge=1)] = 1
     description: bool = True
     fusion: Literal["pool", "concatenation", "stacking"] = "pool"
     calibration: Literal["cross", "split"] = "cross"

@@ -67,6 +67,31 @@ class AcceptRule:
 
 
 @dataclass(frozen=True)
+class Examples:
+    """How many training listings stand behind each category, and how many an acceptance needs.
+
+    Parameters
+    ----------
+    counts
+        Shape ``(n_categories,)``; a parent has those of all its categories.
+    needed
+        With fewer, an answer isn't accepted, however sure.
+    """
+
+    counts: Ints
+    needed: int = 0
+
+    def of_parents(self, places: Sequence[int], n_parents: int) -> "Examples":
+        """Count a higher level's; see `hierarchy.ancestors`."""
+        counts = np.bincount(places, self.counts, n_parents).astype(int)
+        return Examples(counts, self.needed)
+
+    def enough(self, columns: Ints) -> Bools:
+        """Tell for each column whether its category may be accepted; the shape is kept."""
+        return np.asarray(self.counts[columns] >= self.needed)
+
+
+@dataclass(frozen=True)
 class Rules:
     """One accept rule for each pattern of modalities and each level of the category path."""
 

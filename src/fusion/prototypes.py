@@ -40,8 +40,8 @@ def fit_prototypes(
     """
     centre = features.mean(axis=0)
     counts = np.bincount(labels, minlength=n_categories).astype(np.float32)
-    members = csr_matrix((np.ones(len(labels), np.float32), (labels, np.arange(len(labels)))))
-    members.resize(n_categories, len(labels))
+    ones, shape = np.ones(len(labels), dtype=np.float32), (n_categories, len(labels))
+    members = csr_matrix((ones, (labels, np.arange(len(labels)))), shape=shape)
     sums = np.asarray(members @ features) - np.outer(counts, centre)
     known = counts > 0
     if names is not None:

@@ -1,15 +1,15 @@
 """Fit the accept rules: on answers to listings that the models hadn't seen."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from ..catalog.listing import category_prefix
-from ..core.arrays import Floats, Ints
-from ..core.config import Config
-from ..fusion.accept_rule import AcceptRule, Rules, fit_accept_rule
+from ..core.arrays import Bools, Floats, Ints
+from ..core.config import AcceptConfig, Config
+from ..fusion.accept_rule import AcceptRule, Examples, Rules, fit_accept_rule
 from ..fusion.calibration import entropy
 from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
@@ -68,6 +68,7 @@ def fit_rules(
     class_names: Sequence[str],
     config: Config,
     *,
+    examples: Examples,
     groups: Ints,
     unseen_groups: Ints,
 ) -> Rules:
@@ -79,6 +80,8 @@ def fit_rules(
         Answers to listings of known and of unknown categories.
     categories, unseen_categories
         The true category path of each of those listings.
+    examples
+        Behind each of `class_names`.
     groups, unseen_groups
         The group of each: listings of one group are right or wrong together.
     """
@@ -90,7 +93,7 @@ def fit_rules(
             answers = np.vstack([answers, unseen[pattern].log_probabilities])
             true += [unseen_categories[row] for row in unseen[pattern].rows]
             own = np.concatenate([own, unseen_groups[unseen[pattern].rows]])
-        by_pattern[pattern] = _levels(np.exp(answers), true, own, class_names, config)
+        by_pattern[pattern] = _levels(np.exp(answers), true, own, class_names, config, examples)
     return Rules(by_pattern)
 
 
@@ -100,28 +103,40 @@ def _levels(
     groups: Ints,
     class_names: Sequence[str],
     config: Config,
+    examples: Examples,
 ) -> tuple[AcceptRule, ...]:
     """Fit one rule a level, from the first to the deepest."""
     rules = []
     for level in range(1, min(config.levels, depth(class_names)) + 1):
         parents, places = ancestors(class_names, level)
         summed = sum_by_parent(probabilities, places, len(parents))
+        answers = summed.argmax(axis=1)
         right = np.array(
             [
                 parents[best] == category_prefix(category, level)
-                for best, category in zip(summed.argmax(axis=1), true, strict=True)
+                for best, category in zip(answers, true, strict=True)
             ]
         )
-        rules.append(
-            fit_accept_rule(
-                summed.max(axis=1),
-                right,
-                config.accept.target_precision,
-                config.accept.confidence,
-                groups=groups,
-            )
-        )
+        enough = examples.of_parents(places, len(parents)).enough(answers)
+        rules.append(_rule(summed.max(axis=1), right, groups, enough, config.accept))
     return tuple(rules)
+
+
+def _rule(
+    probability: Floats, right: Bools, groups: Ints, enough: Bools, accept: AcceptConfig
+) -> AcceptRule:
+    """Fit a rule on the answers that may be accepted at all; coverage is of all of them."""
+    if not enough.any():  # nothing that could be shown to be right
+        enough, right = np.ones_like(enough), np.zeros_like(right)
+    rule = fit_accept_rule(
+        probability[enough],
+        right[enough],
+        accept.target_precision,
+        accept.confidence,
+        groups=groups[enough],
+    )
+    coverage = rule.coverage * float(enough.mean())
+    return replace(rule, coverage=coverage, n_calibration=len(enough))
 
 
 def evidence(
@@ -143,7 +158,11 @@ def evidence(
 
 
 def forecast(
-    held_out: Mapping[Modalities, HeldOut], labels: Ints, rules: Rules, views: Views
+    held_out: Mapping[Modalities, HeldOut],
+    labels: Ints,
+    rules: Rules,
+    views: Views,
+    examples: Examples,
 ) -> dict[str, float]:
     """Say how answers to held-out listings come out under these rules, each by all that it has.
 
@@ -151,6 +170,8 @@ def forecast(
     ----------
     labels, views
         Of the listings that `held_out` is about.
+    examples
+        Behind each category.
 
     Returns
     -------
@@ -162,8 +183,10 @@ def forecast(
     for pattern, held in held_out.items():
         asked = np.array([own[row] == pattern for row in held.rows], dtype=bool)
         answers = held.log_probabilities[asked]
-        right.append(answers.argmax(axis=1) == labels[held.rows[asked]])
-        accepted.append(rules.for_pattern(pattern)[-1].accepts(np.exp(answers.max(axis=1))))
+        best = answers.argmax(axis=1)
+        right.append(best == labels[held.rows[asked]])
+        sure = rules.for_pattern(pattern)[-1].accepts(np.exp(answers.max(axis=1)))
+        accepted.append(sure & examples.enough(best))
     was_right, was_accepted = np.concatenate(right), np.concatenate(accepted)
     return {
         "right": float(was_right.mean()),

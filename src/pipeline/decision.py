@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.arrays import Floats
 from ..embedding.listings import EmbeddedListings
-from ..fusion.accept_rule import AcceptRule, Rules
+from ..fusion.accept_rule import AcceptRule, Examples, Rules
 from ..fusion.calibration import entropy
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import PHOTO, TITLE, Modalities
@@ -83,11 +83,18 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class DecisionPolicy:
-    """Decides; knows the categories, the accept rules and the name of the bundle they are from."""
+    """Decides; knows the categories, the accept rules and the name of the bundle they are from.
+
+    Parameters
+    ----------
+    examples
+        Behind each category; None: enough behind all of them.
+    """
 
     class_names: tuple[str, ...]
     rules: Rules
     version: str = ""
+    examples: Examples | None = None
 
     def decisions(self, evidence: Evidence) -> list[Decision]:
         """Decide about each listing; `verdict` says the same with all that belongs to it."""
@@ -97,8 +104,15 @@ class DecisionPolicy:
         ]
 
     def accepts(self, predictions: Predictions, row: int) -> bool:
-        """Tell whether the fused answer is sure enough, and photo and title don't contradict."""
-        return self._sure(predictions, row) and not self.mismatch(predictions, row)
+        """Tell whether the fused answer is sure enough, and photo and title don't contradict.
+
+        And whether enough examples stand behind it.
+        """
+        return (
+            self._sure(predictions, row)
+            and not self.mismatch(predictions, row)
+            and self._enough(predictions, row)
+        )
 
     def mismatch(self, predictions: Predictions, row: int) -> bool:
         """Tell whether photo and title are each sure of another category."""
@@ -173,6 +187,7 @@ class DecisionPolicy:
             route=route,
             top_k=top,
             sure_of=sure_of,
+            n_examples=self._n_examples(best),
             views=views,
             ood_p_value=None if np.isnan(around.p_value) else round(around.p_value, 6),
             mismatch=mismatch,
@@ -193,6 +208,7 @@ class DecisionPolicy:
                 rules,
                 sure=self._sure(predictions, row),
                 mismatch=mismatch,
+                few=None if self._enough(predictions, row) else self._n_examples(top[0]),
                 strange=around.p_value if around.refused else None,
                 original=next((copy for copy in duplicates if copy.mergeable), None),
                 sure_of=sure_of,
@@ -215,6 +231,18 @@ class DecisionPolicy:
         rules = self.rules.for_pattern(predictions.present[row])
         return bool(rules and rules[-1].accepts(predictions.probabilities[row].max()))
 
+    def _enough(self, predictions: Predictions, row: int) -> bool:
+        best = predictions.probabilities[row].argmax()
+        return self.examples is None or bool(self.examples.enough(best))
+
+    def _n_examples(self, guess: Guess) -> int | None:
+        """Count the training listings of a category; 0 where it is known by name only."""
+        if self.examples is None:
+            return None
+        if guess.category not in self.class_names:
+            return 0
+        return int(self.examples.counts[self.class_names.index(guess.category)])
+
     def _sure_alone(self, part: str) -> float:
         rules = self.rules.for_pattern(frozenset({part}))
         return rules[-1].threshold if rules and rules[-1].threshold <= 1 else SURE_ALONE
@@ -225,7 +253,9 @@ class DecisionPolicy:
             parents, places = ancestors(self.class_names, level)
             summed = sum_by_parent(probabilities[None], places, len(parents))[0]
             best = int(summed.argmax())
-            if rules[level - 1].accepts(summed[best]):
+            examples = self.examples and self.examples.of_parents(places, len(parents))
+            enough = examples is None or bool(examples.enough(np.array(best)))
+            if enough and rules[level - 1].accepts(summed[best]):
                 return Guess(category=parents[best], probability=round(float(summed[best]), 6))
         return None
 

@@ -242,7 +242,7 @@ class ListingPipeline(PipelineState):
     @property
     def policy(self) -> DecisionPolicy:
         """What decides: whoever asks for a decision gets this one's."""
-        return DecisionPolicy(self.class_names, self.rules, self.version)
+        return DecisionPolicy(self.class_names, self.rules, self.version, self.examples)
 
     @property
     def modalities(self) -> Modalities:

@@ -82,6 +82,7 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
         [categories[row] for row in others],
         pipeline.class_names,
         config,
+        examples=pipeline.examples,
         groups=groups[known],
         unseen_groups=groups[others],
     )
@@ -90,7 +91,7 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     counts = Counter(categories)
     facts: dict[str, Any] = dict(pipeline.facts) | {
         "evidence": evidence(held_out, labels, rules),
-        "forecast": {"new_groups": forecast(held_out, labels, rules, take(views, known))},
+        "forecast": {"new_groups": forecast(held_out, labels, rules, take(views, known), pipeline.examples)},
         "grouping": {
             "source": grouping.source,
             "n_groups": len(np.unique(groups[known])),

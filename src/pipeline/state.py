@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..catalog.catalog import Catalog
 from ..core.config import Config
 from ..embedding.embedder import Embedder
-from ..fusion.accept_rule import Rules
+from ..fusion.accept_rule import Examples, Rules
 from ..fusion.classifier import FusionClassifier
 from ..retrieval.model import RetrievalModel
 from ..text.tfidf import Tfidf
@@ -49,3 +51,10 @@ class PipelineState:
     retrieval: RetrievalModel | None = None
     catalog: Catalog | None = None
     version: str = ""
+
+    @property
+    def examples(self) -> Examples:
+        """Training listings behind each category; in old bundles enough behind all of them."""
+        needed, counts = self.config.accept.min_examples, self.facts.get("category_counts", {})
+        found = [counts.get(name, needed) for name in self.class_names]
+        return Examples(np.array(found, dtype=int), needed)

@@ -18,7 +18,7 @@ from ..embedding.fold_encoders import with_fold_encoders
 from ..embedding.grouping import Holds, group_listings
 from ..embedding.listings import EmbeddedListings
 from ..embedding.training_data import TrainingData
-from ..fusion.accept_rule import Rules
+from ..fusion.accept_rule import Examples, Rules
 from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
@@ -181,6 +181,7 @@ def fit_accept_rules(
         [data.categories[row] for row in data.other_rows],
         data.class_names,
         config,
+        examples=_examples(data, config),
         groups=data.groups[data.trained_rows],
         unseen_groups=data.groups[data.other_rows],
     )
@@ -200,14 +201,20 @@ def _forecast(
         ``same_groups`` and ``new_groups``; only the latter where no groups are known.
     """
     holds_for = config.accept.holds_for
-    known = {holds_for: forecast(held_out, data.labels, rules, data.trained_views)}
+    examples = _examples(data, config)
+    known = {holds_for: forecast(held_out, data.labels, rules, data.trained_views, examples)}
     if not data.grouping.coarser:
         return {"new_groups": known[holds_for]}
     other: Holds = "same_groups" if holds_for == "new_groups" else "new_groups"
     groups = data.grouping.of(other)
     folds = group_folds(data.categories, groups, _n_folds(groups, config), config.seed)
     _, answers = fit_classifier(replace(data, groups=groups, folds=folds), config)
-    return known | {other: forecast(answers, data.labels, rules, data.trained_views)}
+    return known | {other: forecast(answers, data.labels, rules, data.trained_views, examples)}
+
+
+def _examples(data: TrainingData, config: Config) -> Examples:
+    counts = np.bincount(data.labels, minlength=len(data.class_names))
+    return Examples(counts, config.accept.min_examples)
 
 
 def _name_vectors(class_names: Sequence[str], embedder: Embedder) -> dict[str, Floats]:

@@ -98,6 +98,8 @@ class Verdict(BaseModel):
         The best categories, most probable first.
     sure_of
         For ``review``: the deepest parent of the category that is sure enough by itself.
+    n_examples
+        Training listings of the category; 0 for one that is known by name only.
     views
         What each modality alone says; it shows which one decided, and where they disagree.
     ood_p_value
@@ -131,6 +133,7 @@ class Verdict(BaseModel):
     route: Route | None = None
     top_k: tuple[Guess, ...] = ()
     sure_of: Guess | None = None
+    n_examples: int | None = None
     views: dict[str, Guess] = {}
     ood_p_value: float | None = None
     shift: Shift | None = None
@@ -171,6 +174,7 @@ def explain(
     *,
     sure: bool,
     mismatch: bool = False,
+    few: int | None = None,
     strange: float | None = None,
     original: Duplicate | None = None,
     sure_of: Guess | None = None,
@@ -184,6 +188,8 @@ def explain(
         name only took the answer over.
     sure
         The likeliest category's probability reaches the cut-off.
+    few
+        Training listings of the likeliest category, where they are too few to accept it.
     strange
         The p-value of a listing that the detector refuses; None for one that belongs.
     original
@@ -211,7 +217,12 @@ def explain(
         return tuple(reasons)
     if mismatch:
         reasons.append(MISMATCH)
-    held_back = mismatch or original is not None
+    if few is not None:
+        reasons.append(
+            f"Only {few} {'example stands' if few == 1 else 'examples stand'} behind "
+            f"{best.category}: too few to accept it without a look."
+        )
+    held_back = mismatch or original is not None or few is not None
     reasons.append(_cut_off(best.probability, rules, sure=sure, held_back=held_back))
     if sure_of:
         reasons.append(f"Sure of {sure_of.category} ({percent(sure_of.probability)}).")

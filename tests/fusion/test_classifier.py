@@ -101,7 +101,7 @@ def test_fit_skips_a_view_that_too_few_listings_have(rng: np.random.Generator) -
         "title_embedding": View(features, everyone),
     }
     fusion, held_out = LateFusion.fit(views, LABELS, 3, FOLDS)
-    assert list(fusion.heads) == ["title_embedding"]
+    assert list(fusion.heads) == ["title_embedding", "title_prototypes"]
     assert list(held_out) == [TITLE]
 
 
@@ -171,7 +171,7 @@ def test_fit_calibrates_on_rows_that_the_encoder_has_not_learned(rng: np.random.
     new = take(memorised(rng, None), np.arange(60, 120))  # another draw: its photos say nothing
     photos = restrict(new, PHOTO)
     losses = [log_loss(m.log_probabilities(photos), LABELS[60:]) for m in (honest, naive)]
-    assert losses[0] < np.log(3) + 0.1 < losses[1]  # honest: it doesn't know
+    assert losses[0] < np.log(3) + 0.05 < losses[1]  # honest: it doesn't know
     assert set(held_out[BOTH].rows) == set(held_out[PHOTO].rows) == set(range(60, 120))
     assert len(held_out[TITLE].rows) == 120
     assert honest.heads["photo"].temperature > naive.heads["photo"].temperature

@@ -1,11 +1,13 @@
 import numpy as np
+import pytest
 from shelfsure.core.config import AcceptConfig, Config
-from shelfsure.fusion.accept_rule import AcceptRule, Rules
+from shelfsure.fusion.accept_rule import AcceptRule, Examples, Rules
 from shelfsure.fusion.classifier import HeldOut, LateFusion
 from shelfsure.fusion.views import View
 from shelfsure.pipeline.accept_rules import fit_rules as fit_grouped_rules
 from shelfsure.pipeline.accept_rules import forecast, unseen_answers
 
+PLENTY = Examples(np.full(3, 100))
 NAMES = ("Home > Lamps", "Home > Vases", "Toys > Kites")
 PHOTO = frozenset({"photo"})
 CONFIG = Config(levels=2, accept=AcceptConfig(target_precision=0.9, confidence=0.9))
@@ -19,7 +21,7 @@ def answers(probabilities: np.ndarray) -> dict[frozenset[str], HeldOut]:
 def fit_rules(*given: object) -> Rules:
     """Every listing is a group of its own."""
     groups = np.arange(500)
-    return fit_grouped_rules(*given, groups=groups, unseen_groups=500 + groups)
+    return fit_grouped_rules(*given, examples=PLENTY, groups=groups, unseen_groups=500 + groups)
 
 
 def sure_of(column: int, n: int) -> np.ndarray:
@@ -55,6 +57,49 @@ def test_fit_rules_holds_the_parent_of_an_unknown_category_for_right() -> None:
     assert second.threshold > 1
 
 
+def test_what_has_too_few_examples_is_never_accepted_but_its_parent_may_be() -> None:
+    held, truth = answers(sure_of(0, 200)), ["Home > Lamps"] * 200
+    groups = np.arange(200)
+
+    def fitted(lamps: int, vases: int) -> tuple[AcceptRule, ...]:
+        examples = Examples(np.array([lamps, vases, 100]), needed=5)
+        return fit_grouped_rules(
+            held, truth, {}, [], NAMES, CONFIG, examples=examples, groups=groups, unseen_groups=[]
+        ).for_pattern(PHOTO)
+
+    assert [rule.coverage for rule in fitted(5, 1)] == [1.0, 1.0]
+    department, lamps = fitted(4, 1)  # five examples together
+    assert department.coverage == 1.0
+    assert (lamps.coverage, lamps.precision, lamps.n_calibration) == (0.0, 0.0, 200)
+    assert lamps.threshold > 1
+    rules = Rules({PHOTO: fitted(5, 1)})
+    views = {"photo": View(np.zeros((200, 1), np.float32), np.ones(200, dtype=bool))}
+    few, enough = Examples(np.array([4, 1, 100]), 5), Examples(np.array([5, 1, 100]), 5)
+    labels = np.zeros(200, dtype=int)
+    assert forecast(held, labels, rules, views, few)["accepted"] == 0.0
+    assert forecast(held, labels, rules, views, enough)["accepted"] == 1.0
+
+
+def test_answers_that_are_never_accepted_say_nothing_for_others() -> None:
+    """Right but unsure answers of small categories don't lower the cut-off of large ones."""
+    sure, unsure = sure_of(0, 200), np.tile([0.3, 0.4, 0.3], (200, 1))
+    held = answers(np.vstack([sure, unsure]))
+    truth = ["Home > Lamps"] * 200 + ["Home > Vases"] * 200
+    rules = fit_grouped_rules(
+        held,
+        truth,
+        {},
+        [],
+        NAMES,
+        CONFIG,
+        examples=Examples(np.array([100, 4, 100]), needed=5),
+        groups=np.arange(400),
+        unseen_groups=[],
+    )
+    lamps = rules.for_pattern(PHOTO)[-1]
+    assert (lamps.threshold, lamps.coverage) == (pytest.approx(0.99), 0.5)
+
+
 def test_unseen_answers_uses_only_the_pattern_and_the_rows_that_have_it(rng) -> None:
     labels, folds = np.tile([0, 1, 2], 20), np.arange(60) % 5
     features = np.eye(3, dtype=np.float32)[labels] + rng.normal(0, 0.01, (60, 3)).astype("f4")
@@ -82,7 +127,17 @@ def test_fit_rules_counts_groups() -> None:
     held, names = answers(sure_of(0, 200)), ["Home > Lamps"] * 200
     nobody = np.zeros(0, int)
     found = [
-        fit_grouped_rules(held, names, {}, [], NAMES, CONFIG, groups=groups, unseen_groups=nobody)
+        fit_grouped_rules(
+            held,
+            names,
+            {},
+            [],
+            NAMES,
+            CONFIG,
+            examples=PLENTY,
+            groups=groups,
+            unseen_groups=nobody,
+        )
         for groups in (np.arange(200), np.arange(200) // 10)
     ]
     rules = [rule.for_pattern(PHOTO)[-1] for rule in found]
@@ -107,5 +162,5 @@ def test_forecast_answers_each_listing_by_what_it_has() -> None:
         "title_embedding": View(np.ones((n, 1), np.float32), np.ones(n, dtype=bool)),
     }
     rules = Rules({title: (rule,), both: (rule,)})
-    found = forecast(held, np.zeros(n, dtype=int), rules, views)
+    found = forecast(held, np.zeros(n, dtype=int), rules, views, PLENTY)
     assert found == {"right": (10 + 15) / 40, "accepted": 0.25, "right_of_accepted": 1.0}
