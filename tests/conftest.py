@@ -374,7 +374,8 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_config() -> Config:
     """Two levels, and a promise that sixty listings can prove."""
-    return Config(levels=2, accept=AcceptConfig(target_precision=0.8, confidence=0.8))
+    promise = AcceptConfig(target_precision=0.8, confidence=0.8)
+    return Config(levels=2, min_examples=5, accept=promise)
 
 
 @pytest.fixture(scope="session")
