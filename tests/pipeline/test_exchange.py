@@ -37,7 +37,7 @@ def generations(
 ) -> list[Path]:
     """Two bundles of other listings each, but the same categories."""
     folder = tmp_path_factory.mktemp("generations")
-    config = Config(levels=2)
+    config = Config(levels=2, min_examples=5)
     catalog = read_catalog(drawn_shop / "catalogue.csv", need_category=True)
     bundles = []
     for name, dropped in (("first", {1, 2, 3}), ("second", {10, 11, 12})):
