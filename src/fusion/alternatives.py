@@ -51,7 +51,7 @@ class Concatenation:
         labels: Ints,
         n_categories: int,
         folds: Ints,
-        names: Mapping[str, Floats] = NO_NAMES,
+        names: Mapping[str, Floats] = NO_NAMES,  # noqa: ARG003
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
         """See `FusionClassifier.fit`; names aren't used."""
         held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)
@@ -98,7 +98,7 @@ class Stacking:
         labels: Ints,
         n_categories: int,
         folds: Ints,
-        names: Mapping[str, Floats] = NO_NAMES,
+        names: Mapping[str, Floats] = NO_NAMES,  # noqa: ARG003
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
         """See `FusionClassifier.fit`; names aren't used."""
         held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)

@@ -1,6 +1,6 @@
 """Late fusion: one calibrated expert a view, pooled over the views that are there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
@@ -260,13 +260,24 @@ def _pool_all(
             continue
         whole = len(rows) == len(labels)
         experts = [answers[name] if whole else answers[name][rows] for name in names]
-        asked = answerable[rows] if answerable[rows].any() else np.ones(len(rows), dtype=bool)
-        seen = experts if asked.all() else [each[asked] for each in experts]
-        fitted = fit_weights(seen, labels[rows[asked]])
+        asked = answerable[rows]
+        if asked.any():
+            seen = experts if asked.all() else [each[asked] for each in experts]
+            fitted = fit_weights(seen, labels[rows[asked]])
+            pooled = cross_fitted_pool(experts, labels[rows], folds[rows], asked)
+        else:
+            fitted = _untried_weights(names)
+            pooled = pool(experts, fitted.tolist())
         weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
-        pooled = cross_fitted_pool(experts, labels[rows], folds[rows], asked)
         held_out[pattern] = HeldOut(rows, pooled)
     return weights, held_out
+
+
+def _untried_weights(names: Sequence[str]) -> Floats:
+    """Weigh experts that no listing could try: those that do with one example, all the same."""
+    chosen = np.array([name.endswith(PROTOTYPES) for name in names])
+    chosen = chosen if chosen.any() else ~chosen
+    return np.asarray(chosen / chosen.sum())
 
 
 def trainable(present: Bools, labels: Ints, folds: Ints) -> bool:

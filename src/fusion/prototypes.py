@@ -60,7 +60,8 @@ def calibrated_prototypes(
     Parameters
     ----------
     view
-        Dense, and every row is there. Where none calibrates, all do.
+        Dense, and every row is there. Where none calibrates, all do. Where no category has two
+        examples, none can be answered by the other's prototype, and the temperature stays 1.
     names
         See `fit_prototypes`.
 
@@ -83,8 +84,7 @@ def calibrated_prototypes(
 
     in_parallel(answer, rounds({ALONE: view}, folds))
     asked = view.calibration_mask & have_sisters(labels, folds)
-    asked = asked if asked.any() else view.calibration_mask
-    temperature = fit_temperature(logits[asked], labels[asked])
+    temperature = fit_temperature(logits[asked], labels[asked]) if asked.any() else 1.0
     head = fit_prototypes(view.array, labels, n_categories, names)
     calibrated = LinearHead(head.coefficients, head.intercepts, temperature)
     return calibrated, tempered(logits, temperature)

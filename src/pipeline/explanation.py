@@ -13,7 +13,8 @@ from ..catalog.listing import Listing
 from ..core.arrays import Floats
 from ..core.errors import PhotoError
 from ..embedding.listings import EmbeddedListings
-from ..fusion.views import DESCRIPTION, PHOTO, TITLE, View
+from ..fusion.classifier import FusionClassifier, LateFusion
+from ..fusion.views import DESCRIPTION, PHOTO, TITLE, View, modality
 from ..text.contributions import MAX_PIECES, WordContributions, word_contributions
 from ..vision.gradcam import category_heatmap, over_photo
 from ..vision.load import DecodedPhoto, decode_photo, photo_bytes
@@ -175,16 +176,29 @@ def _explain_photo(
         longer_side=True,
     )
     photo = _shown(decoded)
-    head = pipeline.classifier.heads.get(PHOTO)
-    if head is None:
+    coefficients = _photo_coefficients(pipeline.classifier)
+    if coefficients is None:
         return photo, None, "This bundle has no expert that judges the photo by itself."
     pixels = encoder.prepare(encoder.decode(listing.image, limits))
-    heat = category_heatmap(encoder, pixels, head.coefficients, column)
+    heat = category_heatmap(encoder, pixels, coefficients, column)
     if heat is None:
         return photo, None, "The photo encoder keeps no map of where on the photo it sees what."
     preprocessing = encoder.preprocessing  # type: ignore[attr-defined]
     original_px, shown_px = (decoded.width_px, decoded.height_px), (photo.shape[1], photo.shape[0])
     return photo, over_photo(heat, preprocessing, original_px, shown_px), ""
+
+
+def _photo_coefficients(classifier: FusionClassifier) -> Floats | None:
+    """Sum up the photo's experts, each as much as it counts where there is only a photo."""
+    if not isinstance(classifier, LateFusion):
+        head = classifier.heads.get(PHOTO)
+        return None if head is None else head.coefficients
+    weights = classifier.weights_for(frozenset({PHOTO}))
+    heads = {name: head for name, head in classifier.heads.items() if modality(name) == PHOTO}
+    if not heads:
+        return None
+    own = [weights[name] / head.temperature * head.coefficients for name, head in heads.items()]
+    return np.asarray(np.sum(own, axis=0), dtype=np.float32)
 
 
 def _shown(photo: DecodedPhoto) -> Pixels:

@@ -91,7 +91,9 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
     counts = Counter(categories)
     facts: dict[str, Any] = dict(pipeline.facts) | {
         "evidence": evidence(held_out, labels, rules),
-        "forecast": {"new_groups": forecast(held_out, labels, rules, take(views, known), pipeline.examples)},
+        "forecast": {
+            "new_groups": forecast(held_out, labels, rules, take(views, known), pipeline.examples)
+        },
         "grouping": {
             "source": grouping.source,
             "n_groups": len(np.unique(groups[known])),
