@@ -23,7 +23,12 @@ ASSETS = Path(__file__).parent / "assets" / "format1"
 OPTIONS = RunOptions(device="cpu", runtime="torch")
 EXPECTED: dict[str, Any] = json.loads((ASSETS / "expected.json").read_text(encoding="utf-8"))
 
-NEW_FIELDS = {"shift": True, "audit": True, "duplicates": {"__all__": {"mergeable"}}}
+NEW_FIELDS = {
+    "shift": True,
+    "audit": True,
+    "n_examples": True,
+    "duplicates": {"__all__": {"mergeable"}},
+}
 """Of a verdict, since then."""
 
 
@@ -112,7 +117,8 @@ def test_a_review_database_of_format_1_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["starter.yaml", "full.yaml"])
 def test_a_configuration_of_format_1_says_what_it_said(name: str) -> None:
     said = load_config(ASSETS / "configs" / name).model_dump()
-    assert said["accept"].pop("for") == "new_groups"
+    new = {"for": "new_groups", "min_examples": 5}
+    assert {name: said["accept"].pop(name) for name in new} == new
     expected = EXPECTED["configs"][name]
     old = RetrievalConfig.old_names
     expected["retrieval"] = {old.get(k, k): v for k, v in expected["retrieval"].items()}

@@ -16,6 +16,7 @@ from shelfsure.retrieval.index.store import ListingIndex
 
 CONFIG = """\
 levels: 2
+min_examples: 5
 accept: {target_precision: 0.8, confidence: 0.8}
 retrieval: {alpha: 0.1}
 """

@@ -16,6 +16,7 @@ from shelfsure.serving.review.store import ReviewStore
 CONFIG = """\
 image: {side_px: 64}
 levels: 2
+min_examples: 5
 accept: {target_precision: 0.8, confidence: 0.8}
 """
 

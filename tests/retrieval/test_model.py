@@ -200,7 +200,9 @@ def test_p_values_are_unknown_without_a_gate_or_a_view_it_knows(
 def test_p_values_can_be_kept_by_category(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder, tmp_path: Path
 ) -> None:
-    config = Config(levels=2, retrieval=RetrievalConfig(alpha=0.1, per_category=True))
+    config = Config(
+        levels=2, min_examples=5, retrieval=RetrievalConfig(alpha=0.1, per_category=True)
+    )
     pipeline = ListingPipeline.fit(
         Catalog.from_listings(listings), config, embedder=naming_embedder()
     )

@@ -17,7 +17,8 @@ _GAP = "[ \\t\\r\\n]*"  # base64 is often wrapped into lines
 _SIGN = f"[A-Za-z0-9+/]{_GAP}"
 _BASE64 = f"^{_GAP}(({_SIGN}){{4}})*(({_SIGN}){{2}}={_GAP}=|({_SIGN}){{3}}=)?{_GAP}$"
 _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
-_ID_LIMITS = -(2**63), 2**64 - 1
+_ID_LIMITS = -(2**63), 2**64
+"""Of numbers as ids; a double holds both exactly, so that every reader of the schema agrees."""
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYAQMAAADaua+7AAAABlBMVEX////IPCiMOMWDAAAAI0lEQVR42mNgIACY"
     "/x9gYmBgYIKwfzAxMFyA8ZHETsD5aAAAQ8QHYREFpmIAAAAASUVORK5CYII="
