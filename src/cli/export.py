@@ -53,20 +53,19 @@ def export(
 
 def _listings(table: Path | None, photos: Path | None, file: FileOptions) -> "Sequence[Listing]":
     """Read what parity is measured on; the sample, where nothing is given."""
-    import tempfile
-
     from ..catalog.catalog import read_catalog
     from ..catalog.listing import Listing
     from ..catalog.photo_listings import photos_in
     from ..catalog.sample import unpack_sample
+    from ..core.scratch import scratch_folder
 
     if table:
         return file.catalog(table, need_category=False).listings
     if photos:
         return photos_in(photos)
-    with tempfile.TemporaryDirectory() as folder:
-        unpack_sample(Path(folder) / "shop", n_per_category=4)
-        sample = read_catalog(Path(folder) / "shop" / "catalogue.csv").listings
+    with scratch_folder() as folder:
+        unpack_sample(folder / "shop", n_per_category=4)
+        sample = read_catalog(folder / "shop" / "catalogue.csv").listings
         # the photos' bytes, because the folder goes
         return [
             Listing(one.listing_id, one.title, Path(one.image).read_bytes(), one.description)

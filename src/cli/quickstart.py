@@ -1,11 +1,9 @@
 """The command for the first minute: an example judged, and the demo open."""
 
 import socket
-import tempfile
 import threading
 import time
 import webbrowser
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +24,7 @@ def quickstart(
     from ..core.extras import require_extra
 
     require_extra("serve", "Serving")
+    from ..core.scratch import scratch_folder
     from ..embedding.run_options import RunOptions
     from ..pipeline.starter import starter_pipeline
     from ..serving.demo.examples import unpack_examples
@@ -34,8 +33,8 @@ def quickstart(
     check_free(HOST, port)
     say("Loading the bundle that ships with Shelfsure ...")
     pipeline = starter_pipeline(RunOptions(cache=ServingCache(), progress=True))
-    with tempfile.TemporaryDirectory() as folder:
-        example = next(each for each in unpack_examples(Path(folder)) if each.photo)
+    with scratch_folder() as folder:
+        example = next(each for each in unpack_examples(folder) if each.photo)
         verdict = pipeline.predict([example.listing])[0]
     say(f"{example.title!r} with its photo: {verdict.decision}, {verdict.category}.")
     for reason in verdict.reasons:

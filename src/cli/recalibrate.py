@@ -34,10 +34,9 @@ def recalibrate(
     For another seller, season or photographer: new temperatures, weights, cut-offs and a new
     calibration of the detector, without training anew. Afterwards accepting goes on.
     """
-    import tempfile
-
     from ..catalog.export import REJECTED
     from ..core.files import require_free_file, require_free_folder
+    from ..core.scratch import scratch_folder
     from ..pipeline.bundle import BUNDLE
     from ..pipeline.pipeline import ListingPipeline
     from ..pipeline.recalibration import recalibrate as calibrated_anew
@@ -45,13 +44,11 @@ def recalibrate(
     out = out.resolve()
     require_free_folder(out, BUNDLE, replace=overwrite)
     require_free_file(out / "rejected.csv", REJECTED, inputs=(reviewed,))
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         if reviewed.suffix == ".sqlite" and reviewed.is_file():  # a missing one would be made
             from ..serving.review.store import ReviewStore
 
-            reviewed = (
-                ReviewStore(reviewed).export(Path(folder) / "answers").folder / "catalogue.csv"
-            )
+            reviewed = ReviewStore(reviewed).export(folder / "answers").folder / "catalogue.csv"
         catalog = file.catalog(reviewed, need_category=True)
         pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
         calibrated = calibrated_anew(pipeline, catalog)

@@ -4,7 +4,6 @@ To load a model, MLflow runs `MODEL_CODE` ("models from code"), so nothing is pi
 """
 
 import base64
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 from ..catalog.listing import Listing
 from ..catalog.values import is_missing
 from ..core.errors import BundleFormatError
+from ..core.scratch import scratch_folder
 from ..pipeline.pipeline import ListingPipeline
 
 BUNDLE = "bundle"
@@ -120,8 +120,8 @@ def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
     from mlflow.types.schema import AnyType
 
     kinds = dict.fromkeys(_NUMBERS, "double")
-    with tempfile.TemporaryDirectory() as scratch:
-        code = Path(scratch) / "shelfsure_model.py"
+    with scratch_folder() as scratch:
+        code = scratch / "shelfsure_model.py"
         code.write_text(MODEL_CODE, encoding="utf-8")
         return mlflow.pyfunc.log_model(
             name="model",

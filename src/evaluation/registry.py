@@ -4,7 +4,6 @@ Bundles are versions of a registered MLflow model; the aliases ``champion`` and 
 which is which.
 """
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..catalog.groups import components, forest
 from ..core.errors import CatalogError, ConfigError
+from ..core.scratch import scratch_folder
 from ..core.tracking import experiment_in, reaching
 from ..pipeline.bundle import Bundle, copy_bundle
 from ..pipeline.pipeline import ListingPipeline
@@ -258,7 +258,9 @@ def _downloaded(uri: str, name: str, alias: str) -> Iterator[Path]:
     """Fetch a version's files for a while; yields its bundle's folder."""
     from mlflow.artifacts import download_artifacts
 
-    with tempfile.TemporaryDirectory(prefix="shelfsure-") as scratch:
+    with scratch_folder() as scratch:
         with _using(uri):
-            model = download_artifacts(artifact_uri=f"models:/{name}@{alias}", dst_path=scratch)
+            model = download_artifacts(
+                artifact_uri=f"models:/{name}@{alias}", dst_path=str(scratch)
+            )
         yield bundle_in(Path(model))

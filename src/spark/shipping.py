@@ -1,15 +1,13 @@
 """A bundle on its way to the workers, each of which verifies what has come."""
 
-import atexit
 import functools
-import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import BundleReplacedError
+from ..core.scratch import new_scratch_folder
 from ..pipeline.bundle import Bundle, read_bundle
 from ..pipeline.manifest import MANIFEST
 
@@ -104,6 +102,4 @@ def _archive(bundle: Bundle) -> Path:
 
 @functools.cache
 def _scratch() -> Path:
-    folder = tempfile.mkdtemp(prefix="shelfsure-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    return new_scratch_folder()

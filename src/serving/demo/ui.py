@@ -1,6 +1,7 @@
 """The demo's page: five tabs over one service, in our colours and the system's own fonts."""
 
 import json
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from gradio.utils import get_upload_folder
 from starlette.middleware.cors import CORSMiddleware
 
+from ...core.scratch import new_scratch_folder
 from ..review.store import ReviewStore
 from ..service import Service
 from .firewall import MAX_UPLOAD_BYTES, Firewall
@@ -79,6 +81,8 @@ def footer_when_loaded(service: Service) -> Iterator[tuple[str, str]]:
 
 def mount_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Firewall:
     """Make an application of the page, and open of it what the page needs."""
+    # a killed server's uploads go when the next one starts
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(new_scratch_folder()))
     site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     site.add_middleware(CORSMiddleware)  # no origin is let in; Gradio alone would let in any
     page = build_ui(service, reviews, local=local)

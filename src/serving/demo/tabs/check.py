@@ -1,17 +1,16 @@
 """The tab "Check a listing": a photo and a title in, the verdict and its reasons out."""
 
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import gradio as gr
 
 from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
+from ....core.scratch import new_scratch_folder
 from ....pipeline.verdict import Verdict
 from ...review.records import ReviewsFullError
 from ...review.store import ReviewStore
@@ -171,16 +170,16 @@ def queue(reviews: ReviewStore, listing: Listing, verdict: Verdict) -> str:
 
 def _example_buttons(fields: Sequence[Any]) -> list[Any]:
     """Build the examples; each event fills the fields."""
-    folder = tempfile.TemporaryDirectory(prefix="shelfsure-examples-")
+    folder = new_scratch_folder()
     events = []
     gr.HTML('<h2 class="sf-small-heading">Or try one of these</h2>', apply_default_css=False)
     with gr.Row(elem_classes="sf-examples"):
-        for example in unpack_examples(Path(folder.name)):
+        for example in unpack_examples(folder):
             button = gr.Button(example.name, size="sm", min_width=96, icon=example.photo)
             if button.icon:  # or it would be deleted like an upload
                 button.keep_in_cache.add(button.icon["path"])
 
-            def fill(example: Any = example, _kept: Any = folder) -> tuple[str | None, str, str]:
+            def fill(example: Any = example) -> tuple[str | None, str, str]:
                 return example.photo and str(example.photo), example.title, ""
 
             events.append(button.click(fill, None, list(fields), **PRIVATE))

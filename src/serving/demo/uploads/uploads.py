@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ....catalog.photo_paths import photo_key, photo_parts
 from ....catalog.text_files import unpacked_bytes
 from ....catalog.values import RowError, shown
 from ....core.errors import CatalogError
+from ....core.scratch import new_scratch_folder
 from .archives import unpack_photos
 
 _NAME = r'(?:"[^"]*"|[^\s.,]+)'
@@ -46,7 +46,7 @@ class Workspace:
     """A temporary folder; it goes when it is closed, forgotten, or the program ends."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="shelfsure-"))
+        self.path = new_scratch_folder()
         self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
     def folder(self, name: str) -> Path:
