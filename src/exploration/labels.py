@@ -1,0 +1,137 @@
+"""Which labels to look at: those more likely wrong than right, and those that all witnesses deny."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from cleanlab.filter import find_label_issues
+
+from ..core.arrays import Bools, Floats, Ints
+from .label_noise import LabelNoise
+from .witnesses import Witness
+
+Doubt: TypeAlias = Literal["wrong_label", "doubtful_label"]
+LIKELY = 0.5
+"""Of the probability that a label is wrong: above it, it is more likely wrong than right."""
+
+
+@dataclass(frozen=True)
+class LabelDoubt:
+    """A label that is to be looked at.
+
+    Parameters
+    ----------
+    place
+        Of the listing, among those that were looked at.
+    suggested
+        The likeliest other category's column.
+    probability
+        That the label is wrong, 0 to 1.
+    witnesses
+        Who was heard -> the category that it names.
+    """
+
+    place: int
+    doubt: Doubt
+    suggested: int
+    probability: float
+    witnesses: Mapping[str, int]
+
+
+def find_doubts(
+    noise: LabelNoise, fused: Floats, witnesses: Mapping[str, Witness], labels: Ints
+) -> list[LabelDoubt]:
+    """Find labels to look at, the most likely wrong ones first.
+
+    A label that is more likely wrong than right is wrong, as far as can be told. It is doubtful if
+    no witness confirms it, and either all of them name one other category or confident learning
+    (cleanlab) would prune it: there the classifier is no better than the labels that taught it, or
+    categories are close.
+
+    Parameters
+    ----------
+    noise
+        See `fit_label_noise`.
+    fused
+        Shape ``(n, n_categories)``: the held-out answers as they are.
+    witnesses
+        Each about the same n listings.
+    """
+    answers = {name: witness.answers for name, witness in witnesses.items()}
+    suggested, wrong = noise.suggested(labels), noise.wrong_probability > LIKELY
+    denied, agreed = denials(np.stack(list(answers.values())), labels, suggested)
+    doubtful = denied & (agreed | pruned(fused, labels)) & ~wrong
+    order = np.argsort(-noise.wrong_probability, kind="stable")
+    return [
+        LabelDoubt(
+            place,
+            "wrong_label" if wrong[place] else "doubtful_label",
+            int(suggested[place]),
+            float(noise.wrong_probability[place]),
+            {name: int(own[place]) for name, own in answers.items() if own[place] >= 0},
+        )
+        for place in order.tolist()
+        if wrong[place] or doubtful[place]
+    ]
+
+
+def denials(answers: Ints, labels: Ints, suggested: Ints) -> tuple[Bools, Bools]:
+    """Tell whose label no witness confirms, and for whom all of them, two or more, name another.
+
+    Parameters
+    ----------
+    answers
+        Shape ``(n_witnesses, n)``, categories, -1 where a witness says nothing.
+    suggested
+        Shape ``(n,)``, the other category.
+
+    Returns
+    -------
+    tuple of Bools
+        Of shape ``(n,)`` each.
+    """
+    heard = answers >= 0
+    denied = heard.any(axis=0) & ~(answers == labels).any(axis=0)
+    agreed = (heard.sum(axis=0) > 1) & ((answers == suggested) | ~heard).all(axis=0)
+    return denied, agreed
+
+
+def pruned(fused: Floats, labels: Ints) -> Bools:
+    """Ask cleanlab which labels confident learning would prune; shape ``(n,)``."""
+    if len(np.unique(labels)) < fused.shape[1]:
+        return np.zeros(len(labels), dtype=bool)
+    return np.asarray(find_label_issues(labels, fused, n_jobs=1), dtype=bool)
+
+
+def say_doubt(doubt: LabelDoubt, label: int, names: tuple[str, ...], n_votes: int) -> str:
+    """Say in words why a label is doubted.
+
+    Parameters
+    ----------
+    n_votes
+        How many neighbours vote at most.
+    """
+    named = {
+        f"its {n_votes} nearest listings" if who == "neighbours" else f"the {who}": what
+        for who, what in doubt.witnesses.items()
+    }
+    against = [who for who, what in named.items() if what == doubt.suggested]
+    for_label = [who for who, what in named.items() if what == label]
+    parts = [f"{_listed(against)} say {names[doubt.suggested]}"] if against else []
+    parts += [
+        f"{who} say{'' if who.startswith('its') else 's'} {names[what]}"
+        for who, what in named.items()
+        if what not in {doubt.suggested, label}
+    ]
+    parts += [f"{_listed(for_label)} confirm{'' if len(for_label) > 1 else 's'} the label"] * bool(
+        for_label
+    )
+    if len(against) == 1 and not against[0].startswith("its"):
+        parts[0] = f"{against[0]} says {names[doubt.suggested]}"
+    said = "; ".join(parts) or f"taken together it looks like {names[doubt.suggested]}"
+    return f"{said[0].upper()}{said[1:]}. Wrong with a probability of {doubt.probability:.0%}."
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
