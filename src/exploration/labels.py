@@ -1,6 +1,6 @@
 """Which labels to look at: those more likely wrong than right, and those that all witnesses deny."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -9,7 +9,7 @@ from cleanlab.filter import find_label_issues
 
 from ..core.arrays import Bools, Floats, Ints
 from .label_noise import LabelNoise
-from .witnesses import Witness
+from .witnesses import NEIGHBOURS, Witness
 
 Doubt: TypeAlias = Literal["wrong_label", "doubtful_label"]
 LIKELY = 0.5
@@ -104,34 +104,26 @@ def pruned(fused: Floats, labels: Ints) -> Bools:
     return np.asarray(find_label_issues(labels, fused, n_jobs=1), dtype=bool)
 
 
-def say_doubt(doubt: LabelDoubt, label: int, names: tuple[str, ...], n_votes: int) -> str:
-    """Say in words why a label is doubted.
+def say_doubt(doubt: LabelDoubt, label: int, names: Sequence[str]) -> str:
+    """Say in words who doubts a label, who confirms it, and how likely it is wrong.
 
     Parameters
     ----------
-    n_votes
-        How many neighbours vote at most.
+    names
+        Of the categories, by column.
     """
-    named = {
-        f"its {n_votes} nearest listings" if who == "neighbours" else f"the {who}": what
-        for who, what in doubt.witnesses.items()
-    }
-    against = [who for who, what in named.items() if what == doubt.suggested]
-    for_label = [who for who, what in named.items() if what == label]
-    parts = [f"{_listed(against)} say {names[doubt.suggested]}"] if against else []
-    parts += [
-        f"{who} say{'' if who.startswith('its') else 's'} {names[what]}"
-        for who, what in named.items()
-        if what not in {doubt.suggested, label}
-    ]
-    parts += [f"{_listed(for_label)} confirm{'' if len(for_label) > 1 else 's'} the label"] * bool(
-        for_label
-    )
-    if len(against) == 1 and not against[0].startswith("its"):
-        parts[0] = f"{against[0]} says {names[doubt.suggested]}"
-    said = "; ".join(parts) or f"taken together it looks like {names[doubt.suggested]}"
-    return f"{said[0].upper()}{said[1:]}. Wrong with a probability of {doubt.probability:.0%}."
+    heard: dict[int, list[str]] = {doubt.suggested: []}
+    for who, what in doubt.witnesses.items():
+        heard.setdefault(what, []).append(who)
+    confirming = heard.pop(label, [])
+    parts = [f"{_speak(who)} {names[what]}" for what, who in heard.items() if who]
+    parts += [f"{_speak(confirming)} {names[label]}, as labelled"] * bool(confirming)
+    if not heard[doubt.suggested]:
+        parts.append(f"together they look like {names[doubt.suggested]}")
+    said = "; ".join(parts)
+    return f"{said[0].upper()}{said[1:]}. Probability of a wrong label: {doubt.probability:.0%}."
 
 
-def _listed(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def _speak(who: Sequence[str]) -> str:
+    named = " and ".join([", ".join(who[:-1]), who[-1]] if len(who) > 1 else who)
+    return f"{named} say" if len(who) > 1 or who[0] == NEIGHBOURS else f"{named} says"
