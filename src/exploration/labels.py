@@ -1,4 +1,4 @@
-"""Which labels to look at: those more likely wrong than right, and those that all witnesses deny."""
+"""Which labels to look at: those more likely wrong than right, and those all witnesses deny."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

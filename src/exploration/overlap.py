@@ -88,7 +88,7 @@ def category_pairs(
 
 
 def share_draws(hits: Bools, groups: Ints, rng: np.random.Generator) -> Floats:
-    """Draw what the share of hits may be (Jeffreys' posterior), by as many groups as these are worth.
+    """Draw what the share of hits may be (Jeffreys' posterior), by what the groups are worth.
 
     Returns
     -------

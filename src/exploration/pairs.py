@@ -6,7 +6,6 @@ import numpy as np
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_prefix
-from ..core.arrays import Floats
 from ..retrieval.duplicates.verdict import DuplicatePair
 from .findings import Finding
 
@@ -45,7 +44,7 @@ def conflicts(
         found.append(
             Finding(
                 "duplicate_conflict",
-                pair.photo.probability,
+                _strength(pair),
                 reason,
                 named[at],
                 named[1 - at],
@@ -139,17 +138,18 @@ def test_leaks(
     ]
 
 
-def by_category(row: Floats, names: Sequence[str]) -> dict[str, float]:
-    """Name a row of probabilities."""
-    return dict(zip(names, row.tolist(), strict=True))
-
-
 def _leak(
     pair: DuplicatePair, own: Listing, other: Listing, part: str, other_part: str, row: int
 ) -> Finding:
-    reason = f"It is in {part}, and {other.listing_id} in {other_part} is it again: {pair.evidence}."
-    strength = pair.photo.probability
-    return Finding("leak", strength, reason, own.category or "", "", row, own.listing_id)
+    reason = (
+        f"It is in {part}, and {other.listing_id} in {other_part} is it again: {pair.evidence}."
+    )
+    return Finding("leak", _strength(pair), reason, own.category or "", "", row, own.listing_id)
+
+
+def _strength(pair: DuplicatePair) -> float:
+    absent = pair.photo.relation == "absent"  # then what is written speaks alone
+    return max(pair.title_similarity or 0.0, 0.0) if absent else pair.photo.probability
 
 
 def _rows(catalog: Catalog) -> dict[str, int]:
