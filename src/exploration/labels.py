@@ -117,7 +117,8 @@ def say_doubt(doubt: LabelDoubt, label: int, names: Sequence[str]) -> str:
         heard.setdefault(what, []).append(who)
     confirming = heard.pop(label, [])
     parts = [f"{_speak(who)} {names[what]}" for what, who in heard.items() if who]
-    parts += [f"{_speak(confirming)} {names[label]}, as labelled"] * bool(confirming)
+    if confirming:
+        parts.append(f"{_speak(confirming)} {names[label]}, as labelled")
     if not heard[doubt.suggested]:
         parts.append(f"together they look like {names[doubt.suggested]}")
     said = "; ".join(parts)

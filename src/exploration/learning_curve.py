@@ -150,8 +150,8 @@ def forecast_gains(
 
     def fitted(times: Floats) -> tuple[Floats, float]:
         seen = np.bincount(labels, times, n_categories)
-        wrong = np.stack([np.bincount(labels, times * ~own, n_categories) for own in right])
-        return fit_curve(wrong, np.tile(seen, (len(sizes), 1)), share)
+        wrong = [np.bincount(labels, times * ~own, n_categories) for own in right]
+        return fit_curve(np.array(wrong, float), np.tile(seen, (len(sizes), 1)), share)
 
     level, slope = fitted(np.ones(len(labels)))
     draws = []

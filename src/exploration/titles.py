@@ -30,7 +30,7 @@ def uncertainty_left(probabilities: Floats, labels: Ints) -> Floats:
     """
     shares = np.bincount(labels, minlength=probabilities.shape[1]) / len(labels)
     known = _entropy(shares[None])[0]
-    return _entropy(probabilities) / max(known, np.finfo(float).tiny)
+    return np.asarray(_entropy(probabilities) / max(known, np.finfo(float).tiny))
 
 
 def shared_titles(titles: Sequence[str | None], categories: Sequence[str]) -> dict[str, set[str]]:
