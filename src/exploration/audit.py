@@ -149,7 +149,7 @@ def audit_catalog(
         if data.grouping.coarser:
             findings += duplicate_pairs.group_leaks(data.grouping.groups.tolist(), catalog, part)
     if test:
-        findings += duplicate_pairs.test_leaks(test_pairs, catalog, test.listings)
+        findings += duplicate_pairs.measured_leaks(test_pairs, catalog, test.listings)
     groups = data.groups[data.trained_rows]
     pairs = category_pairs(judged.fused, judged.labels, groups, ~judged.wrong)
     findings += [_overlap(pair, data.class_names) for pair in pairs if pair.overlaps]

@@ -101,7 +101,9 @@ def pruned(fused: Floats, labels: Ints) -> Bools:
     """Ask cleanlab which labels confident learning would prune; shape ``(n,)``."""
     if len(np.unique(labels)) < fused.shape[1]:
         return np.zeros(len(labels), dtype=bool)
-    return np.asarray(find_label_issues(labels, fused, n_jobs=1), dtype=bool)
+    return np.asarray(
+        find_label_issues(labels, fused, n_jobs=1, min_examples_per_class=0), dtype=bool
+    )
 
 
 def say_doubt(doubt: LabelDoubt, label: int, names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..core.arrays import Bools, Floats, Ints
 from ..core.parallel import in_parallel
+from ..fusion.accept_rule import effective_numbers
 from ..fusion.heads import LinearHead, fit_head, tempered
 from ..fusion.views import Views
 
@@ -136,7 +137,7 @@ def forecast_gains(
     right
         See `subset_answers`; the last size is all.
     groups
-        Shape ``(n,)``: intervals are those of resampled groups.
+        Shape ``(n,)``: listings of one group are right or wrong together.
 
     Returns
     -------
@@ -154,10 +155,12 @@ def forecast_gains(
         return fit_curve(np.array(wrong, float), np.tile(seen, (len(sizes), 1)), share)
 
     level, slope = fitted(np.ones(len(labels)))
+    spread = level_spread(level, labels, groups)
     draws = []
     for _ in range(N_RESAMPLES):
         drawn = np.bincount(rng.integers(0, n_groups, n_groups), minlength=n_groups)
-        draws.append(_gain(*fitted(drawn[group_of].astype(float))))
+        _, drawn_slope = fitted(drawn[group_of].astype(float))
+        draws.append(_gain(level + spread * rng.standard_normal(n_categories), drawn_slope))
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     gain = _gain(level, slope)
     wrong_now = expit(level)
@@ -173,6 +176,25 @@ def forecast_gains(
         )
         for c in range(n_categories)
     ]
+
+
+def level_spread(levels: Floats, labels: Ints, groups: Ints) -> Floats:
+    """Tell how uncertain each level is, by Laplace's approximation; a resample knows nothing of
+    mistakes that a category without any may still make.
+
+    Returns
+    -------
+    Floats
+        Standard deviations in nats, at most 1; by as many groups as the listings are worth.
+    """
+    chance = expit(levels)
+    worth = np.array(
+        [
+            effective_numbers(groups[labels == c])[-1] if (labels == c).any() else 0.0
+            for c in range(len(levels))
+        ]
+    )
+    return np.asarray(1 / np.sqrt(worth * chance * (1 - chance) + 1))
 
 
 def fit_curve(wrong: Floats, seen: Floats, log_share: Floats) -> tuple[Floats, float]:

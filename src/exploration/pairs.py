@@ -106,7 +106,7 @@ def group_leaks(groups: Sequence[int], catalog: Catalog, part: Mapping[int, str]
     return found
 
 
-def test_leaks(
+def measured_leaks(
     pairs: Iterable[DuplicatePair], catalog: Catalog, test: Sequence[Listing]
 ) -> list[Finding]:
     """Find listings that are in a test file as well, by their id or by what they show.
