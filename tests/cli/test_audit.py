@@ -36,6 +36,7 @@ def test_audit_names_the_wrong_label_and_queues_it(run, shop, tmp_path, monkeypa
         "findings.csv",
         "rejected.csv",
     }
+    assert [each["forecast"] for each in told["categories"]] == [None] * 3
     queued = ReviewStore(tmp_path / "reviews.sqlite").pending()
     assert "s04" in {item.listing.listing_id for item in queued}
     assert "wait in the review queue" in done.out

@@ -26,6 +26,7 @@ def tiny_catalog(tiny_folder: Path) -> Catalog:
 @pytest.fixture(scope="session")
 def tiny_audit(tiny_catalog: Catalog, fake_embedder: Callable[..., Embedder]) -> Audit:
     part = {row: "test" if row % 3 == 0 else "train" for row in tiny_catalog.rows}
+    test = replace(tiny_catalog, listings=tiny_catalog.listings[:3], rows=tiny_catalog.rows[:3])
     return audit_catalog(
-        tiny_catalog, Config(levels=2), embedder=fake_embedder(), test=tiny_catalog, part=part
+        tiny_catalog, Config(levels=2), embedder=fake_embedder(), test=test, part=part
     )

@@ -60,8 +60,10 @@ def test_pruned_asks_nobody_where_a_category_has_no_listing():
         ),
         (
             {"photo": 2, "neighbours": 0},
-            "Photo says Kites; neighbours say Lamps, as labelled; together they look like Rugs. "
-            "Probability of a wrong label: 93%.",
+            (
+                "Photo says Kites; neighbours say Lamps, as labelled; together they look like "
+                "Rugs. Probability of a wrong label: 93%."
+            ),
         ),
     ],
 )
