@@ -1,4 +1,4 @@
-"""One audit of the drawn shop with planted faults, shared: encoders and heads take a second."""
+"""One audit of the tiny catalogue with planted faults, shared."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,12 @@ def tiny_catalog(tiny_folder: Path) -> Catalog:
 @pytest.fixture(scope="session")
 def tiny_audit(tiny_catalog: Catalog, fake_embedder: Callable[..., Embedder]) -> Audit:
     part = {row: "test" if row % 3 == 0 else "train" for row in tiny_catalog.rows}
-    test = replace(tiny_catalog, listings=tiny_catalog.listings[:3], rows=tiny_catalog.rows[:3])
+    first, *others = tiny_catalog.listings[:3]
+    test = replace(
+        tiny_catalog,
+        listings=(replace(first, listing_id="again"), *others),
+        rows=tiny_catalog.rows[:3],
+    )
     return audit_catalog(
         tiny_catalog, Config(levels=2), embedder=fake_embedder(), test=test, part=part
     )
