@@ -88,7 +88,7 @@ def test_review_items_give_each_doubted_listing_once(tiny_audit):
 
 @pytest.mark.realdata
 def test_judge_labels_finds_planted_labels_of_real_titles(real_data: Path, fake_embedder):
-    """By the words of titles alone, which takes seconds; docs/audit.md has what more evidence finds."""
+    """By the words of titles alone, which takes seconds; with more evidence more is found."""
     catalog = read_catalog(real_data / "flipkart/listings.csv", need_category=True, photos=False)
     rng = np.random.default_rng(0)
     names = sorted({category_prefix(one.category or "", 1) for one in catalog.listings})
