@@ -5,6 +5,7 @@ import sys
 import typer
 
 from ..core.errors import ShelfsureError, TrackingError
+from .audit import audit
 from .backbones import backbones
 from .catalogue import classify, duplicates, taxonomy_app
 from .data import cache_app, sample, split
@@ -35,6 +36,7 @@ app = typer.Typer(
 for command in (
     quickstart,
     doctor,
+    audit,
     train,
     predict,
     evaluate,

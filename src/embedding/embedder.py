@@ -59,7 +59,7 @@ class Embedder:
         )
 
     def embed_catalog(
-        self, catalog: Catalog, *, description: bool = True
+        self, catalog: Catalog, *, description: bool = True, quality: bool = False
     ) -> tuple[Catalog, EmbeddedListings]:
         """Embed a catalogue, and set aside the rows whose photo can't be used.
 
@@ -70,7 +70,7 @@ class Embedder:
         Catalog, EmbeddedListings
             Row by row the same listings; the catalogue knows the others with their reasons.
         """
-        embedded = self.embed(catalog.listings, description=description)
+        embedded = self.embed(catalog.listings, description=description, quality=quality)
         if catalog.on_photo_error == "title":
             embedded = embedded.by_title()
             catalog = catalog.without_photos(_reasons(catalog, embedded.left_out))

@@ -69,16 +69,23 @@ def fit_state(
 
 
 def prepare(
-    catalog: Catalog, embedder: Embedder, config: Config
+    catalog: Catalog, embedder: Embedder, config: Config, *, quality: bool = False
 ) -> tuple[Catalog, TrainingData, dict[str, Tfidf]]:
     """Embed a catalogue, weigh its words, group its listings, and cut it into folds.
+
+    Parameters
+    ----------
+    quality
+        Measure the photos as well.
 
     Raises
     ------
     TrainingError
         If fewer than two categories have enough listings.
     """
-    catalog, embedded = embedder.embed_catalog(catalog, description=config.description)
+    catalog, embedded = embedder.embed_catalog(
+        catalog, description=config.description, quality=quality
+    )
     if embedded.photo.calibration_mask.sum() < NEW_SHARE * embedded.photo.present.sum():
         embedded = with_fold_encoders(embedded, embedder)
     categories = [category_prefix(item.category or "", config.levels) for item in catalog.listings]
