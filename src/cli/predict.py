@@ -98,7 +98,9 @@ def predict(
     parts = VerdictParts(out, {**run, **file.run_values(), **vars(photos)}, own)
     with _resumable(parts), log.opened() or nullcontext() as kept, parts.opened(resume=resume):
         n_parts = judge_parts(
-            *(pipeline, rows, parts),
+            pipeline,
+            rows,
+            parts,
             **looks,
             min_fraction=file.min_usable,
             progress=True,

@@ -32,7 +32,8 @@ SCHEMA = pa.schema(
         ("title_embedding", _VECTOR),
     ]
 )
-"""`title` is null unless titles are kept; an embedding is null where the listing lacks the part."""
+"""`title` is null unless titles are kept, `quality` where the photo wasn't measured, an embedding
+where the listing lacks the part."""
 
 
 def log_rows(
@@ -69,7 +70,10 @@ def log_rows(
         "probability": [verdict.probability for verdict in verdicts],
         "route": [verdict.route for verdict in verdicts],
         "ood_p_value": [verdict.ood_p_value for verdict in verdicts],
-        "quality": [[found.flag for found in verdict.quality] for verdict in verdicts],
+        "quality": [
+            [found.flag for found in verdict.quality] if row in embedded.quality else None
+            for row, verdict in enumerate(verdicts)
+        ],
         "n_duplicates": [sum(copy.mergeable for copy in v.duplicates) for v in verdicts],
         "missing": [[name for name in PARTS if name not in own] for own in there],
         "model_version": [verdict.model_version for verdict in verdicts],

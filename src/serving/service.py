@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from itertools import islice
+from typing import Any
 
 from ..catalog.listing import Listing
 from ..core.errors import ShelfsureError
@@ -207,7 +208,9 @@ class Service(AbstractContextManager["Service"]):
             if not job.verdicts:
                 self.metrics.waited_seconds.observe(start - job.queued_at)
         seen: list[EmbeddedListings] = []
-        options = {"on_judged": lambda block, _: seen.append(block)} if self.verdict_log else {}
+        options: dict[str, Any] = {}
+        if self.verdict_log:
+            options["on_judged"] = lambda block, _: seen.append(block)
         try:
             verdicts = pipeline.predict(  # type: ignore[union-attr]
                 listings, duplicates=duplicates, on_shift="ignore", **options
@@ -225,8 +228,8 @@ class Service(AbstractContextManager["Service"]):
         answers = [list(islice(rest, n)) for _, n in parts]
         for place, (job, n) in enumerate(parts):
             if job.watched:
-                watched = self._watch(pipeline, answers[place])  # type: ignore[arg-type]
-                answers[place] = self.audited(pipeline, job.next(n), watched)  # type: ignore[arg-type]
+                held = self._watch(pipeline, answers[place])  # type: ignore[arg-type]
+                answers[place] = self.audited(pipeline, job.next(n), held)  # type: ignore[arg-type]
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
         self.metrics.count_batch([one for answer in answers for one in answer], took_s)
