@@ -124,11 +124,14 @@ def _alert(said: dict[str, Any], url: str | None, command: str | None, key: str 
     """Tell whoever wants to know; if that fails it is a warning, and the report is there."""
     from ..monitoring.alerts import AlertError, alert_of, run, send
 
-    for told in (
-        lambda: url and key and send(url, alert_of(said), key),
-        lambda: command and run(command, alert_of(said)),
-    ):
-        try:
-            told()
-        except AlertError as error:
-            typer.echo(f"Warning: {error} The report is written.", err=True)
+    alert = alert_of(said)
+    try:
+        if command is not None:
+            run(command, alert)
+    except AlertError as error:
+        typer.echo(f"Warning: {error} The report is written.", err=True)
+    try:
+        if url is not None and key is not None:
+            send(url, alert, key)
+    except AlertError as error:
+        typer.echo(f"Warning: {error} The report is written.", err=True)

@@ -23,6 +23,7 @@ UNLIKE = 0.01
 """Of the training listings, this share is as strange as one that is called unlike."""
 STRANGE = 0.1
 MOST = 0.5
+MIN_ALIKE, MAX_PAIRED = 3, 400
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ def name_cause(logged: LoggedListings, signals: Signals, alarmed: Collection[str
 def ordinary_by(signals: Signals, n: int) -> dict[str, Floats]:
     """Tell how ordinary each logged listing is: signal -> shape ``(n,)``, NaN where unknown."""
     found = {}
-    for signal in signals.vectors():
-        found[signal.name] = np.full(n, np.nan)
-        found[signal.name][signal.rows] = signal.ordinary()
+    for vectors in signals.vectors():
+        found[vectors.name] = np.full(n, np.nan)
+        found[vectors.name][vectors.rows] = vectors.ordinary()
     for signal in signals.each:
         if isinstance(signal, ScoreSignal) and signal.name == OOD:
             found[OOD] = np.full(n, np.nan)
@@ -99,17 +100,19 @@ def most_unlike(ordinary: dict[str, Floats], at_most: int = 200) -> Ints:
 
 
 def _alike(signals: Signals, unlike: Ints) -> bool:
-    """Tell whether most of these are nearer to another of them than to any training listing."""
-    votes = []
-    for signal in signals.vectors():
-        places = np.flatnonzero(np.isin(signal.rows, unlike))
-        if len(places) < 3:
-            continue
-        own = signal.new[places]
-        each_other = own @ own.T
-        np.fill_diagonal(each_other, -np.inf)
-        votes.append(np.mean(each_other.max(axis=1) > (own @ signal.known.T).max(axis=1)))
-    return bool(votes) and float(np.max(votes)) >= MOST
+    """Tell whether these are more like each other than most pairs of training listings are."""
+    for vectors in signals.vectors():
+        own = vectors.new[np.isin(vectors.rows, unlike)]
+        usual = _pairs(vectors.known[:MAX_PAIRED])
+        if len(own) >= MIN_ALIKE and np.median(_pairs(own)) > np.quantile(usual, 0.75):
+            return True
+    return False
+
+
+def _pairs(rows: Floats) -> Floats:
+    """Give the cosine of each pair of rows."""
+    similarity = rows @ rows.T
+    return np.asarray(similarity[np.triu_indices(len(rows), 1)])
 
 
 def _words(flag: str) -> str:

@@ -84,9 +84,9 @@ def _stacked(known: View, new: View) -> tuple[Any, Bools]:
     """Put vectors one after the other; those of another width than the known count as missing."""
     present = np.concatenate([known.present, new.present])
     features = np.zeros((len(present), known.features.shape[1]), dtype=np.float32)
-    features[: len(known.present)] = known.features
+    features[: len(known.present)] = known.array
     if new.features.shape[1] == features.shape[1]:
-        features[len(known.present) :] = new.features
+        features[len(known.present) :] = new.array
     else:
         present[len(known.present) :] = False
     return features, present

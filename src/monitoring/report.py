@@ -117,7 +117,7 @@ def gauges(said: Mapping[str, Any]) -> str:
         if name not in seen:
             lines.append(f"# TYPE shelfsure_monitor_{name} gauge")
             seen.add(name)
-        lines.append(f"shelfsure_monitor_{name}{labels} {float(value):g}")
+        lines.append(f"shelfsure_monitor_{name}{labels} {float(value)!r}")
     return "\n".join(lines) + "\n"
 
 

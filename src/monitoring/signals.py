@@ -35,8 +35,11 @@ _SEED = 17
 class Signal(Protocol):
     """Something that may drift; `rows` are the logged listings that have it, ascending."""
 
-    name: str
-    rows: Ints
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def rows(self) -> Ints: ...
 
     def stream(self) -> Floats:
         """Rank each of `rows` among all before it: exact online p-values."""
