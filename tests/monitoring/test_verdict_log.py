@@ -149,3 +149,41 @@ def test_only_a_log_or_an_empty_folder_is_taken(tmp_path: Path) -> None:
         LogFolder.open(tmp_path)
     LogFolder.create(tmp_path / "log")
     assert LogFolder.create(tmp_path / "log").path == LogFolder.open(tmp_path / "log").path
+
+
+WRITE_FOR_EVER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import numpy as np
+from shelfsure.catalog.listing import Listing
+from shelfsure.embedding.listings import EmbeddedListings
+from shelfsure.fusion.views import View
+from shelfsure.monitoring.log_folder import LogFolder
+from shelfsure.monitoring.log_rows import log_rows
+from shelfsure.pipeline.verdict import Verdict
+folder = LogFolder.create(Path(sys.argv[1]))
+view = View(np.eye(2, dtype=np.float32), np.ones(2, dtype=bool))
+for number in range(10_000):
+    listings = [Listing(f"{number}-{row}") for row in range(2)]
+    verdicts = [Verdict(listing_id=each.listing_id, decision="review") for each in listings]
+    embedded = EmbeddedListings.of_photos(listings, view, [None] * 2, view)
+    folder.append(log_rows(embedded, verdicts, datetime.now(UTC)), "w")
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_nothing_that_was_written_and_leaves_nothing_half(
+    start_process: Callable[..., Any], judged: Judge, tmp_path: Path
+) -> None:
+    process = start_process(WRITE_FOR_EVER, tmp_path / "log")
+    written = -1
+    while written < 20:
+        written = int(process.output.readline())
+    process.kill()
+    process.wait()
+    folder = LogFolder.open(tmp_path / "log")
+    kept = ids(folder)
+    assert kept[: 2 * (written + 1)] == [f"{n}-{row}" for n in range(written + 1) for row in (0, 1)]
+    folder.append(log_rows(*judged(1), NOW + timedelta(days=1)), "next")
+    assert ids(folder) == [*kept, "a0"]
