@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 
 from ..core.errors import OutputError
 from ..embedding.listings import EmbeddedListings
+from ..fusion.views import View
 from ..pipeline.verdict import Verdict
 from .log_folder import ROWS_A_FILE, LogFolder
 from .log_rows import log_rows
@@ -49,6 +51,7 @@ class VerdictLog(AbstractContextManager["VerdictLog"]):
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="shelfsure-log", daemon=True)
         self._thread.start()
+        _import_what_rows_need()
 
     def add(self, embedded: EmbeddedListings, verdicts: Sequence[Verdict]) -> None:
         """Take the verdicts of listings that were judged now; returns before they are written."""
@@ -98,6 +101,12 @@ class VerdictLog(AbstractContextManager["VerdictLog"]):
         with self._changed:
             del self._waiting[: len(tables)]
             self._n_waiting = sum(table.num_rows for table in self._waiting)
+
+
+def _import_what_rows_need() -> None:
+    """Lay out no row: Arrow imports pandas at its first one, which takes half a second."""
+    nothing = View(np.zeros((0, 1), dtype=np.float32), np.zeros(0, dtype=bool))
+    log_rows(EmbeddedListings.of_photos([], nothing, []), [], datetime.now(UTC))
 
 
 def _in_files(rows: pa.Table) -> list[pa.Table]:
