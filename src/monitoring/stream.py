@@ -16,7 +16,7 @@ import numpy as np
 from ..core.arrays import Floats
 
 SHARES = (0.05, 0.3)
-CUT_OFFS = (0.003, 0.01, 0.03, 0.1)
+CUT_OFFS = (0.003, 0.01, 0.03, 0.1, 0.3)
 BEGINNING = 0.002
 """Share of the capital that still waits, which begins to bet at each listing."""
 ALARM = 0.01
