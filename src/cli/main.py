@@ -14,6 +14,7 @@ from .evaluate import evaluate
 from .export import export
 from .finetune import finetune
 from .index import index_app
+from .log import log_app
 from .monitor import monitor
 from .predict import predict
 from .quickstart import quickstart
@@ -53,7 +54,7 @@ for command in (
 ):
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
-groups |= {"spark": spark_app, "review": review_app, "cache": cache_app}
+groups |= {"log": log_app, "spark": spark_app, "review": review_app, "cache": cache_app}
 for name, group in groups.items():
     app.add_typer(group, name=name)
 

@@ -3,13 +3,14 @@
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import CatalogError, OutputError
+from .log_options import LogOptions
 from .messages import say, say_notes, say_photo_problems, say_shift
 from .options import (
     AuditOption,
@@ -41,6 +42,7 @@ def predict(
     file: FileOptions,
     photos: PhotoOptions,
     encoders: EncoderOptions,
+    log: LogOptions,
     no_duplicates: Annotated[
         bool,
         typer.Option(
@@ -94,9 +96,15 @@ def predict(
     looks = {"duplicates": not no_duplicates, "quality": not no_quality}
     run = {"file": fingerprint(listings), "bundle": pipeline.version, **looks}
     parts = VerdictParts(out, {**run, **file.run_values(), **vars(photos)}, own)
-    with _resumable(parts), parts.opened(resume=resume):
+    with _resumable(parts), log.opened() or nullcontext() as kept, parts.opened(resume=resume):
         n_parts = judge_parts(
-            pipeline, rows, parts, **looks, min_fraction=file.min_usable, progress=True
+            pipeline,
+            rows,
+            parts,
+            **looks,
+            min_fraction=file.min_usable,
+            progress=True,
+            on_judged=kept.add if kept else None,
         )
         say_notes(rows.notes)
         with parts.joining(n_parts) as complete:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .log_options import LogOptions
 from .options import (
     AuditOption,
     EncoderOptions,
@@ -27,6 +28,7 @@ _WHO, _HOW = "Who may ask", "How much"
 def serve(
     photos: PhotoOptions,
     encoders: EncoderOptions,
+    log: LogOptions,
     bundle: Annotated[
         Path | None,
         typer.Argument(help="Folder that `shelfsure train` wrote (default: the starter's)."),
@@ -84,6 +86,7 @@ def serve(
             f"Warning: whoever reaches {host}:{port} may use this server. Set an --api-key.",
             err=True,
         )
+    verdict_log = log.opened()
     options = encoders.run_options(photos, progress=bundle is None, cache=ServingCache)
     trials: list[threading.Thread] = []
 
@@ -121,6 +124,7 @@ def serve(
         max_queue=max_queue,
         on_shift=on_shift,
         audit=share_of(audit, "--audit") if audit else None,
+        verdict_log=verdict_log,
     )
     if any(trial.is_alive() for trial in trials):
         # everything is answered; a runtime's own threads abort a Python that ends under them

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..catalog.catalog import Catalog
 from ..core.files import atomic_path, require_free_file
-from .pipeline import ListingPipeline
+from .pipeline import ListingPipeline, OnJudged
 from .shift import OnShift
 from .verdict import Verdict
 from .verdict_file import SUFFIXES, VERDICTS, JudgedRow, check_suffix, write_rows
@@ -51,11 +51,16 @@ def judge(
 
 
 def judge_alone(
-    pipeline: ListingPipeline, catalog: Catalog, *, duplicates: bool = True, quality: bool = True
+    pipeline: ListingPipeline,
+    catalog: Catalog,
+    *,
+    duplicates: bool = True,
+    quality: bool = True,
+    on_judged: OnJudged | None = None,
 ) -> list[JudgedRow]:
     """Judge a catalogue's rows each by itself: whoever has all of a batch looks at it together.
 
-    Parameters are those of `judge`.
+    Parameters are those of `judge`, and `on_judged` is that of `ListingPipeline.predict`.
     """
     verdicts = pipeline.predict(
         catalog.listings,
@@ -63,6 +68,7 @@ def judge_alone(
         quality=quality,
         on_shift="ignore",
         on_photo_error=catalog.on_photo_error,
+        on_judged=on_judged,
     )
     judged = [
         JudgedRow(

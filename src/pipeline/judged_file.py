@@ -14,7 +14,7 @@ from ..catalog.usable import require_enough
 from ..core.files import atomic_path
 from ..embedding.reading_ahead import batches
 from .batch import judge_alone
-from .pipeline import ListingPipeline
+from .pipeline import ListingPipeline, OnJudged
 from .shift import OnShift
 from .verdict import Shift
 from .verdict_file import JudgedRow, write_rows
@@ -50,6 +50,7 @@ def judge_parts(
     quality: bool = True,
     min_fraction: float = 0.0,
     progress: bool = False,
+    on_judged: OnJudged | None = None,
 ) -> int:
     """Judge the parts that are this shard's and aren't there yet.
 
@@ -57,6 +58,8 @@ def judge_parts(
     ----------
     min_fraction
         Refuse the file if a smaller share of the first window can be judged.
+    on_judged
+        As for `ListingPipeline.predict`; parts that are there already aren't judged again.
 
     Returns
     -------
@@ -77,7 +80,9 @@ def judge_parts(
             bar.total = max(bar.n, round(n_rows / (file.fraction_read or 1.0) / parts.shard.of))
             if number in done or not parts.shard.has(number):
                 continue
-            rows = judge_alone(pipeline, catalog, duplicates=duplicates, quality=quality)
+            rows = judge_alone(
+                pipeline, catalog, duplicates=duplicates, quality=quality, on_judged=on_judged
+            )
             tally = tally_of(rows, tally)
             parts.write(number, rows)
             bar.update(catalog.n_rows)

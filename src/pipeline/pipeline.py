@@ -1,10 +1,10 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -43,6 +43,7 @@ from .training import fit_state
 from .verdict import Verdict
 
 BLOCK = 500
+OnJudged: TypeAlias = Callable[[EmbeddedListings, Sequence[Verdict]], None]
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ class ListingPipeline(PipelineState):
         quality: bool = True,
         on_shift: OnShift = "review",
         on_photo_error: OnPhotoError = "reject",
+        on_judged: OnJudged | None = None,
     ) -> list[Verdict]:
         """Judge listings, in order; one that can't be read gets a verdict that says so.
 
@@ -192,6 +194,9 @@ class ListingPipeline(PipelineState):
             strangers together; ``warn`` says it in each verdict, ``ignore`` doesn't look.
         on_photo_error
             Whether a listing with a title whose photo can't be used is rejected or goes by it.
+        on_judged
+            Called with each block of listings as vectors, and each one's own verdict, before they
+            are looked at as a whole.
         """
         if not listings:
             return []
@@ -205,7 +210,10 @@ class ListingPipeline(PipelineState):
             for start in range(0, len(listings), BLOCK):  # so that memory doesn't grow with them
                 block = embedded.take(range(start, min(start + BLOCK, len(listings))))
                 evidence = self.evidence(block, self.views(block), duplicates=duplicates)
-                verdicts += [self.policy.verdict(evidence, row) for row in range(len(evidence))]
+                own = [self.policy.verdict(evidence, row) for row in range(len(evidence))]
+                if on_judged:
+                    on_judged(block, own)
+                verdicts += own
                 bar.update(len(evidence))
         return self.as_batch(verdicts, on_shift)
 

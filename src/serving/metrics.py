@@ -51,6 +51,8 @@ class Metrics:
         self.audits = Gauge("audited", said, ("outcome",), **own)
         said = "Bounds of the share of accepted listings that are right, by audits, at any time."
         self.audited_precision = Gauge("audited_precision", said, ("bound",), **own)
+        said = "Verdicts that weren't logged because the disk couldn't take them."
+        self.log_dropped = Gauge("verdict_log_dropped", said, **own)
         self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 
     def count_batch(self, verdicts: Sequence[Verdict], took_s: float) -> None:

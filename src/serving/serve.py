@@ -10,10 +10,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ..core.errors import ConfigError, ShelfsureError
+from ..monitoring.verdict_log import VerdictLog
 from ..pipeline.manifest import MANIFEST
 from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift
@@ -45,6 +46,7 @@ def serve(
     max_queue: int = 256,
     on_shift: OnShift = "ignore",
     audit: float | None = None,
+    verdict_log: VerdictLog | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
 
@@ -61,6 +63,8 @@ def serve(
         As for `Service`.
     audit
         Share of accepted listings that is put into the review queue; None: none.
+    verdict_log
+        Keeps what REST judged; it is closed in the end.
 
     Raises
     ------
@@ -74,7 +78,14 @@ def serve(
     local = host in LOOPBACK_NAMES and not public_hosts
     hosts = {*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else ()
     auditor = Auditor(ReviewStore(reviews), audit) if audit else None
-    with Service(open_pipeline, max_queue=max_queue, on_shift=on_shift, auditor=auditor) as service:
+    making = Service(
+        open_pipeline,
+        max_queue=max_queue,
+        on_shift=on_shift,
+        auditor=auditor,
+        verdict_log=verdict_log,
+    )
+    with verdict_log or nullcontext(), making as service:
         site = demo_site(service, reviews, local=local) if demo else None
         app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=site)
         server = Server(server_config(app, host, port), lambda: _end_streams(site))

@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from itertools import islice
+from typing import Any
 
 from ..catalog.listing import Listing
 from ..core.errors import ShelfsureError
+from ..embedding.listings import EmbeddedListings
+from ..monitoring.verdict_log import VerdictLog
 from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift, ShiftDetector, hold
 from ..pipeline.verdict import Verdict
@@ -49,6 +52,8 @@ class Service(AbstractContextManager["Service"]):
     auditor
         Draws accepted listings for a look, and ends accepting where those say that the promise is
         broken.
+    verdict_log
+        Keeps what was judged in the stream that is watched, without making an answer wait.
     """
 
     def __init__(
@@ -60,10 +65,11 @@ class Service(AbstractContextManager["Service"]):
         max_queue: int = 256,
         on_shift: OnShift = "ignore",
         auditor: Auditor | None = None,
+        verdict_log: VerdictLog | None = None,
     ) -> None:
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
         self.metrics = Metrics()
-        self.on_shift, self.auditor = on_shift, auditor
+        self.on_shift, self.auditor, self.verdict_log = on_shift, auditor, verdict_log
         self._watched: tuple[ListingPipeline, ShiftDetector] | None = None
         self._open = open_pipeline
         self._pipeline: ListingPipeline | None = None
@@ -201,8 +207,14 @@ class Service(AbstractContextManager["Service"]):
         for job, _ in parts:
             if not job.verdicts:
                 self.metrics.waited_seconds.observe(start - job.queued_at)
+        seen: list[EmbeddedListings] = []
+        options: dict[str, Any] = {}
+        if self.verdict_log:
+            options["on_judged"] = lambda block, _: seen.append(block)
         try:
-            verdicts = pipeline.predict(listings, duplicates=duplicates, on_shift="ignore")  # type: ignore[union-attr]
+            verdicts = pipeline.predict(  # type: ignore[union-attr]
+                listings, duplicates=duplicates, on_shift="ignore", **options
+            )
         except Exception as error:  # noqa: BLE001 (it goes to whoever asked)
             if len(parts) > 1:  # one caller's trouble isn't another's
                 for part in parts:
@@ -216,8 +228,8 @@ class Service(AbstractContextManager["Service"]):
         answers = [list(islice(rest, n)) for _, n in parts]
         for place, (job, n) in enumerate(parts):
             if job.watched:
-                seen = self._watch(pipeline, answers[place])  # type: ignore[arg-type]
-                answers[place] = self.audited(pipeline, job.next(n), seen)  # type: ignore[arg-type]
+                held = self._watch(pipeline, answers[place])  # type: ignore[arg-type]
+                answers[place] = self.audited(pipeline, job.next(n), held)  # type: ignore[arg-type]
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
         self.metrics.count_batch([one for answer in answers for one in answer], took_s)
@@ -228,6 +240,24 @@ class Service(AbstractContextManager["Service"]):
                 self._queue.put_back(job)
             else:
                 job.finish()
+        watched = [job.watched for job, n in parts for _ in range(n)]
+        self._log(watched, seen, [one for answer in answers for one in answer])
+
+    def _log(
+        self, watched: list[bool], blocks: list[EmbeddedListings], verdicts: list[Verdict]
+    ) -> None:
+        """Keep what was judged, once it is answered; trouble with that stops nothing."""
+        if self.verdict_log is None:
+            return
+        first = 0
+        try:
+            for block in blocks:
+                rows = [n for n in range(len(block.listings)) if watched[first + n]]
+                self.verdict_log.add(block.take(rows), [verdicts[first + n] for n in rows])
+                first += len(block.listings)
+        except Exception:  # noqa: BLE001 (whatever it is, serving goes on)
+            _LOG.exception("%d verdicts couldn't be logged", len(verdicts))
+        self.metrics.log_dropped.set(self.verdict_log.n_dropped)
 
     def _watch(self, pipeline: ListingPipeline, verdicts: list[Verdict]) -> list[Verdict]:
         """Look for a drift in the stream of listings; only the worker's thread comes here."""

@@ -78,6 +78,11 @@ class ListingIn(BaseModel):
     )
     title: str | None = Field(None, max_length=MAX_TITLE_CHARS)
     description: str | None = Field(None, max_length=MAX_DESCRIPTION_CHARS)
+    group: str | None = Field(
+        None,
+        max_length=MAX_ID_CHARS,
+        description="Whose it is, such as a seller; only the verdict log keeps it.",
+    )
     photo: Photo | None = Field(
         None, description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."
     )
@@ -92,7 +97,7 @@ class ListingIn(BaseModel):
         return given
 
     def listing(self) -> Listing:
-        return Listing(self.listing_id, self.title, self.photo, self.description)
+        return Listing(self.listing_id, self.title, self.photo, self.description, group=self.group)
 
 
 class VerdictItem(BaseModel):

@@ -1,0 +1,1 @@
+"""Is it still right? What was judged is kept, and compared with what training saw."""
