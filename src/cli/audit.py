@@ -31,8 +31,8 @@ def audit(
     config: ConfigOption = "starter",
     levels: Annotated[int | None, typer.Option(help="Category levels to look at.", min=1)] = None,
     min_examples: Annotated[
-        int | None, typer.Option(help="Judge no category with fewer listings.", min=2)
-    ] = None,
+        int, typer.Option(help="Judge no category with fewer listings.", min=2)
+    ] = 5,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     test: Annotated[
         Path | None, typer.Option(help="Listings to be measured on: name those that leak into it.")

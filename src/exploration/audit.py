@@ -13,7 +13,7 @@ from ..embedding.embedder import Embedder, load_embedder
 from ..embedding.run_options import RunOptions
 from ..embedding.training_data import TrainingData
 from ..fusion.classifier import LateFusion
-from ..fusion.views import modality, take
+from ..fusion.views import modality, take, with_prototypes
 from ..pipeline.training import fit_classifier, prepare
 from ..retrieval.duplicates.detail_store import DetailStore
 from ..retrieval.duplicates.match import match_listings
@@ -26,6 +26,9 @@ from .listing_checks import photo_findings, title_findings
 from .overlap import CategoryPair, category_pairs, mistaken_for
 
 MAX_PAIRS = 20
+MIN_EXAMPLES = 5
+"""Of a category whose labels are judged, unless a configuration says otherwise: of fewer, nobody
+can tell a wrong one from a rare one."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,8 @@ def audit_catalog(
     Parameters
     ----------
     config
-        As for training; by default the starter profile. Fusion is always the pool, calibrated by
-        cross-fitting, for which every listing is answered by models that haven't seen it.
+        As for training; by default the starter profile, with `MIN_EXAMPLES`. Fusion is always the
+        pool, calibrated by cross-fitting: models that haven't seen a listing answer it.
     options
         How the encoders run; by default with the user's cache.
     embedder
@@ -130,7 +133,8 @@ def audit_catalog(
     """
     if options and embedder:
         raise ValueError("An embedder has options of its own. Give it or options, not both.")
-    config = (config or Config()).model_copy(update={"fusion": "pool", "calibration": "cross"})
+    config = config or Config(min_examples=MIN_EXAMPLES)
+    config = config.model_copy(update={"fusion": "pool", "calibration": "cross"})
     options = options or RunOptions(cache=EmbeddingCache())
     embedder = embedder or load_embedder(config, options)
     catalog, data, _ = prepare(catalog, embedder, config, quality=True)
@@ -208,7 +212,8 @@ def _forecasts(
     """Draw the learning curve through the listings whose label isn't wrong."""
     rows = data.trained_rows[keep]
     labels, groups, n_categories = data.labels[keep], data.groups[rows], len(data.class_names)
-    views = take({name: data.views[name] for name in classifier.heads}, rows)
+    views = with_prototypes(data.views)
+    views = take({name: views[name] for name in classifier.heads}, rows)
     weights = classifier.weights_for(frozenset(map(modality, views)))
     right = subset_answers(
         views,

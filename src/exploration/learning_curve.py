@@ -18,7 +18,8 @@ from ..core.arrays import Bools, Floats, Ints
 from ..core.parallel import in_parallel
 from ..fusion.accept_rule import effective_numbers
 from ..fusion.heads import LinearHead, fit_head, tempered
-from ..fusion.views import Views
+from ..fusion.prototypes import fit_prototypes
+from ..fusion.views import PROTOTYPES, Views
 
 SIZES = (0.25, 0.5, 1.0)
 C = 30.0
@@ -70,7 +71,7 @@ def subset_answers(
     Parameters
     ----------
     views
-        Of n listings.
+        Of n listings; see `with_prototypes`.
     heads, weights
         By view: the temperature and the weight in the pool, as fitted on all.
     sizes
@@ -91,7 +92,8 @@ def subset_answers(
         train = (folds != fold) & view.present & (rank < sizes[size])
         asked = np.flatnonzero((folds == fold) & view.present)
         if len(np.unique(labels[train])) > 1 and len(asked):
-            head = fit_head(view.features[train], labels[train], n_categories, C)
+            seen = view.features[train], labels[train], n_categories
+            head = fit_prototypes(*seen) if name.endswith(PROTOTYPES) else fit_head(*seen, C)
             logits = head.logits(view.features[asked])
             answers[job] = asked, weights[name] * tempered(logits, heads[name].temperature)
         bar.update()

@@ -33,5 +33,9 @@ def tiny_audit(tiny_catalog: Catalog, fake_embedder: Callable[..., Embedder]) ->
         rows=tiny_catalog.rows[:3],
     )
     return audit_catalog(
-        tiny_catalog, Config(levels=2), embedder=fake_embedder(), test=test, part=part
+        tiny_catalog,
+        Config(levels=2, min_examples=5),
+        embedder=fake_embedder(),
+        test=test,
+        part=part,
     )

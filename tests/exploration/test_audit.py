@@ -98,7 +98,7 @@ def test_judge_labels_finds_planted_labels_of_real_titles(real_data: Path, fake_
         others = [name for name in names if name != category_prefix(one.category or "", 1)]
         category = str(rng.choice(others)) if place in planted else one.category
         listings.append(replace(one, category=category, description=None))
-    config = Config(levels=1)
+    config = Config(levels=1, min_examples=5)
     catalog = replace(catalog, listings=tuple(listings))
     catalog, data, _ = prepare(catalog, fake_embedder(), config)
     judged = judge_labels(data, fit_classifier(data, config)[1])
