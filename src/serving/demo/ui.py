@@ -33,6 +33,9 @@ LOADING = notice(
     "compare with is embedded then; later ones take seconds.",
     heading="The model is loading …",
 )
+MAX_SESSIONS = 300
+"""Pages whose fields are remembered, a quarter of a megabyte each; Gradio by itself keeps 10,000,
+closed ones too. Beyond, the one that was used least lately is forgotten."""
 DELETE_EVERY_S, DELETE_AFTER_S = 600, 3600
 """Uploads are deleted from the disk an hour after they came."""
 
@@ -49,6 +52,7 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
         delete_cache=(DELETE_EVERY_S, DELETE_AFTER_S),
         fill_width=True,
     )
+    page.state_session_capacity = MAX_SESSIONS
     with page:
         gr.HTML(
             render("header.html.j2", name=NAME, logo=asset("logo.svg")), apply_default_css=False

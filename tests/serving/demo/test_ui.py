@@ -100,3 +100,20 @@ def test_app_says_what_is_wrong_with_a_bundle(
     assert process.wait() == 1
     assert "Error: " in said
     assert "Traceback" not in said
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Gradio's loop
+def test_page_remembers_so_many_visitors_and_no_more(tmp_path: Path) -> None:
+    from gradio.state_holder import StateHolder
+    from shelfsure.serving.demo.ui import MAX_SESSIONS, build_ui
+    from shelfsure.serving.review.store import ReviewStore
+    from shelfsure.serving.service import Service
+
+    ui = build_ui(Service(lambda: None), ReviewStore(tmp_path), local=True)  # type: ignore[arg-type,return-value]
+    sessions = StateHolder()
+    sessions.set_blocks(ui)
+    for number in range(MAX_SESSIONS + 20):
+        assert sessions[str(number)] is not None
+    assert len(sessions.session_data) == MAX_SESSIONS
+    assert "19" not in sessions.session_data
+    assert str(MAX_SESSIONS) in sessions.session_data
