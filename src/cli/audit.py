@@ -81,7 +81,7 @@ def audit(
     say(found.catalog.summary(), rejected=out / "rejected.csv")
     counts = Counter(finding.kind.replace("_", " ") for finding in found.findings)
     say("Found: " + (", ".join(f"{n:,} {kind}" for kind, n in counts.items()) or "nothing") + ".")
-    say(f"About {found.wrong_fraction:.1%} of {found.n_judged:,} labels are wrong.")
+    say(f"An estimated {found.wrong_fraction:.1%} of {found.n_judged:,} labels are wrong.")
     if review:
         _queue(found)
     say(f"The report is {out / 'audit.html'}; findings.csv beside it is for a spreadsheet.")
