@@ -61,6 +61,7 @@ def audit(
     require_free_folder(out, AUDIT, replace=True, inputs=(catalogue, test))
     settings = load_config(config, levels=levels, min_examples=min_examples, seed=seed)
     catalog = file.catalog(catalogue, need_category=True)
+    file.require_usable(catalog)
     say_levels(catalog, levels)
     part = _parts(file, catalogue, split_column) if split_column else None
     measured = file.catalog(test, need_category=False) if test else None

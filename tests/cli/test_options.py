@@ -54,6 +54,7 @@ COMMANDS = {
     "backbones": ["shop.csv", "--out", "out", "--mlflow", "none"],
     "split": ["shop.csv", "--out", "out"],
     "duplicates": ["shop.csv", "--out", "out"],
+    "audit": ["shop.csv", "--out", "out"],
     "classify": ["--title", "lamp", "--labels", "lamp,rug"],
     "serve": ["bundle"],
     "export": ["bundle", "--out", "out", "--listings", "shop.csv"],
