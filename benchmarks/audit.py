@@ -17,10 +17,11 @@ from shelfsure.core.config import load_config
 from shelfsure.embedding.embedder import Embedder, load_embedder
 from shelfsure.embedding.listings import EmbeddedListings
 from shelfsure.embedding.run_options import RunOptions
+from shelfsure.exploration.audit import MIN_EXAMPLES
 from shelfsure.exploration.judged_labels import JudgedLabels, judge_labels, label_findings
 from shelfsure.exploration.labels import pruned
 from shelfsure.exploration.learning_curve import forecast_gains, subset_answers
-from shelfsure.fusion.views import modality, take
+from shelfsure.fusion.views import modality, take, with_prototypes
 from shelfsure.pipeline.training import fit_classifier, prepare
 
 PLANTED = 0.05
@@ -32,6 +33,7 @@ class Known:
     """Stands in for an embedder: a catalogue whose labels change is embedded once."""
 
     photos: object
+    texts: object
     embedded: EmbeddedListings
 
     def embed_catalog(self, catalog: Catalog, **_: object) -> tuple[Catalog, EmbeddedListings]:
@@ -65,7 +67,7 @@ def plant(
 
 def judge(catalog: Catalog, known: Known, levels: int) -> tuple[dict[str, set[int]], JudgedLabels]:
     """Give the rows that are found, by kind; ``cleanlab``: what it finds by itself."""
-    config = load_config("starter", levels=levels)
+    config = load_config("starter", levels=levels, min_examples=MIN_EXAMPLES)
     catalog, data, _ = prepare(catalog, known, config)  # type: ignore[arg-type]
     judged = judge_labels(data, fit_classifier(data, config)[1])
     found: dict[str, set[int]] = {"wrong_label": set(), "doubtful_label": set(), "cleanlab": set()}
@@ -89,11 +91,11 @@ def report(name: str, found: set[int], planted: set[int], before: set[int]) -> N
 
 def curves(catalog: Catalog, known: Known, levels: int) -> None:
     """Forecast from half of the listings what all of them bring, and compare."""
-    config = load_config("starter", levels=levels)
+    config = load_config("starter", levels=levels, min_examples=MIN_EXAMPLES)
     _, data, _ = prepare(catalog, known, config)  # type: ignore[arg-type]
     classifier, _ = fit_classifier(data, config)
     rows, n_categories = data.trained_rows, len(data.class_names)
-    views = take({name: data.views[name] for name in classifier.heads}, rows)
+    views = take({name: with_prototypes(data.views)[name] for name in classifier.heads}, rows)
     right = subset_answers(
         views,
         classifier.heads,
@@ -126,10 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
     catalog = read_catalog(given.catalogue, need_category=True)
-    config = load_config("starter", levels=given.levels)
+    config = load_config("starter", levels=given.levels, min_examples=MIN_EXAMPLES)
     embedder: Embedder = load_embedder(config, RunOptions(cache=EmbeddingCache(), progress=True))
     catalog, embedded = embedder.embed_catalog(catalog)
-    known = Known(None, embedded)
+    known = Known(embedder.photos, embedder.texts, embedded)
     before, judged = judge(catalog, known, given.levels)
     counts = {name: len(rows) for name, rows in before.items()}
     print(f"{given.catalogue}, {given.levels} levels, {judged.fused.shape}; as it is: {counts}")
