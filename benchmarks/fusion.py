@@ -32,8 +32,17 @@ from shelfsure.embedding.run_options import RunOptions
 from shelfsure.evaluation.intervals import wilson_interval
 from shelfsure.evaluation.metrics import expected_calibration_error, log_loss
 from shelfsure.fusion.alternatives import Concatenation, Stacking
-from shelfsure.fusion.classifier import FusionClassifier, LateFusion, all_patterns
-from shelfsure.fusion.views import DESCRIPTION, PHOTO, TITLE, Views, modality, restrict, take
+from shelfsure.fusion.classifier import FusionClassifier, LateFusion
+from shelfsure.fusion.views import (
+    DESCRIPTION,
+    PHOTO,
+    TITLE,
+    Views,
+    all_patterns,
+    modality,
+    restrict,
+    take,
+)
 from shelfsure.pipeline.features import build_views
 from shelfsure.pipeline.training import MIN_TEXTS
 from shelfsure.text.tfidf import Tfidf

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -184,26 +185,14 @@ def _duplicates(
     cache = embedder.options.cache
     store = DetailStore(cache.path.parent, limits) if cache else None
     columns = [catalog.product_columns.get(row, {}) for row in catalog.rows]
-    own = match_listings(
-        data.embedded,
-        embedder.photos,
-        columns=columns,
-        limits=limits,
-        stores=(store, None),
-        progress=progress,
-    ).pairs
+    compare = partial(
+        match_listings, data.embedded, embedder.photos, limits=limits, progress=progress
+    )
+    own = compare(columns=columns, stores=(store, None)).pairs
     if test is None:
         return own, []
     _, others = embedder.embed_catalog(test, description=False)
-    leaked = match_listings(
-        data.embedded,
-        embedder.photos,
-        against=others,
-        limits=limits,
-        stores=(store, store),
-        progress=progress,
-    ).pairs
-    return own, leaked
+    return own, compare(against=others, stores=(store, store)).pairs
 
 
 def _forecasts(

@@ -14,12 +14,22 @@ from .classifier import (
     NO_NAMES,
     FusionClassifier,
     HeldOut,
-    all_patterns,
     log_shares,
     trainable,
 )
 from .heads import LinearHead, fit_calibrated
-from .views import Features, Modalities, View, Views, modality, n_rows, restrict, rounds, take
+from .views import (
+    Features,
+    Modalities,
+    View,
+    Views,
+    all_patterns,
+    modality,
+    n_rows,
+    restrict,
+    rounds,
+    take,
+)
 
 DROPOUT = 0.3
 """Chance that a modality of a training copy is blanked."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
 
@@ -18,6 +17,7 @@ from .views import (
     PROTOTYPES,
     Modalities,
     Views,
+    all_patterns,
     have_sisters,
     modality,
     n_rows,
@@ -288,13 +288,6 @@ def trainable(present: Bools, labels: Ints, folds: Ints) -> bool:
     if len(np.unique(own_folds)) < 2:
         return False
     return all(len(np.unique(own_labels[own_folds != fold])) >= 2 for fold in np.unique(own_folds))
-
-
-def all_patterns(names: Mapping[str, object]) -> list[Modalities]:
-    """List every non-empty set of the modalities that views belong to."""
-    parts = sorted({modality(name) for name in names})
-    sizes = range(1, len(parts) + 1)
-    return [frozenset(chosen) for size in sizes for chosen in combinations(parts, size)]
 
 
 def log_shares(labels: Ints, n_categories: int) -> Floats:

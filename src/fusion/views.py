@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -105,6 +106,13 @@ def with_prototypes(views: Views) -> dict[str, View]:
     """
     dense = {name: view for name, view in views.items() if isinstance(view.features, np.ndarray)}
     return {**views, **{f"{modality(name)}_{PROTOTYPES}": view for name, view in dense.items()}}
+
+
+def all_patterns(names: Mapping[str, object]) -> list[Modalities]:
+    """List every non-empty set of the modalities that views belong to."""
+    parts = sorted({modality(name) for name in names})
+    sizes = range(1, len(parts) + 1)
+    return [frozenset(chosen) for size in sizes for chosen in combinations(parts, size)]
 
 
 def have_sisters(labels: Ints, folds: Ints) -> Bools:

@@ -88,18 +88,19 @@ class VerdictLog(AbstractContextManager["VerdictLog"]):
                 self._write(some)
 
     def _write(self, tables: list[pa.Table]) -> None:
-        """Write rows; if that fails they wait for the next time."""
+        """Write rows; those that can't be written wait for the next time."""
+        rows, n_written, failed = pa.concat_tables(tables), 0, False
         try:
-            for part in _in_files(pa.concat_tables(tables)):
+            for part in _in_files(rows):
                 self.folder.append(part, self._name)
+                n_written += part.num_rows
         except OutputError as error:
             if not self._failed:
                 _LOG.warning("verdicts can't be logged: %s", error)
-            self._failed = True
-            return
-        self._failed = False
+            failed = True
+        self._failed = failed
         with self._changed:
-            del self._waiting[: len(tables)]
+            self._waiting[: len(tables)] = [rows.slice(n_written)] if failed else []
             self._n_waiting = sum(table.num_rows for table in self._waiting)
 
 

@@ -141,6 +141,29 @@ def test_a_disk_that_fails_loses_nothing_once_it_is_back_and_never_stops_who_jud
     assert caplog.text.count("verdicts can't be logged: the disk is full") == 1
 
 
+def test_a_write_that_fails_half_way_leaves_no_row_twice(
+    judged: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = LogFolder.create(tmp_path / "log")
+    calls, append = [], LogFolder.append
+
+    def full_at_second(*given: Any) -> None:
+        calls.append(given)
+        if len(calls) == 2:
+            raise OutputError("the disk is full")
+        append(*given)
+
+    monkeypatch.setattr("shelfsure.monitoring.verdict_log.ROWS_A_FILE", 2)
+    monkeypatch.setattr(LogFolder, "append", full_at_second)
+    with VerdictLog(folder, flush_s=60) as log:
+        tables = [log_rows(*judged(4), NOW)]
+        log._waiting = list(tables)
+        log._write(tables)
+        assert log._n_waiting == 2
+    assert sorted(ids(folder)) == ["a0", "a1", "a2", "a3"]
+    assert len(calls) == 3
+
+
 def test_only_a_log_or_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ConfigError, match=f"but {tmp_path} holds something else"):
