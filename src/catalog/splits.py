@@ -16,9 +16,10 @@ def split_indices(
 ) -> dict[str, Ints]:
     """Split listings into named parts.
 
-    Each category is spread over the parts in proportion, as far as whole groups allow. Where there
-    is a part ``train``, every category of two groups or more is in it: what a model never saw, it
-    can't be calibrated or tested on.
+    Each category is spread over the parts in proportion, as far as whole groups allow, and so are
+    groups of each size: what is asked in ``test`` is as often a duplicate, and as hard, as what
+    taught. Where there is a part ``train``, every category of two groups or more is in it: what a
+    model never saw, it can't be calibrated or tested on.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def split_indices(
         raise ValueError(f"fractions must be above 0 and sum to 1, but are {dict(fractions)}.")
     parts = list(fractions)
     first = parts.index("train") if "train" in parts else None
-    assigned = _assign(categories, groups, shares, first, seed)
+    assigned = _assign(categories, groups, shares, first, seed, draw=True)
     return {name: np.flatnonzero(assigned == part) for part, name in enumerate(parts)}
 
 
@@ -65,18 +66,28 @@ def group_folds(categories: Sequence[str], groups: Ints, n_folds: int, seed: int
         raise ValueError(
             f"n_folds must be from 2 to the number of groups, {n_groups}, but is {n_folds}."
         )
-    return _assign(categories, groups, np.full(n_folds, 1 / n_folds), None, seed)
+    return _assign(categories, groups, np.full(n_folds, 1 / n_folds), None, seed, draw=False)
 
 
 def _assign(
-    categories: Sequence[str], groups: Ints, shares: Floats, first: int | None, seed: int
+    categories: Sequence[str],
+    groups: Ints,
+    shares: Floats,
+    first: int | None,
+    seed: int,
+    *,
+    draw: bool,
 ) -> Ints:
-    """Give every group to the part that lacks most of its category; return each listing's part.
+    """Give every group to a part that lacks listings of its category; return each listing's part.
 
     Scikit-learn's StratifiedGroupKFold knows equal parts only, warns of rare categories, and looks
     at every part and category for every group. Here a category's groups are dealt out largest
     first, and what whole groups left uneven is carried over to the next category, so the sizes of
     the parts come out right too. The carry is held to one listing: it must not upset a category.
+
+    The part that lacks most gets the group, which makes folds even. Of unequal parts the largest
+    would get all large groups so; with `draw`, a part's chance is what it lacks, and each group
+    falls into each part as often as the part's share says.
     """
     if len(categories) != len(groups):
         raise ValueError(
@@ -105,9 +116,15 @@ def _assign(
         carry += wanted
         for group in sorted(sizes, key=sizes.__getitem__, reverse=True):
             part = int(np.lexsort((carry, need.round(9)))[-1])
-            if first is not None and not lacking.isdisjoint(members[group]):
-                part = first
+            if draw and need[part] > 0:
+                part = int(rng.choice(len(shares), p=need.clip(0) / need.clip(0).sum()))
+            if first is not None and any(
+                n_groups_with[own] == 1 for own in lacking & members[group].keys()
+            ):
+                part = first  # the last chance
+            if part == first:
                 lacking -= members[group].keys()
+            n_groups_with.subtract(members[group].keys())
             part_of[group] = part
             need[part] -= sizes[group]
             carry[part] -= sizes[group]

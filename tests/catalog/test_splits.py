@@ -103,6 +103,19 @@ def test_split_indices_of_another_seed_differs(rng: np.random.Generator) -> None
     assert first["test"].tolist() != second["test"].tolist()
 
 
+def test_split_indices_spreads_large_groups_as_small_ones() -> None:
+    """Were all duplicates in train, a test would ask harder listings than any forecast knows."""
+    categories = list("aaaaaaaaaabbbbbbcc")
+    groups = np.array([0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10, 11, 12, 13])
+    shares, n_seeds = {"train": 0.75, "test": 0.25}, 400
+    in_test = np.zeros(14)
+    for seed in range(n_seeds):
+        in_test[np.unique(groups[split_indices(categories, groups, shares, seed)["test"]])] += 1
+    # 4 standard errors of a share of 400; the last category's two groups must not both be test
+    np.testing.assert_allclose(in_test[:12] / n_seeds, 0.25, atol=0.09)
+    assert in_test[12:].sum() / n_seeds <= 1
+
+
 def test_split_indices_takes_parts_without_train() -> None:
     parts = split_indices(["a", "a", "b", "b"], np.arange(4), {"left": 0.5, "right": 0.5}, seed=0)
     assert [len(places) for places in parts.values()] == [2, 2]
