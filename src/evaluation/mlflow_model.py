@@ -4,12 +4,15 @@ To load a model, MLflow runs `MODEL_CODE` ("models from code"), so nothing is pi
 """
 
 import base64
+import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from packaging.requirements import Requirement
 
 from ..catalog.listing import Listing
 from ..catalog.values import is_missing
@@ -40,6 +43,8 @@ set_model(BundleModel())
 INPUTS = ("listing_id", "title", "description", "image", "image_path")
 OUTPUTS = ("listing_id", "decision", "category", "probability", "ood_p_value", "reasons", "verdict")
 _NUMBERS = ("probability", "ood_p_value")
+_PACKAGE = __name__.partition(".")[0]
+_NOT_NEEDED = ("__pycache__", "sample.zip", "starter_bundle")
 
 
 def judge_table(pipeline: ListingPipeline, table: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +117,9 @@ def _unrolled(row: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
 def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
     """Log a bundle as a model to the active MLflow run; give MLflow's ModelInfo.
 
-    With a `registered_name` it becomes the next version of that registered model, too.
+    With a `registered_name` it becomes the next version of that registered model, too. The code
+    that judges goes along, and its requirements are pinned as they are installed here: so MLflow
+    can build an environment for the model though no package index has Shelfsure.
     """
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
@@ -133,9 +140,27 @@ def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
                 Schema([ColSpec(kinds.get(n, "string"), n) for n in OUTPUTS]),
             ),
             input_example=pd.DataFrame({"title": ["Analog watch for men, steel strap"]}),
-            pip_requirements=[f"shelfsure=={version('shelfsure')}"],
+            code_paths=[str(_copied_code(scratch))],
+            pip_requirements=_requirements(),
             registered_model_name=registered_name,
         )
+
+
+def _copied_code(scratch: Path) -> Path:
+    """Copy this package under the name that it is imported by, without what only people need."""
+    copy = scratch / _PACKAGE
+    ignore = shutil.ignore_patterns(*_NOT_NEEDED)
+    for name, place in ((_PACKAGE, copy), (f"{_PACKAGE}.configs", copy / "configs")):
+        [folder] = import_module(name).__path__
+        shutil.copytree(folder, place, ignore=ignore, dirs_exist_ok=True)
+    return copy
+
+
+def _requirements() -> list[str]:
+    """Pin what the package needs without its extras."""
+    needed = [Requirement(line) for line in requires(_PACKAGE) or ()]
+    names = {r.name for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})}
+    return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 
 def bundle_in(model: Path) -> Path:

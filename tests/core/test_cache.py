@@ -220,13 +220,13 @@ def test_serving_cache_does_without_a_file_that_cannot_be_used(
 def test_write_counts_what_is_there_only_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = EmbeddingCache(tmp_path, max_bytes=1000 * VECTOR_BYTES)
+    cache = EmbeddingCache(tmp_path, max_bytes=200 * VECTOR_BYTES)
     counted = []
     make_room = EmbeddingCache._make_room
     monkeypatch.setattr(
         EmbeddingCache, "_make_room", lambda self, db: (counted.append(1), make_room(self, db))[1]
     )
-    for i in range(1100):
+    for i in range(240):
         cache.write("e", vectors(f"k{i}"))
-    assert len(counted) <= 120
-    assert 900 <= cache.info().n_vectors <= 1000
+    assert len(counted) <= 80
+    assert 180 <= cache.info().n_vectors <= 200

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,15 @@ def test_log_model_gives_a_model_that_answers_as_the_bundle_does(
     suffixes = {path.suffix for path in logged.rglob("*") if path.is_file()}
     assert suffixes & {".pkl", ".pickle", ".joblib", ".pt", ".bin"} == set()
     assert (logged / "artifacts" / "shop" / "manifest.json").is_file()
+    # no package index has Shelfsure: its code goes along, and what that needs is named
+    needed = (logged / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert {f"{name}=={version(name)}" for name in ("timm", "pillow", "mlflow")} <= set(needed)
+    assert not [line for line in needed if line.startswith(("shelfsure", "lightning"))]
+    code = logged / "code" / "shelfsure"
+    assert {path.relative_to(code).as_posix() for path in code.rglob("*.py")} >= {
+        "__init__.py", "evaluation/mlflow_model.py", "configs/__init__.py"
+    }  # fmt: skip
+    assert (code / "configs" / "starter.yaml").is_file()
 
     model = mlflow.pyfunc.load_model(info.model_uri)
     assert model.metadata.signature.inputs.input_names()[1:4] == ["title", "description", "image"]
