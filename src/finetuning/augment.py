@@ -97,7 +97,7 @@ def mix(first: "torch.Tensor", second: "torch.Tensor") -> "tuple[torch.Tensor, f
     return mixed[0].round().to(torch.uint8), float(shares[0, 0])
 
 
-WHITE = 245
+WHITE_FROM = 245
 """A background pixel has no channel below this."""
 SOFTEN_PX = 3
 
@@ -109,7 +109,7 @@ def white_background(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """
     import cv2
 
-    white = (photo.min(axis=2) >= WHITE).astype(np.uint8)
+    white = (photo.min(axis=2) >= WHITE_FROM).astype(np.uint8)
     _, parts = cv2.connectedComponents(white, connectivity=4)
     edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
     touching = np.setdiff1d(edge, [0])
