@@ -15,7 +15,6 @@ from shelfsure.core.errors import CatalogError, ConfigError, IndexIncompleteErro
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.serving.demo.duplicate_search import (
-    BUNDLE,
     Found,
     chosen_index,
     index_choices,
@@ -28,6 +27,7 @@ from shelfsure.serving.demo.tabs.duplicates import (
     summary_html,
 )
 from shelfsure.serving.demo.uploads.uploads import Workspace
+from shelfsure.serving.indexes import BUNDLE
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
 N_COPIED = 12

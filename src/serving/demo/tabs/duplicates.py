@@ -13,10 +13,11 @@ from ....catalog.listing import Listing
 from ....core.errors import ConfigError, ListingIndexError, ShelfsureError
 from ....retrieval.duplicates.page import word_differences
 from ....vision.thumbnails import thumbnail_uri
+from ...indexes import NONE
 from ...service import Service
 from .. import inputs
 from ..duplicate_review import KINDS, DuplicateReview, write_plan
-from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_duplicates
+from ..duplicate_search import Found, chosen_index, index_choices, search_duplicates
 from ..html import COPIES, notice, render, script
 from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_upload
