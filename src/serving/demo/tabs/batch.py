@@ -6,13 +6,14 @@ from typing import Any
 
 import gradio as gr
 
+from ....catalog.listing import Listing
 from ...review.store import ReviewStore
 from ...service import Service
 from .. import inputs
 from .. import verdict_table as table
 from ..batch_job import BatchJob, Progress, queue_for_review
 from ..examples import example_filler, example_uploads
-from ..html import banner, notice
+from ..html import banner, notice, script
 from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_upload
 
@@ -43,6 +44,12 @@ def close(session: BatchSession | None) -> None:
     if session is not None:
         session.job.cancel()
         session.place.close()
+
+
+def shown_row(session: BatchSession | None, asked: Mapping[str, Any]) -> Listing | None:
+    """Give the listing of the row that a button says; it comes from a browser, so may be odd."""
+    row = str(asked.get("row", ""))
+    return session.job.listings.get(int(row)) if session and row.isdecimal() else None
 
 
 class BatchTab:
@@ -91,7 +98,7 @@ class BatchTab:
             interactive=False,
             elem_id="batch-verdicts",
         )
-        self.chosen = inputs.html_field("batch-chosen")
+        self.chosen = inputs.html_field("batch-chosen", js_on_load=script("more_like"))
 
     def _connect(self) -> None:
         filters = [self.decisions, self.category, self.flagged]

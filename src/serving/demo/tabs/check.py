@@ -12,12 +12,14 @@ from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....core.scratch import new_scratch_folder
 from ....pipeline.verdict import Verdict
+from ...indexes import own_index
 from ...review.records import ReviewsFullError
 from ...review.store import ReviewStore
 from ...service import QueueFullError, Service
 from ..examples import unpack_examples
 from ..html import notice, script, spoken, verdict_html
 from ..inputs import NO_ANSWER, PRIVATE, QUIET, html_field, listing_of, photo_input
+from ..search_page import brand_html
 from ..verdict_table import similar_listings
 from .explanation import explain, explanation_section
 from .own_labels import own_labels_section
@@ -63,9 +65,10 @@ class CheckTab:
                 examples = _example_buttons([self.photo, self.title, self.description])
                 own_labels_section(service, self.photo, self.title)
             with gr.Column(scale=7, min_width=300):
-                self.verdict = html_field("check-verdict", _START)
+                more = script("more_like")
+                self.verdict = html_field("check-verdict", _START, js_on_load=more)
                 self.flag = gr.Button(_FLAG, size="sm", visible=False, elem_id="check-flag")
-                self.similar = html_field("check-similar")
+                self.similar = html_field("check-similar", js_on_load=more)
                 self.explanation = explanation_section()
         self._connect(examples)
 
@@ -149,11 +152,20 @@ def judge(service: Service, reviews: ReviewStore, listing: Listing) -> CheckResu
         problem = queue(reviews, listing, verdict)
         note, queued = problem or _QUEUED, not problem
     return CheckResult(
-        html=spoken(verdict) + verdict_html(verdict, note=note),
-        similar=similar_listings(service.pipeline, verdict),
+        html=spoken(verdict) + verdict_html(verdict, note=note, more=True),
+        similar=odd_brand(service, listing) + similar_listings(service.pipeline, verdict),
         checked=None if verdict.decision == "rejected" else (listing, verdict),
         queued=queued,
     )
+
+
+def odd_brand(service: Service, listing: Listing) -> str:
+    """Show that a title says one brand while the photo looks like another's, if it is so."""
+    pipeline = service.pipeline
+    if own_index(pipeline) is None:
+        return ""
+    hint = service.searcher.brand_hint(pipeline, listing)
+    return brand_html(hint) if hint else ""
 
 
 def queue(reviews: ReviewStore, listing: Listing, verdict: Verdict) -> str:

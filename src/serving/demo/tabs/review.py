@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 import gradio as gr
 from gradio.context import Context
 
+from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
@@ -67,7 +68,7 @@ class ReviewTab:
                 )
         with gr.Row(equal_height=False):
             with gr.Column(scale=6, min_width=300):
-                self.listing = html_field("review-item")
+                self.listing = html_field("review-item", js_on_load=script("more_like"))
             with gr.Column(scale=6, min_width=300):
                 keys = script("review_clicks", "review_keys")
                 self.answers = html_field("review-answers", js_on_load=keys)
@@ -123,6 +124,10 @@ class ReviewTab:
 
     def choices(self) -> Any:
         return gr.Dropdown(choices=sorted(self.service.pipeline.class_names))
+
+    def listing_of(self, item_id: int, _: Mapping[str, Any]) -> Listing | None:
+        """Give the listing that is shown; None if there is none."""
+        return self.reviews.item(item_id).listing if item_id else None
 
     def take_out(self, old: Workspace | None) -> tuple[Any, ...]:
         """Give all answers as a zip."""
