@@ -17,13 +17,13 @@ COLUMNS = ("rank", "listing_id", "similarity", "title", "category")
 
 def results_html(result: SearchResult, heading: str, *, link: str = "") -> str:
     """Show what was found under a heading; `link` is the address that shows it again."""
-    return render(
+    odd = brand_html(result.brand) if result.brand else ""
+    return odd + render(
         "search_results.html.j2",
         found=result.found,
         n_listings=result.n_listings,
         heading=heading,
         photos=_photos(result.found),
-        brand=brand_html(result.brand) if result.brand else "",
         csv=f"data:text/csv;charset=utf-8,{quote(as_csv(result.found))}",
         link=link,
     )
