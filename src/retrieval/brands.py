@@ -74,7 +74,9 @@ class BrandLooks:
     starts: Ints
     own_margins: Floats
 
-    def hint(self, index: ListingIndex, title: str, photo: Floats, own: str = "") -> BrandHint | None:
+    def hint(
+        self, index: ListingIndex, title: str, photo: Floats, own: str = ""
+    ) -> BrandHint | None:
         """Compare what a title says with what a photo looks like; None if nothing is odd.
 
         Parameters

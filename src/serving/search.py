@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from ..catalog.listing import Listing
@@ -13,7 +12,7 @@ from ..pipeline.pipeline import ListingPipeline
 from ..retrieval.brands import BrandHint, BrandLooks, fit_brand_looks
 from ..retrieval.index.store import ListingIndex, Neighbour
 from ..retrieval.zero_shot.load_space import fingerprints
-from .indexes import BUNDLE, open_index
+from .indexes import BUNDLE, built_indexes, open_index
 
 MAX_RESULTS = 100
 
@@ -42,10 +41,14 @@ class Searcher:
             return open_index(pipeline, choice)
         with self._lock:
             index = self._opened.get(choice)
-            if index and index.info().fingerprints == fingerprints(pipeline.embedder):
-                if Path(choice).is_dir():
-                    index.refresh()
-                    return index
+            still_there = choice in built_indexes()
+            if (
+                index
+                and still_there
+                and index.info().fingerprints == fingerprints(pipeline.embedder)
+            ):
+                index.refresh()
+                return index
             self._opened.pop(choice, None)
             return self._opened.setdefault(choice, open_index(pipeline, choice))
 

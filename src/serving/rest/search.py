@@ -32,7 +32,10 @@ def search_answer(searcher: Searcher, pipeline: ListingPipeline, asked: SearchIn
         if by_id:
             result = searcher.by_id(pipeline, asked.like, asked.k, asked.index)
         else:
-            listing = Listing(title=asked.title or None, image=asked.photo if "photo" in asked.model_fields_set else None)
+            listing = Listing(
+                title=asked.title or None,
+                image=asked.photo if "photo" in asked.model_fields_set else None,
+            )
             result = searcher.by_listing(pipeline, listing, asked.k, asked.index)
     except IndexIncompleteError as error:
         raise ProblemError("no-index", str(error)) from error

@@ -59,7 +59,8 @@ def test_search_finds_the_listing_of_an_edited_photo(
     record = next(each for each in records.values() if each.title)
     photo = edited(Path(str(record.image)))
     by_json = client.post(
-        "/v1/search", json={"photo": base64.b64encode(photo).decode(), "title": record.title, "k": 3}
+        "/v1/search",
+        json={"photo": base64.b64encode(photo).decode(), "title": record.title, "k": 3},
     )
     by_form = client.post(
         "/v1/search", data={"title": record.title, "k": "3"}, files={"photo": ("a.jpg", photo)}
@@ -95,7 +96,12 @@ def test_search_like_a_listing_leaves_it_out(client: TestClient, saved: ListingP
     [
         ({}, 422, "invalid", "a photo, a title or `like` is needed"),
         ({"title": "a", "k": 0}, 422, "invalid", "#/k: Input should be greater than or equal to 1"),
-        ({"title": "a", "k": 101}, 422, "invalid", "#/k: Input should be less than or equal to 100"),
+        (
+            {"title": "a", "k": 101},
+            422,
+            "invalid",
+            "#/k: Input should be less than or equal to 100",
+        ),
         ({"title": "a", "k": "5"}, 422, "invalid", "#/k: Input should be a valid integer"),
         ({"title": "a", "k": 2.5}, 422, "invalid", "#/k"),
         ({"title": "a" * 2001}, 422, "invalid", "at most 2000"),
@@ -112,7 +118,10 @@ def test_search_says_what_is_wrong_with_a_request(
 
 def test_search_says_what_is_wrong_with_a_photo_or_words(client: TestClient) -> None:
     photo = base64.b64encode(b"GIF89a nonsense").decode()
-    for body, says in (({"photo": photo}, "photo"), ({"title": " "}, "A photo or words are needed")):
+    for body, says in (
+        ({"photo": photo}, "photo"),
+        ({"title": " "}, "A photo or words are needed"),
+    ):
         answer = client.post("/v1/search", json=body)
         assert answer.status_code == 200, answer.text
         assert answer.json()["results"] == []

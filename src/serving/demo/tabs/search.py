@@ -107,7 +107,9 @@ class SearchTab:
 
     def found(self, listing: Listing, choice: str | None, count: int) -> str:
         """Show what is like a listing, or what hinders that."""
-        parts = [name for name, there in (("photo", listing.image), ("words", listing.title)) if there]
+        parts = [
+            name for name, there in (("photo", listing.image), ("words", listing.title)) if there
+        ]
         heading = f"Most like the {' and '.join(parts)}"
         if listing.title:
             heading += f" “{listing.title}”"
@@ -130,7 +132,9 @@ class SearchTab:
         names = [name for _, name in choices]
         if not names:
             return gr.Dropdown(choices=[], value=None), notice(NO_INDEX, heading="No index")
-        return gr.Dropdown(choices=choices, value=chosen if chosen in names else names[0]), gr.skip()
+        return gr.Dropdown(
+            choices=choices, value=chosen if chosen in names else names[0]
+        ), gr.skip()
 
 
 def _shown(search: Callable[[], SearchResult], heading: str, link: str = "") -> str:
