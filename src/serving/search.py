@@ -39,14 +39,11 @@ class Searcher:
         """Give an index of the menu as it is now; see `indexes.open_index` for what it raises."""
         if choice == BUNDLE:
             return open_index(pipeline, choice)
+        with_encoders = fingerprints(pipeline.embedder)
         with self._lock:
             index = self._opened.get(choice)
-            still_there = choice in built_indexes()
-            if (
-                index
-                and still_there
-                and index.info().fingerprints == fingerprints(pipeline.embedder)
-            ):
+            same = index is not None and index.info().fingerprints == with_encoders
+            if index and same and choice in built_indexes():
                 index.refresh()
                 return index
             self._opened.pop(choice, None)

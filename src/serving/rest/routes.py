@@ -5,7 +5,7 @@ They wait for the model without blocking the event loop; its refusals become pro
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar, TypeVarTuple, Unpack
+from typing import Annotated, TypeVar, TypeVarTuple
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
@@ -121,7 +121,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def in_turn(
-    limiter: anyio.CapacityLimiter, work: Callable[[Unpack[Given]], Done], *given: Unpack[Given]
+    limiter: anyio.CapacityLimiter, work: Callable[[*Given], Done], *given: *Given
 ) -> Done:
     """Work in a thread, after those who came before; a ``busy`` problem, if too many wait."""
     if limiter.statistics().tasks_waiting >= MAX_COMPARING:
