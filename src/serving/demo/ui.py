@@ -17,7 +17,7 @@ from ...core.scratch import new_scratch_folder
 from ..review.store import ReviewStore
 from ..service import Service
 from .firewall import MAX_UPLOAD_BYTES, Firewall
-from .html import asset, notice, render
+from .html import asset, notice, render, script
 from .inputs import QUIET, html_field
 from .tabs.batch import BatchTab, shown_row
 from .tabs.check import CheckTab
@@ -78,6 +78,7 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
             search.listen(tabs, part, check.checked, lambda held, _: held and held[0])
         search.listen(tabs, batch.chosen, batch.state, shown_row)
         search.listen(tabs, review.listing, review.current, review.listing_of)
+        html_field("zoom", render("zoom.html.j2"), js_on_load=script("zoom"))
         footer = html_field("footer", footer_html(None))
         load = partial(footer_when_loaded, service)
         # nobody waits for the model because others do

@@ -18,7 +18,15 @@ from ...review.store import ReviewStore
 from ...service import QueueFullError, Service
 from ..examples import unpack_examples
 from ..html import notice, script, spoken, verdict_html
-from ..inputs import NO_ANSWER, PRIVATE, QUIET, html_field, listing_of, photo_input
+from ..inputs import (
+    NO_ANSWER,
+    PRIVATE,
+    QUIET,
+    html_field,
+    listing_of,
+    photo_input,
+    photo_trouble,
+)
 from ..search_page import brand_html
 from ..verdict_table import similar_listings
 from .explanation import explain, explanation_section
@@ -113,7 +121,8 @@ class CheckTab:
             shown = event.then(None, js=script("scroll_to_verdict"))
             under_way.append(shown.then(explained, self.checked, self.explanation, **PRIVATE))
         about = [*asked["outputs"], *self.explanation]
-        self.photo.input(self.cleared, None, about, cancels=under_way, **QUIET)
+        about.append(self.photo)
+        self.photo.input(self.cleared, self.photo, about, cancels=under_way, **QUIET)
         self.flag.click(self.flag_it, self.checked, self.flag, **PRIVATE)
 
     def check(self, photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
@@ -124,9 +133,11 @@ class CheckTab:
         flag = gr.Button(_FLAG, visible=may_flag, interactive=True)
         yield found.checked, found.html, found.similar, flag
 
-    def cleared(self) -> list[Any]:
-        """Show nothing of another photo's verdict."""
-        return [None, _START, "", gr.Button(visible=False), *explain(self.service, None)]
+    def cleared(self, photo: str | None) -> list[Any]:
+        """Show nothing of another photo's verdict, and what is wrong with this one, if anything."""
+        trouble = photo_trouble(photo)
+        nothing = [None, trouble or _START, "", gr.Button(visible=False)]
+        return [*nothing, *explain(self.service, None), None if trouble else gr.skip()]
 
     def flag_it(self, shown: Checked | None) -> Any:
         if shown is None:

@@ -12,7 +12,15 @@ from ...indexes import BUNDLE, NO_INDEX, named_indexes
 from ...search import SearchResult
 from ...service import Service
 from ..html import notice, script
-from ..inputs import PRIVATE, QUIET, explained, html_field, listing_of, photo_input
+from ..inputs import (
+    PRIVATE,
+    QUIET,
+    explained,
+    html_field,
+    listing_of,
+    photo_input,
+    photo_trouble,
+)
 from ..search_page import results_html, search_link
 
 COUNTS = (12, 24, 48)
@@ -68,7 +76,7 @@ class SearchTab:
         starts = [self.button.click, self.words.submit]
         gr.on(starts, self.search, asked, self.results, **shown)
         gr.on([root.load, tab.select], self.choices, self.choice, [self.choice, self.results])
-        self.photo.input(lambda: _START, None, self.results, **QUIET)
+        self.photo.input(self.chosen, self.photo, [self.photo, self.results], **QUIET)
         fields = [self.photo, self.words, self.choice, self.results]
         self.results.click(self.like, [self.choice, self.count], fields, **shown)
 
@@ -87,6 +95,11 @@ class SearchTab:
 
         opened = [tabs, self.photo, self.words, self.choice, self.results]
         part.click(more, [state, self.count], opened, **PRIVATE)
+
+    def chosen(self, photo: str | None) -> tuple[Any, str]:
+        """Show nothing of another photo's results, and what is wrong with this one, if anything."""
+        trouble = photo_trouble(photo)
+        return None if trouble else gr.skip(), trouble or _START
 
     def search(self, photo: str | None, words: str, choice: str | None, count: int) -> str:
         if photo is None and not words.strip():
