@@ -90,7 +90,7 @@ class ReviewTab:
         # the name comes from the browser when this tab is first shown, and then the state changes
         self.remembered.change(lambda kept: kept, self.remembered, self.who, **QUIET)
         root.load(self.choices, None, self.category, **QUIET)
-        gr.on([root.load, tab.select], self.shown, None, parts, **QUIET)
+        gr.on([root.load, tab.select], self.opened, None, parts, **QUIET)
         named = [self.who.blur, self.who.submit]
         gr.on(named, lambda name: name, self.who, self.remembered, **QUIET)
         clicks = [self.answers.click, self.queue.click]
@@ -114,6 +114,15 @@ class ReviewTab:
         line = render("review_status.html.j2", counts=counts, said=said.done, trouble=said.trouble)
         shows = item_html(item, undoable=counts.n_answered > 0)
         return own, line, *shows, left, None, gr.Column(visible=item is not None)
+
+    def opened(self, request: gr.Request) -> tuple[Any, ...]:
+        """Show the listing that the page's address asks for while it waits; else the best."""
+        asked = dict(request.query_params)
+        if asked.get("tab") != "review" or "item" not in asked:
+            return self.shown()
+        said, item_id = answer(self.reviews, {"kind": "open", "item": asked["item"]}, "", 0)
+        answered = item_id and self.reviews.item(item_id).answer
+        return self.shown() if answered else self.shown(said, item_id)
 
     def act(self, event: gr.EventData, name: str, item_id: int) -> tuple[Any, ...]:
         return self.shown(*answer(self.reviews, event._data or {}, name, item_id))
