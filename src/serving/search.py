@@ -39,11 +39,13 @@ class Searcher:
         """Give an index of the menu as it is now; see `indexes.open_index` for what it raises."""
         if choice == BUNDLE:
             return open_index(pipeline, choice)
-        with_encoders = fingerprints(pipeline.embedder)
         with self._lock:
             index = self._opened.get(choice)
-            same = index is not None and index.info().fingerprints == with_encoders
-            if index and same and choice in built_indexes():
+            if (
+                index is not None
+                and choice in built_indexes()
+                and index.info().fingerprints == fingerprints(pipeline.embedder)
+            ):
                 index.refresh()
                 return index
             self._opened.pop(choice, None)

@@ -52,6 +52,11 @@ def _id_text(listing_id: Any) -> Any:
     return str(int(listing_id)) if whole else listing_id
 
 
+def _whole(number: Any) -> Any:
+    """Take 5.0 for 5, as JSON does; leave the rest to be checked."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 ListingId = Annotated[
     str,
     BeforeValidator(_id_text),
@@ -160,7 +165,9 @@ class SearchIn(Given):
     like: ListingId = Field(
         "", max_length=MAX_ID_CHARS, description="Its id; then photo and title don't count."
     )
-    k: int = Field(10, ge=1, le=MAX_RESULTS, description="How many to find.")
+    k: Annotated[int, BeforeValidator(_whole)] = Field(
+        10, ge=1, le=MAX_RESULTS, description="How many to find."
+    )
     index: str = Field(
         BUNDLE,
         max_length=MAX_ID_CHARS,

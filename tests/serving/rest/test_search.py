@@ -85,7 +85,8 @@ def test_search_like_a_listing_leaves_it_out(client: TestClient, saved: ListingP
     listing_id = saved.retrieval.index.ids()[0]
     rows = saved.retrieval.index.take([listing_id])
     expected = saved.retrieval.index.search(rows.views, 5)[0]
-    found = client.post("/v1/search", json={"like": listing_id, "k": 4}).json()["results"]
+    asked = {"like": listing_id, "k": 4.0}  # a whole number in JSON, however it is written
+    found = client.post("/v1/search", json=asked).json()["results"]
     assert [each["listing_id"] for each in found] == [
         near.listing_id for near in expected if near.listing_id != listing_id
     ]
