@@ -22,6 +22,7 @@ from ..pipeline.verdict import Verdict
 from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
 from .review.audit import Auditor
+from .search import Searcher
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError"]
 
@@ -68,7 +69,7 @@ class Service(AbstractContextManager["Service"]):
         verdict_log: VerdictLog | None = None,
     ) -> None:
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
-        self.metrics = Metrics()
+        self.metrics, self.searcher = Metrics(), Searcher()
         self.on_shift, self.auditor, self.verdict_log = on_shift, auditor, verdict_log
         self._watched: tuple[ListingPipeline, ShiftDetector] | None = None
         self._open = open_pipeline

@@ -19,6 +19,10 @@ from .uploads.uploads import Upload
 
 _LOG = logging.getLogger(__name__)
 CHUNK = 32
+BY_TITLE = (
+    "{n:,} listings name a photo, but no photos were given: they are judged by their titles alone. "
+    "Add the photos as a zip."
+)
 _POLL_S = 0.1
 
 
@@ -87,10 +91,12 @@ class BatchJob:
 
     @property
     def warnings(self) -> list[str]:
-        """Say what has drifted, or that audits show a broken promise, if either is so."""
+        """Say what has drifted, that audits show a broken promise, that photos are missing."""
         shift = next((verdict.shift for verdict in self._together if verdict.shift), None)
         held = all(verdict.decision != "accept" for verdict in self._together)
-        return [shift.warning(held=held)] if shift else []
+        said = [shift.warning(held=held)] if shift else []
+        n_by_title = len(self.upload.catalog.photo_problems)
+        return [*said, BY_TITLE.format(n=n_by_title)] if n_by_title else said
 
     def usable_photos(self) -> list[Path]:
         """List the photos of rows that weren't rejected: those that may be looked at."""

@@ -1,8 +1,8 @@
 """What a person says of the duplicates that were found, and the merge plan that follows."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from ...retrieval.duplicates.match import DuplicateResult
 from ...retrieval.duplicates.report import PAIR_COLUMNS, merge_plan, pair_row
 
 ACCEPTED, REJECTED, OPEN = "accepted", "rejected", ""
+MAX_UNDONE = 100
+"""Answers, one by one or together, that can be taken back."""
 KINDS = ("same_photo", "same_product", "variant")
 
 
@@ -44,23 +46,40 @@ class DuplicateReview:
     def __post_init__(self) -> None:
         self.cases = cases_of(self.result)
         self._asked = [number for case in self.cases for number, _ in case.pairs]
+        self._before: deque[dict[int, str]] = deque(maxlen=MAX_UNDONE)
 
     def kind(self, number: int) -> str:
         return self.result.pairs[number].verdict
 
     def answer(self, numbers: Iterable[int], said: str) -> None:
         """Accept, reject or reopen pairs; a number that isn't asked about is passed over."""
-        for number in set(numbers) & set(self._asked):
+        asked = set(numbers) & set(self._asked)
+        if not asked:
+            return
+        self._before.append({number: self.answers.get(number, OPEN) for number in asked})
+        self._put(dict.fromkeys(asked, said))
+
+    def answer_rest(self, kind: str, said: str) -> None:
+        """Accept or reject what is open of one kind; what has an answer keeps it."""
+        rest = [n for n in self._asked if self.kind(n) == kind and n not in self.answers]
+        self.answer(rest, said)
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is an answer to take back."""
+        return bool(self._before)
+
+    def undo(self) -> None:
+        """Take the last answer back, however many pairs it was given to."""
+        if self._before:
+            self._put(self._before.pop())
+
+    def _put(self, answers: Mapping[int, str]) -> None:
+        for number, said in answers.items():
             if said in (ACCEPTED, REJECTED):
                 self.answers[number] = said
             else:
                 self.answers.pop(number, None)
-
-    def accept_all(self, kind: str) -> None:
-        """Accept what is open of one kind; what was rejected stays so."""
-        for number in self._asked:
-            if self.kind(number) == kind:
-                self.answers.setdefault(number, ACCEPTED)
 
     def counts(self) -> list[tuple[str, int, int, int]]:
         """For each kind that is there: how many pairs, how many accepted, how many rejected."""

@@ -14,10 +14,8 @@ from ...retrieval.duplicates.find import index_listings
 from ...retrieval.duplicates.match import DuplicateResult, match_listings
 from ...retrieval.index.store import ListingIndex
 from ...retrieval.zero_shot.load_space import fingerprints
+from ..indexes import NONE, named_indexes, open_index
 
-INDEXES = Path("index")
-"""Where `shelfsure index build` is told to put indexes: below the folder the server runs in."""
-BUNDLE, NONE = "bundle", ""
 MAX_LISTINGS = 20_000
 _BLOCK = 32
 _POLL_S = 1.0
@@ -47,12 +45,7 @@ class Found:
 
 def index_choices(pipeline: ListingPipeline) -> list[tuple[str, str]]:
     """List the indexes at hand: what a menu shows, and its value for `chosen_index`."""
-    choices = [("None", NONE)]
-    if pipeline.retrieval and pipeline.retrieval.index:
-        n = pipeline.retrieval.index.info().n_listings
-        choices.append((f"The model's own catalogue ({n:,} listings)", BUNDLE))
-    manifests = sorted(INDEXES.glob("*/manifest.json"))
-    return choices + [(path.parent.as_posix(), path.parent.as_posix()) for path in manifests]
+    return [("None", NONE), *named_indexes(pipeline)]
 
 
 def chosen_index(
@@ -70,13 +63,10 @@ def chosen_index(
     folder = (typed or "").strip() if local else ""
     if not folder and not choice:
         return None
-    if not folder and choice not in {value for _, value in index_choices(pipeline)}:
-        raise ConfigError("The index must be one of the menu's, but isn't there now. Choose again.")
-    if not folder and choice == BUNDLE and pipeline.retrieval:
-        index = pipeline.retrieval.index
+    if folder:
+        index = ListingIndex.open(Path(folder).expanduser(), fingerprints(pipeline.embedder))
     else:
-        place = Path(folder).expanduser() if folder else Path(str(choice))
-        index = ListingIndex.open(place, fingerprints(pipeline.embedder))
+        index = open_index(pipeline, str(choice))
     if index and index.info().n_listings > MAX_LISTINGS:
         raise ConfigError(
             f"At most {MAX_LISTINGS:,} listings are looked through in the browser, but the index "

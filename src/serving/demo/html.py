@@ -56,10 +56,11 @@ COPIES = {
 }
 
 
-def verdict_html(verdict: Verdict, *, note: str = "") -> str:
+def verdict_html(verdict: Verdict, *, note: str = "", more: bool = False) -> str:
     """Show a verdict: decision, category, why, the likeliest categories, what each view says.
 
-    `note` is a sentence below the decision, such as where the listing went.
+    `note` is a sentence below the decision, such as where the listing went; `more` adds a button
+    for what is like it.
     """
     views = [
         (VIEWS[part], guess, guess.category == verdict.category)
@@ -79,6 +80,7 @@ def verdict_html(verdict: Verdict, *, note: str = "") -> str:
         alerts=alerts,
         reasons=[reason for reason in verdict.reasons if reason not in alerts],
         note=note,
+        more=more and verdict.decision != "rejected",
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from ...catalog.listing import Listing
-from ...core.errors import CatalogError, ConfigError
+from ...core.errors import CatalogError, ConfigError, PhotoError
+from ...vision.load import decode_photo
+from ...vision.thumbnails import THUMBNAIL_PX
 from ..service import QueueFullError
 from .html import notice
 from .uploads.uploads import TABLE_TYPES
@@ -117,6 +119,16 @@ def photo_input(**options: Any) -> Any:
     # on the object: a subclass makes Gradio write a .pyi beside our code
     field.preprocess = lambda payload: payload.path if payload else None
     return field
+
+
+def photo_trouble(photo: str | None) -> str:
+    """Say why an uploaded photo can't be used; empty if it can, or there is none."""
+    try:
+        if photo is not None:
+            decode_photo(Path(photo).read_bytes(), min_side_px=THUMBNAIL_PX)
+    except PhotoError as error:
+        return notice(str(error), heading="This photo can't be used", kind="error")
+    return ""
 
 
 def listing_of(

@@ -1,4 +1,4 @@
-"""The demo's page: five tabs over one service, in our colours and the system's own fonts."""
+"""The demo's page: six tabs over one service, in our colours and the system's own fonts."""
 
 import json
 import os
@@ -17,15 +17,18 @@ from ...core.scratch import new_scratch_folder
 from ..review.store import ReviewStore
 from ..service import Service
 from .firewall import MAX_UPLOAD_BYTES, Firewall
-from .html import asset, notice, render
+from .html import asset, notice, render, script
 from .inputs import QUIET, html_field
-from .tabs.batch import BatchTab
+from .tabs.batch import BatchTab, shown_row
 from .tabs.check import CheckTab
 from .tabs.duplicates import DuplicatesTab
 from .tabs.evaluate import EvaluateTab
 from .tabs.review import ReviewTab
+from .tabs.search import SearchTab
 
 NAME = "Shelfsure"
+TABS = ("check", "search", "batch", "duplicates", "evaluate", "review")
+"""Their names in an address: ``?tab=review``."""
 MAX_WAITING = 64
 """Events of the page that may wait; beyond, Gradio tells people to come back."""
 LOADING = notice(
@@ -58,22 +61,37 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
             render("header.html.j2", name=NAME, logo=asset("logo.svg")), apply_default_css=False
         )
         loading = html_field("loading")
-        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Check a listing", id="check"):
-                CheckTab(service, reviews)
+                check = CheckTab(service, reviews)
+            with gr.Tab("Search", id="search"):
+                search = SearchTab(service)
             with gr.Tab("Batch", id="batch"):
-                BatchTab(service, reviews, local=local)
+                batch = BatchTab(service, reviews, local=local)
             with gr.Tab("Duplicates", id="duplicates"):
                 DuplicatesTab(service, local=local)
             with gr.Tab("Evaluate", id="evaluate"):
                 EvaluateTab(service, local=local)
             with gr.Tab("Review queue", id="review"):
-                ReviewTab(service, reviews)
+                review = ReviewTab(service, reviews)
+        for part in (check.verdict, check.similar):
+            search.listen(tabs, part, check.checked, lambda held, _: held and held[0])
+        search.listen(tabs, batch.chosen, batch.state, shown_row)
+        search.listen(tabs, review.listing, review.current, review.listing_of)
+        html_field("zoom", render("zoom.html.j2"), js_on_load=script("zoom"))
         footer = html_field("footer", footer_html(None))
         load = partial(footer_when_loaded, service)
         # nobody waits for the model because others do
         page.load(load, None, [loading, footer], concurrency_limit=None, **QUIET)
+        page.load(asked_tab, None, tabs, **QUIET)
+        page.load(search.opened, None, [search.choice, search.results], **QUIET)
     return page.queue(max_size=MAX_WAITING)
+
+
+def asked_tab(request: gr.Request) -> Any:
+    """Open the tab that the page's address names."""
+    asked = request.query_params.get("tab")
+    return gr.Tabs(selected=asked) if asked in TABS else gr.skip()
 
 
 def footer_when_loaded(service: Service) -> Iterator[tuple[str, str]]:

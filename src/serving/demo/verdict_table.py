@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,11 +15,13 @@ from ...vision.thumbnails import thumbnail_uri
 from .batch_job import BatchJob, Progress
 from .html import DECISIONS, progress, render, similar_html, verdict_html
 
-HEADERS = ("Row", "Listing", "Decision", "Category", "Probability, %", "Title", "Flags", "Why")
-DATATYPES = ["number" if name in {"Row", "Probability, %"} else "str" for name in HEADERS]
-"""What is a number is sorted as one."""
-WIDTHS = ("56px", "90px", "196px", "184px", "136px", "200px", "130px", "420px")
-MAX_SHOWN = 1000
+_TYPES = {"Row": "number", "Photo": "html", "Listing": "str", "Decision": "str", "Category": "str"}
+_TYPES |= {"Probability, %": "number", "Title": "str", "Flags": "str", "Why": "str"}
+HEADERS, DATATYPES = tuple(_TYPES), list(_TYPES.values())
+"""What is a number is sorted as one; of what others wrote nothing is HTML."""
+WIDTHS = ("56px", "72px", "90px", "196px", "184px", "136px", "200px", "130px", "420px")
+MAX_SHOWN, MAX_PHOTOS, PHOTO_PX = 1000, 200, 48
+"""Rows on a page, and how many of these show their photo."""
 MAX_CHARS = 300
 DECISION_NAMES = {key: f"{words.sign} {words.name}" for key, words in DECISIONS.items()}
 FLAG_NAMES = {
@@ -67,22 +70,55 @@ def flags(verdict: Verdict) -> list[str]:
 
 
 def table_rows(
-    rows: Rows, listings: Mapping[int, Listing], keep: Filter
+    rows: Rows,
+    listings: Mapping[int, Listing],
+    keep: Filter,
+    *,
+    page: int = 0,
+    photos: "RowPhotos | None" = None,
 ) -> tuple[list[list[Cell]], int]:
-    """Lay the first `MAX_SHOWN` verdicts that pass out under `HEADERS`, and count all that do.
+    """Lay a page of the verdicts that pass out under `HEADERS`, and count all that do.
 
     `listings` gives a data row's listing, for its title; a row that couldn't be read has none.
+    Without `photos` none is shown.
     """
     passing = [(row, verdict) for row, verdict in rows if keep.keeps(verdict)]
-    table = [_cells(row, verdict, listings.get(row)) for row, verdict in passing[:MAX_SHOWN]]
+    shown = passing[page * MAX_SHOWN :][:MAX_SHOWN]
+    table = [_cells(row, verdict, listings.get(row)) for row, verdict in shown]
+    if photos is not None:
+        for (row, _), cells in zip(shown[:MAX_PHOTOS], table, strict=False):
+            cells[1] = photos.html(row, listings.get(row))
     return table, len(passing)
 
 
-def table_label(n_passing: int) -> str:
+class RowPhotos:
+    """Small photos for a table's cells; the last ones are kept."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, str] = {}
+
+    def html(self, row: int, listing: Listing | None) -> str:
+        """Show a row's photo; empty if there is none."""
+        if row not in self._made:
+            uri = thumbnail_uri(listing.image, side_px=PHOTO_PX) if listing else None
+            if len(self._made) >= 2 * MAX_PHOTOS:
+                self._made.clear()
+            self._made[row] = f'<img src="{uri}" alt="" height="{PHOTO_PX}">' if uri else ""
+        return self._made[row]
+
+
+def n_pages(n_passing: int) -> int:
+    """Count pages; there is always one."""
+    return max(1, ceil(n_passing / MAX_SHOWN))
+
+
+def table_label(n_passing: int, page: int = 0) -> str:
     """Say how many rows there are to see."""
     label = f"Verdicts: {n_passing:,} rows; select one to see its photo and reasons"
     if n_passing > MAX_SHOWN:
-        label += f" (the first {MAX_SHOWN:,} are shown; the downloads hold all)"
+        first = page * MAX_SHOWN
+        shown = f"{first + 1:,} to {min(first + MAX_SHOWN, n_passing):,}"
+        label += f" ({shown} are shown; the downloads hold all)"
     return label
 
 
@@ -164,6 +200,7 @@ def write_downloads(job: BatchJob, folder: Path) -> list[str]:
 def _cells(row: int, verdict: Verdict, listing: Listing | None) -> list[Cell]:
     return [
         row,
+        "",
         verdict.listing_id[:MAX_CHARS],
         DECISION_NAMES[verdict.decision],
         verdict.category or "",

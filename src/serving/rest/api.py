@@ -59,7 +59,7 @@ def rest_app(service: Service, limits: Limits, *, needs_key: bool = False) -> Fa
     )
     app.openapi = lambda: describe(app, limits, needs_key=needs_key)  # type: ignore[method-assign]
     app.state.service, app.state.limits = service, limits
-    app.state.comparing = anyio.CapacityLimiter(1)
+    app.state.comparing, app.state.searching = anyio.CapacityLimiter(1), anyio.CapacityLimiter(2)
     app.include_router(router)
     return app
 

@@ -4,11 +4,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from .limits import Limits
 from .problems import KINDS, MEDIA_TYPE, Problem
 from .reading import FORM, JSON
-from .schemas import EXAMPLE, ListingIn
+from .schemas import EXAMPLE, ListingIn, SearchIn
 
 DESCRIPTION = (
     "A listing goes in (photo, title, description), a calibrated verdict comes out. What is wrong "
@@ -19,16 +20,30 @@ DESCRIPTION = (
 
 def listing_body() -> dict[str, Any]:
     """Describe one listing, as JSON and as a form."""
-    as_json = ListingIn.model_json_schema()
-    properties = {**as_json["properties"], "photo": {"type": "string", "format": "binary"}}
-    for name in ("title", "description"):
-        most = properties[name]["anyOf"][0]["maxLength"]
-        properties[name] = {"type": "string", "maxLength": most}
-    as_form = {**as_json, "properties": properties}
     examples = {
         "photo and title": {"value": EXAMPLE},
         "title only": {"value": {"title": "Blue cotton bath towel"}},
     }
+    return _object_body(ListingIn, examples)
+
+
+def search_body() -> dict[str, Any]:
+    """Describe what to search by, as JSON and as a form."""
+    by_both = {name: EXAMPLE[name] for name in ("title", "photo")}
+    examples = {
+        "photo and words": {"value": {**by_both, "k": 5}},
+        "words": {"value": {"title": "Blue cotton bath towel"}},
+    }
+    return _object_body(SearchIn, examples)
+
+
+def _object_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    as_json = model.model_json_schema()
+    properties = {**as_json["properties"], "photo": {"type": "string", "format": "binary"}}
+    for name in {"title", "description"} & properties.keys():
+        text = properties[name].get("anyOf", [properties[name]])[0]
+        properties[name] = {"type": "string", "maxLength": text["maxLength"]}
+    as_form = {**as_json, "properties": properties}
     content = {JSON: {"schema": as_json, "examples": examples}, FORM: {"schema": as_form}}
     return {"requestBody": {"required": True, "content": content}}
 

@@ -20,6 +20,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "This method isn't allowed here"),
     "too-slow": (408, "The request took too long to arrive"),
+    "no-index": (409, "No index can answer this"),
     "too-large": (413, "The request is too large"),
     "media-type": (415, "This media type isn't read"),
     "wrong-host": (421, "This server doesn't go by that name"),

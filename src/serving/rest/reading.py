@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from ...catalog.listing import Listing
 from .limits import Limits
 from .problems import ProblemError, invalid
-from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, ListingIn
+from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, ListingIn, SearchIn
 
 JSON, FORM = "application/json", "multipart/form-data"
 _MAX_FIELDS = 8
@@ -27,12 +27,29 @@ _MAX_FIELD_BYTES = 4 * MAX_DESCRIPTION_CHARS  # UTF-8's longest
 
 async def read_listing(request: Request) -> Listing:
     """Read one listing; else a problem, ``media-type``, ``malformed`` or ``invalid``."""
-    is_form = media_type(request, JSON, FORM) == FORM
-    fields = await (_read_form(request) if is_form else _read_json(request, 1))
+    fields = await _read_fields(request)
     outcome = await run_in_threadpool(_try_listing, fields, "#")
     if isinstance(outcome, ProblemError):
         raise outcome
     return outcome
+
+
+async def read_search(request: Request) -> SearchIn:
+    """Read what to search by; else a problem, as for one listing."""
+    fields = await _read_fields(request)
+    try:
+        return await run_in_threadpool(SearchIn.model_validate, fields)
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+async def _read_fields(request: Request) -> Any:
+    """Read one object; in a form, where all is text, a number's digits are that number."""
+    if media_type(request, JSON, FORM) == JSON:
+        return await _read_json(request, 1)
+    fields = await _read_form(request)
+    k = fields.get("k", "")
+    return fields | {"k": int(k)} if k.isdecimal() and len(k) < 10 else fields
 
 
 async def read_batch(request: Request, limits: Limits) -> list[Listing | ProblemError]:

@@ -4,8 +4,8 @@ They wait for the model without blocking the event loop; its refusals become pro
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar, TypeVarTuple
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,19 +16,31 @@ from ..metrics import CONTENT_TYPE
 from ..service import QueueFullError, Service, ServiceClosedError
 from .duplicates import duplicate_batch
 from .limits import Limits
-from .openapi import batch_body, documented, listing_body
+from .openapi import batch_body, documented, listing_body, search_body
 from .problems import ProblemError
-from .reading import read_batch, read_listing
-from .schemas import Categories, Category, DuplicateBatch, Health, VerdictBatch, VerdictItem
+from .reading import read_batch, read_listing, read_search
+from .schemas import (
+    Categories,
+    Category,
+    DuplicateBatch,
+    Health,
+    SearchAnswer,
+    VerdictBatch,
+    VerdictItem,
+)
+from .search import search_answer
 
+Done = TypeVar("Done")
+Given = TypeVarTuple("Given")
 MAX_COMPARING = 4
-"""Requests for duplicates that may wait for each other."""
+"""Requests for duplicates, or for a search, that may wait for each other."""
 RETRY_S = 5
 router = APIRouter()
 _ASKED = documented(
     *("malformed", "key-needed", "cross-site", "too-slow", "too-large", "media-type"),
     *("invalid", "busy", "not-ready", "shutting-down", "out-of-time"),
 )
+_SEARCHED = _ASKED | documented("not-found", "no-index")
 _UNREADY, _LOCKED = documented("not-ready"), documented("key-needed")
 
 
@@ -66,12 +78,15 @@ async def verdicts(request: Request, service: ReadyService) -> VerdictBatch:
 async def duplicates(request: Request, service: ReadyService) -> DuplicateBatch:
     """Find which catalogue listings these are again, and which of these are each other."""
     items = await read_batch(request, request.app.state.limits)
-    one_at_a_time: anyio.CapacityLimiter = request.app.state.comparing
-    if one_at_a_time.statistics().tasks_waiting >= MAX_COMPARING:
-        detail = "Too many requests of this kind wait. Ask again in a moment."
-        raise ProblemError("busy", detail, retry_after_s=RETRY_S)
-    async with one_at_a_time:  # not as `limiter`, which would count only after a turn of the loop
-        return await anyio.to_thread.run_sync(duplicate_batch, service.pipeline, items)
+    return await in_turn(request.app.state.comparing, duplicate_batch, service.pipeline, items)
+
+
+@router.post("/v1/search", responses=_SEARCHED, openapi_extra=search_body())
+async def search(request: Request, service: ReadyService) -> SearchAnswer:
+    """Find the listings of an index that are most like a photo, words, both, or one of its own."""
+    asked = await read_search(request)
+    limiter = request.app.state.searching
+    return await in_turn(limiter, search_answer, service.searcher, service.pipeline, asked)
 
 
 @router.get("/v1/categories", responses=_UNREADY | _LOCKED)
@@ -103,6 +118,17 @@ async def readyz(service: ReadyService) -> Health:
 async def metrics(request: Request) -> Response:
     """Give Prometheus its page."""
     return Response(request.app.state.service.metrics.page(), media_type=CONTENT_TYPE)
+
+
+async def in_turn(
+    limiter: anyio.CapacityLimiter, work: Callable[[*Given], Done], *given: *Given
+) -> Done:
+    """Work in a thread, after those who came before; a ``busy`` problem, if too many wait."""
+    if limiter.statistics().tasks_waiting >= MAX_COMPARING:
+        detail = "Too many requests of this kind wait. Ask again in a moment."
+        raise ProblemError("busy", detail, retry_after_s=RETRY_S)
+    async with limiter:  # not as `limiter`, which would count only after a turn of the loop
+        return await anyio.to_thread.run_sync(work, *given)
 
 
 async def verdicts_of(

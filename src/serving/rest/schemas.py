@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from ...catalog.listing import Listing
 from ...pipeline.verdict import Duplicate, Verdict
+from ..indexes import BUNDLE
+from ..search import MAX_RESULTS
 from .problems import Problem
 
 MAX_ID_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 200, 2_000, 20_000
@@ -19,6 +21,7 @@ _BASE64 = f"^{_GAP}(({_SIGN}){{4}})*(({_SIGN}){{2}}={_GAP}=|({_SIGN}){{3}}=)?{_G
 _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 _ID_LIMITS = -(2**63), 2**64
 """Of numbers as ids; a double holds both exactly, so that every reader of the schema agrees."""
+_PHOTO = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYAQMAAADaua+7AAAABlBMVEX////IPCiMOMWDAAAAI0lEQVR42mNgIACY"
     "/x9gYmBgYIKwfzAxMFyA8ZHETsD5aAAAQ8QHYREFpmIAAAAASUVORK5CYII="
@@ -49,6 +52,11 @@ def _id_text(listing_id: Any) -> Any:
     return str(int(listing_id)) if whole else listing_id
 
 
+def _whole(number: Any) -> Any:
+    """Take 5.0 for 5, as JSON does; leave the rest to be checked."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 ListingId = Annotated[
     str,
     BeforeValidator(_id_text),
@@ -68,10 +76,23 @@ Photo = Annotated[
 ]
 
 
-class ListingIn(BaseModel):
-    """A listing to judge; a photo or a title must be there."""
+class Given(BaseModel):
+    """What a request gives: nothing that isn't read, and no address to fetch from."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_urls(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and (found := sorted(_URL_FIELDS & given.keys())):
+            raise ValueError(
+                f"`{found[0]}` isn't read: this server fetches nothing. Send the photo's bytes."
+            )
+        return given
+
+
+class ListingIn(Given):
+    """A listing to judge; a photo or a title must be there."""
 
     listing_id: ListingId = Field(
         "", max_length=MAX_ID_CHARS, description="Yours; the answer names it again."
@@ -83,18 +104,7 @@ class ListingIn(BaseModel):
         max_length=MAX_ID_CHARS,
         description="Whose it is, such as a seller; only the verdict log keeps it.",
     )
-    photo: Photo | None = Field(
-        None, description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_urls(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and (found := sorted(_URL_FIELDS & given.keys())):
-            raise ValueError(
-                f"`{found[0]}` isn't read: this server fetches nothing. Send the photo's bytes."
-            )
-        return given
+    photo: Photo | None = Field(None, description=_PHOTO)
 
     def listing(self) -> Listing:
         return Listing(self.listing_id, self.title, self.photo, self.description, group=self.group)
@@ -141,6 +151,70 @@ class DuplicateBatch(BaseModel):
     results: list[DuplicateItem]
     within: list[DuplicateWithin]
     groups: list[list[int]] = Field(description="Indexes; the listing to keep comes first.")
+
+
+class SearchIn(Given):
+    """What to search by: a photo, a title, both, or a listing that the index holds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("title", "photo", "like")]}
+    )
+
+    title: str = Field("", max_length=MAX_TITLE_CHARS)
+    photo: Photo = Field(b"", description=_PHOTO)
+    like: ListingId = Field(
+        "", max_length=MAX_ID_CHARS, description="Its id; then photo and title don't count."
+    )
+    k: Annotated[int, BeforeValidator(_whole)] = Field(
+        10, ge=1, le=MAX_RESULTS, description="How many to find."
+    )
+    index: str = Field(
+        BUNDLE,
+        max_length=MAX_ID_CHARS,
+        description="`bundle`: the training listings; or an index's folder, `index/NAME`.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SearchIn":
+        if not self.model_fields_set & {"title", "photo", "like"}:
+            raise ValueError("a photo, a title or `like` is needed to search by")
+        return self
+
+
+class SearchHit(BaseModel):
+    """A listing that was found; `similarity` is a cosine, 1 = the same."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    listing_id: str
+    similarity: float
+    title: str | None
+    category: str | None
+
+
+class BrandLook(BaseModel):
+    """The title says one brand, the photo looks like another's: a hint to look at, no verdict."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    says: str
+    looks_like: str
+    n_says: int = Field(description="Listings of the brand that the title says.")
+    n_looks_like: int
+    nearest_says: SearchHit
+    nearest_looks_like: SearchHit
+    own_fraction: float = Field(
+        description="Share of the index's own listings that look as much like another brand's."
+    )
+
+
+class SearchAnswer(BaseModel):
+    """What was found, nearest first; or what is wrong with that which was to be searched by."""
+
+    n_listings: int = Field(description="Listings in the index.")
+    results: list[SearchHit]
+    brand_hint: BrandLook | None = None
+    error: Problem | None = None
 
 
 class Category(BaseModel):

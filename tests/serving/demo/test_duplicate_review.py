@@ -76,15 +76,31 @@ def test_answer_takes_nonsense_for_no_answer(review: DuplicateReview) -> None:
     assert review.answers == {}
 
 
-def test_accept_all_leaves_other_kinds_and_rejections(review: DuplicateReview) -> None:
+def test_answer_rest_leaves_other_kinds_and_rejections(review: DuplicateReview) -> None:
     review.answer([1], "rejected")
-    review.accept_all("same_product")
+    review.answer_rest("same_product", "accepted")
     assert review.answers == {1: "rejected", 3: "accepted"}
     assert review.counts() == [
         ("same_photo", 1, 0, 0),
         ("same_product", 2, 1, 1),
         ("variant", 1, 0, 0),
     ]
+
+
+def test_undo_takes_back_single_answers_and_answers_to_many(review: DuplicateReview) -> None:
+    assert not review.undoable
+    review.answer([1], "accepted")
+    review.answer([1], "rejected")
+    review.answer_rest("same_product", "accepted")
+    review.answer([99], "accepted")  # not asked: nothing to take back
+    review.undo()
+    assert review.answers == {1: "rejected"}
+    review.undo()
+    assert review.answers == {1: "accepted"}
+    review.undo()
+    review.undo()
+    assert review.answers == {}
+    assert not review.undoable
 
 
 def test_filtered_by_kind_and_by_what_is_open(review: DuplicateReview) -> None:

@@ -15,7 +15,6 @@ from shelfsure.core.errors import CatalogError, ConfigError, IndexIncompleteErro
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.serving.demo.duplicate_search import (
-    BUNDLE,
     Found,
     chosen_index,
     index_choices,
@@ -28,6 +27,7 @@ from shelfsure.serving.demo.tabs.duplicates import (
     summary_html,
 )
 from shelfsure.serving.demo.uploads.uploads import Workspace
+from shelfsure.serving.indexes import BUNDLE
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
 N_COPIED = 12
@@ -177,13 +177,13 @@ def test_cases_html_pages_and_keeps_within_them(session: DuplicateSession) -> No
     assert session.page == 1
     session.kind = "same_photo"
     assert "Page" not in cases_html(session)
-    session.review.accept_all("same_photo")
+    session.review.answer_rest("same_photo", "accepted")
     session.only_open = True
     assert "Nothing of this kind is left" in cases_html(session)
 
 
 def test_summary_html_counts_answers(session: DuplicateSession) -> None:
-    session.review.accept_all("variant")
+    session.review.answer_rest("variant", "accepted")
     html = summary_html(session)
     assert f"<strong>1 of {N_COPIED}</strong>" in html
     assert "1 pair: 1 accepted, 0 rejected" in html
@@ -228,12 +228,25 @@ def test_duplicates_from_upload_to_plan(
     expect(summary).to_contain_text("0 of ")
     first.get_by_role("button", name="Reject").click()
     expect(summary).to_contain_text("0 accepted, 1 rejected")
-    summary.locator("button[data-kind=same_product]").click()
-    expect(summary.locator("button[data-kind=same_product]")).to_be_disabled()
+    rest = summary.locator("button[data-kind=same_product][data-answer=accepted]")
+    rest.click()
+    expect(rest).to_be_disabled()
     page.locator("#duplicates-kind input").click()
     page.get_by_role("option", name="All kinds").click()
     expect(cases.locator("article")).to_have_count(PAGE)
     screenshot(page, "duplicates")
+    answered = summary.locator("p strong").first.inner_text()
+    page.locator("h1").click()  # out of any field
+    for key in "nr":  # the first pair, and it is rejected
+        page.keyboard.press(key)
+    expect(cases.locator(".sf-side[aria-current]")).to_have_count(1)
+    page.keyboard.press("u")
+    expect(summary.locator("p strong").first).to_have_text(answered)
+    cases.locator(".sf-photo img").first.click()
+    expect(page.locator("dialog.sf-zoom img").first).to_be_visible()
+    assert page.locator("dialog.sf-zoom img").count() >= 2, "side by side"
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.sf-zoom")).to_be_hidden()
     cases.get_by_role("button", name="Next").click()
     expect(cases).to_contain_text("Page 2 of")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-TABS = ["Check a listing", "Batch", "Duplicates", "Evaluate", "Review queue"]
+TABS = ["Check a listing", "Search", "Batch", "Duplicates", "Evaluate", "Review queue"]
 MARGIN_PX = 1
 
 

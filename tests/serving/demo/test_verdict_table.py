@@ -1,6 +1,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from PIL import Image
 from shelfsure.catalog.catalog import Catalog, RejectedRow
 from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.verdict import Duplicate, Verdict
@@ -10,9 +11,12 @@ from shelfsure.serving.demo.verdict_table import (
     HEADERS,
     MAX_SHOWN,
     Filter,
+    RowPhotos,
     decision_choices,
     flag_choices,
     flags,
+    n_pages,
+    table_label,
     table_rows,
     write_downloads,
 )
@@ -33,20 +37,20 @@ ROWS = [(1, SURE), (2, ODD), (3, AGAIN), (4, BAD)]
 
 
 def ids(keep: Filter) -> list[object]:
-    return [cells[1] for cells in table_rows(ROWS, {}, keep)[0]]
+    return [cells[2] for cells in table_rows(ROWS, {}, keep)[0]]
 
 
 def test_table_rows_fill_every_column_with_text() -> None:
     title = "<b>lamp</b>"
     table, n = table_rows(ROWS, {1: Listing("a", title)}, Filter())
     assert n == 4
-    assert table[0] == [1, "a", "✓ Accept", "Home > Lamps", 98.7, title, "", ""]
-    assert table[3][2] == "✕ Couldn't be read"
+    assert table[0] == [1, "", "a", "✓ Accept", "Home > Lamps", 98.7, title, "", ""]
+    assert table[3][3] == "✕ Couldn't be read"
     assert table[3][-1] == "photo not found: x"
     assert {len(cells) for cells in table} == {len(HEADERS)}
-    assert table[3][4] is None
+    assert table[3][5] is None
     nearly = SURE.model_copy(update={"probability": 0.99998})
-    assert table_rows([(1, nearly)], {}, Filter())[0][0][4] == 99.9
+    assert table_rows([(1, nearly)], {}, Filter())[0][0][5] == 99.9
 
 
 def test_filter_combines_what_is_asked() -> None:
@@ -62,6 +66,24 @@ def test_table_rows_count_all_and_show_the_first() -> None:
     many = [(row, SURE) for row in range(1, MAX_SHOWN + 6)]
     table, n = table_rows(many, {}, Filter())
     assert (len(table), n) == (MAX_SHOWN, MAX_SHOWN + 5)
+    assert n_pages(n) == 2
+    last, _ = table_rows(many, {}, Filter(), page=1)
+    assert [cells[0] for cells in last] == [*range(MAX_SHOWN + 1, MAX_SHOWN + 6)]
+    assert "1,001 to 1,005 are shown" in table_label(n, 1)
+
+
+def test_table_rows_show_photos_where_they_are_wished(tmp_path: Path) -> None:
+    Image.new("RGB", (90, 300), "red").save(tmp_path / "a.png")
+    listings = {1: Listing("a", image=tmp_path / "a.png"), 2: Listing("b", title="lamp")}
+    photos = RowPhotos()
+    for _ in range(2):  # the second time what was made
+        table, _n = table_rows(ROWS, listings, Filter(), photos=photos)
+        assert [cells[1][:32] for cells in table[:3]] == [
+            '<img src="data:image/jpeg;base64',
+            "",
+            "",
+        ]
+        (tmp_path / "a.png").unlink(missing_ok=True)
 
 
 def test_flags_tell_a_variant_from_a_duplicate() -> None:

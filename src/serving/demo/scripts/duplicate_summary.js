@@ -1,4 +1,4 @@
 element.addEventListener('click', event => {
-  const button = event.target.closest('button[data-kind]');
-  if (button) trigger('click', {kind: button.dataset.kind});
+  const button = event.target.closest('button[data-kind], button[data-undo]');
+  if (button) trigger('click', {...button.dataset});
 });

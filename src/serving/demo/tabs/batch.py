@@ -1,18 +1,19 @@
 """The tab "Batch": a table and a zip of photos in, a table of verdicts and files out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
+from ....catalog.listing import Listing
 from ...review.store import ReviewStore
 from ...service import Service
 from .. import inputs
 from .. import verdict_table as table
 from ..batch_job import BatchJob, Progress, queue_for_review
 from ..examples import example_filler, example_uploads
-from ..html import banner, notice
+from ..html import banner, notice, script
 from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_upload
 
@@ -31,11 +32,13 @@ _DRAWN = notice(
 
 @dataclass
 class BatchSession:
-    """What one visitor's tab holds: an upload's folder, and the job on it."""
+    """What one visitor's tab holds: an upload's folder, the job on it, and what is shown of it."""
 
     place: Workspace
     job: BatchJob
     keep: table.Filter
+    page: int = 0
+    photos: table.RowPhotos = field(default_factory=table.RowPhotos)
 
 
 def close(session: BatchSession | None) -> None:
@@ -43,6 +46,12 @@ def close(session: BatchSession | None) -> None:
     if session is not None:
         session.job.cancel()
         session.place.close()
+
+
+def shown_row(session: BatchSession | None, asked: Mapping[str, Any]) -> Listing | None:
+    """Give the listing of the row that a button says; it comes from a browser, so may be odd."""
+    row = str(asked.get("row", ""))
+    return session.job.listings.get(int(row)) if session and row.isdecimal() else None
 
 
 class BatchTab:
@@ -91,11 +100,15 @@ class BatchTab:
             interactive=False,
             elem_id="batch-verdicts",
         )
-        self.chosen = inputs.html_field("batch-chosen")
+        self.page = gr.Number(
+            1, label="Page", minimum=1, precision=0, visible=False, elem_id="batch-page"
+        )
+        self.chosen = inputs.html_field("batch-chosen", js_on_load=script("more_like"))
 
     def _connect(self) -> None:
         filters = [self.decisions, self.category, self.flagged]
-        results = [self.results, self.verdicts, self.chosen, self.decisions, self.flagged]
+        results = [self.results, self.verdicts, self.page, self.chosen]
+        results += [self.decisions, self.flagged]
         running = self.start.click(
             self.run,
             [*self.uploads, self.duplicates, self.queueing, *filters, self.state],
@@ -111,10 +124,12 @@ class BatchTab:
             [self.decisions.input, self.category.change, self.flagged.input],
             self.narrow,
             [*filters, self.state],
-            self.verdicts,
+            [self.verdicts, self.page],
             trigger_mode="always_last",
             **inputs.QUIET,
         )
+        turned = [self.page.input, self.page.submit]
+        gr.on(turned, self.turn, [self.page, self.state], self.verdicts, **inputs.QUIET)
         self.verdicts.select(self.show, self.state, self.chosen, **inputs.QUIET)
         fill = example_filler(self.service, example_uploads, _DRAWN)
         filled = [self.uploads.table, self.uploads.archive, self.status]
@@ -158,15 +173,19 @@ class BatchTab:
         status = table.progress_html(job, done, ended=True, failure=failure, trouble=trouble)
         files = table.write_downloads(job, place.folder("downloads"))
         keep_only(place.folder("photos"), job.usable_photos())
-        yield self.shown(session, status) | {self.files: gr.Files(files, visible=True)}
+        yield self.shown(session, status, ended=True) | {self.files: gr.Files(files, visible=True)}
 
-    def shown(self, session: BatchSession, status: str) -> dict[Any, Any]:
-        """Show the verdicts that pass the filters, and how many there are of each kind."""
+    def shown(self, session: BatchSession, status: str, *, ended: bool = False) -> dict[Any, Any]:
+        """Show the verdicts that pass the filters, and how many there are of each kind.
+
+        Their photos follow at the end, since the whole table is sent each time.
+        """
         rows = session.job.rows
         return {
             self.status: status,
             self.drift: banner(session.job.warnings),
-            self.verdicts: _verdicts(session),
+            self.verdicts: _verdicts(session, photos=ended),
+            self.page: _pages(session),
             self.decisions: gr.CheckboxGroup(choices=table.decision_choices(rows)),
             self.flagged: gr.CheckboxGroup(choices=table.flag_choices(rows)),
         }
@@ -175,8 +194,14 @@ class BatchTab:
         self, decisions: list[str], category: str, flagged: list[str], session: BatchSession | None
     ) -> Any:
         if session is None:
+            return gr.skip(), gr.skip()
+        session.keep, session.page = table.Filter(decisions, category, flagged), 0
+        return _verdicts(session), _pages(session)
+
+    def turn(self, page: float | None, session: BatchSession | None) -> Any:
+        if session is None or page is None:
             return gr.skip()
-        session.keep = table.Filter(decisions, category, flagged)
+        session.page = max(0, min(int(page), table.n_pages(_n_passing(session))) - 1)
         return _verdicts(session)
 
     def show(self, session: BatchSession | None, event: gr.SelectData) -> str:
@@ -195,6 +220,23 @@ def _choices(name: str, words: Mapping[str, str], **options: Any) -> Any:
     return gr.CheckboxGroup(choices, label=label, elem_id=f"batch-{name}", **options)
 
 
-def _verdicts(session: BatchSession) -> Any:
-    cells, n_passing = table.table_rows(session.job.rows, session.job.listings, session.keep)
-    return gr.Dataframe(cells, label=table.table_label(n_passing))
+def _verdicts(session: BatchSession, *, photos: bool = True) -> Any:
+    job = session.job
+    cells, n_passing = table.table_rows(
+        job.rows,
+        job.listings,
+        session.keep,
+        page=session.page,
+        photos=session.photos if photos else None,
+    )
+    return gr.Dataframe(cells, label=table.table_label(n_passing, session.page))
+
+
+def _n_passing(session: BatchSession) -> int:
+    return sum(session.keep.keeps(verdict) for _, verdict in session.job.rows)
+
+
+def _pages(session: BatchSession) -> Any:
+    """Ask for a page's number where there are several."""
+    n = table.n_pages(_n_passing(session))
+    return gr.Number(session.page + 1, maximum=n, label=f"Page of {n:,}", visible=n > 1)

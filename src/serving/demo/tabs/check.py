@@ -12,12 +12,22 @@ from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....core.scratch import new_scratch_folder
 from ....pipeline.verdict import Verdict
+from ...indexes import own_index
 from ...review.records import ReviewsFullError
 from ...review.store import ReviewStore
 from ...service import QueueFullError, Service
 from ..examples import unpack_examples
 from ..html import notice, script, spoken, verdict_html
-from ..inputs import NO_ANSWER, PRIVATE, QUIET, html_field, listing_of, photo_input
+from ..inputs import (
+    NO_ANSWER,
+    PRIVATE,
+    QUIET,
+    html_field,
+    listing_of,
+    photo_input,
+    photo_trouble,
+)
+from ..search_page import brand_html
 from ..verdict_table import similar_listings
 from .explanation import explain, explanation_section
 from .own_labels import own_labels_section
@@ -63,9 +73,10 @@ class CheckTab:
                 examples = _example_buttons([self.photo, self.title, self.description])
                 own_labels_section(service, self.photo, self.title)
             with gr.Column(scale=7, min_width=300):
-                self.verdict = html_field("check-verdict", _START)
+                more = script("more_like")
+                self.verdict = html_field("check-verdict", _START, js_on_load=more)
                 self.flag = gr.Button(_FLAG, size="sm", visible=False, elem_id="check-flag")
-                self.similar = html_field("check-similar")
+                self.similar = html_field("check-similar", js_on_load=more)
                 self.explanation = explanation_section()
         self._connect(examples)
 
@@ -110,7 +121,8 @@ class CheckTab:
             shown = event.then(None, js=script("scroll_to_verdict"))
             under_way.append(shown.then(explained, self.checked, self.explanation, **PRIVATE))
         about = [*asked["outputs"], *self.explanation]
-        self.photo.input(self.cleared, None, about, cancels=under_way, **QUIET)
+        about.append(self.photo)
+        self.photo.input(self.cleared, self.photo, about, cancels=under_way, **QUIET)
         self.flag.click(self.flag_it, self.checked, self.flag, **PRIVATE)
 
     def check(self, photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
@@ -121,9 +133,11 @@ class CheckTab:
         flag = gr.Button(_FLAG, visible=may_flag, interactive=True)
         yield found.checked, found.html, found.similar, flag
 
-    def cleared(self) -> list[Any]:
-        """Show nothing of another photo's verdict."""
-        return [None, _START, "", gr.Button(visible=False), *explain(self.service, None)]
+    def cleared(self, photo: str | None) -> list[Any]:
+        """Show nothing of another photo's verdict, and what is wrong with this one, if anything."""
+        trouble = photo_trouble(photo)
+        nothing = [None, trouble or _START, "", gr.Button(visible=False)]
+        return [*nothing, *explain(self.service, None), None if trouble else gr.skip()]
 
     def flag_it(self, shown: Checked | None) -> Any:
         if shown is None:
@@ -149,11 +163,20 @@ def judge(service: Service, reviews: ReviewStore, listing: Listing) -> CheckResu
         problem = queue(reviews, listing, verdict)
         note, queued = problem or _QUEUED, not problem
     return CheckResult(
-        html=spoken(verdict) + verdict_html(verdict, note=note),
-        similar=similar_listings(service.pipeline, verdict),
+        html=spoken(verdict) + verdict_html(verdict, note=note, more=True),
+        similar=odd_brand(service, listing) + similar_listings(service.pipeline, verdict),
         checked=None if verdict.decision == "rejected" else (listing, verdict),
         queued=queued,
     )
+
+
+def odd_brand(service: Service, listing: Listing) -> str:
+    """Show that a title says one brand while the photo looks like another's, if it is so."""
+    pipeline = service.pipeline
+    if own_index(pipeline) is None:
+        return ""
+    hint = service.searcher.brand_hint(pipeline, listing)
+    return brand_html(hint) if hint else ""
 
 
 def queue(reviews: ReviewStore, listing: Listing, verdict: Verdict) -> str:

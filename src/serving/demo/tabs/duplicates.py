@@ -13,10 +13,11 @@ from ....catalog.listing import Listing
 from ....core.errors import ConfigError, ListingIndexError, ShelfsureError
 from ....retrieval.duplicates.page import word_differences
 from ....vision.thumbnails import thumbnail_uri
+from ...indexes import NONE
 from ...service import Service
 from .. import inputs
 from ..duplicate_review import KINDS, DuplicateReview, write_plan
-from ..duplicate_search import NONE, Found, chosen_index, index_choices, search_duplicates
+from ..duplicate_search import Found, chosen_index, index_choices, search_duplicates
 from ..html import COPIES, notice, render, script
 from ..uploads.archives import keep_only
 from ..uploads.uploads import Workspace, read_upload
@@ -28,8 +29,8 @@ _START = notice(
 )
 
 
-PAGE = 10
-"""Cases on one page."""
+PAGE, PHOTO_PX = 10, 400
+"""Cases on one page; the longer side of a photo, which may be enlarged."""
 
 
 @dataclass
@@ -52,7 +53,7 @@ class DuplicateSession:
 
     def photo(self, listing: Listing) -> str | None:
         if id(listing) not in self.photos:
-            self.photos[id(listing)] = thumbnail_uri(listing.image)
+            self.photos[id(listing)] = thumbnail_uri(listing.image, side_px=PHOTO_PX)
         return self.photos[id(listing)]
 
 
@@ -71,7 +72,9 @@ class DuplicatesTab:
                 with gr.Column(visible=False, elem_id="duplicates-found") as self.found_any:
                     self._build_filters()
                 self.files = inputs.files_field("duplicates", "Merge plan")
-        self.cases = inputs.html_field("duplicates-cases", js_on_load=script("duplicate_cases"))
+        self.cases = inputs.html_field(
+            "duplicates-cases", js_on_load=script("duplicate_cases", "duplicate_keys")
+        )
         self._connect()
 
     def _build_inputs(self) -> None:
@@ -122,7 +125,7 @@ class DuplicatesTab:
         self.cases.click(self.decide, self.state, self.summary, **every)
         self.cases.submit(self.turn, self.state, self.cases, **inputs.QUIET)
         both = [self.summary, self.cases]
-        self.summary.click(self.accept_all, self.state, both, **inputs.QUIET)
+        self.summary.click(self.answer_rest, self.state, both, **every)
         self.plan.click(self.make_plan, self.state, self.files, **inputs.PRIVATE)
 
     def run(
@@ -187,10 +190,14 @@ class DuplicatesTab:
         session.review.answer(numbers, _asked(event, "answer"))
         return summary_html(session)
 
-    def accept_all(self, event: gr.EventData, session: DuplicateSession | None) -> Any:
+    def answer_rest(self, event: gr.EventData, session: DuplicateSession | None) -> Any:
+        """Answer all that is open of a kind, or take the last answer back."""
         if session is None:
             return gr.skip(), gr.skip()
-        session.review.accept_all(_asked(event, "kind"))
+        if kind := _asked(event, "kind"):
+            session.review.answer_rest(kind, _asked(event, "answer"))
+        else:
+            session.review.undo()
         return self.shown(session)
 
     def make_plan(self, session: DuplicateSession | None) -> Any:
@@ -214,6 +221,7 @@ def summary_html(session: DuplicateSession) -> str:
         counts=counts,
         n_pairs=sum(n for _, n, _, _ in counts),
         n_answered=len(session.review.answers),
+        undoable=session.review.undoable,
         copies=COPIES,
     )
 

@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 import gradio as gr
 from gradio.context import Context
 
+from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
 from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
@@ -67,7 +68,7 @@ class ReviewTab:
                 )
         with gr.Row(equal_height=False):
             with gr.Column(scale=6, min_width=300):
-                self.listing = html_field("review-item")
+                self.listing = html_field("review-item", js_on_load=script("more_like"))
             with gr.Column(scale=6, min_width=300):
                 keys = script("review_clicks", "review_keys")
                 self.answers = html_field("review-answers", js_on_load=keys)
@@ -89,7 +90,7 @@ class ReviewTab:
         # the name comes from the browser when this tab is first shown, and then the state changes
         self.remembered.change(lambda kept: kept, self.remembered, self.who, **QUIET)
         root.load(self.choices, None, self.category, **QUIET)
-        gr.on([root.load, tab.select], self.shown, None, parts, **QUIET)
+        gr.on([root.load, tab.select], self.opened, None, parts, **QUIET)
         named = [self.who.blur, self.who.submit]
         gr.on(named, lambda name: name, self.who, self.remembered, **QUIET)
         clicks = [self.answers.click, self.queue.click]
@@ -114,6 +115,15 @@ class ReviewTab:
         shows = item_html(item, undoable=counts.n_answered > 0)
         return own, line, *shows, left, None, gr.Column(visible=item is not None)
 
+    def opened(self, request: gr.Request) -> tuple[Any, ...]:
+        """Show the listing that the page's address asks for while it waits; else the best."""
+        asked = dict(request.query_params)
+        if asked.get("tab") != "review" or "item" not in asked:
+            return self.shown()
+        said, item_id = answer(self.reviews, {"kind": "open", "item": asked["item"]}, "", 0)
+        answered = item_id and self.reviews.item(item_id).answer
+        return self.shown() if answered else self.shown(said, item_id)
+
     def act(self, event: gr.EventData, name: str, item_id: int) -> tuple[Any, ...]:
         return self.shown(*answer(self.reviews, event._data or {}, name, item_id))
 
@@ -123,6 +133,10 @@ class ReviewTab:
 
     def choices(self) -> Any:
         return gr.Dropdown(choices=sorted(self.service.pipeline.class_names))
+
+    def listing_of(self, item_id: int, _: Mapping[str, Any]) -> Listing | None:
+        """Give the listing that is shown; None if there is none."""
+        return self.reviews.item(item_id).listing if item_id else None
 
     def take_out(self, old: Workspace | None) -> tuple[Any, ...]:
         """Give all answers as a zip."""

@@ -68,8 +68,8 @@ def read_upload(
     Parameters
     ----------
     photos
-        A zip file, a folder, or None where the listings have none. A folder must come from
-        somebody who may read this machine's files.
+        A zip file, a folder, or None where none was given: then listings go by their titles. A
+        folder must come from somebody who may read this machine's files.
     into
         An empty folder for the zip's photos.
 
@@ -82,7 +82,13 @@ def read_upload(
     root, locate = _placed(photos, into)
     _check_table(table)
     try:
-        catalog = read_catalog(table, image_root=root, need_category=need_category, locate=locate)
+        catalog = read_catalog(
+            table,
+            image_root=root,
+            need_category=need_category,
+            locate=locate,
+            on_photo_error="title" if photos is None else "reject",
+        )
     except CatalogError as error:
         said = str(error).replace(f"{table.parent}/", "")
         raise CatalogError(_OPTION.sub("", said)) from error

@@ -82,8 +82,13 @@ def test_read_upload_names_ambiguous_photos(tmp_path: Path, inside: Path) -> Non
 
 def test_read_upload_without_photos_takes_titles(tmp_path: Path, inside: Path) -> None:
     upload = read_upload(table(tmp_path / "t.csv", ["", "a.jpg"]), None, inside)
-    assert upload.catalog.rows == (1,)
-    assert "photo not found: 'a.jpg'" in upload.catalog.rejected[0].reason
+    assert upload.catalog.rows == (1, 2)
+    assert [listing.image for listing in upload.catalog.listings] == [None, None]
+    assert upload.catalog.photo_problems.keys() == {2}
+    untitled = tmp_path / "untitled.csv"
+    untitled.write_text("listing_id,title,image\na,lamp,a.jpg\nb,,b.jpg\n", encoding="utf-8")
+    [bad] = read_upload(untitled, None, inside).catalog.rejected
+    assert "photo not found: 'b.jpg'" in bad.reason
 
 
 def test_read_upload_says_no_path_and_no_option(tmp_path: Path, inside: Path) -> None:
