@@ -208,13 +208,7 @@ def _explain_photo(
     if listing.image is None:
         return None, None, "The listing has no photo."
     encoder, limits = pipeline.embedder.photos, pipeline.embedder.options.limits
-    decoded = decode_photo(
-        photo_bytes(listing.image),
-        max_pixels=limits.max_pixels,
-        allow_truncated=limits.allow_truncated,
-        min_side_px=PHOTO_PX,
-        longer_side=True,
-    )
+    decoded = _decoded(pipeline, listing)
     photo = _shown(decoded)
     coefficients = _photo_coefficients(pipeline.classifier)
     if coefficients is None:
@@ -226,6 +220,22 @@ def _explain_photo(
     preprocessing = encoder.preprocessing  # type: ignore[attr-defined]
     original_px, shown_px = (decoded.width_px, decoded.height_px), (photo.shape[1], photo.shape[0])
     return photo, over_photo(heat, preprocessing, original_px, shown_px), ""
+
+
+def shown_photo(pipeline: ListingPipeline, listing: Listing) -> Pixels | None:
+    """Give a listing's photo as explanations show it; None without one."""
+    return None if listing.image is None else _shown(_decoded(pipeline, listing))
+
+
+def _decoded(pipeline: ListingPipeline, listing: Listing) -> DecodedPhoto:
+    limits = pipeline.embedder.options.limits
+    return decode_photo(
+        photo_bytes(listing.image),
+        max_pixels=limits.max_pixels,
+        allow_truncated=limits.allow_truncated,
+        min_side_px=PHOTO_PX,
+        longer_side=True,
+    )
 
 
 def _photo_coefficients(classifier: FusionClassifier) -> Floats | None:

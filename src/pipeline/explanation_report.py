@@ -65,13 +65,17 @@ def write_explanation(explanation: Explanation, path: Path, *, header: Mapping[s
         What the page says about its making; shown as written.
     """
     account = explanation.account
-    page = _templates().get_template("explanation.html.j2").render(
-        explanation=explanation,
-        header=header,
-        account=account_html(account, explanation.photo),
-        style=Markup(account_style()),  # noqa: S704 (our own file)
-        heat=heat_uri(explanation),
-        dividends=[(" + ".join(_in_order(p)), nats) for p, nats in account.dividends.items()],
+    page = (
+        _templates()
+        .get_template("explanation.html.j2")
+        .render(
+            explanation=explanation,
+            header=header,
+            account=account_html(account, explanation.photo),
+            style=Markup(account_style()),  # noqa: S704 (our own file)
+            heat=heat_uri(explanation),
+            dividends=[(" + ".join(_in_order(p)), nats) for p, nats in account.dividends.items()],
+        )
     )
     with atomic_path(path) as partial:
         # a title may hold half a character, which UTF-8 can't

@@ -58,7 +58,9 @@ def test_values_are_the_mean_over_all_orders_and_sum_to_the_answer(
                 expected[part] += gain / 6
         assert game.values() == pytest.approx(expected, abs=1e-6)
         whole = float(log_odds(fusion.log_probabilities(views), column)[0])
-        assert sum(game.values().values()) + game.worth[frozenset()] == pytest.approx(whole, abs=1e-9)
+        assert sum(game.values().values()) + game.worth[frozenset()] == pytest.approx(
+            whole, abs=1e-9
+        )
         assert sum(game.dividends().values()) == pytest.approx(sum(game.values().values()))
 
 
@@ -103,7 +105,9 @@ def test_experts_that_are_multiplied_are_worth_what_they_say() -> None:
         "photo": LinearHead(np.array([[photo], [0.0]], np.float32), np.zeros(2, np.float32)),
         "title_tfidf": LinearHead(np.array([[title], [0.0]], np.float32), np.zeros(2, np.float32)),
     }
-    weights = {pattern: dict.fromkeys(restrict(heads, pattern), 1.0) for pattern in all_patterns(heads)}  # type: ignore[arg-type]
+    weights = {
+        pattern: dict.fromkeys(restrict(heads, pattern), 1.0) for pattern in all_patterns(heads)
+    }  # type: ignore[arg-type]
     one = View(np.ones((1, 1), np.float32), np.array([True]))
     fusion = LateFusion(heads, weights, np.log(np.full(2, 0.5)).astype(np.float32))
     game = PartsGame.of(fusion, {"photo": one, "title_tfidf": one}, 0)

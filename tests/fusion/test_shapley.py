@@ -28,7 +28,9 @@ def brute_force(worth: Array, n: int) -> Array:
     return found / len(orders)
 
 
-def asking(worth: Array, asked: list[int] | None = None) -> Callable[[npt.NDArray[np.bool_]], Array]:
+def asking(
+    worth: Array, asked: list[int] | None = None
+) -> Callable[[npt.NDArray[np.bool_]], Array]:
     """A game as masks; nobody is worth 0 in it."""
 
     def ask(masks: npt.NDArray[np.bool_]) -> Array:
@@ -83,7 +85,9 @@ def test_inner_weights_are_how_often_others_are_there() -> None:
     assert set(inner_weights(["a", "b"])) == set(coalitions(["a", "b"]))
 
 
-def test_sampled_values_are_exact_where_all_coalitions_can_be_asked(rng: np.random.Generator) -> None:
+def test_sampled_values_are_exact_where_all_coalitions_can_be_asked(
+    rng: np.random.Generator,
+) -> None:
     worth, asked = rng.normal(size=32), []
     values = sampled_values(asking(worth, asked), 5, worth[-1] - worth[0], n_asked=30)
     np.testing.assert_allclose(values, brute_force(worth, 5), atol=1e-12)
@@ -92,7 +96,9 @@ def test_sampled_values_are_exact_where_all_coalitions_can_be_asked(rng: np.rand
 
 @settings(max_examples=30)
 @given(seed=st.integers(0, 1000), n=st.integers(2, 12), n_asked=st.integers(0, 40))
-def test_sampled_values_sum_to_the_whole_and_keep_the_bound(seed: int, n: int, n_asked: int) -> None:
+def test_sampled_values_sum_to_the_whole_and_keep_the_bound(
+    seed: int, n: int, n_asked: int
+) -> None:
     worth, asked = np.random.default_rng(seed).normal(size=2**n), []
     values = sampled_values(asking(worth, asked), n, 7.0, n_asked=n_asked, seed=seed)
     assert values.sum() == pytest.approx(7.0, abs=1e-9)

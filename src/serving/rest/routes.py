@@ -4,8 +4,8 @@ They wait for the model without blocking the event loop; its refusals become pro
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,14 +15,25 @@ from ...pipeline.verdict import Verdict
 from ..metrics import CONTENT_TYPE
 from ..service import QueueFullError, Service, ServiceClosedError
 from .duplicates import duplicate_batch
+from .explain import explain_options, listing_account
 from .limits import Limits
-from .openapi import batch_body, documented, listing_body
+from .openapi import batch_body, documented, listing_body, query
 from .problems import ProblemError
 from .reading import read_batch, read_listing
-from .schemas import Categories, Category, DuplicateBatch, Health, VerdictBatch, VerdictItem
+from .schemas import (
+    Categories,
+    Category,
+    DuplicateBatch,
+    ExplainOptions,
+    Health,
+    ListingAccount,
+    VerdictBatch,
+    VerdictItem,
+)
 
+T = TypeVar("T")
 MAX_COMPARING = 4
-"""Requests for duplicates that may wait for each other."""
+"""Requests for duplicates or explanations that may wait for each other."""
 RETRY_S = 5
 router = APIRouter()
 _ASKED = documented(
@@ -66,12 +77,17 @@ async def verdicts(request: Request, service: ReadyService) -> VerdictBatch:
 async def duplicates(request: Request, service: ReadyService) -> DuplicateBatch:
     """Find which catalogue listings these are again, and which of these are each other."""
     items = await read_batch(request, request.app.state.limits)
-    one_at_a_time: anyio.CapacityLimiter = request.app.state.comparing
-    if one_at_a_time.statistics().tasks_waiting >= MAX_COMPARING:
-        detail = "Too many requests of this kind wait. Ask again in a moment."
-        raise ProblemError("busy", detail, retry_after_s=RETRY_S)
-    async with one_at_a_time:  # not as `limiter`, which would count only after a turn of the loop
-        return await anyio.to_thread.run_sync(duplicate_batch, service.pipeline, items)
+    return await _one_at_a_time(request, lambda: duplicate_batch(service.pipeline, items))
+
+
+@router.post("/v1/explain", responses=_ASKED, openapi_extra=listing_body() | query(ExplainOptions))
+async def explain(request: Request, service: ReadyService) -> ListingAccount:
+    """Say what photo, title and description add to one listing's answer."""
+    options = explain_options(request)
+    listing = await read_listing(request)
+    return await _one_at_a_time(
+        request, lambda: listing_account(service.pipeline, listing, options)
+    )
 
 
 @router.get("/v1/categories", responses=_UNREADY | _LOCKED)
@@ -103,6 +119,16 @@ async def readyz(service: ReadyService) -> Health:
 async def metrics(request: Request) -> Response:
     """Give Prometheus its page."""
     return Response(request.app.state.service.metrics.page(), media_type=CONTENT_TYPE)
+
+
+async def _one_at_a_time(request: Request, work: Callable[[], T]) -> T:
+    """Do what keeps the processor for long in a thread, one request after the other."""
+    one: anyio.CapacityLimiter = request.app.state.comparing
+    if one.statistics().tasks_waiting >= MAX_COMPARING:
+        detail = "Too many requests of this kind wait. Ask again in a moment."
+        raise ProblemError("busy", detail, retry_after_s=RETRY_S)
+    async with one:  # not as `limiter`, which would count only after a turn of the loop
+        return await anyio.to_thread.run_sync(work)
 
 
 async def verdicts_of(
