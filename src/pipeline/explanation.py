@@ -210,7 +210,7 @@ def _explain_photo(
     encoder, limits = pipeline.embedder.photos, pipeline.embedder.options.limits
     decoded = _decoded(pipeline, listing)
     photo = _shown(decoded)
-    coefficients = _photo_coefficients(pipeline.classifier)
+    coefficients = photo_coefficients(pipeline.classifier)
     if coefficients is None:
         return photo, None, "This bundle has no expert that judges the photo by itself."
     pixels = encoder.prepare(encoder.decode(listing.image, limits))
@@ -238,7 +238,7 @@ def _decoded(pipeline: ListingPipeline, listing: Listing) -> DecodedPhoto:
     )
 
 
-def _photo_coefficients(classifier: FusionClassifier) -> Floats | None:
+def photo_coefficients(classifier: FusionClassifier) -> Floats | None:
     """Sum up the photo's experts, each as much as it counts where there is only a photo."""
     if not isinstance(classifier, LateFusion):
         head = classifier.heads.get(PHOTO)

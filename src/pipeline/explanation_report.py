@@ -1,7 +1,8 @@
-"""An explanation to look at: a fragment for pages, and a page of its own for `shelfsure explain`."""
+"""An explanation to look at: a fragment for pages, and the page of `shelfsure explain`."""
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,7 +122,7 @@ def bars(account: Account) -> list[Bar]:
     ends = np.cumsum([0.0, *steps.values()])
     low, high = float(ends.min()), float(ends.max())
     scale = 100 / max(high - low, 1e-9)
-    spans = [*zip(ends[:-1], ends[1:], strict=True), (0.0, ends[-1])]
+    spans = [*pairwise(ends.tolist()), (0.0, float(ends[-1]))]
     named = [*steps.items(), (ANSWER.capitalize(), account.answer_nats)]
     return [
         Bar(
