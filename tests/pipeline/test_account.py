@@ -24,7 +24,6 @@ from shelfsure.pipeline.explanation_report import (
 )
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.text.contributions import Word, WordContributions
-from shelfsure.vision.encoder import PhotoEncoder
 
 P, T, D = "photo", "title", "description"
 
@@ -184,15 +183,9 @@ def test_account_html_lays_the_regions_where_the_model_looks() -> None:
 
 
 def test_write_explanation_is_a_page_that_asks_nobody(
-    tiny_trained: ListingPipeline,
-    starter_photos: PhotoEncoder,
-    without_retrieval: Callable[..., ListingPipeline],
-    lamp: Listing,
-    tmp_path: Path,
+    starter_trained: ListingPipeline, tmp_path: Path
 ) -> None:
-    embedder = Embedder(starter_photos, tiny_trained.embedder.texts)
-    seeing = without_retrieval(tiny_trained.catalog, tiny_trained.config, embedder=embedder)
-    found = explain_listing(seeing, lamp, details=True)
+    found = explain_listing(starter_trained, starter_trained.catalog.listings[0], details=True)
     regions = found.account.regions
     assert regions is not None
     assert regions.nats.sum() == pytest.approx(found.account.parts[P], abs=1e-3)

@@ -31,8 +31,9 @@ def listing_account(
     try:
         account = account_listing(pipeline, listing, options.category, details=options.details)
     except (PhotoError, ValueError) as error:
-        return ListingAccount(**known, error=ProblemError("invalid", str(error)).problem())
-    return ListingAccount(**known, **_values(account))
+        problem = ProblemError("invalid", str(error)).problem()
+        return ListingAccount.model_validate(known | {"error": problem})
+    return ListingAccount.model_validate(known | _values(account))
 
 
 def _values(account: Account) -> dict[str, object]:
