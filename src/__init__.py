@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .core.cache import EmbeddingCache
     from .core.errors import ShelfsureError
     from .embedding.run_options import RunOptions
+    from .pipeline.explanation import account_listing, explain_listing
     from .pipeline.pipeline import ListingPipeline
     from .pipeline.verdict import Guess, Verdict
     from .retrieval.duplicates.find import find_duplicates
@@ -29,6 +30,8 @@ __all__ = [
     "RunOptions",
     "ShelfsureError",
     "Verdict",
+    "account_listing",
+    "explain_listing",
     "find_duplicates",
     "read_catalog",
 ]
@@ -43,6 +46,8 @@ _HOME = {
     "RunOptions": ".embedding.run_options",
     "ShelfsureError": ".core.errors",
     "Verdict": ".pipeline.verdict",
+    "account_listing": ".pipeline.explanation",
+    "explain_listing": ".pipeline.explanation",
     "find_duplicates": ".retrieval.duplicates.find",
     "read_catalog": ".catalog.catalog",
 }

@@ -1,5 +1,6 @@
 """The starter profile on real listings: bars that it must keep, on listings it hasn't seen."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from shelfsure.embedding.embedder import load_embedder
 from shelfsure.embedding.run_options import RunOptions
 from shelfsure.evaluation.compare import compare
 from shelfsure.evaluation.evaluate import evaluate
+from shelfsure.fusion.parts_game import PartsGame, log_odds
+from shelfsure.pipeline.explanation import account_listing
 from shelfsure.pipeline.pipeline import ListingPipeline
 
 N_LISTINGS = 400  # half of them, because embedding takes a tenth of a second each
@@ -22,8 +25,10 @@ SEED = 2  # of three tried the farthest from the bars: what fails here is a chan
 
 
 @pytest.fixture(scope="module")
-def metrics(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """Train on three quarters without the index and the detector, measure on the rest.
+def trained(
+    real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ListingPipeline, Catalog]:
+    """Train on three quarters without the index and the detector, and keep the rest.
 
     On PyTorch: trying other runtimes takes as long, and float32 gives the same on each.
     """
@@ -50,7 +55,12 @@ def metrics(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "fit_retrieval", lambda *_, **__: None)
         pipeline = ListingPipeline.fit(part(catalog, parts["train"]), config, embedder=embedder)
-    evaluation, _ = evaluate(pipeline, part(catalog, parts["test"]))
+    return pipeline, part(catalog, parts["test"])
+
+
+@pytest.fixture(scope="module")
+def metrics(trained: tuple[ListingPipeline, Catalog]) -> dict:
+    evaluation, _ = evaluate(*trained)
     assert len(evaluation.listing_ids) > 90
     return compare(evaluation)
 
@@ -71,3 +81,27 @@ def test_starter_profile_keeps_its_bars_on_real_listings(metrics: dict) -> None:
     assert arms["fusion"]["ece"] <= 0.06
     assert metrics["accepted"]["coverage"] >= 0.5
     assert metrics["accepted"]["precision"] >= 0.95
+
+
+@pytest.mark.realdata
+def test_accounts_of_real_listings_add_up_in_time(trained: tuple[ListingPipeline, Catalog]) -> None:
+    pipeline, catalog = trained
+    embedded = pipeline.embedder.embed(catalog.listings[:20])
+    took_s = []
+    for row in range(20):
+        views = pipeline.views(embedded.take([row]))
+        answer = pipeline.classifier.log_probabilities(views)
+        column = int(answer[0].argmax())
+        start = time.thread_time()
+        game = PartsGame.of(pipeline.classifier, views, column)
+        values = game.values()
+        took_s.append(time.thread_time() - start)
+        total = game.worth[frozenset()] + sum(values.values())
+        assert total == pytest.approx(float(log_odds(answer, column)[0]), abs=1e-6)
+    assert np.median(took_s) <= 0.05
+    account = account_listing(pipeline, catalog.listings[0], details=True)
+    for part_, words in account.words.items():
+        total = sum(word.nats for word in words.words)
+        assert total == pytest.approx(account.parts[part_], abs=1e-3)
+    assert account.regions is not None
+    assert account.regions.nats.sum() == pytest.approx(account.parts["photo"], abs=1e-3)

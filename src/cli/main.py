@@ -11,6 +11,7 @@ from .catalogue import classify, duplicates, taxonomy_app
 from .data import cache_app, sample, split
 from .doctor import doctor
 from .evaluate import evaluate
+from .explain import explain
 from .export import export
 from .finetune import finetune
 from .index import index_app
@@ -40,6 +41,7 @@ for command in (
     audit,
     train,
     predict,
+    explain,
     evaluate,
     recalibrate,
     monitor,

@@ -1,23 +1,25 @@
 """Why a listing got its category: where on the photo, which words, and what each part says."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.special import logsumexp
 
 from ..catalog.listing import Listing
 from ..core.arrays import Floats
 from ..core.errors import PhotoError
 from ..embedding.listings import EmbeddedListings
 from ..fusion.classifier import FusionClassifier, LateFusion
-from ..fusion.views import DESCRIPTION, PHOTO, TITLE, View, modality
-from ..text.contributions import MAX_PIECES, WordContributions, word_contributions
+from ..fusion.parts_game import PartsGame
+from ..fusion.views import DESCRIPTION, PHOTO, TITLE, modality, patterns, restrict
+from ..text.contributions import WordContributions, word_contributions
 from ..vision.gradcam import category_heatmap, over_photo
 from ..vision.load import DecodedPhoto, decode_photo, photo_bytes
+from .account import Account
+from .account_details import N_PIECES, text_variants, with_details
 from .decision import TOP_K
 from .pipeline import ListingPipeline
 
@@ -25,8 +27,6 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 FUSED = "fused"
 PHOTO_PX = 640
 """The longer side of the photo that an explanation shows; smaller ones stay as they are."""
-DESCRIPTION_PIECES = 8
-"""Fewer than for titles: a description takes the encoder some ten times as long."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Explanation:
     probabilities
         What each part alone says, and the fused answer: ``photo``, ``title``, ``description``
         (those that are there) and ``fused`` -> one probability for each of `categories`.
+    account
+        What each part adds to the answer, and each word and region if that was asked for.
     title, description
-        Words and their contributions to the fused answer.
+        Words, and how the fused answer changes when one is left out.
     photo
         Shape ``(height, width, 3)``, upright RGB; None if there is none.
     heatmap
@@ -56,6 +58,7 @@ class Explanation:
     category: str
     categories: tuple[str, ...]
     probabilities: Mapping[str, tuple[float, ...]]
+    account: Account
     title: WordContributions
     description: WordContributions
     photo: Pixels | None = None
@@ -71,7 +74,12 @@ class Explanation:
 
 
 def explain_listing(
-    pipeline: ListingPipeline, listing: Listing, category: str | None = None
+    pipeline: ListingPipeline,
+    listing: Listing,
+    category: str | None = None,
+    *,
+    details: bool = False,
+    progress: bool = False,
 ) -> Explanation:
     """Explain what the pipeline sees in a listing.
 
@@ -82,6 +90,8 @@ def explain_listing(
     ----------
     category
         One of ``pipeline.class_names``; None explains the most probable one.
+    details, progress
+        As for `account_listing`.
 
     Raises
     ------
@@ -90,22 +100,11 @@ def explain_listing(
     ValueError
         If the category isn't a trained one, or the listing has neither a photo nor a title.
     """
-    names = pipeline.class_names
-    if category is not None and category not in names:
-        raise ValueError(
-            f"An explanation needs one of the {len(names)} trained categories, got {category!r}. "
-            "Choose one, or none for the most probable."
-        )
-    embedded = pipeline.embedder.embed([listing], description=pipeline.config.description)
-    if embedded.problems:
-        raise PhotoError(embedded.problems[0])
-    predictions = pipeline.predict_views(pipeline.views(embedded))
-    if not predictions.present[0] & {PHOTO, TITLE}:
-        raise ValueError("An explanation needs a photo or a title, but the listing has neither.")
+    embedded, game = _game(pipeline, listing, category)
+    names, column = pipeline.class_names, game.column
+    predictions = pipeline.predict_views(game.views)
     fused = predictions.probabilities[0]
-    order = np.argsort(-fused, kind="stable")
-    column = int(order[0]) if category is None else names.index(category)
-    shown = [int(place) for place in order[:TOP_K]]
+    shown = [int(place) for place in np.argsort(-fused, kind="stable")[:TOP_K]]
     shown += [column] if column not in shown else []
     answers = {part: p[0] for part, p in predictions.by_modality.items()}
     answers = {part: p for part, p in answers.items() if part in predictions.present[0]}
@@ -117,48 +116,89 @@ def explain_listing(
             part: tuple(float(p[place]) for place in shown)
             for part, p in (answers | {FUSED: fused}).items()
         },
-        title=_explain_text(pipeline, embedded, TITLE, column),
-        description=_explain_text(pipeline, embedded, DESCRIPTION, column),
+        account=_account(pipeline, embedded, game, details=details, progress=progress),
+        title=_explain_text(pipeline, embedded, game, TITLE),
+        description=_explain_text(pipeline, embedded, game, DESCRIPTION),
         photo=photo,
         heatmap=heatmap,
         no_heatmap=no_heatmap,
     )
 
 
-def log_odds(log_probabilities: Floats, column: int) -> Floats:
-    """Turn log-probabilities, shape ``(n, K)``, into one category's log-odds, ``(n,)``, in nats."""
-    others = np.delete(log_probabilities, column, axis=1)
-    return np.asarray(log_probabilities[:, column] - logsumexp(others, axis=1))
+def account_listing(
+    pipeline: ListingPipeline,
+    listing: Listing,
+    category: str | None = None,
+    *,
+    details: bool = False,
+    progress: bool = False,
+) -> Account:
+    """Account for the log-odds of a listing's answer: what photo, title and description add.
+
+    As `explain_listing`, which has this with all else, raises and chooses the category.
+
+    Parameters
+    ----------
+    details
+        Also what words and regions of the photo add: some hundred texts and photos are encoded
+        for it, at most as many as `account_details.N_ASKED` says.
+    progress
+        Show how far that is.
+    """
+    embedded, game = _game(pipeline, listing, category)
+    return _account(pipeline, embedded, game, details=details, progress=progress)
+
+
+def _game(
+    pipeline: ListingPipeline, listing: Listing, category: str | None
+) -> tuple[EmbeddedListings, PartsGame]:
+    """Embed a listing, and ask about its category by every set of its parts."""
+    names = pipeline.class_names
+    if category is not None and category not in names:
+        raise ValueError(
+            f"An explanation needs one of the {len(names)} trained categories, got {category!r}. "
+            "Choose one, or none for the most probable."
+        )
+    embedded = pipeline.embedder.embed([listing], description=pipeline.config.description)
+    if embedded.problems:
+        raise PhotoError(embedded.problems[0])
+    views = pipeline.views(embedded)
+    if not patterns(restrict(views, pipeline.modalities))[0] & {PHOTO, TITLE}:
+        raise ValueError("An explanation needs a photo or a title, but the listing has neither.")
+    if category is None:
+        column = int(pipeline.classifier.log_probabilities(views)[0].argmax())
+    else:
+        column = names.index(category)
+    return embedded, PartsGame.of(pipeline.classifier, views, column)
+
+
+def _account(
+    pipeline: ListingPipeline,
+    embedded: EmbeddedListings,
+    game: PartsGame,
+    *,
+    details: bool,
+    progress: bool,
+) -> Account:
+    account = Account.of(pipeline.class_names[game.column], game)
+    if not details:
+        return account
+    known = (pipeline.embedder, pipeline.tfidf, embedded)
+    return with_details(account, game, *known, progress=progress)
 
 
 def _explain_text(
-    pipeline: ListingPipeline, embedded: EmbeddedListings, part: str, column: int
+    pipeline: ListingPipeline, embedded: EmbeddedListings, game: PartsGame, part: str
 ) -> WordContributions:
-    text = (embedded.titles if part == TITLE else embedded.descriptions)[0]
-    answer = _answer_to(pipeline, embedded, part, column)
-    limit = MAX_PIECES if part == TITLE else DESCRIPTION_PIECES
-    return word_contributions(text, answer, max_pieces=limit)
-
-
-def _answer_to(
-    pipeline: ListingPipeline, embedded: EmbeddedListings, part: str, column: int
-) -> Callable[[Sequence[str]], Floats]:
-    """Answer for other titles (or descriptions) of one listing, all else being the same."""
+    """Leave out each word of a title (or description) in turn, all else being the same."""
+    others = frozenset(game.players) - {part}
 
     def answer(texts: Sequence[str]) -> Floats:
-        # past the cache: nobody will ask for a text with a word missing again
-        there = np.array([bool(text) for text in texts])
-        vectors = np.zeros((len(texts), pipeline.embedder.texts.dim), dtype=np.float32)
-        vectors[there] = pipeline.embedder.texts.encode([text for text in texts if text])
-        copies = embedded.take([0] * len(texts))
-        view = View(vectors, there)
-        if part == TITLE:
-            copies = replace(copies, title=view, titles=list(texts))
-        else:
-            copies = replace(copies, description=view, descriptions=list(texts))
-        return log_odds(pipeline.classifier.log_probabilities(pipeline.views(copies)), column)
+        variants = text_variants(pipeline.embedder, pipeline.tfidf, embedded, part, texts)
+        return game.odds(part, variants, others)
 
-    return answer
+    text = (embedded.titles if part == TITLE else embedded.descriptions)[0]
+    return word_contributions(text, answer, max_pieces=N_PIECES[part])
 
 
 def _explain_photo(
@@ -168,15 +208,9 @@ def _explain_photo(
     if listing.image is None:
         return None, None, "The listing has no photo."
     encoder, limits = pipeline.embedder.photos, pipeline.embedder.options.limits
-    decoded = decode_photo(
-        photo_bytes(listing.image),
-        max_pixels=limits.max_pixels,
-        allow_truncated=limits.allow_truncated,
-        min_side_px=PHOTO_PX,
-        longer_side=True,
-    )
+    decoded = _decoded(pipeline, listing)
     photo = _shown(decoded)
-    coefficients = _photo_coefficients(pipeline.classifier)
+    coefficients = photo_coefficients(pipeline.classifier)
     if coefficients is None:
         return photo, None, "This bundle has no expert that judges the photo by itself."
     pixels = encoder.prepare(encoder.decode(listing.image, limits))
@@ -188,7 +222,23 @@ def _explain_photo(
     return photo, over_photo(heat, preprocessing, original_px, shown_px), ""
 
 
-def _photo_coefficients(classifier: FusionClassifier) -> Floats | None:
+def shown_photo(pipeline: ListingPipeline, listing: Listing) -> Pixels | None:
+    """Give a listing's photo as explanations show it; None without one."""
+    return None if listing.image is None else _shown(_decoded(pipeline, listing))
+
+
+def _decoded(pipeline: ListingPipeline, listing: Listing) -> DecodedPhoto:
+    limits = pipeline.embedder.options.limits
+    return decode_photo(
+        photo_bytes(listing.image),
+        max_pixels=limits.max_pixels,
+        allow_truncated=limits.allow_truncated,
+        min_side_px=PHOTO_PX,
+        longer_side=True,
+    )
+
+
+def photo_coefficients(classifier: FusionClassifier) -> Floats | None:
     """Sum up the photo's experts, each as much as it counts where there is only a photo."""
     if not isinstance(classifier, LateFusion):
         head = classifier.heads.get(PHOTO)

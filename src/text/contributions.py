@@ -4,12 +4,15 @@ import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from ..core.arrays import Floats
 from .clean import clean_text
 
+Span: TypeAlias = tuple[int, int]
+"""Where a stretch of text starts and ends."""
 MAX_PIECES = 32
 _JOINERS = "-'’._&+\u200c\u200d"
 """Inside a word these belong to it: T-shirt, men's, 3.5mm, M&M."""
@@ -65,30 +68,45 @@ def word_contributions(
         A text of more words is left out in runs of several, so that nothing stays untried.
     """
     cleaned = clean_text(text)
-    spans = word_spans(cleaned)
-    if not spans:
+    pieces = word_pieces(cleaned, max_pieces)
+    if not pieces:
         return WordContributions(cleaned, ())
-    run = math.ceil(len(spans) / max_pieces)
-    pieces = [
-        (spans[first][0], spans[min(first + run, len(spans)) - 1][1])
-        for first in range(0, len(spans), run)
-    ]
-    answers = log_odds([cleaned, *(without(cleaned, start, end) for start, end in pieces)])
-    changes = np.asarray(answers[0] - answers[1:], dtype=float).tolist()
+    answers = log_odds([cleaned, *(without(cleaned, [piece]) for piece in pieces)])
+    return with_nats(cleaned, pieces, np.asarray(answers[0] - answers[1:]))
+
+
+def with_nats(text: str, pieces: Sequence[Span], nats: Floats) -> WordContributions:
+    """Put words and their nats, shape ``(n_pieces,)``, together."""
     words = (
-        Word(cleaned[start:end], start, end, nats)
-        for (start, end), nats in zip(pieces, changes, strict=True)
+        Word(text[start:end], start, end, float(value))
+        for (start, end), value in zip(pieces, nats, strict=True)
     )
-    return WordContributions(cleaned, tuple(words))
+    return WordContributions(text, tuple(words))
 
 
-def without(text: str, start: int, end: int) -> str:
-    """Cut a stretch out; what is left without a single word becomes the empty text."""
-    rest = " ".join(f"{text[:start]} {text[end:]}".split())
+def word_pieces(text: str, max_pieces: int) -> list[Span]:
+    """Find words, or, in a text of more than `max_pieces`, runs of as many as it takes.
+
+    >>> word_pieces("a red, red car", 2)
+    [(0, 5), (7, 14)]
+    """
+    spans = word_spans(text)
+    run = math.ceil(len(spans) / max_pieces)
+    return [
+        (spans[first][0], spans[min(first + run, len(spans)) - 1][1])
+        for first in range(0, len(spans), max(1, run))
+    ]
+
+
+def without(text: str, stretches: Sequence[Span]) -> str:
+    """Cut stretches out, given in order; what is left without a word becomes the empty text."""
+    for start, end in reversed(stretches):
+        text = f"{text[:start]} {text[end:]}"
+    rest = " ".join(text.split())
     return rest if word_spans(rest) else ""
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
+def word_spans(text: str) -> list[Span]:
     """Find where words start and end, in any script.
 
     A word is a run of letters, digits, marks and pictures such as emoji. Scripts that put no spaces
@@ -97,7 +115,7 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     >>> word_spans("Men's T-shirt, (red)")
     [(0, 5), (6, 13), (16, 19)]
     """
-    spans: list[tuple[int, int]] = []
+    spans: list[Span] = []
     for place, letter in enumerate(text):
         if not (_is_letter(letter) or _joins(text, place)):
             continue

@@ -48,6 +48,7 @@ GIVEN = {
 COMMANDS = {
     "train": ["shop.csv", "--out", "out", "--mlflow", "none"],
     "predict": ["bundle", "shop.csv", "--out", "out.csv"],
+    "explain": ["bundle", "--title", "lamp"],
     "evaluate": ["bundle", "shop.csv", "--out", "out"],
     "recalibrate": ["bundle", "new.csv", "--out", "out"],
     "finetune": ["shop.csv", "--out", "out"],

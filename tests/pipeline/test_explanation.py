@@ -8,7 +8,8 @@ from scipy.special import log_softmax
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import PhotoError
 from shelfsure.embedding.embedder import Embedder
-from shelfsure.pipeline.explanation import FUSED, explain_listing, log_odds
+from shelfsure.fusion.parts_game import log_odds
+from shelfsure.pipeline.explanation import FUSED, explain_listing
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.vision.encoder import PhotoEncoder
 

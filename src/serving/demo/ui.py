@@ -14,6 +14,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware.cors import CORSMiddleware
 
 from ...core.scratch import new_scratch_folder
+from ...pipeline.explanation_report import account_style
 from ..review.store import ReviewStore
 from ..service import Service
 from .firewall import MAX_UPLOAD_BYTES, Firewall
@@ -122,7 +123,7 @@ def appearance() -> dict[str, Any]:
     icon = quote(asset("logo.svg"))
     return {
         "theme": theme(),
-        "css": asset("style.css"),
+        "css": asset("style.css") + account_style(),
         "head": f'<link rel="icon" type="image/svg+xml" href="data:image/svg+xml,{icon}">',
         "footer_links": [],
         "max_file_size": MAX_UPLOAD_BYTES,

@@ -73,6 +73,23 @@ def batch_body() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def query(options: type[BaseModel]) -> dict[str, Any]:
+    """Describe what may stand in the address after ``?``."""
+    fields = options.model_json_schema()["properties"]
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": _text_schema(field)}
+            for name, field in fields.items()
+        ]
+    }
+
+
+def _text_schema(field: dict[str, Any]) -> dict[str, Any]:
+    """Leave null out, which an address has no way to say."""
+    options = [kind for kind in field.pop("anyOf", ()) if kind != {"type": "null"}]
+    return {**(options[0] if options else {}), **{k: v for k, v in field.items() if v is not None}}
+
+
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """Describe which problems a route answers with."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

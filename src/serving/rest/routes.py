@@ -15,15 +15,18 @@ from ...pipeline.verdict import Verdict
 from ..metrics import CONTENT_TYPE
 from ..service import QueueFullError, Service, ServiceClosedError
 from .duplicates import duplicate_batch
+from .explain import explain_options, listing_account
 from .limits import Limits
-from .openapi import batch_body, documented, listing_body, search_body
+from .openapi import batch_body, documented, listing_body, query, search_body
 from .problems import ProblemError
 from .reading import read_batch, read_listing, read_search
 from .schemas import (
     Categories,
     Category,
     DuplicateBatch,
+    ExplainOptions,
     Health,
+    ListingAccount,
     SearchAnswer,
     VerdictBatch,
     VerdictItem,
@@ -33,7 +36,7 @@ from .search import search_answer
 Done = TypeVar("Done")
 Given = TypeVarTuple("Given")
 MAX_COMPARING = 4
-"""Requests for duplicates, or for a search, that may wait for each other."""
+"""Requests for duplicates or explanations, or for a search, that may wait for each other."""
 RETRY_S = 5
 router = APIRouter()
 _ASKED = documented(
@@ -87,6 +90,15 @@ async def search(request: Request, service: ReadyService) -> SearchAnswer:
     asked = await read_search(request)
     limiter = request.app.state.searching
     return await in_turn(limiter, search_answer, service.searcher, service.pipeline, asked)
+
+
+@router.post("/v1/explain", responses=_ASKED, openapi_extra=listing_body() | query(ExplainOptions))
+async def explain(request: Request, service: ReadyService) -> ListingAccount:
+    """Say what photo, title and description add to one listing's answer."""
+    options = explain_options(request)
+    listing = await read_listing(request)
+    limiter = request.app.state.comparing
+    return await in_turn(limiter, listing_account, service.pipeline, listing, options)
 
 
 @router.get("/v1/categories", responses=_UNREADY | _LOCKED)

@@ -217,6 +217,64 @@ class SearchAnswer(BaseModel):
     error: Problem | None = None
 
 
+class ExplainOptions(BaseModel):
+    """What to explain, in the address after ``?``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    category: str | None = Field(
+        None, max_length=MAX_TITLE_CHARS, description="A trained one (default: the answer)."
+    )
+    details: bool = Field(False, description="Words and regions of the photo, too; takes seconds.")
+
+
+class WordValue(BaseModel):
+    """A word where it stands in `text`, or several in a row, and what it adds."""
+
+    start: int
+    end: int
+    nats: float
+
+
+class TextValue(BaseModel):
+    """A text as the model reads it, and its words; they sum to its part's value."""
+
+    text: str
+    words: list[WordValue]
+
+
+class RegionValue(BaseModel):
+    """What the photo's regions add, row by row from the top; they sum to the photo's value.
+
+    `box` is left, top, right, bottom of all of them on the upright photo, in shares of its sides.
+    """
+
+    nats: list[list[float]]
+    blurred_nats: float
+    box: tuple[float, float, float, float]
+
+
+class ListingAccount(BaseModel):
+    """What adds up to the answer, in nats of its category's log-odds; positive speaks for it.
+
+    `prior_nats` and all `parts` sum to `answer_nats`.
+    """
+
+    listing_id: str
+    model_version: str
+    category: str = Field("", description="Empty if there is an error.")
+    prior_nats: float = 0.0
+    parts: dict[str, float] = {}
+    answer_nats: float = 0.0
+    photo_text_nats: float | None = Field(
+        None, description="What photo and text say only together; below 0: they say the same."
+    )
+    dividends: dict[str, float] = Field({}, description="By set of parts, as `photo+title`.")
+    words: dict[str, TextValue] = {}
+    regions: RegionValue | None = None
+    error: Problem | None = None
+
+
 class Category(BaseModel):
     """A category path; `trained` is False for one that is known by name only."""
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from shelfsure.pipeline.account import Account
 from shelfsure.pipeline.explanation import FUSED, Explanation
 from shelfsure.serving.demo.figures import HEAT_CELLS, heatmap_figure, probabilities_figure
 from shelfsure.text.contributions import WordContributions
@@ -18,6 +19,7 @@ def explanation() -> Explanation:
         category="Home > Lamps",
         categories=("Home > Lamps", "Toys > <b onclick=x Kites & co"),
         probabilities={"photo": (0.7, 0.3), "title": (0.4, 0.6), FUSED: (0.8, 0.2)},
+        account=Account("Home > Lamps", -0.7, {frozenset({"photo"}): 2.0}),
         title=WordContributions("", ()),
         description=WordContributions("", ()),
         photo=np.full((60, 100, 3), 120, np.uint8),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from shelfsure.catalog.listing import Listing
@@ -346,6 +347,65 @@ def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
     assert answer.headers["allow"] == "POST"
 
 
+def test_explain_adds_up_to_the_verdicts_log_odds(
+    client: TestClient, saved: ListingPipeline, photo: bytes
+) -> None:
+    item = {"listing_id": "x", "title": "lamp", "photo": b64(photo), "description": "A bulb"}
+    probability = client.post("/v1/verdict", json=item).json()["probability"]
+    found = client.post("/v1/explain", json=item).json()
+    assert (found["listing_id"], found["model_version"]) == ("x", saved.version)
+    assert found["answer_nats"] == pytest.approx(np.log(probability / (1 - probability)), abs=1e-3)
+    total = found["answer_nats"] - found["prior_nats"]
+    assert sum(found["parts"].values()) == pytest.approx(total, abs=1e-6)
+    assert sum(found["dividends"].values()) == pytest.approx(total, abs=1e-6)
+    assert set(found["parts"]) == {"photo", "title", "description"}
+    assert len(found["dividends"]) == 7
+    assert (found["words"], found["regions"], found["error"]) == ({}, None, None)
+
+
+def test_explain_with_details_shares_each_parts_value_out(client: TestClient, photo: bytes) -> None:
+    fields = {"title": "red lamp", "description": "A bulb for home"}
+    answer = client.post("/v1/explain?details=true", data=fields, files={"photo": ("a", photo)})
+    found = answer.json()
+    for part, text in found["words"].items():
+        words = [text["text"][word["start"] : word["end"]] for word in text["words"]]
+        assert words == fields[part].split()
+        nats = sum(word["nats"] for word in text["words"])
+        assert nats == pytest.approx(found["parts"][part], abs=1e-3)
+    assert np.sum(found["regions"]["nats"]) == pytest.approx(found["parts"]["photo"], abs=1e-3)
+
+
+def test_explain_takes_a_category(client: TestClient) -> None:
+    kites = client.post("/v1/explain?category=Toys > Kites", json={"title": "lamp"}).json()
+    assert kites["category"] == "Toys > Kites"
+    assert kites["answer_nats"] < 0
+    assert kites["photo_text_nats"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "item", "says"),
+    [
+        ("", {"photo": b64(b"GIF89a nonsense"), "title": "lamp"}, "photo: "),
+        ("", {"description": "only this"}, "neither"),
+        ("?category=Boats", {"title": "a boat"}, "'Boats'"),
+    ],
+)
+def test_explain_says_what_it_cant_explain(
+    client: TestClient, query: str, item: dict[str, str], says: str
+) -> None:
+    answer = client.post(f"/v1/explain{query}", json=item)
+    assert answer.status_code == 200
+    assert says in answer.json()["error"]["detail"]
+    assert answer.json()["parts"] == {}
+
+
+def test_explain_refuses_options_that_it_doesnt_know(client: TestClient) -> None:
+    for query in ("?details=perhaps", "?words=true"):
+        answer = client.post(f"/v1/explain{query}", json={"title": "lamp"})
+        [fault] = problem_of(answer, 422, "invalid")["errors"]  # type: ignore[misc]
+        assert fault["pointer"] == f"?/{query[1:].split('=')[0]}"
+
+
 def test_answers_carry_security_headers(client: TestClient) -> None:
     for answer in (client.get("/healthz"), client.get("/v1/nothing")):
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -361,7 +421,7 @@ def test_openapi_examples_work(client: TestClient) -> None:
         for path, operations in page["paths"].items()
         if "post" in operations
     }
-    assert set(bodies) == {"/v1/verdict", "/v1/verdicts", "/v1/duplicates"}
+    assert set(bodies) == {"/v1/verdict", "/v1/verdicts", "/v1/duplicates", "/v1/explain"}
     for path, examples in bodies.items():
         assert examples
         for example in examples.values():

@@ -29,7 +29,7 @@ from ..inputs import (
 )
 from ..search_page import brand_html
 from ..verdict_table import similar_listings
-from .explanation import explain, explanation_section
+from .explanation import explain, explain_details, explanation_section
 from .own_labels import own_labels_section
 
 _LOG = logging.getLogger(__name__)
@@ -105,18 +105,28 @@ class CheckTab:
         )
 
     def _connect(self, examples: Sequence[Any]) -> None:
+        account, button = self.explanation[-2:]
+        details = button.click(
+            partial(explain_details, self.service),
+            self.checked,
+            [account, button],
+            concurrency_limit=1,
+            show_progress_on=account,
+            **PRIVATE,
+        )
         asked = {
             "fn": self.check,
             "inputs": [self.photo, self.title, self.description],
             "outputs": [self.checked, self.verdict, self.similar, self.flag],
             "concurrency_limit": N_AT_ONCE,
             "show_progress_on": self.verdict,
+            "cancels": [details],  # of another listing
             **PRIVATE,
         }
         answered = [gr.on([self.button.click, self.title.submit], **asked)]
         answered += [filled.then(**asked) for filled in examples]
         explained = partial(explain, self.service)
-        under_way = list(answered)
+        under_way = [*answered, details]
         for event in answered:
             shown = event.then(None, js=script("scroll_to_verdict"))
             under_way.append(shown.then(explained, self.checked, self.explanation, **PRIVATE))

@@ -1,5 +1,6 @@
-"""Why: where on the photo the evidence lies, and what each word of the text does."""
+"""Why: what adds up to the answer, where on the photo it lies, and what each word does."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -7,7 +8,13 @@ import numpy as np
 
 from ....core.arrays import Floats
 from ....core.errors import ShelfsureError
-from ....pipeline.explanation import Explanation, explain_listing
+from ....pipeline.explanation import (
+    Explanation,
+    account_listing,
+    explain_listing,
+    shown_photo,
+)
+from ....pipeline.explanation_report import account_html
 from ....text.contributions import WordContributions
 from ...service import Service
 from ..figures import heatmap_figure, probabilities_figure
@@ -17,6 +24,8 @@ from ..inputs import html_field
 WORTH_A_SIGN = 0.1
 """A word with less than this share of the strongest word's effect gets no sign."""
 NOTHING_NATS = 0.02
+_DETAILS = "What does each word and region add? (some seconds)"
+_UNDER_WAY = "Asking about words and regions …"
 _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
 
@@ -29,32 +38,52 @@ class Part(NamedTuple):
 
 
 def explanation_section() -> list[Any]:
-    """Build the section; its parts are what `explain` fills."""
+    """Build the section; its parts are what `explain` fills, and `explain_details` two of them."""
     with gr.Column(visible=False, elem_id="why") as section:
+        account = html_field("why-account")
+        details = gr.Button(_DETAILS, size="sm", elem_id="why-details")
         words = html_field("why-words")
         with gr.Row():
             options = {"show_label": False, "min_width": 280}
             heatmap = gr.Plot(label="Heatmap on the photo", elem_id="why-heatmap", **options)
             parts = gr.Plot(label="What each part says", elem_id="why-parts", **options)
-    return [section, words, heatmap, parts]
+    return [section, words, heatmap, parts, account, details]
 
 
 def explain(service: Service, checked: Any) -> list[Any]:
     """Explain what was checked, a `check.Checked`; nothing shows where it is None."""
+    nothing = [gr.Plot(None, visible=False), None, "", gr.Button(visible=False)]
     if checked is None:
-        return [gr.Column(visible=False), "", gr.Plot(None, visible=False), None]
+        return [gr.Column(visible=False), "", *nothing]
     try:
         found = explain_listing(service.pipeline, checked[0])
     except (ShelfsureError, ValueError) as error:
         text = notice(str(error), heading="No explanation")
-        return [gr.Column(visible=True), text, gr.Plot(None, visible=False), None]
+        return [gr.Column(visible=True), text, *nothing]
     figure = heatmap_figure(found)
     return [
         gr.Column(visible=True),
         words_html(found),
         gr.Plot(figure, visible=figure is not None),
         probabilities_figure(found),
+        account_html(found.account),
+        gr.Button(_DETAILS, visible=True, interactive=True),
     ]
+
+
+def explain_details(service: Service, checked: Any) -> Iterator[list[Any]]:
+    """Say of what was checked what each word and region adds: the account and its button."""
+    if checked is None:
+        yield [gr.skip(), gr.Button(visible=False)]
+        return
+    yield [gr.skip(), gr.Button(_UNDER_WAY, interactive=False)]
+    try:
+        account = account_listing(service.pipeline, checked[0], details=True)
+        photo = shown_photo(service.pipeline, checked[0])
+    except (ShelfsureError, ValueError) as error:
+        yield [notice(str(error), heading="No explanation"), gr.Button(visible=False)]
+        return
+    yield [account_html(account, photo), gr.Button(visible=False)]
 
 
 def words_html(explanation: Explanation) -> str:
