@@ -100,7 +100,7 @@ def time_stages(
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Time the quickest of some tries: one that a busy machine held up would plan a single epoch."""
+    """Time the quickest of some tries: one that is held up would plan far too few epochs."""
     work()  # warms up
     times = []
     for _ in range(TRIES):
