@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
 from shelfsure.retrieval.brands import BrandHint
 from shelfsure.retrieval.index.store import Neighbour
 from shelfsure.serving.demo.search_page import as_csv, brand_html, results_html
@@ -50,12 +49,12 @@ def test_brand_says_both_brands_their_nearest_and_how_odd_it_is() -> None:
     assert "0.4%" in html
 
 
-def test_search_tab_without_an_index_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_tab_without_an_index_says_what_to_do() -> None:
     tab = SearchTab.__new__(SearchTab)
     pipeline = SimpleNamespace(retrieval=None, embedder=None)
     tab.service = SimpleNamespace(pipeline=pipeline, searcher=Searcher())  # type: ignore[assignment]
     assert "shelfsure index build" in tab.found_like("x", None, 12)
-    _, said = tab.choices(None)
+    _, said = tab.choices(None, SimpleNamespace(query_params={}))  # type: ignore[arg-type]
     assert "shelfsure index build" in said
     assert "menu" in tab.found_like("x", "/etc", 12)
 
