@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -60,7 +61,7 @@ def test_search_tab_without_an_index_says_what_to_do() -> None:
 
 
 def test_search_by_photo_and_more_like_a_neighbour_in_the_browser(
-    page: Any, demo_url: str, tmp_path: Any, screenshot: Callable[[Any, str], None]
+    page: Any, demo_url: str, tmp_path: Path, screenshot: Callable[[Any, str], None]
 ) -> None:
     page.goto(demo_url)
     page.get_by_role("button", name="A mug").click()
@@ -76,7 +77,8 @@ def test_search_by_photo_and_more_like_a_neighbour_in_the_browser(
     with page.expect_download() as download:
         results.get_by_role("link", name="Save as CSV").click()
     download.value.save_as(tmp_path / "search.csv")
-    rows = list(csv.DictReader((tmp_path / "search.csv").open(encoding="utf-8", newline="")))
+    text = (tmp_path / "search.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["listing_id"] for row in rows] == found
     # the same search by its address
     link = results.get_by_role("link", name="Link to this search").get_attribute("href")
