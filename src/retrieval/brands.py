@@ -6,7 +6,7 @@ another's. How rare it is among the catalogue's own listings is measured, not as
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ MAX_FRACTION = 0.01
 MIN_LISTINGS, N_KEPT = 5, 20
 """A brand's look is known from so many photos; more than that many aren't compared with."""
 MAX_BRANDS, MAX_LISTINGS = 200, 200_000
-LEADS_FRACTION = 0.9
+LEADS_FRACTION, MAX_WORDS = 0.9, 4
 """A brand is a word that begins nearly all titles that it stands in; others stand in the middle."""
 _WORD = re.compile(r"[^\W_]+(?:['’&.+-][^\W_]+)*")
 
@@ -86,7 +86,7 @@ class BrandLooks:
         own
             The id of this listing, if the index may hold it.
         """
-        columns = {name.casefold(): column for column, name in enumerate(self.names)}
+        columns = {first_word(name).casefold(): place for place, name in enumerate(self.names)}
         says = columns.get(first_word(title).casefold())
         if says is None:
             return None
@@ -182,20 +182,32 @@ def brands_in(titles: dict[str, str]) -> dict[str, list[str]]:
     >>> brands_in(few)
     {'Acme': ['0', '1', '2', '3', '4']}
     """
+    words = {key: _WORD.findall(title) for key, title in titles.items()}
+    standing = Counter(word for own in words.values() for word in {w.casefold() for w in own})
     leading: defaultdict[str, list[str]] = defaultdict(list)
-    written: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    standing: Counter[str] = Counter()
-    for key, title in titles.items():
-        standing.update({word.casefold() for word in _WORD.findall(title)})
-        if len(word := first_word(title)) > 1 and not word.isdecimal():
-            leading[word.casefold()].append(key)
-            written[word.casefold()][word] += 1
+    for key, own in words.items():
+        if own and len(own[0]) > 1 and not own[0].isdecimal():
+            leading[own[0].casefold()].append(key)
     found = {
-        written[word].most_common(1)[0][0]: ids
+        _name([words[key] for key in ids], standing): ids
         for word, ids in leading.items()
         if len(ids) >= max(MIN_LISTINGS, LEADS_FRACTION * standing[word])
     }
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def _name(titles: Sequence[Sequence[str]], standing: Mapping[str, int]) -> str:
+    """Write a brand as most of its titles do, with the next words that only these titles have."""
+    name: list[str] = []
+    for place in range(MAX_WORDS):
+        there = Counter(words[place].casefold() for words in titles if len(words) > place)
+        word, n = there.most_common(1)[0] if there else ("", 0)
+        its_own = n >= LEADS_FRACTION * max(len(titles), standing[word])
+        if name and (not its_own or not word.isalpha()):
+            break
+        spelt = Counter(w[place] for w in titles if len(w) > place and w[place].casefold() == word)
+        name.append(spelt.most_common(1)[0][0])
+    return " ".join(name)
 
 
 def first_word(title: str) -> str:

@@ -104,7 +104,13 @@ def test_brands_lead_titles_and_stand_nowhere_else() -> None:
     titles = {f"a{n}": f"Acme lamp {n}" for n in range(5)}
     titles |= {f"r{n}": f"Red lamp {n}" for n in range(5)} | {"x": "Big red lamp"}
     titles |= {f"d{n}": f"4 lamps {n}" for n in range(9)} | {"few": "Corvo lamp", "no": ""}
-    assert brands_in(titles) == {"Acme": [f"a{n}" for n in range(5)]}
+    titles |= {f"u{n}": f"UNITED Colours {n} lamp" for n in range(4)} | {
+        "u4": "united colours lamp"
+    }
+    assert brands_in(titles) == {
+        "Acme": [f"a{n}" for n in range(5)],
+        "UNITED Colours": [f"u{n}" for n in range(5)],
+    }
 
 
 def test_brand_looks_need_photos_and_two_brands(tmp_path: Path) -> None:

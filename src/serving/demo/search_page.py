@@ -12,6 +12,8 @@ from ..indexes import BUNDLE
 from ..search import SearchResult
 from .html import render
 
+PHOTO_PX = 400
+"""Of a photo's longer side: larger than it is shown, since it may be enlarged."""
 COLUMNS = ("rank", "listing_id", "similarity", "title", "category")
 
 
@@ -72,4 +74,4 @@ def search_link(listing_id: str, index: str) -> str:
 
 
 def _photos(found: Sequence[Neighbour]) -> dict[str, str | None]:
-    return {near.listing_id: thumbnail_uri(near.image) for near in found}
+    return {near.listing_id: thumbnail_uri(near.image, side_px=PHOTO_PX) for near in found}

@@ -85,7 +85,7 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
         # nobody waits for the model because others do
         page.load(load, None, [loading, footer], concurrency_limit=None, **QUIET)
         page.load(asked_tab, None, tabs, **QUIET)
-        page.load(search.opened, None, [search.choice, search.results], **QUIET)
+        page.load(search.opened, None, search.results, **QUIET)
     return page.queue(max_size=MAX_WAITING)
 
 

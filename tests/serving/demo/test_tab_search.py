@@ -4,11 +4,11 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
 from shelfsure.retrieval.brands import BrandHint
 from shelfsure.retrieval.index.store import Neighbour
 from shelfsure.serving.demo.search_page import as_csv, brand_html, results_html
@@ -50,18 +50,18 @@ def test_brand_says_both_brands_their_nearest_and_how_odd_it_is() -> None:
     assert "0.4%" in html
 
 
-def test_search_tab_without_an_index_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_tab_without_an_index_says_what_to_do() -> None:
     tab = SearchTab.__new__(SearchTab)
     pipeline = SimpleNamespace(retrieval=None, embedder=None)
     tab.service = SimpleNamespace(pipeline=pipeline, searcher=Searcher())  # type: ignore[assignment]
     assert "shelfsure index build" in tab.found_like("x", None, 12)
-    _, said = tab.choices(None)
+    _, said = tab.choices(None, SimpleNamespace(query_params={}))  # type: ignore[arg-type]
     assert "shelfsure index build" in said
     assert "menu" in tab.found_like("x", "/etc", 12)
 
 
 def test_search_by_photo_and_more_like_a_neighbour_in_the_browser(
-    page: Any, demo_url: str, tmp_path: Any, screenshot: Callable[[Any, str], None]
+    page: Any, demo_url: str, tmp_path: Path, screenshot: Callable[[Any, str], None]
 ) -> None:
     page.goto(demo_url)
     page.get_by_role("button", name="A mug").click()
@@ -77,7 +77,8 @@ def test_search_by_photo_and_more_like_a_neighbour_in_the_browser(
     with page.expect_download() as download:
         results.get_by_role("link", name="Save as CSV").click()
     download.value.save_as(tmp_path / "search.csv")
-    rows = list(csv.DictReader((tmp_path / "search.csv").open(encoding="utf-8", newline="")))
+    text = (tmp_path / "search.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["listing_id"] for row in rows] == found
     # the same search by its address
     link = results.get_by_role("link", name="Link to this search").get_attribute("href")

@@ -16,7 +16,7 @@ const go = place => {
 };
 watch('value', () => setTimeout(() => { if (at >= 0) go(Math.min(at, sides().length - 1)); }, 50));
 document.addEventListener('keydown', event => {
-  const typing = event.target.closest?.('input, textarea, select, [contenteditable], [role=dialog]');
+  const typing = event.target.closest?.('input, textarea, select, [contenteditable], dialog');
   if (typing || element.offsetParent === null || event.ctrlKey || event.metaKey || event.altKey) return;
   const side = sides()[at];
   const press = answer => {

@@ -75,7 +75,8 @@ class SearchTab:
         shown = {"show_progress_on": self.results, **PRIVATE}
         starts = [self.button.click, self.words.submit]
         gr.on(starts, self.search, asked, self.results, **shown)
-        gr.on([root.load, tab.select], self.choices, self.choice, [self.choice, self.results])
+        opened = [self.choice, self.results]
+        gr.on([root.load, tab.select], self.choices, self.choice, opened, **QUIET)
         self.photo.input(self.chosen, self.photo, [self.photo, self.results], **QUIET)
         fields = [self.photo, self.words, self.choice, self.results]
         self.results.click(self.like, [self.choice, self.count], fields, **shown)
@@ -110,13 +111,12 @@ class SearchTab:
         asked = str((event._data or {}).get("like") or "")
         return None, "", gr.skip(), self.found_like(asked, choice, count)
 
-    def opened(self, request: gr.Request) -> tuple[Any, ...]:
+    def opened(self, request: gr.Request) -> Any:
         """Show what the page's address asks for, see `search_link`."""
         asked = dict(request.query_params)
         if asked.get("tab") != "search" or not asked.get("like"):
-            return gr.skip(), gr.skip()
-        choice = asked.get("index", BUNDLE)
-        return choice, self.found_like(asked["like"], choice, COUNTS[0])
+            return gr.skip()
+        return self.found_like(asked["like"], asked.get("index"), COUNTS[0])
 
     def found(self, listing: Listing, choice: str | None, count: int) -> str:
         """Show what is like a listing, or what hinders that."""
@@ -139,8 +139,9 @@ class SearchTab:
             search_link(listing_id, index),
         )
 
-    def choices(self, chosen: str | None) -> tuple[Any, Any]:
+    def choices(self, chosen: str | None, request: gr.Request) -> tuple[Any, Any]:
         """List the indexes at hand; say what to do where there is none."""
+        chosen = chosen or request.query_params.get("index")
         choices = named_indexes(self.service.pipeline)
         names = [name for _, name in choices]
         if not names:
