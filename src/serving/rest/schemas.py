@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -151,7 +151,9 @@ class ExplainOptions(BaseModel):
     category: str | None = Field(
         None, max_length=MAX_TITLE_CHARS, description="A trained one (default: the answer)."
     )
-    details: bool = Field(False, description="Words and regions of the photo, too; takes seconds.")
+    details: Literal["true", "false"] = Field(
+        "false", description="Words and regions of the photo, too; takes seconds."
+    )
 
 
 class WordValue(BaseModel):

@@ -400,10 +400,12 @@ def test_explain_says_what_it_cant_explain(
 
 
 def test_explain_refuses_options_that_it_doesnt_know(client: TestClient) -> None:
-    for query in ("?details=perhaps", "?words=true"):
+    for query in ("?details=perhaps", "?details=1", "?words=true"):
         answer = client.post(f"/v1/explain{query}", json={"title": "lamp"})
         [fault] = problem_of(answer, 422, "invalid")["errors"]  # type: ignore[misc]
         assert fault["pointer"] == f"?/{query[1:].split('=')[0]}"
+    twice = client.post("/v1/explain?details=true&details=false", json={"title": "lamp"})
+    assert "comes twice" in str(problem_of(twice, 422, "invalid")["detail"])
 
 
 def test_answers_carry_security_headers(client: TestClient) -> None:
