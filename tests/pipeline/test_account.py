@@ -102,6 +102,9 @@ def test_regions_that_make_the_difference_get_it(
     tiny_trained: ListingPipeline, lamp: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An encoder that looks at the top left quarter alone: other regions add nothing."""
+    fusion: Any = tiny_trained.classifier
+    unsure = {name: replace(head, temperature=30.0) for name, head in fusion.heads.items()}
+    pipeline = replace(tiny_trained, classifier=replace(fusion, heads=unsure))
     photos: Any = tiny_trained.embedder.photos
     encode = type(photos).encode
 
@@ -110,7 +113,7 @@ def test_regions_that_make_the_difference_get_it(
 
     monkeypatch.setattr(type(photos), "encode", half_blind)
     listing = replace(lamp, title=None, description=None)
-    account = account_listing(tiny_trained, listing, details=True)
+    account = account_listing(pipeline, listing, details=True)
     assert account.regions is not None
     shown = account.regions.shown_nats
     assert np.abs(shown[:2, :2]).max() > 0.01
