@@ -191,9 +191,9 @@ class ListingAccount(BaseModel):
     listing_id: str
     model_version: str
     category: str = Field("", description="Empty if there is an error.")
-    prior_nats: float = 0.0
+    prior_nats: float | None = None
     parts: dict[str, float] = {}
-    answer_nats: float = 0.0
+    answer_nats: float | None = None
     photo_text_nats: float | None = Field(
         None, description="What photo and text say only together; below 0: they say the same."
     )
