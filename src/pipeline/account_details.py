@@ -5,6 +5,7 @@ Each set is one text or photo to encode, so a bound is set on how many; see `N_A
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -29,7 +30,7 @@ N_ASKED: Mapping[str, int] = {PHOTO: 256, TITLE: 256, DESCRIPTION: 64}
 """Part -> how many photos or texts are encoded for it, at most."""
 BATCH = 32
 
-Gains = Callable[[Bools], Floats]
+Gains: TypeAlias = Callable[[Bools], Floats]
 
 
 def with_details(
@@ -50,7 +51,8 @@ def with_details(
     progress
         Show a bar for each part.
     """
-    words, regions = {}, None
+    words: dict[str, WordContributions] = {}
+    regions: PhotoRegions | None = None
     for part, whole in account.parts.items():
         if part == PHOTO:
             regions = region_values(game, embedder, embedded.listings[0], whole, progress=progress)
@@ -102,9 +104,11 @@ def text_variants(
     vectors = np.zeros((len(texts), embedder.texts.dim), dtype=np.float32)
     if there.any():
         vectors[there] = embedder.texts.encode([text for text in texts if text])
-    field, values = ("titles", "title") if part == TITLE else ("descriptions", "description")
-    changed = {field: list(texts), values: View(vectors, there)}
-    copies = replace(embedded.take([0] * len(texts)), **changed)  # type: ignore[arg-type]
+    copies, view = embedded.take([0] * len(texts)), View(vectors, there)
+    if part == TITLE:
+        copies = replace(copies, title=view, titles=list(texts))
+    else:
+        copies = replace(copies, description=view, descriptions=list(texts))
     own = {part: tfidf[part]} if part in tfidf else {}
     return build_views(copies, own)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -208,7 +209,7 @@ def _explain_photo(
     if listing.image is None:
         return None, None, "The listing has no photo."
     encoder, limits = pipeline.embedder.photos, pipeline.embedder.options.limits
-    decoded = _decoded(pipeline, listing)
+    decoded = _decoded(pipeline, listing.image)
     photo = _shown(decoded)
     coefficients = photo_coefficients(pipeline.classifier)
     if coefficients is None:
@@ -224,13 +225,13 @@ def _explain_photo(
 
 def shown_photo(pipeline: ListingPipeline, listing: Listing) -> Pixels | None:
     """Give a listing's photo as explanations show it; None without one."""
-    return None if listing.image is None else _shown(_decoded(pipeline, listing))
+    return None if listing.image is None else _shown(_decoded(pipeline, listing.image))
 
 
-def _decoded(pipeline: ListingPipeline, listing: Listing) -> DecodedPhoto:
+def _decoded(pipeline: ListingPipeline, image: str | Path | bytes) -> DecodedPhoto:
     limits = pipeline.embedder.options.limits
     return decode_photo(
-        photo_bytes(listing.image),
+        photo_bytes(image),
         max_pixels=limits.max_pixels,
         allow_truncated=limits.allow_truncated,
         min_side_px=PHOTO_PX,

@@ -17,8 +17,13 @@ _PARTS = (PHOTO, TITLE, DESCRIPTION)
 
 def explain_options(request: Request) -> ExplainOptions:
     """Read what stands after ``?``; else a problem, ``invalid``."""
+    given = request.query_params.multi_items()
+    if len(given) > len(dict(given)):
+        raise ProblemError(
+            "invalid", "Each option after `?` may be given once, but one comes twice."
+        )
     try:
-        return ExplainOptions.model_validate(dict(request.query_params))
+        return ExplainOptions.model_validate(dict(given))
     except ValidationError as error:
         raise invalid(error, "?") from error
 
@@ -29,7 +34,8 @@ def listing_account(
     """Account for an answer; what is wrong with the listing, or an unknown category, is in it."""
     known = {"listing_id": listing.listing_id, "model_version": pipeline.version}
     try:
-        account = account_listing(pipeline, listing, options.category, details=options.details)
+        details = options.details == "true"
+        account = account_listing(pipeline, listing, options.category, details=details)
     except (PhotoError, ValueError) as error:
         problem = ProblemError("invalid", str(error)).problem()
         return ListingAccount.model_validate(known | {"error": problem})

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -225,7 +225,9 @@ class ExplainOptions(BaseModel):
     category: str | None = Field(
         None, max_length=MAX_TITLE_CHARS, description="A trained one (default: the answer)."
     )
-    details: bool = Field(False, description="Words and regions of the photo, too; takes seconds.")
+    details: Literal["true", "false"] = Field(
+        "false", description="Words and regions of the photo, too; takes seconds."
+    )
 
 
 class WordValue(BaseModel):
@@ -263,9 +265,9 @@ class ListingAccount(BaseModel):
     listing_id: str
     model_version: str
     category: str = Field("", description="Empty if there is an error.")
-    prior_nats: float = 0.0
+    prior_nats: float | None = None
     parts: dict[str, float] = {}
-    answer_nats: float = 0.0
+    answer_nats: float | None = None
     photo_text_nats: float | None = Field(
         None, description="What photo and text say only together; below 0: they say the same."
     )

@@ -291,6 +291,10 @@ def test_explanation_shows_and_follows_the_listing(page: Any, demo_url: str) -> 
     page.get_by_role("button", name="A mug").click()
     page.locator("#why-heatmap .js-plotly-plot .slider-container").wait_for()
     assert "Ceramic" in page.locator("#why-words .sf-words").first.inner_text()
+    assert page.locator("#why-account .sf-account li").count() >= 4
+    page.locator("#why-details").click()
+    page.locator("#why-account .sf-regions td").first.wait_for(timeout=120_000)
+    assert "Ceramic" in page.locator("#why-account .sf-piece").all_inner_texts()[0]
 
 
 def test_text_parts_lose_nothing_and_mark_the_strong_words() -> None:

@@ -354,7 +354,7 @@ def test_explain_adds_up_to_the_verdicts_log_odds(
     probability = client.post("/v1/verdict", json=item).json()["probability"]
     found = client.post("/v1/explain", json=item).json()
     assert (found["listing_id"], found["model_version"]) == ("x", saved.version)
-    assert found["answer_nats"] == pytest.approx(np.log(probability / (1 - probability)), abs=1e-3)
+    assert 1 / (1 + np.exp(-found["answer_nats"])) == pytest.approx(probability, abs=1e-5)
     total = found["answer_nats"] - found["prior_nats"]
     assert sum(found["parts"].values()) == pytest.approx(total, abs=1e-6)
     assert sum(found["dividends"].values()) == pytest.approx(total, abs=1e-6)
@@ -400,10 +400,12 @@ def test_explain_says_what_it_cant_explain(
 
 
 def test_explain_refuses_options_that_it_doesnt_know(client: TestClient) -> None:
-    for query in ("?details=perhaps", "?words=true"):
+    for query in ("?details=perhaps", "?details=1", "?words=true"):
         answer = client.post(f"/v1/explain{query}", json={"title": "lamp"})
         [fault] = problem_of(answer, 422, "invalid")["errors"]  # type: ignore[misc]
         assert fault["pointer"] == f"?/{query[1:].split('=')[0]}"
+    twice = client.post("/v1/explain?details=true&details=false", json={"title": "lamp"})
+    assert "comes twice" in str(problem_of(twice, 422, "invalid")["detail"])
 
 
 def test_answers_carry_security_headers(client: TestClient) -> None:
