@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -141,6 +141,13 @@ class DuplicateBatch(BaseModel):
     results: list[DuplicateItem]
     within: list[DuplicateWithin]
     groups: list[list[int]] = Field(description="Indexes; the listing to keep comes first.")
+
+
+class EventAnswer(BaseModel):
+    """What became of an event: judged now, to be judged soon, there already, or not for us."""
+
+    status: Literal["judged", "queued", "repeated", "ignored"]
+    verdict: Verdict | None = None
 
 
 class Category(BaseModel):
