@@ -69,7 +69,7 @@ def test_send_says_what_failed_and_follows_no_redirect(receiver: tuple[str, list
             send(f"{url}/{status}", b"{}", KEY, "msg_1")
         assert found.value.final == final
     assert got == ["/200", "/202", "/204", "/302", "/400", "/503", "/410"]
-    with pytest.raises(WebhookError, match="Sending to 127.0.0.1 failed: .*refused"):
+    with pytest.raises(WebhookError, match=r"Sending to 127\.0\.0\.1 failed: .*refused"):
         send("http://127.0.0.1:9/", b"{}", KEY, "msg_1")
 
 
