@@ -9,6 +9,7 @@ from .audit import audit
 from .backbones import backbones
 from .catalogue import classify, duplicates, taxonomy_app
 from .data import cache_app, sample, split
+from .digest import digest
 from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
@@ -40,6 +41,7 @@ for command in (
     audit,
     train,
     predict,
+    digest,
     evaluate,
     recalibrate,
     monitor,

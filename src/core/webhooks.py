@@ -1,5 +1,6 @@
 """Messages to an address of the user's own, signed as Standard Webhooks say, and sent once."""
 
+import base64
 from datetime import UTC, datetime
 from functools import cache
 from urllib.parse import urlsplit
@@ -10,7 +11,8 @@ from standardwebhooks.webhooks import Webhook
 from .errors import ConfigError, WebhookError
 
 TIMEOUT_S = 10.0
-MIN_KEY_CHARS = 16
+MIN_KEY_BYTES = 16
+_BASE64 = "whsec_"
 _MAX_ANSWER_BYTES = 65_536
 _GONE = 410
 
@@ -37,16 +39,14 @@ def check_address(url: str, key: str | None, option: str, variable: str) -> str:
     if not usable:
         raise ConfigError(f"{option} must begin with http:// or https://, got {url!r}.")
     try:
-        if key is None or len(key) < MIN_KEY_CHARS:
-            raise ValueError
-        _signer(key)
+        _signer(key or "")
     except ValueError as error:
         raise ConfigError(
-            f"What is sent to {option} is signed: set {variable} to at least {MIN_KEY_CHARS} "
+            f"What is sent to {option} is signed: set {variable} to at least {MIN_KEY_BYTES} "
             "characters, which the receiver knows, too. Make it with: python -c 'import base64, "
             'secrets; print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())\''
         ) from error
-    return key
+    return key or ""
 
 
 def signed_headers(body: bytes, key: str, message_id: str, at: datetime) -> dict[str, str]:
@@ -105,4 +105,11 @@ def _client() -> urllib3.PoolManager:
 
 
 def _signer(key: str) -> Webhook:
-    return Webhook(key if key.startswith("whsec_") else key.encode())
+    """Raise a ValueError for a key that is too short, or isn't what it says."""
+    secret = key.encode()
+    if key.startswith(_BASE64):
+        written = key.removeprefix(_BASE64)
+        secret = base64.b64decode(written + "=" * (-len(written) % 4), validate=True)
+    if len(secret) < MIN_KEY_BYTES:
+        raise ValueError(f"{len(secret)} bytes")
+    return Webhook(secret)

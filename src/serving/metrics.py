@@ -55,9 +55,7 @@ class Metrics:
         self.audited_precision = Gauge("audited_precision", said, ("bound",), **own)
         said = "Verdicts that weren't logged because the disk couldn't take them."
         self.log_dropped = Gauge("verdict_log_dropped", said, **own)
-        said = (
-            "Verdicts for --webhook: sent, given_up (after all tries), dropped (too many), waiting."
-        )
+        said = "What became of verdicts for --webhook; dropped: too many waited."
         self.webhook = Gauge("webhook_verdicts", said, ("outcome",), **own)
         self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 

@@ -20,6 +20,7 @@ import shelfsure.finetuning.backbone_comparison.experiment
 import shelfsure.finetuning.run
 import shelfsure.pipeline.judged_file
 import shelfsure.pipeline.pipeline
+import shelfsure.pipeline.verdict_file
 import shelfsure.serving.serve
 import shelfsure.spark.jobs
 import shelfsure.spark.session
@@ -54,6 +55,7 @@ COMMANDS = {
     "backbones": ["shop.csv", "--out", "out", "--mlflow", "none"],
     "split": ["shop.csv", "--out", "out"],
     "duplicates": ["shop.csv", "--out", "out"],
+    "digest": ["bundle", "verdicts.csv", "shop.csv", "--out", "out"],
     "audit": ["shop.csv", "--out", "out"],
     "classify": ["--title", "lamp", "--labels", "lamp,rug"],
     "serve": ["bundle"],
@@ -127,6 +129,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(shelfsure.catalog.catalog, "read_catalog", read)
     monkeypatch.setattr(shelfsure.catalog.catalog_file, "CatalogFile", opened)
     monkeypatch.setattr(shelfsure.catalog.usable, "require_usable", enough)
+    monkeypatch.setattr(shelfsure.pipeline.verdict_file, "read_rows", lambda _: [])
     monkeypatch.setattr(shelfsure.pipeline.judged_file, "require_first_rows", enough)
     monkeypatch.setattr(shelfsure.embedding.embedder, "load_embedder", begin)
     monkeypatch.setattr(shelfsure.pipeline.pipeline, "load_embedder", begin)

@@ -81,7 +81,9 @@ def test_check_address_takes_web_addresses_only(url: str) -> None:
         check_address(url, KEY, "--webhook", "KEY")
 
 
-@pytest.mark.parametrize("key", [None, "", "short", "whsec_", "whsec_not!base64!at!all!"])
+@pytest.mark.parametrize(
+    "key", [None, "", "short", "whsec_", "whsec_c2hvcnQ=", "whsec_not!base64!at!all!"]
+)
 def test_check_address_needs_a_key(key: str | None) -> None:
     with pytest.raises(ConfigError, match="set MY_KEY to at least 16 characters"):
         check_address("https://shop.example/hook", key, "--webhook", "MY_KEY")
