@@ -200,11 +200,8 @@ def passes(verdict: Verdict, rules: Sequence[CategoryRule], min_examples: int = 
 
 def joint_vectors(embedded: EmbeddedListings) -> Floats:
     """Lay photo and title side by side, shape ``(n, d)``: unit length, what is missing is zero."""
-    parts = [
-        np.where(view.present[:, None], view.array, 0.0)
-        for view in (embedded.photo, embedded.title)
-    ]
-    joined = np.hstack(parts)
+    views = (embedded.photo, embedded.title)
+    joined = np.hstack([np.where(view.present[:, None], view.array, 0.0) for view in views])
     lengths = np.linalg.norm(joined, axis=1, keepdims=True)
     return np.asarray(joined / np.where(lengths > 0, lengths, 1.0))
 

@@ -32,7 +32,7 @@ THUMBNAIL_PX = 150
 def write_digest(
     digest: Digest, out: Path, listings: Mapping[int, Listing], header: Mapping[str, str]
 ) -> Path:
-    """Write ``digest.html``, ``digest.csv``, ``categories.csv`` and ``digest.json``; gives the page.
+    """Write ``digest.html``, ``digest.csv``, ``categories.csv``, ``digest.json``; gives the page.
 
     Parameters
     ----------

@@ -37,9 +37,7 @@ RULES = [
 ]
 
 
-def verdict(
-    n: int, decision: str = "review", category: str | None = "Lamps", **more: Any
-) -> Verdict:
+def verdict(n: int, decision: str = "review", category: str = "Lamps", **more: Any) -> Verdict:
     top = (Guess(category="Lamps", probability=0.7), Guess(category="Rugs", probability=0.2))
     given = {"probability": 0.7, "route": "fusion", "views": VIEWS, "top_k": top} | more
     return Verdict(listing_id=f"n{n}", decision=decision, category=category, **given)
@@ -107,7 +105,7 @@ def test_like_groups_puts_the_most_typical_first_and_loses_none(
     monkeypatch.setattr(digest_module, "MAX_CLUSTERS", 3)
     groups = like_groups(vectors)
     assert [len(group) for group in groups] == [100, 60, 40]
-    assert sorted(sum(groups, [])) == [*range(200)]
+    assert sorted(row for group in groups for row in group) == [*range(200)]
     assert all(len(set(kind[group])) == 1 for group in groups)
     typical = vectors[groups[0]] @ vectors[groups[0]].mean(axis=0)
     assert (np.diff(typical) <= 1e-12).all()

@@ -84,7 +84,7 @@ def read_product(product: Any, shop: str = "") -> Upload:
     ProblemError
         ``invalid``, if it is no product.
     """
-    if not isinstance(product, dict) or not isinstance(product.get("id"), int | str):
+    if not isinstance(product, dict) or type(product.get("id")) not in {int, str}:
         raise ProblemError("invalid", "The event must be a product with an `id`.")
     listing = Listing(
         str(product["id"])[:MAX_ID_CHARS],
