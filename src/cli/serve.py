@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +67,12 @@ def serve(
     ] = 256,
     on_shift: OnShiftOption = "review",
     audit: AuditOption = None,
+    category_taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Google's product taxonomy with ids, or a file like it: verdicts say them."
+        ),
+    ] = None,
     webhook: Annotated[
         str | None,
         typer.Option(
@@ -93,6 +100,7 @@ def serve(
     from ..core.extras import require_extra
 
     require_extra("serve", "Serving")
+    from ..catalog.taxonomy_file import read_taxonomy
     from ..core.cache import ServingCache
     from ..serving.rest.guard import LOOPBACK_NAMES
     from ..serving.rest.limits import MEGABYTE, Limits
@@ -109,6 +117,8 @@ def serve(
             err=True,
         )
     poster = _webhook(webhook, webhook_key, every=webhook_all)
+    taxonomy = read_taxonomy(category_taxonomy) if category_taxonomy else {}
+    ids = {path: key for key, path in taxonomy.items()}
     verdict_log = log.opened()
     options = encoders.run_options(photos, progress=bundle is None, cache=ServingCache)
     trials: list[threading.Thread] = []
@@ -128,7 +138,7 @@ def serve(
         )
         trials.append(trial)
         trial.start()
-        return pipeline
+        return replace(pipeline, category_ids=ids)
 
     run(
         open_pipeline,
