@@ -17,6 +17,7 @@ from .finetune import finetune
 from .index import index_app
 from .log import log_app
 from .monitor import monitor
+from .photos import photos_app
 from .predict import predict
 from .quickstart import quickstart
 from .recalibrate import recalibrate
@@ -57,6 +58,7 @@ for command in (
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
 groups |= {"log": log_app, "spark": spark_app, "review": review_app, "cache": cache_app}
+groups |= {"photos": photos_app}
 for name, group in groups.items():
     app.add_typer(group, name=name)
 
