@@ -111,7 +111,7 @@ def test_starter_pipeline_shows_neighbours_of_the_category_it_answers_or_none(
     assert len(known) >= 4
     for listing, verdict in known:
         assert verdict.neighbours[0].listing_id == listing.listing_id
-        assert verdict.duplicates[0].listing_id == listing.listing_id
+        assert listing.listing_id in {copy.listing_id for copy in verdict.duplicates}
 
 
 def test_starter_pipeline_knows_a_watch_by_its_words(pipeline: ListingPipeline) -> None:
