@@ -27,6 +27,7 @@ NEW_FIELDS = {
     "shift": True,
     "audit": True,
     "n_examples": True,
+    "category_id": True,
     "duplicates": {"__all__": {"mergeable"}},
 }
 """Of a verdict, since then."""

@@ -157,6 +157,7 @@ def read_catalog(
     photos: bool = True,
     on_photo_error: OnPhotoError = "reject",
     encoding: str | None = None,
+    category_taxonomy: str | Path | None = None,
 ) -> Catalog:
     """Read a catalogue file, and set rows aside that can't be used.
 
@@ -182,6 +183,8 @@ def read_catalog(
         Whether a listing whose photo can't be had is rejected or goes by its title, if it has one.
     encoding
         Of a text file; default: UTF-8, or UTF-16 with its mark.
+    category_taxonomy
+        A file that says which paths ids stand for; see `read_taxonomy`.
 
     Raises
     ------
@@ -198,6 +201,7 @@ def read_catalog(
         photos=photos,
         on_photo_error=on_photo_error,
         encoding=encoding,
+        category_taxonomy=category_taxonomy,
     )
     [catalog] = read_in_chunks(file)
     return replace(catalog, notes=file.notes)

@@ -18,6 +18,7 @@ from .raw_rows import Row
 from .row_checker import CheckedRows, RowChecker
 from .rows import FIELDS, OnPhotoError, RowReader
 from .tables import open_table
+from .taxonomy_file import read_taxonomy
 
 
 class CatalogFile:
@@ -43,9 +44,11 @@ class CatalogFile:
         photos: bool = True,
         on_photo_error: OnPhotoError = "reject",
         encoding: str | None = None,
+        category_taxonomy: str | Path | None = None,
     ) -> None:
         self.path, self.on_photo_error = Path(path), on_photo_error
         self._need_category, self._separator = need_category, category_separator
+        self._taxonomy = read_taxonomy(Path(category_taxonomy)) if category_taxonomy else {}
         columns = columns or {}
         if not columns.keys() <= set(FIELDS):
             raise ValueError(
@@ -105,7 +108,9 @@ class CatalogFile:
             if checker is None:
                 categories = (row.fields.get("category") for row in own)
                 self._style = CategoryStyle.of(categories, self._separator)
-                reader = RowReader(folder, self._need_category, self.on_photo_error, self._style)
+                reader = RowReader(
+                    folder, self._need_category, self.on_photo_error, self._style, self._taxonomy
+                )
                 checker = RowChecker(reader)
             product = self._product_columns(told, checker.n_rows + 1)
             checked = checker.check(own)

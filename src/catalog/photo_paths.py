@@ -89,7 +89,8 @@ class PhotoFolder:
     def _as_written(self, place: str) -> Path:
         if URL.match(place):
             raise RowError(
-                "photo is a URL: photos are read from files, not from the network; got "
+                "photo is a URL: photos are read from files, not from the network (first bring "
+                "them by `shelfsure photos fetch`); got "
                 f"{shown(place)}"
             )
         try:

@@ -51,12 +51,15 @@ class RowReader:
         What becomes of a listing with a title whose photo can't be had.
     style
         How the categories are written.
+    taxonomy
+        Id -> the path that it stands for, where categories are ids.
     """
 
     photos: PhotoFolder | None
     need_category: bool = False
     on_photo_error: OnPhotoError = "reject"
     style: CategoryStyle = field(default_factory=CategoryStyle)
+    taxonomy: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, fields: Mapping[str, object]) -> ReadRow:
         """Read one row.
@@ -77,7 +80,7 @@ class RowReader:
         group = as_text("group", fields.get("group"))
         if listing_id is None:
             raise RowError("missing listing_id")
-        category = self.style.path(fields.get("category"))
+        category = self._category(fields.get("category"))
         if self.need_category and category is None:
             raise RowError("missing category")
         texts = {name: None if text is None else mend(text) for name, text in prose.items()}
@@ -95,6 +98,14 @@ class RowReader:
         )
         mended = tuple(name for name in PROSE if texts[name] != prose[name])
         return ReadRow(listing, mended, problem)
+
+    def _category(self, value: object) -> str | None:
+        path = self.style.path(value)
+        if path is None or not self.taxonomy or not path.isdecimal():
+            return path
+        if path not in self.taxonomy and self.need_category:
+            raise RowError(f"unknown category id: {shown(path)} isn't in the taxonomy's file")
+        return self.taxonomy.get(path, path)
 
     def _photo(self, value: object, *, has_title: bool) -> tuple[Path | bytes | None, str | None]:
         if self.photos is None:

@@ -9,6 +9,7 @@ from .audit import audit
 from .backbones import backbones
 from .catalogue import classify, duplicates, taxonomy_app
 from .data import cache_app, sample, split
+from .digest import digest
 from .doctor import doctor
 from .evaluate import evaluate
 from .explain import explain
@@ -17,6 +18,7 @@ from .finetune import finetune
 from .index import index_app
 from .log import log_app
 from .monitor import monitor
+from .photos import photos_app
 from .predict import predict
 from .quickstart import quickstart
 from .recalibrate import recalibrate
@@ -42,6 +44,7 @@ for command in (
     train,
     predict,
     explain,
+    digest,
     evaluate,
     recalibrate,
     monitor,
@@ -57,6 +60,7 @@ for command in (
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
 groups |= {"log": log_app, "spark": spark_app, "review": review_app, "cache": cache_app}
+groups |= {"photos": photos_app}
 for name, group in groups.items():
     app.add_typer(group, name=name)
 

@@ -111,6 +111,14 @@ class FileOptions:
             rich_help_panel=_FILE,
         ),
     ] = None
+    category_taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Google's product taxonomy with ids, or a file like it: categories may be ids, "
+            "and `predict` gives them back.",
+            rich_help_panel=_FILE,
+        ),
+    ] = None
     encoding: Annotated[
         str | None,
         typer.Option(help="Of a text file (default: UTF-8, or UTF-16).", rich_help_panel=_FILE),
@@ -153,7 +161,15 @@ class FileOptions:
     def run_values(self) -> dict[str, Any]:
         """Give what the rows read depend on, as JSON has it."""
         values = {name: value for name, value in vars(self).items() if name != "min_usable"}
-        return values | {"image_root": self.image_root and str(self.image_root)}
+        paths = {name: values[name] for name in ("image_root", "category_taxonomy")}
+        return values | {name: path and str(path) for name, path in paths.items()}
+
+    def category_ids(self) -> dict[str, str]:
+        """Give the id of each category path, as the taxonomy says."""
+        from ..catalog.taxonomy_file import read_taxonomy
+
+        taxonomy = read_taxonomy(self.category_taxonomy) if self.category_taxonomy else {}
+        return {path: key for key, path in taxonomy.items()}
 
     def _reading(self) -> dict[str, Any]:
         from ..catalog.rows import FIELDS
@@ -166,6 +182,7 @@ class FileOptions:
             "photos": not self.no_photos,
             "on_photo_error": self.on_photo_error,
             "encoding": self.encoding,
+            "category_taxonomy": self.category_taxonomy,
         }
 
     def require_usable(self, catalog: "Catalog") -> None:

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +93,7 @@ def predict(
     typer.echo(f"{listings}: columns {rows.columns}.", err=True)
     require_first_rows(rows, file.min_usable)
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos, progress=False))
+    pipeline = replace(pipeline, category_ids=file.category_ids())
     auditor = _auditor(pipeline, reviews, share) if share else None
     looks = {"duplicates": not no_duplicates, "quality": not no_quality}
     run = {"file": fingerprint(listings), "bundle": pipeline.version, **looks}

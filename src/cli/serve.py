@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +21,9 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline
+    from ..serving.verdict_webhook import VerdictWebhook
 
-_WHO, _HOW = "Who may ask", "How much"
+_WHO, _HOW, _HOOKS = "Who may ask", "How much", "Webhooks"
 
 
 @takes_options
@@ -65,12 +67,40 @@ def serve(
     ] = 256,
     on_shift: OnShiftOption = "review",
     audit: AuditOption = None,
+    category_taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Google's product taxonomy with ids, or a file like it: verdicts say them."
+        ),
+    ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            help="Post each verdict that isn't `accept` there, signed with "
+            "SHELFSURE_WEBHOOK_KEY as Standard Webhooks say.",
+            rich_help_panel=_HOOKS,
+        ),
+    ] = None,
+    webhook_all: Annotated[
+        bool,
+        typer.Option("--webhook-all", help="Post accepted ones, too.", rich_help_panel=_HOOKS),
+    ] = False,
+    webhook_key: Annotated[
+        str | None, typer.Option(envvar="SHELFSURE_WEBHOOK_KEY", hidden=True)
+    ] = None,
+    shopify_secret: Annotated[
+        str | None, typer.Option(envvar="SHELFSURE_SHOPIFY_SECRET", hidden=True)
+    ] = None,
 ) -> None:
-    """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself."""
+    """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself.
+
+    With SHELFSURE_SHOPIFY_SECRET set, Shopify's product events are judged: see docs/webhooks.md.
+    """
     from ..core.errors import ConfigError
     from ..core.extras import require_extra
 
     require_extra("serve", "Serving")
+    from ..catalog.taxonomy_file import read_taxonomy
     from ..core.cache import ServingCache
     from ..serving.rest.guard import LOOPBACK_NAMES
     from ..serving.rest.limits import MEGABYTE, Limits
@@ -86,6 +116,9 @@ def serve(
             f"Warning: whoever reaches {host}:{port} may use this server. Set an --api-key.",
             err=True,
         )
+    poster = _webhook(webhook, webhook_key, every=webhook_all)
+    taxonomy = read_taxonomy(category_taxonomy) if category_taxonomy else {}
+    ids = {path: key for key, path in taxonomy.items()}
     verdict_log = log.opened()
     options = encoders.run_options(photos, progress=bundle is None, cache=ServingCache)
     trials: list[threading.Thread] = []
@@ -105,7 +138,7 @@ def serve(
         )
         trials.append(trial)
         trial.start()
-        return pipeline
+        return replace(pipeline, category_ids=ids)
 
     run(
         open_pipeline,
@@ -125,9 +158,24 @@ def serve(
         on_shift=on_shift,
         audit=share_of(audit, "--audit") if audit else None,
         verdict_log=verdict_log,
+        webhook=poster,
+        shopify_secret=shopify_secret or None,
     )
     if any(trial.is_alive() for trial in trials):
         # everything is answered; a runtime's own threads abort a Python that ends under them
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def _webhook(url: str | None, key: str | None, *, every: bool) -> "VerdictWebhook | None":
+    from ..core.errors import ConfigError
+    from ..core.webhooks import check_address
+    from ..serving.verdict_webhook import VerdictWebhook
+
+    if url is None:
+        if every:
+            raise ConfigError("--webhook-all is about --webhook: say where to post, too.")
+        return None
+    key = check_address(url, key, "--webhook", "SHELFSURE_WEBHOOK_KEY")
+    return VerdictWebhook(url, key, every=every)

@@ -14,6 +14,7 @@ ShelfsureError
 ├── CalibrationError          these listings can't calibrate one
 ├── CacheError                the embedding cache can't be opened
 ├── TrackingError             a run can't be logged
+├── WebhookError              a message didn't reach whom it was for
 ├── RuntimeUnusableError      an encoder can't run on the wanted runtime
 ├── BundleError               a saved pipeline can't be used
 │   ├── BundleIncompleteError     a file is missing, or it was never finished
@@ -132,6 +133,14 @@ class IndexFingerprintError(ListingIndexError):
 
 class IndexLockedError(ListingIndexError):
     """Another process is writing to the index."""
+
+
+class WebhookError(ShelfsureError):
+    """A message didn't reach whom it was for; `final`: it isn't wanted there any more."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class RuntimeUnusableError(ShelfsureError):

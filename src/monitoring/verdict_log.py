@@ -65,6 +65,19 @@ class VerdictLog(AbstractContextManager["VerdictLog"]):
             if self._n_waiting >= FLUSH_ROWS:
                 self._changed.notify()
 
+    def add_chosen(
+        self,
+        blocks: Sequence[EmbeddedListings],
+        verdicts: Sequence[Verdict],
+        chosen: Sequence[bool],
+    ) -> None:
+        """Take those verdicts that are chosen; `blocks` are their listings, one after the other."""
+        first = 0
+        for block in blocks:
+            rows = [n for n in range(len(block.listings)) if chosen[first + n]]
+            self.add(block.take(rows), [verdicts[first + n] for n in rows])
+            first += len(block.listings)
+
     def close(self) -> None:
         """Write what waits, and end."""
         with self._changed:

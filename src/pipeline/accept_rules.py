@@ -1,6 +1,6 @@
 """Fit the accept rules: on answers to listings that the models hadn't seen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -85,7 +85,31 @@ def fit_rules(
     groups, unseen_groups
         The group of each: listings of one group are right or wrong together.
     """
-    by_pattern = {}
+    pooled = pooled_answers(held_out, categories, unseen, unseen_categories, groups, unseen_groups)
+    return Rules(
+        {
+            pattern: _levels(np.exp(answers), true, own, class_names, config, examples)
+            for pattern, answers, true, own in pooled
+        }
+    )
+
+
+def pooled_answers(
+    held_out: Mapping[Modalities, HeldOut],
+    categories: Sequence[str],
+    unseen: Mapping[Modalities, HeldOut],
+    unseen_categories: Sequence[str],
+    groups: Ints,
+    unseen_groups: Ints,
+) -> Iterator[tuple[Modalities, Floats, list[str], Ints]]:
+    """Put answers to listings of known and of unknown categories together; see `fit_rules`.
+
+    Yields
+    ------
+    tuple
+        For each pattern of modalities the log-probabilities of n answers, shape
+        ``(n, n_categories)``, the true category path of each listing, and its group.
+    """
     for pattern, held in held_out.items():
         answers, true = held.log_probabilities, [categories[row] for row in held.rows]
         own = groups[held.rows]
@@ -93,8 +117,7 @@ def fit_rules(
             answers = np.vstack([answers, unseen[pattern].log_probabilities])
             true += [unseen_categories[row] for row in unseen[pattern].rows]
             own = np.concatenate([own, unseen_groups[unseen[pattern].rows]])
-        by_pattern[pattern] = _levels(np.exp(answers), true, own, class_names, config, examples)
-    return Rules(by_pattern)
+        yield pattern, answers, true, own
 
 
 def _levels(

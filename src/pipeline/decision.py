@@ -1,7 +1,7 @@
 """From arrays to verdicts: one listing's evidence, weighed and put into words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -89,12 +89,15 @@ class DecisionPolicy:
     ----------
     examples
         Behind each category; None: enough behind all of them.
+    category_ids
+        Category path -> its id.
     """
 
     class_names: tuple[str, ...]
     rules: Rules
     version: str = ""
     examples: Examples | None = None
+    category_ids: Mapping[str, str] = field(default_factory=dict)
 
     def decisions(self, evidence: Evidence) -> list[Decision]:
         """Decide about each listing; `verdict` says the same with all that belongs to it."""
@@ -182,6 +185,7 @@ class DecisionPolicy:
         verdict = Verdict(
             listing_id=listing_id,
             category=best.category,
+            category_id=self.category_ids.get(best.category),
             probability=best.probability,
             decision=decision,
             route=route,

@@ -250,7 +250,9 @@ class ListingPipeline(PipelineState):
     @property
     def policy(self) -> DecisionPolicy:
         """What decides: whoever asks for a decision gets this one's."""
-        return DecisionPolicy(self.class_names, self.rules, self.version, self.examples)
+        return DecisionPolicy(
+            self.class_names, self.rules, self.version, self.examples, self.category_ids
+        )
 
     @property
     def modalities(self) -> Modalities:

@@ -18,6 +18,7 @@ from ..fusion.classifier import MIN_ROWS, LateFusion
 from ..fusion.views import PHOTO, TITLE, Modalities, Views, take
 from ..retrieval.model import RetrievalModel, dense
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
+from .category_rules import fit_category_rules
 from .pipeline import ListingPipeline
 
 MAX_TRAINING = 5_000
@@ -75,17 +76,11 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
         take(views, known), labels, folds, training_listings(pipeline, column)
     )
     unseen = unseen_answers(classifier, take(views, others), held_out)
-    rules = fit_rules(
-        held_out,
-        [categories[row] for row in known],
-        unseen,
-        [categories[row] for row in others],
-        pipeline.class_names,
-        config,
-        examples=pipeline.examples,
-        groups=groups[known],
-        unseen_groups=groups[others],
-    )
+    names = [[categories[row] for row in rows] for rows in (known, others)]
+    given = (held_out, names[0], unseen, names[1], pipeline.class_names, config)
+    grouped = {"groups": groups[known], "unseen_groups": groups[others]}
+    rules = fit_rules(*given, examples=pipeline.examples, **grouped)
+    by_category = fit_category_rules(*given, examples=pipeline.examples, **grouped)
     unsure = uncertainty(len(categories), known, held_out, others, unseen)
     calibrated = replace(pipeline, classifier=classifier, rules=rules, catalog=catalog, version="")
     counts = Counter(categories)
@@ -94,6 +89,7 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
         "forecast": {
             "new_groups": forecast(held_out, labels, rules, take(views, known), pipeline.examples)
         },
+        "category_rules": [each.to_json() for each in by_category],
         "grouping": {
             "source": grouping.source,
             "n_groups": len(np.unique(groups[known])),

@@ -1,7 +1,7 @@
 """What a pipeline is made of: training fits it, a bundle keeps it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class PipelineState:
         The catalogue as training used it, with the rows that were set aside; None once loaded.
     version
         Name of the bundle that this was loaded from, empty before it is saved.
+    category_ids
+        Category path -> its id in a taxonomy, for verdicts to give back; no bundle keeps them.
     """
 
     embedder: Embedder
@@ -51,6 +53,7 @@ class PipelineState:
     retrieval: RetrievalModel | None = None
     catalog: Catalog | None = None
     version: str = ""
+    category_ids: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def examples(self) -> Examples:

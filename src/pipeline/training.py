@@ -26,6 +26,7 @@ from ..retrieval.fit import fit_retrieval
 from ..text.clean import clean_text
 from ..text.tfidf import Tfidf
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
+from .category_rules import CategoryRule, fit_category_rules
 from .features import build_views
 from .state import PipelineState
 
@@ -55,13 +56,14 @@ def fit_state(
     catalog, data, tfidf = prepare(catalog, embedder, config)
     classifier, held_out = fit_classifier(data, config)
     unseen = unseen_answers(classifier, take(data.views, data.other_rows), held_out)
-    rules = fit_accept_rules(data, held_out, unseen, config)
+    rules, by_category = fit_accept_rules(data, held_out, unseen, config)
     n, known, others = len(data.categories), data.trained_rows, data.other_rows
     unsure = uncertainty(n, known, held_out, others, unseen)
     retrieval = fit_retrieval(data, embedder, config.retrieval, outside, unsure)
     facts = _facts(data, catalog) | {
         "evidence": evidence(held_out, data.labels, rules),
         "forecast": _forecast(data, held_out, rules, config),
+        "category_rules": [each.to_json() for each in by_category],
     }
     return PipelineState(
         embedder, tfidf, classifier, data.class_names, rules, config, facts, retrieval, catalog
@@ -179,18 +181,19 @@ def fit_accept_rules(
     held_out: Mapping[Modalities, HeldOut],
     unseen: Mapping[Modalities, HeldOut],
     config: Config,
-) -> Rules:
-    """Fit when an answer is accepted, on `held_out`, and on listings of categories left out."""
-    return fit_rules(
-        held_out,
-        [data.categories[row] for row in data.trained_rows],
-        unseen,
-        [data.categories[row] for row in data.other_rows],
-        data.class_names,
-        config,
-        examples=_examples(data, config),
-        groups=data.groups[data.trained_rows],
-        unseen_groups=data.groups[data.other_rows],
+) -> tuple[Rules, list[CategoryRule]]:
+    """Fit when an answer is accepted, on `held_out`, and on listings of categories left out.
+
+    And what each category's own cut-off would be, which decides nothing.
+    """
+    trained, others = data.trained_rows, data.other_rows
+    names = [[data.categories[row] for row in rows] for rows in (trained, others)]
+    given = (held_out, names[0], unseen, names[1], data.class_names, config)
+    grouped = {"groups": data.groups[trained], "unseen_groups": data.groups[others]}
+    examples = _examples(data, config)
+    return (
+        fit_rules(*given, examples=examples, **grouped),
+        fit_category_rules(*given, examples=examples, **grouped),
     )
 
 

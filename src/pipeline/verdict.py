@@ -89,6 +89,8 @@ class Verdict(BaseModel):
         As uploaded.
     category, probability
         The best category's path and its calibrated probability; None for a rejected listing.
+    category_id
+        The category's id in a taxonomy, where one was given.
     decision
         ``accept`` (sure enough to go on the shelf, and not there yet), ``review`` (please check),
         ``out_of_catalogue``, or ``rejected`` (couldn't be read; `reasons` say why).
@@ -128,6 +130,7 @@ class Verdict(BaseModel):
 
     listing_id: str
     category: str | None = None
+    category_id: str | None = None
     probability: float | None = None
     decision: Decision
     route: Route | None = None

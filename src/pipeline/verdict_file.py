@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from ..core.errors import ConfigError
+from ..core.errors import CatalogError, ConfigError
 from ..core.kinds import FileKind, table_with
 from ..embedding.reading_ahead import batches
 from .verdict import Verdict
@@ -20,6 +20,7 @@ VERDICTS = FileKind(
     "a file of verdicts", table_with(("listing_id", "decision", "model_version", "row"))
 )
 _COLUMNS = (*Verdict.model_fields, "row", "title")
+_NESTED = {"top_k", "sure_of", "views", "shift", "neighbours", "duplicates", "quality", "reasons"}
 _ROWS_AT_ONCE = 1000
 
 Record: TypeAlias = dict[str, Any]
@@ -55,6 +56,56 @@ def check_suffix(path: Path) -> None:
         raise ConfigError(
             f"Verdicts are written as {', '.join(SUFFIXES)}, but --out is {path}. Rename it."
         )
+
+
+def read_rows(path: Path) -> list[JudgedRow]:
+    """Read rows as `write_rows` wrote them; they are all in memory then.
+
+    Raises
+    ------
+    CatalogError
+        If it isn't a file of verdicts.
+    """
+    check_suffix(path)
+    try:
+        return [_parsed(record) for record in _READERS[path.suffix.lower()](path)]
+    except (OSError, ValueError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise CatalogError(
+            f"{path} must be a file of verdicts, as `shelfsure predict` writes it, but: {why}."
+        ) from error
+
+
+def _parsed(record: Any) -> JudgedRow:
+    """Take a table's row back: text that is JSON, and cells that are empty."""
+    if not isinstance(record, dict):
+        raise ValueError("a line isn't an object")  # noqa: TRY004 (the file's fault)
+    values = {name: value for name, value in record.items() if value not in ("", None)}
+    for name in _NESTED & values.keys():
+        if isinstance(values[name], str):
+            values[name] = json.loads(values[name])
+    own = {name: values.pop(name) for name in ("row", "title") if name in values}
+    return JudgedRow(verdict=Verdict(**{"listing_id": "", **values}), **own)
+
+
+def _read_csv(path: Path) -> Iterator[Record]:
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _read_jsonl(path: Path) -> Iterator[Record]:
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def _read_parquet(path: Path) -> Iterator[Record]:
+    from pyarrow.parquet import ParquetFile
+
+    for some in ParquetFile(path).iter_batches(_ROWS_AT_ONCE):
+        yield from some.to_pylist()
+
+
+_READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
 
 
 def write_rows(path: Path, rows: Iterable[JudgedRow]) -> None:

@@ -31,12 +31,14 @@ class Job:
     """Listings of one caller, judged a part at a time so that a large job lets others through.
 
     Cancelling its future takes it out of the line. `queued_at` is by `time.perf_counter`; one
-    pipeline answers all of it, from its first part on. `watched` as for `Service.submit`.
+    pipeline answers all of it, from its first part on. `watched` and `photo_problem` as for
+    `Service.submit`.
     """
 
     listings: Sequence[Listing]
     duplicates: bool
     watched: bool
+    photo_problem: str | None = None
     future: "Future[list[Verdict]]" = field(default_factory=Future)
     queued_at: float = field(default_factory=time.perf_counter)
     pipeline: ListingPipeline | None = None

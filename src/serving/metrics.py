@@ -1,11 +1,13 @@
 """What a running Shelfsure counts, for Prometheus; no listing's content is ever among it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..core.extras import require_extra
 from ..pipeline.verdict import Verdict
 from .review.audit import AuditedPromise
+from .verdict_webhook import VerdictWebhook
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -53,6 +55,8 @@ class Metrics:
         self.audited_precision = Gauge("audited_precision", said, ("bound",), **own)
         said = "Verdicts that weren't logged because the disk couldn't take them."
         self.log_dropped = Gauge("verdict_log_dropped", said, **own)
+        said = "What became of verdicts for --webhook; dropped: too many waited."
+        self.webhook = Gauge("webhook_verdicts", said, ("outcome",), **own)
         self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 
     def count_batch(self, verdicts: Sequence[Verdict], took_s: float) -> None:
@@ -66,6 +70,11 @@ class Metrics:
         self.audits.labels("wrong").set(promise.n - promise.n_right)
         self.audited_precision.labels("low").set(promise.low)
         self.audited_precision.labels("high").set(promise.high)
+
+    def watch_webhook(self, webhook: VerdictWebhook) -> None:
+        """Show what becomes of the verdicts that are posted, at each look."""
+        for outcome in ("sent", "given_up", "dropped", "waiting"):
+            self.webhook.labels(outcome).set_function(partial(getattr, webhook, f"n_{outcome}"))
 
     def page(self) -> bytes:
         """Write the page that Prometheus reads."""

@@ -26,6 +26,7 @@ from .rest.server import Server, server_config
 from .review.audit import Auditor
 from .review.store import ReviewStore
 from .service import Service
+from .verdict_webhook import VerdictWebhook
 
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
@@ -47,6 +48,8 @@ def serve(
     on_shift: OnShift = "ignore",
     audit: float | None = None,
     verdict_log: VerdictLog | None = None,
+    webhook: VerdictWebhook | None = None,
+    shopify_secret: str | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
 
@@ -63,8 +66,10 @@ def serve(
         As for `Service`.
     audit
         Share of accepted listings that is put into the review queue; None: none.
-    verdict_log
-        Keeps what REST judged; it is closed in the end.
+    verdict_log, webhook
+        Keeps, and posts, what REST judged; they are closed in the end.
+    shopify_secret
+        What Shopify signs its events with; None: none are taken.
 
     Raises
     ------
@@ -84,10 +89,18 @@ def serve(
         on_shift=on_shift,
         auditor=auditor,
         verdict_log=verdict_log,
+        webhook=webhook,
     )
-    with verdict_log or nullcontext(), making as service:
+    with verdict_log or nullcontext(), webhook or nullcontext(), making as service:
         site = demo_site(service, reviews, local=local) if demo else None
-        app = create_app(service, limits=limits, api_key=api_key, hosts=hosts, demo=site)
+        app = create_app(
+            service,
+            limits=limits,
+            api_key=api_key,
+            hosts=hosts,
+            demo=site,
+            shopify_secret=shopify_secret,
+        )
         server = Server(server_config(app, host, port), lambda: _end_streams(site))
         failure: list[BaseException] = []
         threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from itertools import islice
+from itertools import compress, islice
 from typing import Any
 
 from ..catalog.listing import Listing
@@ -23,6 +23,7 @@ from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
 from .review.audit import Auditor
 from .search import Searcher
+from .verdict_webhook import VerdictWebhook
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError"]
 
@@ -53,8 +54,8 @@ class Service(AbstractContextManager["Service"]):
     auditor
         Draws accepted listings for a look, and ends accepting where those say that the promise is
         broken.
-    verdict_log
-        Keeps what was judged in the stream that is watched, without making an answer wait.
+    verdict_log, webhook
+        Keeps, and posts, what was judged in the stream that is watched; no answer waits for them.
     """
 
     def __init__(
@@ -67,10 +68,14 @@ class Service(AbstractContextManager["Service"]):
         on_shift: OnShift = "ignore",
         auditor: Auditor | None = None,
         verdict_log: VerdictLog | None = None,
+        webhook: VerdictWebhook | None = None,
     ) -> None:
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
         self.metrics, self.searcher = Metrics(), Searcher()
         self.on_shift, self.auditor, self.verdict_log = on_shift, auditor, verdict_log
+        self.webhook = webhook
+        if webhook:
+            self.metrics.watch_webhook(webhook)
         self._watched: tuple[ListingPipeline, ShiftDetector] | None = None
         self._open = open_pipeline
         self._pipeline: ListingPipeline | None = None
@@ -116,7 +121,12 @@ class Service(AbstractContextManager["Service"]):
         return self._pipeline
 
     def submit(
-        self, listings: Sequence[Listing], *, duplicates: bool = True, watched: bool = True
+        self,
+        listings: Sequence[Listing],
+        *,
+        duplicates: bool = True,
+        watched: bool = True,
+        photo_problem: str | None = None,
     ) -> "Future[list[Verdict]]":
         """Queue listings; the future holds their verdicts, in order.
 
@@ -130,6 +140,8 @@ class Service(AbstractContextManager["Service"]):
             They belong to the stream that is watched for a drift, and audited. Else it neither
             counts them nor holds them: for somebody who tries things out, or watches a stream of
             their own, and asks for `audited` at its end.
+        photo_problem
+            Why photos that the listings have aren't among them; their verdicts say it.
 
         Raises
         ------
@@ -138,7 +150,7 @@ class Service(AbstractContextManager["Service"]):
         ServiceClosedError
             If the service is closing.
         """
-        job = Job(list(listings), duplicates, watched)
+        job = Job(list(listings), duplicates, watched, photo_problem)
         if not job.listings:
             job.finish()
             return job.future
@@ -228,12 +240,15 @@ class Service(AbstractContextManager["Service"]):
         rest = iter(verdicts)
         answers = [list(islice(rest, n)) for _, n in parts]
         for place, (job, n) in enumerate(parts):
+            if why := job.photo_problem:
+                answers[place] = [verdict.without_photo(why) for verdict in answers[place]]
             if job.watched:
                 held = self._watch(pipeline, answers[place])  # type: ignore[arg-type]
                 answers[place] = self.audited(pipeline, job.next(n), held)  # type: ignore[arg-type]
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
-        self.metrics.count_batch([one for answer in answers for one in answer], took_s)
+        verdicts = [one for answer in answers for one in answer]
+        self.metrics.count_batch(verdicts, took_s)
         self._queue.expect(len(parts))
         for (job, _), answer in zip(parts, answers, strict=True):
             job.verdicts += answer
@@ -242,23 +257,14 @@ class Service(AbstractContextManager["Service"]):
             else:
                 job.finish()
         watched = [job.watched for job, n in parts for _ in range(n)]
-        self._log(watched, seen, [one for answer in answers for one in answer])
-
-    def _log(
-        self, watched: list[bool], blocks: list[EmbeddedListings], verdicts: list[Verdict]
-    ) -> None:
-        """Keep what was judged, once it is answered; trouble with that stops nothing."""
-        if self.verdict_log is None:
-            return
-        first = 0
-        try:
-            for block in blocks:
-                rows = [n for n in range(len(block.listings)) if watched[first + n]]
-                self.verdict_log.add(block.take(rows), [verdicts[first + n] for n in rows])
-                first += len(block.listings)
+        try:  # once all are answered; trouble with that stops nothing
+            if self.webhook:
+                self.webhook.add([*compress(verdicts, watched)])
+            if self.verdict_log:
+                self.verdict_log.add_chosen(seen, verdicts, watched)
+                self.metrics.log_dropped.set(self.verdict_log.n_dropped)
         except Exception:  # noqa: BLE001 (whatever it is, serving goes on)
-            _LOG.exception("%d verdicts couldn't be logged", len(verdicts))
-        self.metrics.log_dropped.set(self.verdict_log.n_dropped)
+            _LOG.exception("%d verdicts couldn't be logged or posted", len(verdicts))
 
     def _watch(self, pipeline: ListingPipeline, verdicts: list[Verdict]) -> list[Verdict]:
         """Look for a drift in the stream of listings; only the worker's thread comes here."""

@@ -11,6 +11,7 @@ import click
 import pytest
 import shelfsure.catalog.catalog
 import shelfsure.catalog.catalog_file
+import shelfsure.catalog.taxonomy_file
 import shelfsure.catalog.usable
 import shelfsure.cli.main as cli
 import shelfsure.embedding.embedder
@@ -20,6 +21,7 @@ import shelfsure.finetuning.backbone_comparison.experiment
 import shelfsure.finetuning.run
 import shelfsure.pipeline.judged_file
 import shelfsure.pipeline.pipeline
+import shelfsure.pipeline.verdict_file
 import shelfsure.serving.serve
 import shelfsure.spark.jobs
 import shelfsure.spark.session
@@ -34,6 +36,7 @@ GIVEN = {
     "image_root": "photos",
     **{f"{name}_column": f"my {name}" for name in COLUMNS},
     "category_separator": "/",
+    "category_taxonomy": "taxonomy.txt",
     "encoding": "windows-1252",
     "on_photo_error": "title",
     "no_photos": True,
@@ -55,6 +58,7 @@ COMMANDS = {
     "backbones": ["shop.csv", "--out", "out", "--mlflow", "none"],
     "split": ["shop.csv", "--out", "out"],
     "duplicates": ["shop.csv", "--out", "out"],
+    "digest": ["bundle", "verdicts.csv", "shop.csv", "--out", "out"],
     "audit": ["shop.csv", "--out", "out"],
     "classify": ["--title", "lamp", "--labels", "lamp,rug"],
     "serve": ["bundle"],
@@ -103,9 +107,14 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         columns["category"] = " > ".join(columns["category"])
         told.update({f"{name}_column": column for name, column in columns.items()})
         told.update(others, no_photos=not others["photos"])
+        told["category_taxonomy"] = str(others["category_taxonomy"])
         return SimpleNamespace(
             listings=[], rows=[], source=path, columns="", notes=(), photo_problems={}
         )
+
+    def taxonomy(path: Path) -> dict[str, str]:
+        told["category_taxonomy"] = str(path)
+        return {}
 
     def opened(path: Path, **given: Any) -> Any:
         return SimpleNamespace(listings=read(path, **given).listings, path=path, columns="")
@@ -127,7 +136,9 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(shelfsure.spark.jobs, "Job", start)
     monkeypatch.setattr(shelfsure.catalog.catalog, "read_catalog", read)
     monkeypatch.setattr(shelfsure.catalog.catalog_file, "CatalogFile", opened)
+    monkeypatch.setattr(shelfsure.catalog.taxonomy_file, "read_taxonomy", taxonomy)
     monkeypatch.setattr(shelfsure.catalog.usable, "require_usable", enough)
+    monkeypatch.setattr(shelfsure.pipeline.verdict_file, "read_rows", lambda _: [])
     monkeypatch.setattr(shelfsure.pipeline.judged_file, "require_first_rows", enough)
     monkeypatch.setattr(shelfsure.embedding.embedder, "load_embedder", begin)
     monkeypatch.setattr(shelfsure.pipeline.pipeline, "load_embedder", begin)
@@ -174,7 +185,7 @@ def test_every_shared_option_of_a_command_arrives(
 
 @pytest.mark.parametrize(
     ("name", "n_options"), [("taxonomy list", 0), ("taxonomy add", 2), ("classify", 5),
-                            ("index search", 5), ("finetune", 16), ("export", 15)]
+                            ("index search", 5), ("finetune", 17), ("export", 16)]
 )  # fmt: skip
 def test_a_command_takes_no_option_that_it_has_no_use_for(name: str, n_options: int) -> None:
     assert len(shared(dict(commands())[name])) == n_options

@@ -1,5 +1,6 @@
 """Judging on probabilities given by hand: who is accepted, who is refused, who takes over."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from shelfsure.pipeline.decision import (
     Evidence,
     Predictions,
 )
+from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.verdict import MISMATCH, Guess, Verdict
 from shelfsure.retrieval.duplicates.verdict import DuplicatePair, PhotoFinding
 from shelfsure.retrieval.index.store import Neighbour
@@ -289,3 +291,14 @@ def test_verdict_keeps_its_promises(
     weighed = not refused and verdict.route != "zero_shot"  # else it isn't what decided
     assert stated == (sure and weighed)
     assert not (too_low and sure)  # the reasons never call a probability too low that isn't
+
+
+def test_verdict_gives_the_categorys_id_back(tiny_trained: ListingPipeline) -> None:
+    ids = {name: str(n) for n, name in enumerate(tiny_trained.class_names, start=100)}
+    [said, other] = replace(tiny_trained, category_ids=ids).predict(
+        [Listing("a", "lamp by Brand1"), Listing("b")], on_shift="ignore"
+    )
+    assert said.category_id == ids[said.category]
+    assert (other.decision, other.category_id) == ("rejected", None)
+    [plain] = tiny_trained.predict([Listing("a", "lamp by Brand1")], on_shift="ignore")
+    assert plain == said.model_copy(update={"category_id": None})

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,12 @@ from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.bundle import open_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.starter import STARTER_BUNDLE, starter_pipeline, starter_shop
+from shelfsure.pipeline.starter import (
+    STARTER_BUNDLE,
+    starter_name,
+    starter_pipeline,
+    starter_shop,
+)
 from shelfsure.text.tfidf import Tfidf
 
 MAX_BYTES = 3_000_000
@@ -80,22 +86,38 @@ def test_starter_pipeline_unpacks_once_and_then_finds_it(
     assert again.retrieval.index is not None
     assert pipeline.retrieval.index is not None
     assert again.retrieval.index.ids() == pipeline.retrieval.index.ids()
-    assert len(again.retrieval.index.ids()) == 48
+    records = again.retrieval.index.records(again.retrieval.index.ids()).values()
+    names = Counter(record.category for record in records)
+    assert names == {"Kitchen & Dining": 12, "Home Decor & Festive Needs": 12, "Computers": 4}
 
 
-def test_starter_pipeline_judges_a_listing_of_the_sample(pipeline: ListingPipeline) -> None:
-    shop = starter_shop()
-    listing = next(item for item in read_catalog(shop / "catalogue.csv").listings if item.image)
-    [verdict] = pipeline.predict([replace(listing, listing_id="mine")])
-    assert verdict.category in pipeline.class_names
-    assert verdict.model_version == open_bundle(STARTER_BUNDLE).version
-    assert verdict.neighbours[0].listing_id == listing.listing_id
-    assert verdict.duplicates[0].listing_id == listing.listing_id
+def test_starter_pipeline_shows_neighbours_of_the_category_it_answers_or_none(
+    pipeline: ListingPipeline,
+) -> None:
+    listings = [
+        each for each in read_catalog(starter_shop() / "catalogue.csv").listings if each.image
+    ]
+    verdicts = pipeline.predict([replace(each, listing_id="mine") for each in listings])
+    assert all(verdict.category in pipeline.class_names for verdict in verdicts)
+    assert {verdict.model_version for verdict in verdicts} == {open_bundle(STARTER_BUNDLE).version}
+    near = [(verdict, each) for verdict in verdicts for each in verdict.neighbours]
+    assert near
+    assert all(each.category == verdict.category for verdict, each in near)
+    known = [
+        (listing, verdict)
+        for listing, verdict in zip(listings, verdicts, strict=True)
+        if starter_name(listing.category or "") == verdict.category
+    ]
+    assert len(known) >= 4
+    for listing, verdict in known:
+        assert verdict.neighbours[0].listing_id == listing.listing_id
+        assert listing.listing_id in {copy.listing_id for copy in verdict.duplicates}
 
 
 def test_starter_pipeline_knows_a_watch_by_its_words(pipeline: ListingPipeline) -> None:
     [verdict] = pipeline.predict([Listing("x", title="Sonata analog watch for men, steel strap")])
     assert verdict.category == "Watches"
+    assert verdict.neighbours == ()  # none of the sample's listings is one
 
 
 def test_starter_pipeline_mends_what_was_tidied_away(pipeline: ListingPipeline, home: Path) -> None:

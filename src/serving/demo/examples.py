@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...catalog.delimited import write_csv
-from ...catalog.listing import Listing, category_levels, category_prefix
+from ...catalog.listing import Listing, category_prefix
 from ...catalog.sample import read_records, read_sample
-from ...pipeline.starter import starter_shop
+from ...pipeline.starter import starter_name, starter_shop
 from ..service import Service
 from .html import asset
 from .uploads.uploads import Workspace
@@ -70,11 +70,7 @@ def example_uploads(
     rows = read_records(shop / "uploads.csv")[:N_UPLOADS]
     truth = {row["listing_id"]: row["category"] for row in read_records(shop / "truth.csv")}
     if not {category_prefix(name, levels) for name in truth.values()} & set(class_names):
-        plain = _told()["plain_titles"]
-        for row in rows:
-            if row["title"]:
-                row["title"] = plain.get(truth[row["listing_id"]], row["title"])
-            row["description"] = ""
+        rows = [_plain(row, truth[row["listing_id"]]) for row in rows]
     rows[5:5] = [dict.fromkeys(rows[0], "") | bad for bad in _told()["bad_rows"]]
     return _write(rows, into / "uploads.csv"), _zip(shop, _photos(rows), into / "photos.zip")
 
@@ -85,13 +81,15 @@ def example_labelled(
     """Write a labelled table, a zip of its photos, and a zip of photos of other things.
 
     The labels are the model's own: as the sample calls them if it was trained on that, else as the
-    model inside the package does; listings that it can't know are left out.
+    model inside the package does; listings that it can't know are left out. The latter gets plain
+    titles, as for uploads.
     """
     labelled = []
     for row in read_records(shop / "catalogue.csv"):
         name = _name_in(class_names, row["category"], levels)
         if name:
-            labelled.append(row | {"category": name})
+            own = row if name == row["category"] else _plain(row, row["category"])
+            labelled.append(own | {"category": name})
     step = max(1, len(labelled) // N_LABELLED)
     rows = labelled[::step] or read_records(shop / "catalogue.csv")[:N_LABELLED]
     outside = sorted(path.relative_to(shop).as_posix() for path in (shop / "outside").iterdir())
@@ -110,10 +108,14 @@ def _told() -> Any:
 def _name_in(class_names: Sequence[str], category: str, levels: int) -> str | None:
     if category_prefix(category, levels) in class_names:
         return category
-    known = _told()["starter_names"]
-    prefixes = [category_prefix(category, n) for n in range(1, len(category_levels(category)) + 1)]
-    names = [known[prefix] for prefix in prefixes if prefix in known]
-    return names[-1] if names and names[-1] in class_names else None
+    name = starter_name(category)
+    return name if name in class_names else None
+
+
+def _plain(row: Mapping[str, str], category: str) -> dict[str, str]:
+    """Give a listing of the sample the words of a real shop."""
+    title = row["title"] and _told()["plain_titles"].get(category, row["title"])
+    return {**row, "title": title, "description": ""}
 
 
 def _write(rows: Sequence[Mapping[str, str]], path: Path) -> Path:

@@ -15,6 +15,8 @@ from .openapi import describe
 from .problems import ProblemError
 from .request_log import RequestLog
 from .routes import router
+from .shopify import PATH as SHOPIFY_PATH
+from .shopify import SeenEvents
 
 _STATUS_KINDS = {400: "malformed", 404: "not-found", 405: "method-not-allowed"}
 
@@ -26,13 +28,16 @@ def create_app(
     api_key: str | None = None,
     hosts: Collection[str] = (),
     demo: ASGIApp | None = None,
+    shopify_secret: str | None = None,
 ) -> ASGIApp:
     """Make the server's application: REST, and a demo on every other path, behind one guard.
 
-    `api_key` and `hosts` say who may ask, see `guard.Guard`.
+    `api_key` and `hosts` say who may ask, see `guard.Guard`; `shopify_secret` is what Shopify signs
+    its events with, None: none are taken.
     """
     limits = limits or Limits()
-    rest = rest_app(service, limits, needs_key=api_key is not None)
+    rest = rest_app(service, limits, needs_key=api_key is not None, shopify_secret=shopify_secret)
+    signed = {SHOPIFY_PATH} if shopify_secret else set()
     limited = BodyLimits(rest, limits)
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,10 +48,16 @@ def create_app(
         else:
             await demo(scope, receive, send)
 
-    return RequestLog(Guard(front, api_key, hosts), service.metrics)
+    return RequestLog(Guard(front, api_key, hosts, signed), service.metrics)
 
 
-def rest_app(service: Service, limits: Limits, *, needs_key: bool = False) -> FastAPI:
+def rest_app(
+    service: Service,
+    limits: Limits,
+    *,
+    needs_key: bool = False,
+    shopify_secret: str | None = None,
+) -> FastAPI:
     """Make REST alone: its routes, without the guards in front of them."""
     app = FastAPI(
         title="Shelfsure",
@@ -59,6 +70,7 @@ def rest_app(service: Service, limits: Limits, *, needs_key: bool = False) -> Fa
     )
     app.openapi = lambda: describe(app, limits, needs_key=needs_key)  # type: ignore[method-assign]
     app.state.service, app.state.limits = service, limits
+    app.state.shopify_secret, app.state.shopify_events = shopify_secret, SeenEvents()
     app.state.comparing, app.state.searching = anyio.CapacityLimiter(1), anyio.CapacityLimiter(2)
     app.include_router(router)
     return app

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,10 +29,19 @@ class Guard:
     hosts
         Names that ``Host`` may give; empty for any. Without this, a web page could give its own
         name this machine's address and then ask as if it were of this origin (DNS rebinding).
+    signed_paths
+        Need no key either: what comes there is known by its signature.
     """
 
-    def __init__(self, app: ASGIApp, api_key: str | None, hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        api_key: str | None,
+        hosts: Collection[str] = (),
+        signed_paths: Set[str] = frozenset(),
+    ) -> None:
         self.app = app
+        self._open = OPEN_PATHS | signed_paths
         self._digest = _digest(api_key.encode()) if api_key else None
         self._hosts = {host.lower() for host in hosts}
 
@@ -59,7 +68,7 @@ class Guard:
             )
         if method not in _READING and headers.get(b"sec-fetch-site", b"") not in _OWN_PAGES:
             raise ProblemError("cross-site", "A page of another site may not ask this server.")
-        if self._digest is None or path in OPEN_PATHS:
+        if self._digest is None or path in self._open:
             return
         if not any(hmac.compare_digest(_digest(key), self._digest) for key in given_keys(headers)):
             scheme = "Bearer" if is_rest(path) else 'Basic realm="Shelfsure", charset="UTF-8"'

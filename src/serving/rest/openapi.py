@@ -10,6 +10,7 @@ from .limits import Limits
 from .problems import KINDS, MEDIA_TYPE, Problem
 from .reading import FORM, JSON
 from .schemas import EXAMPLE, ListingIn, SearchIn
+from .shopify import PATH as SHOPIFY_PATH
 
 DESCRIPTION = (
     "A listing goes in (photo, title, description), a calibrated verdict comes out. What is wrong "
@@ -90,6 +91,15 @@ def _text_schema(field: dict[str, Any]) -> dict[str, Any]:
     return {**(options[0] if options else {}), **{k: v for k, v in field.items() if v is not None}}
 
 
+def event_body() -> dict[str, Any]:
+    """Describe an event: a product, known by the headers that Shopify signs it with."""
+    names = ("X-Shopify-Hmac-Sha256", "X-Shopify-Topic", "X-Shopify-Event-Id")
+    headers = [{"name": name, "in": "header", "schema": {"type": "string"}} for name in names]
+    schema = {"type": "object", "description": "A product, as Shopify's Admin API writes it."}
+    body = {"required": True, "content": {JSON: {"schema": schema}}}
+    return {"parameters": headers, "requestBody": body}
+
+
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """Describe which problems a route answers with."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -123,6 +133,6 @@ def describe(app: FastAPI, limits: Limits, *, needs_key: bool) -> dict[str, Any]
         }
         for path, operations in page["paths"].items():
             for operation in operations.values():
-                open_ = path in {"/healthz", "/readyz"}
+                open_ = path in {"/healthz", "/readyz", SHOPIFY_PATH}
                 operation["security"] = [] if open_ else [{"bearer": []}, {"key": []}]
     return page

@@ -16,6 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 KINDS: Mapping[str, tuple[int, str]] = {
     "malformed": (400, "The request can't be read"),
     "key-needed": (401, "An API key is needed"),
+    "signature": (401, "The signature is wrong"),
     "cross-site": (403, "Another site's page may not ask"),
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "This method isn't allowed here"),

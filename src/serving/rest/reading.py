@@ -91,6 +91,11 @@ async def _read_json(request: Request, n_listings: int) -> Any:
     body = await request.body()
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > n_listings * _MAX_VALUES:
         raise ProblemError("too-large", "The JSON has more values than listings can have.")
+    return await parse_json(body)
+
+
+async def parse_json(body: bytes) -> Any:
+    """Parse a body, or raise a problem, ``malformed``."""
     try:
         return await run_in_threadpool(from_json, body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:

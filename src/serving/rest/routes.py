@@ -5,6 +5,7 @@ They wait for the model without blocking the event loop; its refusals become pro
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Annotated, TypeVar, TypeVarTuple
 
 import anyio.to_thread
@@ -17,13 +18,14 @@ from ..service import QueueFullError, Service, ServiceClosedError
 from .duplicates import duplicate_batch
 from .explain import explain_options, listing_account
 from .limits import Limits
-from .openapi import batch_body, documented, listing_body, query, search_body
+from .openapi import batch_body, documented, event_body, listing_body, query, search_body
 from .problems import ProblemError
-from .reading import read_batch, read_listing, read_search
+from .reading import parse_json, read_batch, read_listing, read_search
 from .schemas import (
     Categories,
     Category,
     DuplicateBatch,
+    EventAnswer,
     ExplainOptions,
     Health,
     ListingAccount,
@@ -32,18 +34,26 @@ from .schemas import (
     VerdictItem,
 )
 from .search import search_answer
+from .shopify import PATH as SHOPIFY_PATH
+from .shopify import TOPICS, event_of, read_product, require_signature
 
 Done = TypeVar("Done")
 Given = TypeVarTuple("Given")
 MAX_COMPARING = 4
 """Requests for duplicates or explanations, or for a search, that may wait for each other."""
 RETRY_S = 5
+EVENT_S = 3.0
+"""For the answer to an event: whoever sent it waits 5 s, and then sends it again."""
 router = APIRouter()
 _ASKED = documented(
     *("malformed", "key-needed", "cross-site", "too-slow", "too-large", "media-type"),
     *("invalid", "busy", "not-ready", "shutting-down", "out-of-time"),
 )
 _SEARCHED = _ASKED | documented("not-found", "no-index")
+_EVENT = documented(
+    *("malformed", "signature", "cross-site", "not-found", "too-slow", "too-large"),
+    *("invalid", "busy", "not-ready", "shutting-down"),
+)
 _UNREADY, _LOCKED = documented("not-ready"), documented("key-needed")
 
 
@@ -101,6 +111,37 @@ async def explain(request: Request, service: ReadyService) -> ListingAccount:
     return await in_turn(limiter, listing_account, service.pipeline, listing, options)
 
 
+@router.post(SHOPIFY_PATH, responses=_EVENT, openapi_extra=event_body())
+async def shopify(request: Request, response: Response) -> EventAnswer:
+    """Judge a product that Shopify tells of; its verdict goes out by `--webhook`, too."""
+    state = request.app.state
+    if state.shopify_secret is None:
+        raise ProblemError("not-found", "Start the server with SHELFSURE_SHOPIFY_SECRET set.")
+    body = await request.body()
+    require_signature(body, state.shopify_secret, request.headers.get("x-shopify-hmac-sha256", ""))
+    if request.headers.get("x-shopify-topic") not in TOPICS:
+        return EventAnswer(status="ignored")
+    event, seen = event_of(request.headers), state.shopify_events
+    if event in seen:
+        return EventAnswer(status="repeated")
+    if event:
+        seen.add(event)  # at once: a second try may come while the first is judged
+    try:
+        shop = request.headers.get("x-shopify-shop-domain", "")
+        upload = read_product(await parse_json(body), shop)
+        service = await ready_service(request)
+        future = submitted(service, [upload.listing], photo_problem=upload.photo_problem)
+        answer = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait({answer}, timeout=EVENT_S)
+        if done:
+            return EventAnswer(status="judged", verdict=answer.result()[0])
+    except BaseException:
+        seen.discard(event)  # it may come again
+        raise
+    response.status_code = 202
+    return EventAnswer(status="queued")
+
+
 @router.get("/v1/categories", responses=_UNREADY | _LOCKED)
 async def categories(service: ReadyService) -> Categories:
     """List the categories that this model can answer."""
@@ -143,6 +184,18 @@ async def in_turn(
         return await anyio.to_thread.run_sync(work, *given)
 
 
+def submitted(
+    service: Service, listings: Sequence[Listing], photo_problem: str | None = None
+) -> "Future[list[Verdict]]":
+    """Put listings into the service's queue; else a problem, ``busy`` or ``shutting-down``."""
+    try:
+        return service.submit(listings, photo_problem=photo_problem)
+    except QueueFullError as error:
+        raise ProblemError("busy", str(error), retry_after_s=error.retry_after_s) from error
+    except ServiceClosedError as error:
+        raise ProblemError("shutting-down", str(error), retry_after_s=RETRY_S) from error
+
+
 async def verdicts_of(
     service: Service, listings: Sequence[Listing], limits: Limits
 ) -> list[Verdict]:
@@ -150,12 +203,7 @@ async def verdicts_of(
 
     Else a problem: ``busy``, ``shutting-down`` or ``out-of-time``.
     """
-    try:
-        future = service.submit(listings)
-    except QueueFullError as error:
-        raise ProblemError("busy", str(error), retry_after_s=error.retry_after_s) from error
-    except ServiceClosedError as error:
-        raise ProblemError("shutting-down", str(error), retry_after_s=RETRY_S) from error
+    future = submitted(service, listings)
     try:
         async with asyncio.timeout(limits.answer_s):
             return await asyncio.wrap_future(future)

@@ -277,6 +277,13 @@ class ListingAccount(BaseModel):
     error: Problem | None = None
 
 
+class EventAnswer(BaseModel):
+    """What became of an event: judged now, to be judged soon, there already, or not for us."""
+
+    status: Literal["judged", "queued", "repeated", "ignored"]
+    verdict: Verdict | None = None
+
+
 class Category(BaseModel):
     """A category path; `trained` is False for one that is known by name only."""
 

@@ -59,6 +59,8 @@ def test_example_labelled_uses_the_starters_names_else(shop: Path, tmp_path: Pat
     table, *_ = example_labelled(shop, tmp_path, names, 1)
     rows = read_catalog(table, image_root=shop, need_category=True)
     assert {listing.category for listing in rows.listings} == {"Computers", "Kitchen & Dining"}
+    assert all(listing.description is None for listing in rows.listings)
+    assert "Laptop with a 15 inch display, 512 GB" in {listing.title for listing in rows.listings}
 
 
 def test_example_labelled_gives_something_to_a_model_that_knows_none_of_it(

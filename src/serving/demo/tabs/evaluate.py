@@ -20,8 +20,9 @@ _START = notice(
     heading="The comparison appears here",
 )
 _DRAWN = notice(
-    "These listings are drawn. A model that was trained on real photos does worse on drawings than "
-    "on photos, and its neighbours may carry other labels: bring your own for true numbers.",
+    "These listings are drawn, and of the very catalogue that neighbours are looked for in. Their "
+    "titles are worded as real shops do, but by photo alone a model that was trained on real ones "
+    "does worse on drawings. Bring your own listings for true numbers.",
     heading="The example is filled in",
 )
 

@@ -1,0 +1,167 @@
+"""Photos by address, from a server of this machine's: bounded, resumable, and no detours."""
+
+import csv
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from shelfsure.catalog.photo_fetch import (
+    FetchError,
+    PhotoFetcher,
+    hosts_of,
+    is_public,
+    public_address,
+    web_addresses,
+)
+from shelfsure.cli.main import app
+from typer.testing import CliRunner
+
+REDIRECTS = {"/r1": "/a.jpg", "/r2": "http://other.example/x", "/r3": "/r3"}
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str]]]:
+    """A server of photos of 100 bytes; gives its address and the paths that it is asked for."""
+    got: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            got.append(self.path)
+            if self.path in REDIRECTS:
+                self.send_response(302)
+                self.send_header("Location", REDIRECTS[self.path])
+            else:
+                self.send_response(404 if self.path == "/no" else 200)
+            kind = "text/html" if self.path == "/html" else "image/jpeg"
+            self.send_header("Content-Type", kind)
+            size = {"/big": 2_000, "/empty": 0}.get(self.path, 100)
+            self.send_header("Content-Length", str(500 if self.path == "/cut" else size))
+            self.end_headers()
+            self.wfile.write(b"x" * size)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    httpd = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}", got
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def test_fetch_brings_a_photo_once(server: tuple[str, list[str]], tmp_path: Path) -> None:
+    url, got = server
+    fetcher = PhotoFetcher(tmp_path, {"127.0.0.1"}, allow_private=True)
+    first = fetcher.fetch(f"{url}/a.jpg?size=1")
+    assert (first.read_bytes(), first.suffix) == (b"x" * 100, ".jpg")
+    assert fetcher.fetch(f"{url}/a.jpg?size=1") == first
+    again = PhotoFetcher(tmp_path, {"127.0.0.1"}, allow_private=True)
+    assert again.fetch(f"{url}/a.jpg?size=1") == again.there(f"{url}/a.jpg?size=1") == first
+    assert again.fetch(f"{url}/r1") != first
+    assert got == ["/a.jpg?size=1", "/r1", "/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/r2", "http://other.example isn't among the hosts agreed to"),
+        ("/r3", "more than 3 redirects"),
+        ("/no", "it answered 404"),
+        ("/html", "it is text/html, and no photo"),
+        ("/big", "it has more than 1,000 bytes"),
+        ("/cut", "it broke off"),
+        ("/empty", "it is empty"),
+    ],
+)
+def test_fetch_says_why_not_and_leaves_nothing(
+    path: str, why: str, server: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    fetcher = PhotoFetcher(tmp_path, {"127.0.0.1"}, max_bytes=1_000, allow_private=True)
+    with pytest.raises(FetchError, match=why):
+        fetcher.fetch(server[0] + path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("ftp://127.0.0.1/x", "ftp://127.0.0.1 isn't among the hosts"),
+        ("http://other.example/x", "http://other.example isn't among the hosts"),
+        ("http://[/", "no web address"),
+    ],
+)
+def test_fetch_asks_no_other_host(url: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=why):
+        PhotoFetcher(tmp_path, {"127.0.0.1"}, allow_private=True).fetch(url)
+
+
+def test_fetch_refuses_private_addresses(server: tuple[str, list[str]], tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1, which isn't public"):
+        PhotoFetcher(tmp_path, {"127.0.0.1"}).fetch(f"{server[0]}/a.jpg")
+    assert server[1] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        *((each, True) for each in ("8.8.8.8", "2606:4700:4700::1111")),
+        *((each, False) for each in ("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1")),
+        *((each, False) for each in ("169.254.169.254", "100.64.0.1", "0.1.2.3", "224.0.0.1")),
+        *((each, False) for each in ("::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1")),
+        ("2002:7f00:1::", False),
+    ],
+)
+def test_is_public(address: str, public: bool) -> None:
+    assert is_public(address) == public
+
+
+def test_a_name_with_any_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(2, 1, 6, "", (address, 80)) for address in ("8.8.8.8", "10.0.0.1")]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(FetchError, match=r"10\.0\.0\.1, which isn't public"):
+        public_address("shop.example", 80)
+    assert public_address("shop.example", 80, allow_private=True) == "8.8.8.8"
+
+
+def test_web_addresses_takes_what_shops_write() -> None:
+    a, b = "https://cdn.example/w_300,h_300/a.jpg", "http://cdn.example/b.jpg"
+    for value in (f"{a}, {b}", f"{a}|{b}", f"{a};{b}", f'["{a}", "{b}"]', [a, {"src": b}]):
+        assert web_addresses(value) == [a, b]
+    assert web_addresses("a.jpg") == web_addresses(None) == web_addresses("[1]") == []
+    assert hosts_of([a, b, "http://["]) == {"cdn.example": 2}
+
+
+def test_the_command_writes_a_catalogue_that_names_files(
+    server: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    url, got = server
+    shop, out = tmp_path / "shop.csv", tmp_path / "photos"
+    shop.write_text(
+        f'id,title,image,price\na,"Mug, red",{url}/a.jpg,1\nb,Cup,"{url}/b.jpg|{url}/no",2\n'
+        f"c,Pot,{url}/no,3\nd,Pan,local.jpg,4\n"
+    )
+    command = ["photos", "fetch", str(shop), str(out)]
+    refused = CliRunner().invoke(app, command, input="n\n")
+    assert (refused.exit_code, got) == (1, [])
+    assert "4 of 127.0.0.1" not in refused.output
+    assert "3 of 127.0.0.1" in refused.output
+    private = CliRunner().invoke(app, [*command, "--yes"])
+    assert "0 of 3 photos" in private.output
+    assert got == []
+    done = CliRunner().invoke(app, [*command, "--yes", "--allow-private"])
+    assert done.exit_code == 0, done.output
+    assert "2 of 3 photos" in done.output
+    with (out / "catalogue.csv").open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [row["title"] for row in rows] == ["Mug, red", "Cup", "Pot", "Pan"]
+    assert all((out / rows[n]["image"]).is_file() for n in (0, 1))
+    assert [row["image"] for row in rows[2:]] == [f"{url}/no", "local.jpg"]
+    with (out / "failed.csv").open(newline="") as file:
+        assert [*csv.DictReader(file)] == [{"address": f"{url}/no", "reason": "it answered 404"}]
+    n = len(got)
+    assert CliRunner().invoke(app, [*command, "--yes", "--allow-private"]).exit_code == 0
+    assert got[n:] == ["/no"]
