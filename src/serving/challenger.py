@@ -26,6 +26,11 @@ class Off:
     why: Why
     reason: str
 
+    @property
+    def said(self) -> str:
+        """Say it, and what it means for answers."""
+        return f"The challenger is switched off, and the champion answers alone. {self.reason}"
+
 
 class Challenger:
     """A pipeline that answers a share of listings, or none and only judges behind the answers.

@@ -19,7 +19,15 @@ from .limits import Limits
 from .openapi import batch_body, documented, listing_body
 from .problems import ProblemError
 from .reading import read_batch, read_listing
-from .schemas import Categories, Category, DuplicateBatch, Health, VerdictBatch, VerdictItem
+from .schemas import (
+    Categories,
+    Category,
+    ChallengerHealth,
+    DuplicateBatch,
+    Health,
+    VerdictBatch,
+    VerdictItem,
+)
 
 MAX_COMPARING = 4
 """Requests for duplicates that may wait for each other."""
@@ -88,15 +96,16 @@ async def categories(service: ReadyService) -> Categories:
 
 
 @router.get("/healthz")
-async def healthz() -> Health:
-    """Tell that the process runs."""
-    return Health(status="ok")
+async def healthz(request: Request) -> Health:
+    """Tell that the process runs, and how a model on trial is."""
+    return Health(status="ok", challenger=_challenger_of(request.app.state.service))
 
 
 @router.get("/readyz", responses=_UNREADY)
 async def readyz(service: ReadyService) -> Health:
     """Tell whether the model is loaded and takes requests."""
-    return Health(status="ready", model_version=service.pipeline.version)
+    version = service.pipeline.version
+    return Health(status="ready", model_version=version, challenger=_challenger_of(service))
 
 
 @router.get("/metrics", responses={**_LOCKED, 200: {"content": {CONTENT_TYPE: {}}}})
@@ -154,3 +163,15 @@ def _answer(index: int, said: object) -> VerdictItem:
     if isinstance(said, ProblemError):
         return VerdictItem(index=index, error=said.problem())
     return VerdictItem(index=index, verdict=said)
+
+
+def _challenger_of(service: Service) -> ChallengerHealth | None:
+    challenger = service.challenger
+    if challenger is None:
+        return None
+    return ChallengerHealth(
+        model_version=challenger.last.version if challenger.last else None,
+        share=challenger.share,
+        on=challenger.pipeline is not None,
+        off=challenger.off.reason if challenger.off else None,
+    )
