@@ -55,7 +55,13 @@ for command in (
 ):
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
-groups |= {"ab": ab_app, "log": log_app, "spark": spark_app, "review": review_app, "cache": cache_app}
+groups |= {
+    "ab": ab_app,
+    "log": log_app,
+    "spark": spark_app,
+    "review": review_app,
+    "cache": cache_app,
+}
 for name, group in groups.items():
     app.add_typer(group, name=name)
 

@@ -200,7 +200,9 @@ def rollback(uri: str, name: str) -> tuple[str, str]:
     with _store(uri) as client:
         champion = _version_by_alias(client, name, CHAMPION)
         if champion is None:
-            raise ConfigError(f"No version of {name} is the champion. See `shelfsure registry list`.")
+            raise ConfigError(
+                f"No version of {name} is the champion. See `shelfsure registry list`."
+            )
         before = champion.tags.get(_BEFORE)
         there = {str(each.version) for each in client.search_model_versions(f"name = '{name}'")}
         if before not in there:

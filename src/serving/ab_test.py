@@ -116,7 +116,10 @@ class ABTest:
             self.metrics.answers.labels(each.role).inc(len(places))
             theirs = each.role == "challenger"
             other = champion if theirs else opponent
-            own = [Link(secrets.token_hex(8), each.role, answered=True) if other else None for _ in places]
+            own = [
+                Link(secrets.token_hex(8), each.role, answered=True) if other else None
+                for _ in places
+            ]
             links.append(own)
             for place, link in zip(places, own, strict=True):
                 if link is None or other is None:
