@@ -74,7 +74,7 @@ def summary(
         "audits": audits,
         "differences": differences(found),
         "outcome": outcome,
-        "said": " ".join(_reasons(experiment, audits["challenger"]) + [_SAID[outcome]]),
+        "said": " ".join([*_reasons(experiment, audits["challenger"]), _SAID[outcome]]),
         "commands": _commands(experiment, outcome),
     }
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..core.arrays import Floats
 from ..fusion.confidence_sequence import confidence_sequence
-from .experiment import Experiment
 from .pairs import Pairs, Reviewed, is_right
 
 CONFIDENCE = 0.95
@@ -62,7 +61,7 @@ class Comparison:
     n_right: Mapping[str, int]
 
     def outcome(self, *, broken: bool = False) -> Outcome:
-        """Say what that means; `broken`: audits show that it doesn't keep its promise, or it is off.
+        """Say what that means; `broken`: it doesn't keep its promise, or is off.
 
         It is better, or as good, if the interval of right answers holds no loss.
         """

@@ -69,6 +69,6 @@ class Experiment:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"A log of an A/B test must have a readable {NAME}, but {folder} has none "
-                f"({type(error).__name__}). Log one with: shelfsure serve CHAMPION --challenger NEW "
-                "--log-verdicts DIR."
+                f"({type(error).__name__}). Log one with: shelfsure serve CHAMPION "
+                "--challenger NEW --log-verdicts DIR."
             ) from error

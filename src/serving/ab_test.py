@@ -150,7 +150,7 @@ class ABTest:
                 keep_vectors=self.verdict_log is not None,
             )
             said.verdicts = self.watch.watched(pipeline, listings, said.verdicts, role)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, serving goes on)
             self.metrics.shadow.labels("failed").inc(len(tasks))
             if role == "challenger":
                 self.challenger.failed(error)
@@ -172,7 +172,7 @@ class ABTest:
         try:
             for place, task in enumerate(tasks):  # each at its own answer's time
                 said.log_to(self.verdict_log, [place], [task.link], task.answered_at)
-        except Exception:
+        except Exception:  # noqa: BLE001 (whatever it is, serving goes on)
             _LOG.exception("%d verdicts couldn't be logged", len(tasks))
 
     def _count_dropped(self, n: int) -> None:

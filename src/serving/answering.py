@@ -76,7 +76,7 @@ class Answering:
             for each, own in zip(rounds, links, strict=True):
                 if self.verdict_log is not None:
                     each.log_to(self.verdict_log, each.places(watched), own)
-        except Exception:
+        except Exception:  # noqa: BLE001 (whatever it is, serving goes on)
             _LOG.exception("%d verdicts couldn't be logged", sum(watched))
         if self.verdict_log is not None:
             self.metrics.log_dropped.set(self.verdict_log.n_dropped)

@@ -83,7 +83,7 @@ class Challenger:
         """Open the pipeline; one that can't be opened is off, and the champion goes on alone."""
         try:
             self._use(self._open())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, serving goes on)
             _LOG.exception("the challenger can't be opened")
             self.stop("loading", f"It can't be opened ({type(error).__name__}).")
 

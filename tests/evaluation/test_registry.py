@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -139,8 +138,10 @@ def test_promote_lets_only_a_challenger_that_loses_nothing_take_over(
     assert (again.version, again.promoted) == ("4", True)
     assert run("registry", "rollback", SHOP, "--out", tmp_path / "back", "--mlflow", uri) == 0
     assert open_bundle(tmp_path / "back").version == weak.version
+    from mlflow import MlflowClient
+
     for version, alias in (("4", None), ("2", CHAMPION)):  # as it was before
-        client = mlflow.MlflowClient(tracking_uri=uri)
+        client = MlflowClient(tracking_uri=uri)
         if alias is None:
             client.delete_model_version(SHOP, version)
         else:

@@ -1,4 +1,4 @@
-"""A challenger beside the champion: right shares, no lost request, nothing slower, off by itself."""
+"""A challenger beside the champion: right shares, no request lost or slower, off by itself."""
 
 import threading
 import time
