@@ -339,3 +339,19 @@ def test_rest_answers_by_both_and_logs_pairs_that_can_be_forgotten(
     assert {p.listing_id: p.challenger["category"] for p in found.pairs} == expected
     assert folder.forget(["x7"]) == 2
     assert "x7" not in folder.newest(1000)["listing_id"].to_pylist()
+
+
+def test_the_page_says_that_a_trial_is_over(
+    two_bundles: tuple[ListingPipeline, ListingPipeline],
+) -> None:
+    from shelfsure.serving.demo.ui import footer_when_loaded
+
+    old, new = two_bundles
+    trial = Challenger(lambda: new, 0.4)
+    with Service(lambda: old, challenger=trial) as service:
+        wait_for(lambda: trial.last and service.ready)
+        assert [said for said, _ in footer_when_loaded(service)] == [""]
+        trial.stop("failures", "It failed <again>.")
+        (said,) = [said for said, _ in footer_when_loaded(service)]
+    assert "The trial is over" in said
+    assert "the champion answers alone. It failed &lt;again&gt;." in said
