@@ -93,6 +93,7 @@ class ABTest:
         if own:
             rounds.append(judge_round(champion, "champion", listings, own, **options))
         if failure is not None:  # and the champion could: it wasn't the listings
+            rounds[-1].stood_in = True
             self.metrics.challenger_failures.inc()
             self.challenger.failed(failure)
         elif theirs:
@@ -115,7 +116,7 @@ class ABTest:
             places = each.places(watched)
             self.metrics.answers.labels(each.role).inc(len(places))
             theirs = each.role == "challenger"
-            other = champion if theirs else opponent
+            other = champion if theirs else None if each.stood_in else opponent
             own = [
                 Link(secrets.token_hex(8), each.role, answered=True) if other else None
                 for _ in places

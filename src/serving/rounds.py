@@ -25,6 +25,8 @@ class Round:
         Where each listing stands in its batch.
     blocks
         The listings as vectors, in order; empty unless they are to be logged.
+    stood_in
+        The other model has just failed on some of them, and isn't asked again.
     """
 
     pipeline: ListingPipeline
@@ -33,6 +35,7 @@ class Round:
     listings: Sequence[Listing]
     verdicts: list[Verdict]
     blocks: list[EmbeddedListings] = field(default_factory=list)
+    stood_in: bool = False
 
     def places(self, watched: Sequence[bool]) -> list[int]:
         """Find where in this round the listings stand that are watched; by rows of the batch."""
