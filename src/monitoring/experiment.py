@@ -64,8 +64,8 @@ class Experiment:
         """
         try:
             said: dict[str, Any] = parse_json((folder / NAME).read_bytes())
-            sides = (Contender(**said[name]) for name in ("champion", "challenger"))
-            return cls(*sides, share=said["share"], off=said["off"])
+            champion, challenger = (Contender(**said[n]) for n in ("champion", "challenger"))
+            return cls(champion, challenger, share=said["share"], off=said["off"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(
                 f"A log of an A/B test must have a readable {NAME}, but {folder} has none "
