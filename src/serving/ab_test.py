@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ..catalog.listing import Listing
 from ..core.errors import ShelfsureError
@@ -105,11 +105,12 @@ class ABTest:
         champion: ListingPipeline,
         rounds: Sequence[Round],
         watched: Sequence[bool],
+        answered_at: datetime,
         *,
         duplicates: bool,
     ) -> list[list[Link | None]]:
         """Have the other model judge what was answered; links for the rounds' watched listings."""
-        opponent, now = self.challenger.pipeline, datetime.now(UTC)
+        opponent = self.challenger.pipeline
         links: list[list[Link | None]] = []
         tasks: list[ShadowTask] = []
         for each in rounds:
@@ -128,7 +129,7 @@ class ABTest:
                 behind = Link(link.pair, "champion" if theirs else "challenger", answered=False)
                 said = each.verdicts[place]
                 listing = each.listings[place]
-                tasks.append(ShadowTask(listing, said, now, other, behind, duplicates))
+                tasks.append(ShadowTask(listing, said, answered_at, other, behind, duplicates))
         self._shadow.put(tasks)
         return links
 

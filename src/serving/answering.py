@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from ..catalog.listing import Listing
 from ..monitoring.log_rows import Link
@@ -70,12 +71,13 @@ class Answering:
     ) -> None:
         """Log what is `watched`, and have the other model judge it; trouble stops nothing."""
         links: list[list[Link | None]] = [[None] * len(each.places(watched)) for each in rounds]
+        now = datetime.now(UTC)
         try:
             if self.ab_test:
-                links = self.ab_test.answered(pipeline, rounds, watched, duplicates=duplicates)
+                links = self.ab_test.answered(pipeline, rounds, watched, now, duplicates=duplicates)
             for each, own in zip(rounds, links, strict=True):
                 if self.verdict_log is not None:
-                    each.log_to(self.verdict_log, each.places(watched), own)
+                    each.log_to(self.verdict_log, each.places(watched), own, now)
         except Exception:  # noqa: BLE001 (whatever it is, serving goes on)
             _LOG.exception("%d verdicts couldn't be logged", sum(watched))
         if self.verdict_log is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ..catalog.listing import Listing
@@ -46,7 +46,7 @@ class Round:
         log: VerdictLog,
         keep: Sequence[int],
         links: Sequence[Link | None],
-        time: datetime | None = None,
+        time: datetime,
     ) -> None:
         """Log some of the verdicts.
 
@@ -56,6 +56,8 @@ class Round:
             Places in this round, ascending.
         links
             One for each of them.
+        time
+            When they were answered.
         """
         first = 0
         link_of = dict(zip(keep, links, strict=True))
@@ -65,7 +67,7 @@ class Round:
                 block.take([place - first for place in own]),
                 [self.verdicts[place] for place in own],
                 [link_of[place] for place in own],
-                time or datetime.now(UTC),
+                time,
             )
             first += len(block.listings)
 

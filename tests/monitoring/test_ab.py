@@ -105,14 +105,16 @@ def test_answers_agree_down_to_the_shallower_level() -> None:
 
 
 def test_reviews_are_compared_on_the_same_listings(judged: Judge, folder: LogFolder) -> None:
-    logged(judged, folder, [("A", "B")] * 30 + [("A", "A")] * 10)
-    reviews = [Reviewed(f"a{n}", "category", "B" if n < 25 else "A") for n in range(40)]
+    logged(judged, folder, [("A", "B" if n % 4 else "A") for n in range(80)])
+    reviews = [
+        Reviewed(f"a{n}", "category", "B" if n % 4 and n % 8 != 3 else "A") for n in range(80)
+    ]
     found = compare(pairs_of(folder), [*reviews, Reviewed("unknown", "category", "A")])
     assert found.agreement.mean == pytest.approx(0.25)
     assert found.agreement.low < 0.25 < found.agreement.high
-    assert found.accepted == difference_interval([True] * 40, [True] * 40)
-    assert found.n_right == {"champion": 15, "challenger": 35}
-    assert found.right.mean == pytest.approx(20 / 40)
+    assert found.accepted == difference_interval([True] * 80, [True] * 80)
+    assert found.n_right == {"champion": 30, "challenger": 70}
+    assert found.right.mean == pytest.approx(40 / 80)
     assert 0 < found.right.low < 0.5 < found.right.high
     assert found.outcome() == "better"
     assert found.outcome(broken=True) == "worse"
