@@ -180,7 +180,7 @@ def _challenger_share(share: str, *, shadow: bool, challenger: Path | None) -> f
     """
     from ..core.errors import ConfigError
 
-    nothing = "0" in share and not share.strip().removesuffix("%").strip("0.")
+    nothing = "0" in share and not share.strip(" 0.%")
     given = 0.0 if nothing else share_of(share, "--share")
     if challenger is None and (given or shadow):
         raise ConfigError("--share and --shadow are about a challenger: pass --challenger BUNDLE.")

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shelfsure.cli.main as cli
-import typer
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import ConfigError
 from shelfsure.monitoring.comparison import compare, difference_interval, share_interval
@@ -151,11 +150,7 @@ def test_a_better_model_is_found(rng: np.random.Generator) -> None:
 
 
 def run(*arguments: str | Path) -> int:
-    try:
-        cli.app([str(each) for each in arguments], standalone_mode=False)
-    except typer.Exit as end:
-        return end.exit_code
-    return 0
+    return int(cli.app([str(each) for each in arguments], standalone_mode=False) or 0)
 
 
 def reviewed(path: Path, category: Callable[[int], str], n: int = 40) -> ReviewStore:
@@ -170,10 +165,10 @@ def reviewed(path: Path, category: Callable[[int], str], n: int = 40) -> ReviewS
 def test_ab_report_says_who_is_better_in_a_table_json_and_a_page(
     judged: Judge, folder: LogFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logged(judged, folder, [("A", "B <b>")] * 30 + [("A", "A")] * 10)
+    logged(judged, folder, [("A", "B <i")] * 30 + [("A", "A")] * 10)
     TRIAL.write(folder.path)
     reviews, out = tmp_path / "reviews.sqlite", tmp_path / "report"
-    reviewed(reviews, lambda n: "B <b>" if n < 30 else "A")
+    reviewed(reviews, lambda n: "B <i" if n < 30 else "A")
     arguments = ("ab", "report", folder.path, "--out", out, "--reviews", reviews)
     code = run(*arguments)
     printed = capsys.readouterr().out
@@ -183,9 +178,9 @@ def test_ab_report_says_who_is_better_in_a_table_json_and_a_page(
     assert "shelfsure registry promote runs/new" in printed
     assert said["commands"]["go back"] == "shelfsure registry rollback NAME --out runs/live"
     assert said["n_right"] == {"champion": 10, "challenger": 40}
-    assert said["differences"] == [{"champion": "A", "challenger": "B <b>", "n": 30}]
+    assert said["differences"] == [{"champion": "A", "challenger": "B <i", "n": 30}]
     page = (out / "ab.html").read_text()
-    assert "B &lt;b&gt;" in page
+    assert "B &lt;i" in page
     assert "<script" not in page
     assert "http" not in page.split("</style>")[1]
     assert "a17" not in page + json.dumps(said)  # no listing is among it
