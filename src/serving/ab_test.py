@@ -191,8 +191,11 @@ class ABTest:
         self.metrics.show_challenger(versions[1], off.why if off else None)
         if self.verdict_log is None or champion is None or challenger is None:
             return
+        if off and off.why == "promoted":  # what was compared stays to be read
+            return
         sides = zip((champion, challenger), self.challenger.bundles, strict=True)
-        share, reason = self.challenger.share, off.reason if off else None
+        share = self.challenger.share
+        reason = off.reason if off and off.why != "removed" else None  # that was somebody's wish
         experiment = Experiment(*(_contender(*side) for side in sides), share, reason)
         try:
             experiment.write(self.verdict_log.folder.path)

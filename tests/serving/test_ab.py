@@ -323,6 +323,7 @@ def test_rest_answers_by_both_and_logs_pairs_that_can_be_forgotten(
     drawn = [in_share(Listing(x["listing_id"], group=x["group"]), 0.4) for x in items]
     assert by == {new.version: sum(drawn), old.version: 60 - sum(drawn)}
     experiment = Experiment.read(folder.path)
+    assert experiment.off is None
     assert (experiment.champion.version, experiment.challenger.version) == (
         old.version,
         new.version,
