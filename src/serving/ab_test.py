@@ -193,10 +193,14 @@ class ABTest:
             return
         if off and off.why == "promoted":  # what was compared stays to be read
             return
-        sides = zip((champion, challenger), self.challenger.bundles, strict=True)
-        share = self.challenger.share
         reason = off.reason if off and off.why != "removed" else None  # that was somebody's wish
-        experiment = Experiment(*(_contender(*side) for side in sides), share, reason)
+        one, other = self.challenger.bundles
+        experiment = Experiment(
+            _contender(champion, one),
+            _contender(challenger, other),
+            share=self.challenger.share,
+            off=reason,
+        )
         try:
             experiment.write(self.verdict_log.folder.path)
         except ShelfsureError as error:

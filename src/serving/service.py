@@ -87,9 +87,9 @@ class Service(AbstractContextManager["Service"]):
         self.metrics.queued.set_function(lambda: self._queue.n_waiting)
         self.metrics.ready.set_function(lambda: self.ready)
         self._idle_since: float | None = time.perf_counter()
-        self._ab_test = challenger and ABTest(
-            challenger, self.watch, self.metrics, verdict_log, self._quiet
-        )
+        self._ab_test: ABTest | None = None
+        if challenger:
+            self._ab_test = ABTest(challenger, self.watch, self.metrics, verdict_log, self._quiet)
         self._answering = Answering(self.watch, self.metrics, verdict_log, self._ab_test)
         self._worker = threading.Thread(target=self._work, name="shelfsure-model", daemon=True)
         self._worker.start()
