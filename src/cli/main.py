@@ -5,6 +5,7 @@ import sys
 import typer
 
 from ..core.errors import ShelfsureError, TrackingError
+from .ab import ab_app
 from .audit import audit
 from .backbones import backbones
 from .catalogue import classify, duplicates, taxonomy_app
@@ -59,8 +60,14 @@ for command in (
 ):
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
-groups |= {"log": log_app, "spark": spark_app, "review": review_app, "cache": cache_app}
-groups |= {"photos": photos_app}
+groups |= {
+    "ab": ab_app,
+    "log": log_app,
+    "spark": spark_app,
+    "review": review_app,
+    "cache": cache_app,
+    "photos": photos_app,
+}
 for name, group in groups.items():
     app.add_typer(group, name=name)
 

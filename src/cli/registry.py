@@ -84,6 +84,25 @@ def registry_pull(
     typer.echo(f"Bundle {bundle.version}, the {alias} of {name}, is in {out}.")
 
 
+@registry_app.command("rollback")
+def registry_rollback(
+    name: Annotated[str, typer.Argument(help="Name in the registry.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the bundle served: put the champion of before there, too."),
+    ] = None,
+    mlflow: Store = LOCAL_STORE,
+) -> None:
+    """Make the champion of before champion again; with --out a running server takes it up."""
+    from ..evaluation.registry import pull, rollback
+
+    left, now = rollback(mlflow, name)
+    typer.echo(f"Version {now} of {name} is the champion again, in place of version {left}.")
+    if out is not None:
+        bundle = pull(mlflow, name, out.resolve(), overwrite=True)
+        typer.echo(f"Bundle {bundle.version} is in {out}.")
+
+
 def promote_and_say(
     uri: str,
     name: str,

@@ -21,9 +21,10 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline
+    from ..serving.challenger import Challenger
     from ..serving.verdict_webhook import VerdictWebhook
 
-_WHO, _HOW, _HOOKS = "Who may ask", "How much", "Webhooks"
+_WHO, _HOW, _HOOKS, _TRIAL = "Who may ask", "How much", "Webhooks", "A model on trial"
 
 
 @takes_options
@@ -91,6 +92,23 @@ def serve(
     shopify_secret: Annotated[
         str | None, typer.Option(envvar="SHELFSURE_SHOPIFY_SECRET", hidden=True)
     ] = None,
+    challenger: Annotated[
+        Path | None,
+        typer.Option(
+            help="Bundle that judges the same requests, behind the answers; see `shelfsure ab`.",
+            rich_help_panel=_TRIAL,
+        ),
+    ] = None,
+    share: Annotated[
+        str,
+        typer.Option(
+            help="Of sellers, or ids, that the challenger answers, as 10% or 0.1; 0: of none.",
+            rich_help_panel=_TRIAL,
+        ),
+    ] = "0",
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="The same as --share 0.", rich_help_panel=_TRIAL)
+    ] = False,
 ) -> None:
     """Serve the demo and REST until Ctrl-C; a new bundle in the folder is taken up by itself.
 
@@ -119,19 +137,29 @@ def serve(
     poster = _webhook(webhook, webhook_key, every=webhook_all)
     taxonomy = read_taxonomy(category_taxonomy) if category_taxonomy else {}
     ids = {path: key for key, path in taxonomy.items()}
+    given = _challenger_share(share, shadow=shadow, challenger=challenger)
+    if challenger is not None:
+        from ..pipeline.persistence import load_settings
+
+        load_settings(challenger)  # say at once if it is no bundle
+        if log.log_verdicts is None:
+            typer.echo(
+                "Warning: nothing is kept to compare the challenger by. Pass --log-verdicts DIR.",
+                err=True,
+            )
     verdict_log = log.opened()
     options = encoders.run_options(photos, progress=bundle is None, cache=ServingCache)
     trials: list[threading.Thread] = []
 
-    def open_pipeline() -> "ListingPipeline":
-        if bundle is None:
+    def open_pipeline(folder: Path | None = bundle) -> "ListingPipeline":
+        if folder is None:
             from ..pipeline.starter import starter_pipeline
 
             pipeline = starter_pipeline(options)
         else:
             from ..pipeline.pipeline import ListingPipeline
 
-            pipeline = ListingPipeline.load(bundle, options)
+            pipeline = ListingPipeline.load(folder, options)
         # finding the fastest runtime takes seconds, and meanwhile PyTorch answers the same
         trial = threading.Thread(
             target=pipeline.embedder.select_runtime, name="select-runtime", daemon=True
@@ -139,6 +167,14 @@ def serve(
         trials.append(trial)
         trial.start()
         return replace(pipeline, category_ids=ids)
+
+    def on_trial() -> "Challenger | None":
+        from ..serving.challenger import Challenger
+
+        if challenger is None:
+            return None
+        bundles = (str(bundle or ""), str(challenger))
+        return Challenger(lambda: open_pipeline(challenger), given, bundles)
 
     run(
         open_pipeline,
@@ -160,6 +196,7 @@ def serve(
         verdict_log=verdict_log,
         webhook=poster,
         shopify_secret=shopify_secret or None,
+        challenger=on_trial(),
     )
     if any(trial.is_alive() for trial in trials):
         # everything is answered; a runtime's own threads abort a Python that ends under them
@@ -179,3 +216,22 @@ def _webhook(url: str | None, key: str | None, *, every: bool) -> "VerdictWebhoo
         return None
     key = check_address(url, key, "--webhook", "SHELFSURE_WEBHOOK_KEY")
     return VerdictWebhook(url, key, every=every)
+
+
+def _challenger_share(share: str, *, shadow: bool, challenger: Path | None) -> float:
+    """Read which share the challenger answers; 0 without one.
+
+    Raises
+    ------
+    ConfigError
+        If it is no share, or one is given where none can be.
+    """
+    from ..core.errors import ConfigError
+
+    nothing = "0" in share and not share.strip(" 0.%")
+    given = 0.0 if nothing else share_of(share, "--share")
+    if challenger is None and (given or shadow):
+        raise ConfigError("--share and --shadow are about a challenger: pass --challenger BUNDLE.")
+    if shadow and given:
+        raise ConfigError(f"--shadow answers nothing, but --share is {share}. Pass one of them.")
+    return given

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+_BEFORE = "champion_before"
+"""A version's tag: which one was the champion when it took over."""
 EXPERIMENT = "shelfsure-registry"
 MIN_GROUPS = 30
 """Of fewer groups, or single listings, a comparison may show no difference where there is one."""
@@ -172,8 +174,45 @@ def promote(
         if comparison is not None:
             client.set_model_version_tag(name, version, "compared", str(comparison))
         promoted = comparison is None or comparison.excludes_loss
+        if promoted and champion is not None:
+            client.set_model_version_tag(name, version, _BEFORE, str(champion.version))
         client.set_registered_model_alias(name, CHAMPION if promoted else CHALLENGER, version)
     return Promotion(version, promoted, comparison)
+
+
+def rollback(uri: str, name: str) -> tuple[str, str]:
+    """Make the version champion again that was it before the one of now took over.
+
+    Doing so again goes back further.
+
+    Returns
+    -------
+    str, str
+        The version that was the champion, and the one that is now.
+
+    Raises
+    ------
+    ConfigError
+        If there is no champion, or none before it is known or there any more.
+    TrackingError
+        If the store can't be reached.
+    """
+    with _store(uri) as client:
+        champion = _version_by_alias(client, name, CHAMPION)
+        if champion is None:
+            raise ConfigError(
+                f"No version of {name} is the champion. See `shelfsure registry list`."
+            )
+        before = champion.tags.get(_BEFORE)
+        there = {str(each.version) for each in client.search_model_versions(f"name = '{name}'")}
+        if before not in there:
+            known = f"version {before} is gone" if before else "none was noted"
+            raise ConfigError(
+                f"A roll-back needs the champion before version {champion.version} of {name}, but "
+                f"{known}. Promote the bundle that you want with `shelfsure registry promote`."
+            )
+        client.set_registered_model_alias(name, CHAMPION, before)
+    return str(champion.version), str(before)
 
 
 def pull(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..core.arrays import Bools
+from ..core.arrays import Bools, Floats
 
 N_GRID = 2_000
 """Shares that are tried; bounds are rounded to the safe side of them."""
@@ -12,7 +12,7 @@ MAX_LOSS = 0.75
 """Share of the capital that a single answer can cost."""
 
 
-def confidence_sequence(right: Bools, confidence: float = 0.95) -> tuple[float, float]:
+def confidence_sequence(right: Bools | Floats, confidence: float = 0.95) -> tuple[float, float]:
     """Bound the share of right answers from below and from above, each with this confidence.
 
     By betting (Waudby-Smith & Ramdas 2023, "Estimating means of bounded random variables by
@@ -25,7 +25,8 @@ def confidence_sequence(right: Bools, confidence: float = 0.95) -> tuple[float, 
     ----------
     right
         Shape ``(n,)``, in the order in which the answers came; each is right with the same
-        probability whatever came before it.
+        probability whatever came before it. Or numbers of 0 to 1 in place of wrong and right, whose
+        mean, whatever came before, is what is bounded.
     confidence
         Above 0, below 1.
 

@@ -128,18 +128,24 @@ class LogFolder:
                     n_removed += n_own
             return n_removed
 
-    def newest(self, at_most: int) -> pa.Table:
+    def newest(self, at_most: int, columns: list[str] | None = None) -> pa.Table:
         """Read the newest rows, in the order in which they were judged.
 
         A file that goes meanwhile is passed over.
+
+        Parameters
+        ----------
+        columns
+            ``time`` among them; None: all.
         """
         tables: list[pa.Table] = []
         days = sorted({path.parent for path in self.files()}, reverse=True)
         for day in days:
-            tables += list(_readable(day))
+            tables += list(_readable(day, columns))
             if sum(table.num_rows for table in tables) >= at_most:
                 break
-        rows = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+        nothing = SCHEMA.empty_table()
+        rows = pa.concat_tables(tables) if tables else nothing.select(columns or SCHEMA.names)
         rows = rows.sort_by("time")
         return rows.slice(max(0, rows.num_rows - at_most))
 
@@ -210,10 +216,10 @@ def _without(rows: pa.Table, forgotten: dict[str, datetime]) -> pa.Table:
     return rows.filter(pa.array([not each for each in gone], pa.bool_()))
 
 
-def _readable(day: Path) -> Iterator[pa.Table]:
+def _readable(day: Path, columns: list[str] | None) -> Iterator[pa.Table]:
     for path in sorted(day.glob("*.parquet")):
         with suppress(FileNotFoundError):
-            yield pq.read_table(path, schema=SCHEMA)
+            yield pq.read_table(path, schema=SCHEMA, columns=columns)
 
 
 def _write(path: Path, rows: pa.Table) -> None:

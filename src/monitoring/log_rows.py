@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from ..embedding.listings import EmbeddedListings
 from ..fusion.views import View
 from ..pipeline.verdict import Verdict
 
+Role: TypeAlias = Literal["champion", "challenger"]
 PARTS = ("photo", "title")
 _VECTOR = pa.list_(pa.float16())
 SCHEMA = pa.schema(
@@ -30,10 +32,30 @@ SCHEMA = pa.schema(
         ("title", pa.string()),
         ("photo_embedding", _VECTOR),
         ("title_embedding", _VECTOR),
+        ("pair", pa.string()),
+        ("role", pa.string()),
+        ("answered", pa.bool_()),
     ]
 )
 """`title` is null unless titles are kept, `quality` where the photo wasn't measured, an embedding
-where the listing lacks the part."""
+where the listing lacks the part; `pair`, `role` and `answered` where there was no challenger, see
+`Link`. Files of before that lack columns have null there."""
+
+
+class Link(NamedTuple):
+    """Which verdict this is of the two that champion and challenger give of one request.
+
+    Parameters
+    ----------
+    pair
+        Both have it, nothing else does.
+    answered
+        It was the answer; else it was given behind it.
+    """
+
+    pair: str
+    role: Role
+    answered: bool
 
 
 def log_rows(
@@ -41,6 +63,7 @@ def log_rows(
     verdicts: Sequence[Verdict],
     time: datetime,
     *,
+    links: Sequence[Link | None] | None = None,
     keep_titles: bool = False,
 ) -> pa.Table:
     """Lay out judged listings as rows of `SCHEMA`.
@@ -51,6 +74,8 @@ def log_rows(
         n listings, in the same order.
     time
         When they were judged, with its time zone.
+    links
+        One a listing, if there is a challenger.
 
     Raises
     ------
@@ -79,8 +104,13 @@ def log_rows(
         "model_version": [verdict.model_version for verdict in verdicts],
         "title": [_text(listing.title) if keep_titles else None for listing in listings],
     }
-    arrays = [pa.array(columns[field.name], field.type) for field in list(SCHEMA)[: len(columns)]]
-    arrays += [_vectors(parts[name]) for name in PARTS]
+    for name in Link._fields:
+        columns[name] = [link and getattr(link, name) for link in links or [None] * len(pairs)]
+    made = {f"{name}_embedding": _vectors(parts[name]) for name in PARTS}
+    arrays = [
+        made[kind.name] if kind.name in made else pa.array(columns[kind.name], kind.type)
+        for kind in SCHEMA
+    ]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 

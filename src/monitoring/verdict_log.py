@@ -20,7 +20,7 @@ from ..embedding.listings import EmbeddedListings
 from ..fusion.views import View
 from ..pipeline.verdict import Verdict
 from .log_folder import ROWS_A_FILE, LogFolder
-from .log_rows import log_rows
+from .log_rows import Link, log_rows
 
 FLUSH_S = 5.0
 FLUSH_ROWS = 500
@@ -53,9 +53,24 @@ class VerdictLog(AbstractContextManager["VerdictLog"]):
         self._thread.start()
         _import_what_rows_need()
 
-    def add(self, embedded: EmbeddedListings, verdicts: Sequence[Verdict]) -> None:
-        """Take the verdicts of listings that were judged now; returns before they are written."""
-        rows = log_rows(embedded, verdicts, datetime.now(UTC), keep_titles=self.keep_titles)
+    def add(
+        self,
+        embedded: EmbeddedListings,
+        verdicts: Sequence[Verdict],
+        links: Sequence[Link | None] | None = None,
+        time: datetime | None = None,
+    ) -> None:
+        """Take the verdicts of listings that were judged; returns before they are written.
+
+        Parameters
+        ----------
+        links
+            As for `log_rows`.
+        time
+            When they were answered; None: now. What is forgotten later goes by it.
+        """
+        time = time or datetime.now(UTC)
+        rows = log_rows(embedded, verdicts, time, links=links, keep_titles=self.keep_titles)
         with self._changed:
             if self._n_waiting + rows.num_rows > MAX_WAITING_ROWS:
                 self.n_dropped += rows.num_rows
@@ -64,19 +79,6 @@ class VerdictLog(AbstractContextManager["VerdictLog"]):
             self._n_waiting += rows.num_rows
             if self._n_waiting >= FLUSH_ROWS:
                 self._changed.notify()
-
-    def add_chosen(
-        self,
-        blocks: Sequence[EmbeddedListings],
-        verdicts: Sequence[Verdict],
-        chosen: Sequence[bool],
-    ) -> None:
-        """Take those verdicts that are chosen; `blocks` are their listings, one after the other."""
-        first = 0
-        for block in blocks:
-            rows = [n for n in range(len(block.listings)) if chosen[first + n]]
-            self.add(block.take(rows), [verdicts[first + n] for n in rows])
-            first += len(block.listings)
 
     def close(self) -> None:
         """Write what waits, and end."""

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from ..core.extras import require_extra
+from ..monitoring.log_rows import Role
 from ..pipeline.verdict import Verdict
 from .review.audit import AuditedPromise
 from .verdict_webhook import VerdictWebhook
@@ -50,13 +51,29 @@ class Metrics:
         self.shift_p_value = Gauge("shift_p_value", said, **own)
         self.shift_p_value.set(1)
         said = "Accepted listings that somebody was asked about, and how many were right."
-        self.audits = Gauge("audited", said, ("outcome",), **own)
+        self.audits = {
+            "champion": Gauge("audited", said, ("outcome",), **own),
+            "challenger": Gauge("challenger_audited", said, ("outcome",), **own),
+        }
         said = "Bounds of the share of accepted listings that are right, by audits, at any time."
-        self.audited_precision = Gauge("audited_precision", said, ("bound",), **own)
+        self.audited_precision = {
+            "champion": Gauge("audited_precision", said, ("bound",), **own),
+            "challenger": Gauge("challenger_audited_precision", said, ("bound",), **own),
+        }
         said = "Verdicts that weren't logged because the disk couldn't take them."
         self.log_dropped = Gauge("verdict_log_dropped", said, **own)
         said = "What became of verdicts for --webhook; dropped: too many waited."
         self.webhook = Gauge("webhook_verdicts", said, ("outcome",), **own)
+        said = "Listings answered, by the model that did."
+        self.answers = Counter("answers", said, ("role",), **own)
+        said = "Listings for the other model to judge behind the answer, and what became of them."
+        self.shadow = Counter("shadow", said, ("outcome",), **own)
+        said = "Listings that both have judged, by whether they name the same category."
+        self.pairs = Counter("ab_pairs", said, ("agree",), **own)
+        said = "Batches that the champion answered because the challenger failed."
+        self.challenger_failures = Counter("challenger_failures", said, **own)
+        said = "1 while a challenger is on; `why` it is off."
+        self.challenger = Gauge("challenger", said, ("version", "why"), **own)
         self.ready = Gauge("ready", "1 once the model is loaded.", **own)
 
     def count_batch(self, verdicts: Sequence[Verdict], took_s: float) -> None:
@@ -65,11 +82,16 @@ class Metrics:
         for verdict in verdicts:
             self.decisions.labels(verdict.decision).inc()
 
-    def show_audits(self, promise: AuditedPromise) -> None:
-        self.audits.labels("right").set(promise.n_right)
-        self.audits.labels("wrong").set(promise.n - promise.n_right)
-        self.audited_precision.labels("low").set(promise.low)
-        self.audited_precision.labels("high").set(promise.high)
+    def show_audits(self, promise: AuditedPromise, role: Role = "champion") -> None:
+        audits, precision = self.audits[role], self.audited_precision[role]
+        audits.labels("right").set(promise.n_right)
+        audits.labels("wrong").set(promise.n - promise.n_right)
+        precision.labels("low").set(promise.low)
+        precision.labels("high").set(promise.high)
+
+    def show_challenger(self, version: str, why: str | None) -> None:
+        self.challenger.clear()
+        self.challenger.labels(version, why or "").set(why is None and version != "")
 
     def watch_webhook(self, webhook: VerdictWebhook) -> None:
         """Show what becomes of the verdicts that are posted, at each look."""

@@ -9,15 +9,17 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeAlias
 
 from ..core.errors import ConfigError, ShelfsureError
 from ..monitoring.verdict_log import VerdictLog
 from ..pipeline.manifest import MANIFEST
 from ..pipeline.pipeline import ListingPipeline
 from ..pipeline.shift import OnShift
+from .challenger import Challenger
 from .demo.firewall import Firewall
 from .rest.api import create_app
 from .rest.guard import LOOPBACK_NAMES
@@ -30,6 +32,7 @@ from .verdict_webhook import VerdictWebhook
 
 _LOG = logging.getLogger(__name__)
 _WATCH_S, _RETRY_S = 2.0, 30.0
+_Stamp: TypeAlias = tuple[int, int, int] | None
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of malloc.h
 
 
@@ -50,6 +53,7 @@ def serve(
     verdict_log: VerdictLog | None = None,
     webhook: VerdictWebhook | None = None,
     shopify_secret: str | None = None,
+    challenger: Challenger | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; SIGHUP, or a new bundle in the folder, exchanges the model.
 
@@ -70,6 +74,8 @@ def serve(
         Keeps, and posts, what REST judged; they are closed in the end.
     shopify_secret
         What Shopify signs its events with; None: none are taken.
+    challenger
+        On trial beside the bundle; its folder is watched, too, and one that goes ends the trial.
 
     Raises
     ------
@@ -79,7 +85,8 @@ def serve(
     write_log_lines()
     give_memory_back()
     check_free(host, port)
-    before = _stamp(bundle)
+    challenged = Path(challenger.bundles[1]) if challenger and challenger.bundles[1] else None
+    before = {folder: _stamp(folder) for folder in (bundle, challenged) if folder}
     local = host in LOOPBACK_NAMES and not public_hosts
     hosts = {*LOOPBACK_NAMES, *public_hosts} if local or public_hosts else ()
     auditor = Auditor(ReviewStore(reviews), audit) if audit else None
@@ -90,6 +97,7 @@ def serve(
         auditor=auditor,
         verdict_log=verdict_log,
         webhook=webhook,
+        challenger=challenger,
     )
     with verdict_log or nullcontext(), webhook or nullcontext(), making as service:
         site = demo_site(service, reviews, local=local) if demo else None
@@ -106,7 +114,10 @@ def serve(
         threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()
         # ours, to leave with success: uvicorn raises its signals again once all is answered
         ending = _on_signals(("SIGINT", "SIGTERM"), lambda: setattr(server, "should_exit", True))
-        with _reloading(service, bundle, before), ending:
+        watched: list[tuple[Service | Challenger, Path | None]] = [(service, bundle)]
+        if challenger:
+            watched.append((challenger, challenged))
+        with _reloading(watched, before), ending:
             server.run()
     gc.freeze()  # all is answered; looking through every object again would take seconds
     if failure:
@@ -121,10 +132,10 @@ def demo_site(service: Service, reviews: Path | None, *, local: bool) -> Firewal
     return mount_ui(service, ReviewStore(reviews), local=local)
 
 
-def reload_once(service: Service) -> bool:
-    """Exchange the model; a new one that can't be opened leaves the old one in use."""
+def reload_once(model: Service | Challenger) -> bool:
+    """Exchange a model; a new one that can't be opened leaves the old one in use."""
     try:
-        service.reload()
+        model.reload()
     except ShelfsureError as error:
         _LOG.warning("the bundle in use stays, because the new one can't be opened: %s", error)
         return False
@@ -134,7 +145,7 @@ def reload_once(service: Service) -> bool:
     return True
 
 
-def _stamp(bundle: Path | None) -> tuple[int, int, int] | None:
+def _stamp(bundle: Path | None) -> _Stamp:
     """Tell one manifest from the next; None while there is none."""
     if bundle is None:
         return None
@@ -147,30 +158,39 @@ def _stamp(bundle: Path | None) -> tuple[int, int, int] | None:
 
 @contextmanager
 def _reloading(
-    service: Service, bundle: Path | None, before: tuple[int, int, int] | None
+    watched: Sequence[tuple[Service | Challenger, Path | None]], before: Mapping[Path, _Stamp]
 ) -> Iterator[None]:
-    """Reload on SIGHUP and when the manifest changes; try again if that failed."""
-    awake, ended = threading.Event(), threading.Event()
+    """Reload on SIGHUP and when a manifest changes; try again if that failed."""
+    awake, ended = [threading.Event() for _ in watched], threading.Event()
 
-    def watch() -> None:
-        in_use, pause_s = before, _WATCH_S
+    def wake() -> None:
+        for each in awake:
+            each.set()
+
+    def watch(model: Service | Challenger, bundle: Path | None, woken: threading.Event) -> None:
+        in_use, pause_s, n_gone = before.get(bundle) if bundle else None, _WATCH_S, 0
         while not ended.is_set():
-            asked = awake.wait(pause_s)
-            awake.clear()
+            asked = woken.wait(pause_s)
+            woken.clear()
             found = _stamp(bundle)
+            n_gone = n_gone + 1 if bundle and not found else 0
+            if n_gone > 1 and isinstance(model, Challenger):  # not just between two bundles
+                model.stop("removed", "Its bundle is gone.")
+                in_use = None
             if ended.is_set() or not (asked or (found and found != in_use)):
                 continue
-            done = reload_once(service)
+            done = reload_once(model)
             in_use, pause_s = (found, _WATCH_S) if done else (in_use, _RETRY_S)
 
-    thread = threading.Thread(target=watch, name="shelfsure-reload", daemon=True)
-    thread.start()
+    for (model, bundle), woken in zip(watched, awake, strict=True):
+        arguments = (model, bundle, woken)
+        threading.Thread(target=watch, args=arguments, name="shelfsure-reload", daemon=True).start()
     try:
-        with _on_signals(("SIGHUP",), awake.set):
+        with _on_signals(("SIGHUP",), wake):
             yield
     finally:
         ended.set()
-        awake.set()
+        wake()
 
 
 @contextmanager

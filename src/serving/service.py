@@ -10,19 +10,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from itertools import compress, islice
-from typing import Any
 
 from ..catalog.listing import Listing
-from ..core.errors import ShelfsureError
-from ..embedding.listings import EmbeddedListings
 from ..monitoring.verdict_log import VerdictLog
 from ..pipeline.pipeline import ListingPipeline
-from ..pipeline.shift import OnShift, ShiftDetector, hold
+from ..pipeline.shift import OnShift
 from ..pipeline.verdict import Verdict
+from .ab_test import ABTest
+from .answering import Answering, in_order
+from .challenger import Challenger
 from .job_queue import Job, JobQueue, Part, QueueFullError, ServiceClosedError
 from .metrics import Metrics
 from .review.audit import Auditor
 from .search import Searcher
+from .shadow import QUIET_S
+from .stream_watch import StreamWatch
 from .verdict_webhook import VerdictWebhook
 
 __all__ = ["QueueFullError", "Service", "ServiceClosedError"]
@@ -56,6 +58,9 @@ class Service(AbstractContextManager["Service"]):
         broken.
     verdict_log, webhook
         Keeps, and posts, what was judged in the stream that is watched; no answer waits for them.
+    challenger
+        Answers its share of that stream in place of the pipeline, and judges the rest behind the
+        answers; whatever becomes of it, the pipeline answers.
     """
 
     def __init__(
@@ -69,14 +74,15 @@ class Service(AbstractContextManager["Service"]):
         auditor: Auditor | None = None,
         verdict_log: VerdictLog | None = None,
         webhook: VerdictWebhook | None = None,
+        challenger: Challenger | None = None,
     ) -> None:
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
         self.metrics, self.searcher = Metrics(), Searcher()
-        self.on_shift, self.auditor, self.verdict_log = on_shift, auditor, verdict_log
         self.webhook = webhook
         if webhook:
             self.metrics.watch_webhook(webhook)
-        self._watched: tuple[ListingPipeline, ShiftDetector] | None = None
+        self.on_shift, self.verdict_log, self.challenger = on_shift, verdict_log, challenger
+        self.watch = StreamWatch(on_shift, auditor, self.metrics)
         self._open = open_pipeline
         self._pipeline: ListingPipeline | None = None
         self._load_error: BaseException = ServiceClosedError("No pipeline was loaded.")
@@ -86,6 +92,11 @@ class Service(AbstractContextManager["Service"]):
         self._listing_s = 0.1  # a guess until the first batch
         self.metrics.queued.set_function(lambda: self._queue.n_waiting)
         self.metrics.ready.set_function(lambda: self.ready)
+        self._idle_since: float | None = time.perf_counter()
+        self._ab_test: ABTest | None = None
+        if challenger:
+            self._ab_test = ABTest(challenger, self.watch, self.metrics, verdict_log, self._quiet)
+        self._answering = Answering(self.watch, self.metrics, verdict_log, self._ab_test)
         self._worker = threading.Thread(target=self._work, name="shelfsure-model", daemon=True)
         self._worker.start()
 
@@ -164,7 +175,7 @@ class Service(AbstractContextManager["Service"]):
     def judge(self, listing: Listing, *, watched: bool = True) -> Verdict:
         """Submit one listing and wait for its verdict; a broken promise holds it in any case."""
         verdict = self.submit([listing], watched=watched).result()[0]
-        return verdict if watched else self._held(verdict)
+        return verdict if watched else self.watch.held(self.pipeline, verdict)
 
     def reload(self) -> str:
         """Open the pipeline anew and use it from now on; jobs under way end with the old one.
@@ -192,6 +203,8 @@ class Service(AbstractContextManager["Service"]):
         """Take nothing new, finish what was accepted, and end."""
         self._queue.close()
         self._worker.join()
+        if self._ab_test:
+            self._ab_test.close()
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -208,26 +221,27 @@ class Service(AbstractContextManager["Service"]):
         took_s = 0.0
         while self._queue.wait(max(self.max_wait_s, WAITED_FRACTION * took_s), self.max_batch):
             parts = self._queue.take(self._pipeline, self.max_batch)
-            start = time.perf_counter()
+            start, self._idle_since = time.perf_counter(), None
             if parts:
                 self._answer(parts)
-            took_s = time.perf_counter() - start
+            self._idle_since = time.perf_counter()
+            took_s = self._idle_since - start
+
+    def _quiet(self) -> bool:
+        """Whether nobody asks, and nobody has just been answered, who may ask again."""
+        idle = self._idle_since
+        return idle is not None and time.perf_counter() > idle + QUIET_S and not self.n_waiting
 
     def _answer(self, parts: Sequence[Part]) -> None:
-        pipeline, duplicates = parts[0][0].pipeline, parts[0][0].duplicates
+        pipeline, duplicates = parts[0][0].pipeline or self.pipeline, parts[0][0].duplicates
         listings = [listing for job, n in parts for listing in job.next(n)]
+        watched = [job.watched for job, n in parts for _ in range(n)]
         start = time.perf_counter()
         for job, _ in parts:
             if not job.verdicts:
                 self.metrics.waited_seconds.observe(start - job.queued_at)
-        seen: list[EmbeddedListings] = []
-        options: dict[str, Any] = {}
-        if self.verdict_log:
-            options["on_judged"] = lambda block, _: seen.append(block)
         try:
-            verdicts = pipeline.predict(  # type: ignore[union-attr]
-                listings, duplicates=duplicates, on_shift="ignore", **options
-            )
+            rounds = self._answering.judge(pipeline, listings, watched, duplicates=duplicates)
         except Exception as error:  # noqa: BLE001 (it goes to whoever asked)
             if len(parts) > 1:  # one caller's trouble isn't another's
                 for part in parts:
@@ -237,71 +251,29 @@ class Service(AbstractContextManager["Service"]):
             self.metrics.failures.inc()
             parts[0][0].fail(error)
             return
-        rest = iter(verdicts)
-        answers = [list(islice(rest, n)) for _, n in parts]
-        for place, (job, n) in enumerate(parts):
-            if why := job.photo_problem:
-                answers[place] = [verdict.without_photo(why) for verdict in answers[place]]
-            if job.watched:
-                held = self._watch(pipeline, answers[place])  # type: ignore[arg-type]
-                answers[place] = self.audited(pipeline, job.next(n), held)  # type: ignore[arg-type]
+        verdicts = in_order(rounds)
+        problems = [job.photo_problem for job, n in parts for _ in range(n)]
+        verdicts = [
+            verdict.without_photo(why) if why else verdict
+            for verdict, why in zip(verdicts, problems, strict=True)
+        ]
         took_s = time.perf_counter() - start
         self._listing_s += 0.2 * (took_s / len(verdicts) - self._listing_s)
-        verdicts = [one for answer in answers for one in answer]
         self.metrics.count_batch(verdicts, took_s)
         self._queue.expect(len(parts))
-        for (job, _), answer in zip(parts, answers, strict=True):
-            job.verdicts += answer
+        rest = iter(verdicts)
+        for job, n in parts:
+            job.verdicts += islice(rest, n)
             if job.n_left:
                 self._queue.put_back(job)
             else:
                 job.finish()
-        watched = [job.watched for job, n in parts for _ in range(n)]
-        try:  # once all are answered; trouble with that stops nothing
-            if self.webhook:
-                self.webhook.add([*compress(verdicts, watched)])
-            if self.verdict_log:
-                self.verdict_log.add_chosen(seen, verdicts, watched)
-                self.metrics.log_dropped.set(self.verdict_log.n_dropped)
-        except Exception:  # noqa: BLE001 (whatever it is, serving goes on)
-            _LOG.exception("%d verdicts couldn't be logged or posted", len(verdicts))
-
-    def _watch(self, pipeline: ListingPipeline, verdicts: list[Verdict]) -> list[Verdict]:
-        """Look for a drift in the stream of listings; only the worker's thread comes here."""
-        if self.on_shift == "ignore":
-            return verdicts
-        if self._watched is None or self._watched[0] is not pipeline:
-            self._watched = (pipeline, pipeline.shift_detector())
-        detector, before = self._watched[1], self._watched[1].shift
-        shift = detector.watch_verdicts(verdicts).shift
-        self.metrics.shift_p_value.set(detector.p_value)
-        if shift and not before:
-            _LOG.warning("after %d listings: %s", detector.n_watched, shift.what)
-        return hold(verdicts, shift, self.on_shift)
-
-    def _held(self, verdict: Verdict) -> Verdict:
-        """Accept nothing once audits show a broken promise; what is tried out isn't audited."""
-        if self.auditor is None:
-            return verdict
-        pipeline = self.pipeline
-        try:
-            promise = self.auditor.promise(pipeline.version, pipeline.config.accept)
-        except ShelfsureError as error:
-            _LOG.warning("no audits: %s", error)
-            return verdict
-        return hold([verdict], promise.shift, "review")[0]
+        if self.webhook:
+            self.webhook.add([*compress(verdicts, watched)])
+        self._answering.keep(pipeline, rounds, watched, duplicates=duplicates)
 
     def audited(
         self, pipeline: ListingPipeline, listings: Sequence[Listing], verdicts: list[Verdict]
     ) -> list[Verdict]:
-        """Have some accepted listings looked at; trouble with the queue stops no verdict."""
-        if self.auditor is None:
-            return verdicts
-        accept = pipeline.config.accept
-        try:
-            audited = self.auditor.audit(listings, verdicts, accept)
-            self.metrics.show_audits(self.auditor.promise(pipeline.version, accept))
-        except ShelfsureError as error:
-            _LOG.warning("no audits: %s", error)
-            return verdicts
-        return audited
+        """Have some accepted listings looked at, of a stream that somebody watches by himself."""
+        return self.watch.audited(pipeline, listings, verdicts)

@@ -39,6 +39,7 @@ from shelfsure.evaluation.registry import (
     promote,
     pull,
     registered,
+    rollback,
 )
 from shelfsure.pipeline.bundle import copy_bundle, open_bundle
 from shelfsure.pipeline.pipeline import ListingPipeline
@@ -127,6 +128,25 @@ def test_promote_lets_only_a_challenger_that_loses_nothing_take_over(
     assert better.comparison.difference.low > 0
     worse = promote(uri, SHOP, bad, challenger=weak, against=catalog)
     assert (worse.version, worse.promoted) == ("3", False)
+
+    with pytest.raises(ConfigError, match="No version of nothing is the champion"):
+        rollback(uri, "nothing")
+    assert rollback(uri, SHOP) == ("2", "1")
+    assert pull(uri, SHOP, tmp_path / "back").version == weak.version
+    with pytest.raises(ConfigError, match=f"before version 1 of {SHOP}, but none was noted"):
+        rollback(uri, SHOP)
+    again = promote(uri, SHOP, good, challenger=strong, against=catalog)
+    assert (again.version, again.promoted) == ("4", True)
+    assert run("registry", "rollback", SHOP, "--out", tmp_path / "back", "--mlflow", uri) == 0
+    assert open_bundle(tmp_path / "back").version == weak.version
+    from mlflow import MlflowClient
+
+    for version, alias in (("4", None), ("2", CHAMPION)):  # as it was before
+        client = MlflowClient(tracking_uri=uri)
+        if alias is None:
+            client.delete_model_version(SHOP, version)
+        else:
+            client.set_registered_model_alias(SHOP, alias, version)
 
     versions = registered(uri)
     assert [(v.name, v.version, v.aliases) for v in versions] == [

@@ -96,10 +96,12 @@ def asked_tab(request: gr.Request) -> Any:
 
 
 def footer_when_loaded(service: Service) -> Iterator[tuple[str, str]]:
-    """Say that the model is loading, while it is, and which one it is then."""
+    """Say that the model is loading, while it is, which one it is then, and if a trial is over."""
     if not service.ready:
         yield LOADING, footer_html(None)
-    yield "", footer_html(service)
+    footer = footer_html(service)  # once it is loaded
+    off = service.challenger.off if service.challenger else None
+    yield notice(off.said, heading="The trial is over") if off else "", footer
 
 
 def mount_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Firewall:

@@ -24,6 +24,7 @@ from .reading import parse_json, read_batch, read_listing, read_search
 from .schemas import (
     Categories,
     Category,
+    ChallengerHealth,
     DuplicateBatch,
     EventAnswer,
     ExplainOptions,
@@ -156,15 +157,16 @@ async def categories(service: ReadyService) -> Categories:
 
 
 @router.get("/healthz")
-async def healthz() -> Health:
-    """Tell that the process runs."""
-    return Health(status="ok")
+async def healthz(request: Request) -> Health:
+    """Tell that the process runs, and how a model on trial is."""
+    return Health(status="ok", challenger=_challenger_of(request.app.state.service))
 
 
 @router.get("/readyz", responses=_UNREADY)
 async def readyz(service: ReadyService) -> Health:
     """Tell whether the model is loaded and takes requests."""
-    return Health(status="ready", model_version=service.pipeline.version)
+    version = service.pipeline.version
+    return Health(status="ready", model_version=version, challenger=_challenger_of(service))
 
 
 @router.get("/metrics", responses={**_LOCKED, 200: {"content": {CONTENT_TYPE: {}}}})
@@ -240,3 +242,15 @@ def _answer(index: int, said: object) -> VerdictItem:
     if isinstance(said, ProblemError):
         return VerdictItem(index=index, error=said.problem())
     return VerdictItem(index=index, verdict=said)
+
+
+def _challenger_of(service: Service) -> ChallengerHealth | None:
+    challenger = service.challenger
+    if challenger is None:
+        return None
+    return ChallengerHealth(
+        model_version=challenger.last.version if challenger.last else None,
+        share=challenger.share,
+        on=challenger.pipeline is not None,
+        off=challenger.off.reason if challenger.off else None,
+    )

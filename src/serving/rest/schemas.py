@@ -298,8 +298,18 @@ class Categories(BaseModel):
     categories: list[Category]
 
 
+class ChallengerHealth(BaseModel):
+    """A model on trial; once it is off, `off` says why, and the champion answers alone."""
+
+    model_version: str | None = Field(description="None while it loads.")
+    share: float = Field(description="Of sellers or ids that it answers; 0: of none.")
+    on: bool
+    off: str | None = None
+
+
 class Health(BaseModel):
     """`ok` while the process runs; `ready` once the model answers."""
 
     status: str
     model_version: str | None = None
+    challenger: ChallengerHealth | None = None

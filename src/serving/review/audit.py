@@ -107,9 +107,7 @@ class Auditor:
 
     store: ReviewStore
     share: float
-    _promise: AuditedPromise | None = None
-    _version: str = ""
-    _looked_at: float = -LOOK_S
+    _promises: dict[str, tuple[float, AuditedPromise]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -142,11 +140,11 @@ class Auditor:
     def promise(self, version: str, accept: AcceptConfig) -> AuditedPromise:
         """Look the answers up, if they weren't for `LOOK_S`; see `audited_promise`."""
         with self._lock:
-            fresh = version == self._version and time.monotonic() < self._looked_at + LOOK_S
-            if self._promise is None or not fresh:
-                self._promise = audited_promise(self.store, version, accept)
-                self._version, self._looked_at = version, time.monotonic()
-            return self._promise
+            looked_at, promise = self._promises.get(version, (-LOOK_S, None))
+            if promise is None or time.monotonic() >= looked_at + LOOK_S:
+                promise = audited_promise(self.store, version, accept)
+                self._promises[version] = time.monotonic(), promise
+            return promise
 
     def _draws(self, listing: Listing, verdict: Verdict) -> bool:
         if verdict.decision != "accept":

@@ -289,7 +289,8 @@ def test_healthz_and_readyz_tell_apart_running_and_ready(saved: ListingPipeline)
         loading.set()
         assert service.pipeline is saved
         ready = client.get("/readyz")
-    assert ready.json() == {"status": "ready", "model_version": saved.version}
+    version = saved.version
+    assert ready.json() == {"status": "ready", "model_version": version, "challenger": None}
     problem_of(client.post("/v1/verdict", json={"title": "lamp"}), 503, "shutting-down")
 
 
