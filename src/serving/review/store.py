@@ -16,7 +16,17 @@ from ...core.files import atomic_path
 from ...pipeline.verdict import Verdict
 from ...vision.formats import ACCEPTED, describe, identify
 from ...vision.load import photo_bytes
-from .database import connect, listing_values, pending_ids, read_items, to_answer, verdict_values
+from .database import (
+    connect,
+    disputed_items,
+    lease,
+    leased_id,
+    listing_values,
+    pending_ids,
+    read_items,
+    to_answer,
+    verdict_values,
+)
 from .export import Export, write_export
 from .records import (
     Answer,
@@ -29,6 +39,8 @@ from .records import (
 )
 
 FILE_NAME = "reviews.sqlite"
+LEASE_S = 600.0
+"""So long nobody else gets the item that somebody looks at."""
 
 
 def default_reviews_path() -> Path:
@@ -100,13 +112,50 @@ class ReviewStore:
             fresh = db.execute(f"INSERT INTO items ({columns}) VALUES ({marks})", values)  # noqa: S608
             return int(fresh.lastrowid or 0)
 
-    def pending(self, limit: int = 50) -> list[ReviewItem]:
+    def pending(self, limit: int = 50, holder: str | None = None) -> list[ReviewItem]:
         """List what waits, the most useful first; what was skipped comes last.
 
-        See `query_order`: unsure ones first, unlike each other and what was answered lately.
+        See `query_order`: unsure ones first, unlike each other and what was answered lately. For a
+        `holder` what others look at is left out.
         """
         with connect(self.path) as db:
-            return read_items(db, pending_ids(db, limit), self.photos)
+            return read_items(db, pending_ids(db, limit, holder), self.photos)
+
+    def take(self, holder: str, lease_s: float = LEASE_S) -> ReviewItem | None:
+        """Give the item that a holder looks at, else the most useful one; nobody else gets it.
+
+        Until it is answered, the holder opens another, or `lease_s` has passed. None if nothing
+        waits that others don't look at.
+        """
+        with connect(self.path) as db:
+            item_id = leased_id(db, holder) or next(iter(pending_ids(db, 1, holder)), None)
+            if item_id is None:
+                return None
+            lease(db, item_id, holder, lease_s)
+            return next(iter(read_items(db, [item_id], self.photos)), None)
+
+    def open(self, item_id: int, holder: str, lease_s: float = LEASE_S) -> ReviewItem:
+        """Give one item for a look, as `take` does, whether or not others look at it.
+
+        Raises
+        ------
+        ReviewError
+            If there is none of this id.
+        """
+        item = self.item(item_id)
+        with connect(self.path) as db:
+            lease(db, item_id, holder, lease_s)
+        return item
+
+    def release(self, holder: str) -> None:
+        """Let others have what a holder looks at."""
+        with connect(self.path) as db:
+            db.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+
+    def disputed(self) -> list[ReviewItem]:
+        """List the items whose reviewers disagree; they teach nothing until one gives in."""
+        with connect(self.path) as db:
+            return disputed_items(db, self.photos)
 
     def item(self, item_id: int) -> ReviewItem:
         """Look one item up; a ReviewError, if there is none of this id."""
@@ -184,7 +233,7 @@ class ReviewStore:
                 " FROM final",
                 (midnight.astimezone(UTC).isoformat(timespec="milliseconds"),),
             ).fetchone()
-        return ReviewCounts(*row)
+            return ReviewCounts(*row, n_disputed=len(disputed_items(db, self.photos)))
 
     def export(self, folder: str | Path) -> Export:
         """Write what was answered as a catalogue for the next training; see `write_export`."""
@@ -197,6 +246,7 @@ class ReviewStore:
                 " SELECT item_id, ?, ?, ?, ?, verdict FROM items WHERE item_id = ? RETURNING *",
                 (kind, category, _name(who), _now(), item_id),
             ).fetchone()
+            db.execute("DELETE FROM leases WHERE item_id = ?", (item_id,))
         if row is None:
             raise ReviewError(_no_item(item_id))
         return to_answer(row)
