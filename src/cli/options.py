@@ -139,7 +139,7 @@ class FileOptions:
         """Read a file of listings with these options."""
         from ..catalog.catalog import read_catalog
 
-        catalog = read_catalog(path, need_category=need_category, **self._reading())
+        catalog = read_catalog(path, need_category=need_category, **self.reading())
         say_reading(catalog)
         self.require_usable(catalog)
         return catalog
@@ -148,14 +148,15 @@ class FileOptions:
         """Open a file of listings with these options, to read it some rows at a time."""
         from ..catalog.catalog_file import CatalogFile
 
-        return CatalogFile(path, **self._reading())
+        return CatalogFile(path, **self.reading())
 
     def run_values(self) -> dict[str, Any]:
         """Give what the rows read depend on, as JSON has it."""
         values = {name: value for name, value in vars(self).items() if name != "min_usable"}
         return values | {"image_root": self.image_root and str(self.image_root)}
 
-    def _reading(self) -> dict[str, Any]:
+    def reading(self) -> dict[str, Any]:
+        """Give what `read_catalog` takes."""
         from ..catalog.rows import FIELDS
 
         named = {name: getattr(self, f"{name}_column") for name in FIELDS}

@@ -51,9 +51,10 @@ def review_export(
     export = ReviewStore(store).export(out)
     missing = f"; {export.n_photos_missing:,} photos were gone" if export.n_photos_missing else ""
     outside = f"; --outside {out / 'outside'} has photos of what isn't sold"
+    outside = outside if export.n_outside else ""
     typer.echo(
         f"{export.n_labelled:,} labelled listings and {export.n_outside:,} outside photos are in "
-        f"{out}{missing}{_disputed(export.n_disputed)}.\nTrain on {out / 'catalogue.csv'}{outside if export.n_outside else ''}."
+        f"{out}{missing}{_disputed(export.n_disputed)}.\nTrain on {out / 'catalogue.csv'}{outside}."
     )
 
 

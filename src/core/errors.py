@@ -14,6 +14,7 @@ ShelfsureError
 ├── CalibrationError          these listings can't calibrate one
 ├── CacheError                the embedding cache can't be opened
 ├── TrackingError             a run can't be logged
+├── RetrainingLockedError     another retraining is at work in the same folder
 ├── RuntimeUnusableError      an encoder can't run on the wanted runtime
 ├── BundleError               a saved pipeline can't be used
 │   ├── BundleIncompleteError     a file is missing, or it was never finished
@@ -132,6 +133,10 @@ class IndexFingerprintError(ListingIndexError):
 
 class IndexLockedError(ListingIndexError):
     """Another process is writing to the index."""
+
+
+class RetrainingLockedError(ShelfsureError):
+    """Another retraining is at work in the same folder."""
 
 
 class RuntimeUnusableError(ShelfsureError):

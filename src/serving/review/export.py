@@ -113,9 +113,7 @@ def _state(item: ReviewItem, own: Answer) -> str:
 def _labels(
     items: Sequence[ReviewItem], history: Sequence[Answer], ids: dict[int, str]
 ) -> list[dict[str, object]]:
-    standing = {
-        own.answer_id: _state(item, own) for item in items for own in item.answers
-    }
+    standing = {own.answer_id: _state(item, own) for item in items for own in item.answers}
     rows = []
     for answer in history:
         verdict = answer.verdict

@@ -9,8 +9,8 @@ import gradio as gr
 from gradio.context import Context
 
 from ....core.errors import ShelfsureError
-from ....vision.thumbnails import thumbnail_uri
 from ....pipeline.verdict import Guess
+from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
 from ...review.store import ReviewStore
 from ...service import Service
