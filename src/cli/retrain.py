@@ -33,6 +33,8 @@ def retrain(
         options,
         say,
     )
+    if not done.ran:
+        return
     version = f"Version {done.registered} of {asked.model_name}"
     if done.alias == "champion":
         say(f"{version} is the champion.")

@@ -66,7 +66,7 @@ class RetrainConfig(Section):
     winner: Literal["challenger", "champion"] = "challenger"
     test_fraction: Share = 0.25
     newest: Annotated[int, Field(ge=1)] = 200
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] | None = None
     device: str = "auto"
     runtime: Runtime = "auto"
 
@@ -87,4 +87,4 @@ class RetrainConfig(Section):
 
 def load_retrain_config(path: str | Path) -> RetrainConfig:
     """Read a retraining's YAML file; see `load_yaml`."""
-    return load_yaml(RetrainConfig, path, {"retrain": "retrain.yaml"})
+    return load_yaml(RetrainConfig, path, {})

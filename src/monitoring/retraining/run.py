@@ -172,10 +172,12 @@ class _Run:
                 embedded.photo_hashes,
                 embedded.titles,
                 names,
-                seed=settings.seed,
+                seed=self.training.seed,
             ).announced()
             ids = [one.listing_id for one in catalog.listings]
-            new = stable_parts(old, ids, names, grouping, settings.test_fraction, settings.seed)
+            new = stable_parts(
+                old, ids, names, grouping, settings.test_fraction, self.training.seed
+            )
             write_parts(folder, old | dict(zip(ids, new, strict=True)))
 
         return self.steps.run("parts", inputs, work)
@@ -195,7 +197,7 @@ class _Run:
                 catalog = self.data.only(self._of(parts, "train"))
                 finetune(catalog, out, config, options=options, resume=begun)
 
-        inputs = {"parts": parts.name, "finetune": tuned}
+        inputs = {"parts": self._content(parts), "finetune": tuned}
         return self.steps.run("encoder", inputs, work, in_place=True)
 
     def _bundle(self, parts: Path, encoder: Path | None) -> Path:
@@ -213,7 +215,7 @@ class _Run:
             )
             pipeline.save(folder / "bundle")
 
-        inputs = {"parts": parts.name, "encoder": encoder and encoder.name, **self.told}
+        inputs = {"parts": self._content(parts), "encoder": encoder and encoder.name, **self.told}
         return self.steps.run("bundle", inputs, work)
 
     def _comparison(self, parts: Path, bundle: Path, champion: str) -> Path:
@@ -271,6 +273,12 @@ class _Run:
 
     def _of(self, parts: Path, part: str) -> set[str]:
         return {name for name, own in read_parts(parts).items() if own == part}
+
+    def _content(self, parts: Path) -> str:
+        """Hash the data and its parts, whichever steps led to them."""
+        own = read_parts(parts)
+        ids = (one.listing_id for one in self.data.catalog.listings)
+        return digest([self.data.version, [own.get(name) for name in ids]])
 
     def _latest(self) -> dict[str, Any]:
         """Read what the last finished retraining has left."""
