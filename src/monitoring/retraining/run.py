@@ -7,28 +7,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ...catalog.listing import category_prefix
 from ...catalog.merging import Merged
 from ...catalog.photo_listings import photos_in
 from ...core.config import ImageConfig, image_encoder_section
 from ...core.errors import CatalogError, ConfigError
 from ...core.files import atomic_path
-from ...embedding.embedder import load_embedder
-from ...embedding.grouping import group_listings
 from ...embedding.run_options import RunOptions
 from ...evaluation.registry import CHALLENGER, CHAMPION, Comparison, compare_pipelines
 from ...pipeline.bundle import copy_bundle
 from ...pipeline.pipeline import ListingPipeline
 from .config import RetrainConfig
 from .dataset import Dataset, read_parts, write_parts
+from .division import divide
 from .gate import Gate, read_gate
-from .parts import stable_parts
 from .registration import champion_before, opened_version, pull_champion, register_once
 from .steps import STEP, Steps, digest, only_one
 
 LATEST = "latest.json"
-_LEVELS = 2
-"""Categories are divided in proportion down to this level, as by `shelfsure split`."""
 
 
 @dataclass(frozen=True)
@@ -160,25 +155,10 @@ class _Run:
         }
 
         def work(folder: Path) -> None:
-            embedder = load_embedder(self.training, self.options)
-            catalog, embedded = embedder.embed_catalog(self.data.catalog, description=False)
-            names = [
-                category_prefix(one.category or "", max(_LEVELS, self.training.levels))
-                for one in catalog.listings
-            ]
-            grouping = group_listings(
-                catalog.listings,
-                embedded.photo,
-                embedded.photo_hashes,
-                embedded.titles,
-                names,
-                seed=self.training.seed,
-            ).announced()
-            ids = [one.listing_id for one in catalog.listings]
-            new = stable_parts(
-                old, ids, names, grouping, settings.test_fraction, self.training.seed
+            new = divide(
+                self.data.catalog, old, self.training, self.options, settings.test_fraction
             )
-            write_parts(folder, old | dict(zip(ids, new, strict=True)))
+            write_parts(folder, old | new)
 
         return self.steps.run("parts", inputs, work)
 

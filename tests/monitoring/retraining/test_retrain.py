@@ -71,7 +71,7 @@ def registry(
     def load(_: object, options: RunOptions) -> Embedder:
         return replace(fake_embedder(), options=options)
 
-    for module in ("pipeline.persistence", "pipeline.pipeline", "monitoring.retraining.run"):
+    for module in ("pipeline.persistence", "pipeline.pipeline", "monitoring.retraining.division"):
         monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
     monkeypatch.setattr(training, "fit_retrieval", lambda *_, **__: None)  # it takes seconds
     monkeypatch.setattr(config_module, "load_config", lambda *_, **__: tiny_config)
