@@ -91,8 +91,7 @@ class Registry:
 
     @contextmanager
     def opened(self, *_: Any) -> Iterator[ListingPipeline]:
-        assert self.champion is not None
-        yield ListingPipeline.load(self.champion)
+        yield ListingPipeline.load(self.champion or Path())
 
 
 def listings(rng: np.random.Generator, n: int, season: int, name: str) -> list[Listing]:
