@@ -12,7 +12,7 @@ from ....core.errors import ShelfsureError
 from ....pipeline.verdict import Guess
 from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
-from ...review.store import ReviewStore
+from ...review.store import LEASE_S, ReviewStore
 from ...service import Service
 from ..html import DECISIONS, render, script, verdict_html
 from ..inputs import PRIVATE, QUIET, html_field
@@ -90,7 +90,8 @@ class ReviewTab:
         # the name comes from the browser when this tab is first shown, and then the state changes
         self.remembered.change(lambda kept: kept, self.remembered, self.who, **QUIET)
         root.load(self.choices, None, self.category, **QUIET)
-        gr.on([root.load, tab.select], self.first, None, parts, **QUIET)
+        root.load(self.peek, None, parts, **QUIET)
+        tab.select(self.first, None, parts, **QUIET)
         root.unload(self.leave)
         named = [self.who.blur, self.who.submit]
         gr.on(named, lambda name: name, self.who, self.remembered, **QUIET)
@@ -99,22 +100,30 @@ class ReviewTab:
         self.save.click(self.name_it, [self.category, *who], parts, **QUIET)
         self.export.click(self.take_out, self.exported, [self.exported, self.archive], **PRIVATE)
 
+    def peek(self, request: gr.Request) -> tuple[Any, ...]:
+        """Show what would come first, and let others have it: this tab may never be opened."""
+        return self.shown(_holder(request), lease_s=0.0)
+
     def first(self, request: gr.Request) -> tuple[Any, ...]:
         return self.shown(_holder(request))
 
     def leave(self, request: gr.Request) -> None:
         self.reviews.release(_holder(request))
 
-    def shown(self, holder: str, said: Said | None = None, item_id: int = 0) -> tuple[Any, ...]:
+    def shown(
+        self, holder: str, said: Said | None = None, item_id: int = 0, lease_s: float = LEASE_S
+    ) -> tuple[Any, ...]:
         """Show what was said, an item (0: the most useful one), and what else waits."""
         said = said or Said()
         reviews = self.reviews
-        item = reviews.open(item_id, holder) if item_id else reviews.take(holder)
-        waiting, counts = reviews.pending(N_LISTED, holder), reviews.counts()
+        item = reviews.open(item_id, holder) if item_id else reviews.take(holder, lease_s)
+        waiting, counts = reviews.pending(N_LISTED), reviews.counts()
+        free = {each.item_id for each in reviews.pending(N_LISTED, holder)}
         own = item.item_id if item else 0
         left = render(
             "review_queue.html.j2",
             items=waiting,
+            free=free,
             disputed=reviews.disputed()[:N_LISTED],
             current=own,
             decisions=DECISIONS,
