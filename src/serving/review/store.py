@@ -6,6 +6,7 @@ and kill -9, and any number of threads and processes may share it.
 
 import os
 import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -146,6 +147,14 @@ class ReviewStore:
         with connect(self.path) as db:
             lease(db, item_id, holder, lease_s)
         return item
+
+    def held_by_others(self, holder: str) -> set[int]:
+        """Give the items that others look at."""
+        with connect(self.path) as db:
+            rows = db.execute(
+                "SELECT item_id FROM leases WHERE holder != ? AND until > ?", (holder, time.time())
+            ).fetchall()
+        return {row["item_id"] for row in rows}
 
     def release(self, holder: str) -> None:
         """Let others have what a holder looks at."""

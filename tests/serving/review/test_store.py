@@ -312,6 +312,7 @@ def test_take_gives_nobody_elses_item(store: ReviewStore) -> None:
     assert again is not None
     assert again.item_id == first, "it stays until it is answered"
     assert store.take("page 3") is None
+    assert store.held_by_others("page 1") == {second}
     assert [item.item_id for item in store.pending(holder="page 2")] == [second]
     assert len(store.pending()) == 2
     store.answer(first, "skip", "ann")

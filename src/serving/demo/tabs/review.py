@@ -118,12 +118,11 @@ class ReviewTab:
         reviews = self.reviews
         item = reviews.open(item_id, holder) if item_id else reviews.take(holder, lease_s)
         waiting, counts = reviews.pending(N_LISTED), reviews.counts()
-        free = {each.item_id for each in reviews.pending(N_LISTED, holder)}
         own = item.item_id if item else 0
         left = render(
             "review_queue.html.j2",
             items=waiting,
-            free=free,
+            busy=reviews.held_by_others(holder),
             disputed=reviews.disputed()[:N_LISTED],
             current=own,
             decisions=DECISIONS,
