@@ -12,10 +12,7 @@ from pathlib import Path
 
 from ...catalog.listing import SEPARATOR, Listing, category_levels
 from ...catalog.rows import RowError, as_text, shown
-from ...core.errors import UnreadablePhotoError
-from ...core.files import atomic_path
 from ...pipeline.verdict import Verdict
-from ...vision.formats import ACCEPTED, describe, identify
 from ...vision.load import photo_bytes
 from .database import (
     connect,
@@ -29,6 +26,7 @@ from .database import (
     verdict_values,
 )
 from .export import Export, write_export
+from .photos import keep_photo
 from .records import (
     Answer,
     Kind,
@@ -274,18 +272,6 @@ class ReviewStore:
                 "Export the answers (`shelfsure review export`) and begin a new store: set "
                 "SHELFSURE_REVIEWS to another file."
             )
-
-
-def keep_photo(data: bytes, digest: str, folder: Path) -> str:
-    """Write a photo under the name of its contents, unless it is there; give its name."""
-    kind = identify(data)
-    if kind is None:
-        raise UnreadablePhotoError(f"A photo must be {ACCEPTED}, got {describe(data)}.")
-    name = f"{digest[:2]}/{digest}.{'jpg' if kind == 'JPEG' else kind.lower()}"
-    if not (folder / name).exists():
-        with atomic_path(folder / name) as partial:
-            partial.write_bytes(data)
-    return name
 
 
 def _no_item(item_id: int) -> str:
