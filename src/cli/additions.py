@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,7 +52,9 @@ def _further_catalog(path: Path, file: FileOptions) -> "Catalog":
     from ..catalog.export import PART
 
     if PART.is_own(path):
-        plain = {each.name: None for each in fields(file) if each.name.endswith("_column")}
+        plain: dict[str, Any] = {
+            each.name: None for each in fields(file) if each.name.endswith("_column")
+        }
         file = replace(file, **plain, category_separator=None, encoding=None)
     roots = dict.fromkeys([None, file.image_root])
     readings = [

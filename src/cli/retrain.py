@@ -1,7 +1,7 @@
 """The command that retrains from a catalogue and people's answers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def retrain(
 
 def _file_options(asked: "RetrainConfig") -> FileOptions:
     read = asked.read
-    columns = {f"{name}_column": column for name, column in read.columns.items()}
+    columns: dict[str, Any] = {f"{name}_column": column for name, column in read.columns.items()}
     if isinstance(category := read.columns.get("category"), str):
         columns["category_column"] = [category]
     return FileOptions(**read.model_dump(exclude={"columns"}), **columns)

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ...catalog.splits import split_indices
+from ...core.arrays import Bools, Ints
 from ...embedding.grouping import Grouping
 
 Part: TypeAlias = Literal["train", "test", "aside"]
@@ -55,6 +56,6 @@ def stable_parts(
     return ["test" if t else "aside" if a else "train" for t, a in zip(testing, aside, strict=True)]
 
 
-def _marked(groups: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _marked(groups: Ints, rows: Bools) -> Bools:
     """Tell for each listing whether any of its group is among `rows`."""
     return np.isin(groups, groups[rows])
