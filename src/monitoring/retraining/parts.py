@@ -50,7 +50,7 @@ def stable_parts(
     rows = np.flatnonzero(fresh & ~testing & ~training)
     if len(rows):
         shares = {"train": 1 - test_fraction, "test": test_fraction}
-        names = [categories[row] for row in rows]
+        names = [categories[row] for row in rows.tolist()]
         testing[rows[split_indices(names, grouping.groups[rows], shares, seed)["test"]]] = True
     aside = ~testing & _marked(grouping.duplicates, testing)
     return ["test" if t else "aside" if a else "train" for t, a in zip(testing, aside, strict=True)]
