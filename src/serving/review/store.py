@@ -240,7 +240,7 @@ class ReviewStore:
                 " FROM final",
                 (midnight.astimezone(UTC).isoformat(timespec="milliseconds"),),
             ).fetchone()
-            return ReviewCounts(*row, n_disputed=len(disputed_items(db, self.photos)))
+            return ReviewCounts(*row, len(disputed_items(db, self.photos)))
 
     def export(self, folder: str | Path) -> Export:
         """Write what was answered as a catalogue for the next training; see `write_export`."""
