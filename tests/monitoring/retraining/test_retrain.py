@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shelfsure.evaluation.registry as registry_module
 import shelfsure.monitoring.retraining.config as config_module
 import shelfsure.monitoring.retraining.run as run_module
 import shelfsure.pipeline.training as training
@@ -75,6 +76,7 @@ def registry(
         monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
     monkeypatch.setattr(training, "fit_retrieval", lambda *_, **__: None)  # it takes seconds
     monkeypatch.setattr(config_module, "load_config", lambda *_, **__: tiny_config)
+    monkeypatch.setattr(registry_module, "MIN_GROUPS", 15)  # there are 60 listings in all
     monkeypatch.setattr(run_module, "champion_before", made.before)
     monkeypatch.setattr(run_module, "opened_version", made.opened)
     monkeypatch.setattr(run_module, "register_once", made.register)
@@ -88,7 +90,7 @@ def settings(tmp_path: Path, tiny_folder: Path) -> RetrainConfig:
         catalogue=tiny_folder / "catalogue.csv",
         out=tmp_path / "out",
         winner="champion",
-        test_fraction=0.6,  # a comparison takes 30 listings
+        test_fraction=0.4,
     )
 
 
@@ -112,7 +114,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {name: said["sha256"] for name, said in files.items() if name != "README.md"}
 
 
-def tests_of(settings: RetrainConfig) -> set[str]:
+def ids_that_test(settings: RetrainConfig) -> set[str]:
     [place] = (settings.out / "steps").glob("parts-*")
     return {name for name, part in read_parts(place).items() if part == "test"}
 
@@ -124,8 +126,8 @@ def test_retrain_is_done_once_and_keeps_test_listings(
     first = run(settings, log=log)
     assert (first.ran, first.alias, first.gate.first) == (True, "champion", True)
     assert hashes(settings.out / "champion") == hashes(first.bundle)
-    before = tests_of(settings)
-    assert 30 <= len(before) <= 45
+    before = ids_that_test(settings)
+    assert 20 <= len(before) <= 30
     again = run(settings, log=log)
     assert (again.ran, again.data_version) == (False, first.data_version)
     assert log[-1].startswith("retrain skipped: nothing to do")
@@ -134,7 +136,7 @@ def test_retrain_is_done_once_and_keeps_test_listings(
     second = run(settings, reviews, log=log)
     assert second.ran
     assert second.data_version != first.data_version
-    after = tests_of(settings)
+    after = ids_that_test(settings)
     assert after >= before
     assert {name for name in after if name.startswith("rev-")}
     assert second.gate.overall is not None
@@ -149,7 +151,7 @@ def test_losing_bundle_is_not_handed_on(
     champion = hashes(settings.out / "champion")
     # people say the contrary of what is so, of every training listing
     wrong = {"Home > Lamps": "Home > Rugs", "Home > Rugs": "Toys > Kites"}
-    tests = tests_of(settings)
+    tests = ids_that_test(settings)
     catalog = read_catalog(settings.catalogue, need_category=True)
     labelled = tuple(
         replace(one, category=wrong.get(one.category or "", "Home > Lamps"))
