@@ -247,7 +247,7 @@ def version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_modelversion_by_alias(name, alias)
+        return client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None
