@@ -156,6 +156,8 @@ class Steps:
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
+    if not text:
+        return "nothing"
     return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}…"
 
 
