@@ -44,7 +44,7 @@ def ab_report(
     from ..monitoring.experiment import Experiment
     from ..monitoring.log_folder import LogFolder
     from ..monitoring.pairs import COLUMNS, pairs_in
-    from ..serving.review.answers import reviewed
+    from ..serving.review.comparison_answers import reviewed
     from ..serving.review.store import ReviewStore
 
     require_free_folder(out, AB_REPORT, replace=True)

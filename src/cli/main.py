@@ -24,6 +24,7 @@ from .predict import predict
 from .quickstart import quickstart
 from .recalibrate import recalibrate
 from .registry import registry_app
+from .retrain import retrain
 from .review import review_app
 from .serve import serve
 from .spark import spark_app
@@ -49,6 +50,7 @@ for command in (
     evaluate,
     recalibrate,
     monitor,
+    retrain,
     finetune,
     backbones,
     split,

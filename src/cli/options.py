@@ -147,7 +147,7 @@ class FileOptions:
         """Read a file of listings with these options."""
         from ..catalog.catalog import read_catalog
 
-        catalog = read_catalog(path, need_category=need_category, **self._reading())
+        catalog = read_catalog(path, need_category=need_category, **self.reading())
         say_reading(catalog)
         self.require_usable(catalog)
         return catalog
@@ -156,7 +156,7 @@ class FileOptions:
         """Open a file of listings with these options, to read it some rows at a time."""
         from ..catalog.catalog_file import CatalogFile
 
-        return CatalogFile(path, **self._reading())
+        return CatalogFile(path, **self.reading())
 
     def run_values(self) -> dict[str, Any]:
         """Give what the rows read depend on, as JSON has it."""
@@ -171,7 +171,8 @@ class FileOptions:
         taxonomy = read_taxonomy(self.category_taxonomy) if self.category_taxonomy else {}
         return {path: key for key, path in taxonomy.items()}
 
-    def _reading(self) -> dict[str, Any]:
+    def reading(self) -> dict[str, Any]:
+        """Give what `read_catalog` takes."""
         from ..catalog.rows import FIELDS
 
         named = {name: getattr(self, f"{name}_column") for name in FIELDS}

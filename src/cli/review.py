@@ -37,7 +37,7 @@ def review_list(
         print_table(("item", "listing", "decision", "category", "probability", "title"), rows)
     typer.echo(
         f"{reviews.path}: {counts.n_pending:,} pending, {counts.n_answered:,} answered, "
-        f"{counts.n_today:,} of them today."
+        f"{counts.n_today:,} of them today{_disputed(counts.n_disputed)}."
     )
 
 
@@ -51,7 +51,12 @@ def review_export(
     export = ReviewStore(store).export(out)
     missing = f"; {export.n_photos_missing:,} photos were gone" if export.n_photos_missing else ""
     outside = f"; --outside {out / 'outside'} has photos of what isn't sold"
+    outside = outside if export.n_outside else ""
     typer.echo(
         f"{export.n_labelled:,} labelled listings and {export.n_outside:,} outside photos are in "
-        f"{out}{missing}.\nTrain on {out / 'catalogue.csv'}{outside if export.n_outside else ''}."
+        f"{out}{missing}{_disputed(export.n_disputed)}.\nTrain on {out / 'catalogue.csv'}{outside}."
     )
+
+
+def _disputed(n: int) -> str:
+    return f"; {n:,} on which reviewers disagree teach nothing until one gives in" if n else ""

@@ -9,6 +9,7 @@ import typer
 from ..core.errors import ConfigError
 from ..core.files import require_free_file, require_free_folder
 from ..core.tracking import LOCAL_STORE, OFF, log_run
+from .additions import With, merged
 from .messages import say, say_expected, say_levels
 from .options import (
     CatalogueFile,
@@ -57,6 +58,7 @@ def train(
         typer.Option(help="Folder that `shelfsure finetune` wrote, or a timm model's name."),
     ] = None,
     outside: Outside = None,
+    others: With = None,
     overwrite: Overwrite = False,
     mlflow: Mlflow = LOCAL_STORE,
     promote: Promote = None,
@@ -70,7 +72,7 @@ def train(
 
     out = out.resolve()
     require_free_folder(out, BUNDLE, replace=overwrite)
-    require_free_file(out / "rejected.csv", REJECTED, inputs=(catalogue, promote))
+    require_free_file(out / "rejected.csv", REJECTED, inputs=(catalogue, promote, *(others or ())))
     if promote is not None and mlflow == OFF:
         raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
     unseen = file.catalog(promote, need_category=True) if promote else None
@@ -81,9 +83,10 @@ def train(
         seed=seed,
         image=image_encoder_section(image_encoder) if image_encoder else None,
     )
-    catalog = file.catalog(catalogue, need_category=True)
+    more = merged(file.catalog(catalogue, need_category=True), others or (), file)
+    catalog = more.catalog
     say_levels(catalog, levels)
-    options, strangers = encoders.run_options(photos), photos_outside(outside)
+    options, strangers = encoders.run_options(photos), [*photos_outside(outside), *more.outside]
     pipeline = ListingPipeline.fit(catalog, settings, options, outside=strangers)
     file.require_usable(pipeline.catalog or catalog)
     pipeline = pipeline.save(out, overwrite=overwrite)
@@ -97,7 +100,8 @@ def train(
         mlflow,
         experiment="shelfsure-train",
         name=out.name,
-        parameters=pipeline.config.model_dump() | {"catalogue": str(catalogue)},
+        parameters=pipeline.config.model_dump()
+        | {"catalogue": str(catalogue), "with": ", ".join(map(str, others or ()))},
         metrics={"n_listings": pipeline.facts["n_listings"], "unseen": evidence},
         files=out / "README.md",
         data=catalogue,

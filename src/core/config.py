@@ -194,8 +194,8 @@ def load_yaml(model: type[M], source: str | Path, profiles: Mapping[str, str], *
     path = files(CONFIGS) / shipped if shipped else Path(source)
     if not path.is_file():
         raise ConfigError(
-            f"The configuration must be {' or '.join(profiles)} or a YAML file, but {source} is "
-            "neither. Check the path."
+            f"The configuration must be {' or '.join([*profiles, 'a YAML file'])}, but {source} is "
+            f"{'neither' if profiles else 'none'}. Check the path."
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}

@@ -15,6 +15,7 @@ ShelfsureError
 ├── CacheError                the embedding cache can't be opened
 ├── TrackingError             a run can't be logged
 ├── WebhookError              a message didn't reach whom it was for
+├── RetrainingLockedError     another retraining is at work in the same folder
 ├── RuntimeUnusableError      an encoder can't run on the wanted runtime
 ├── BundleError               a saved pipeline can't be used
 │   ├── BundleIncompleteError     a file is missing, or it was never finished
@@ -141,6 +142,10 @@ class WebhookError(ShelfsureError):
     def __init__(self, message: str, *, final: bool = False) -> None:
         super().__init__(message)
         self.final = final
+
+
+class RetrainingLockedError(ShelfsureError):
+    """Another retraining is at work in the same folder."""
 
 
 class RuntimeUnusableError(ShelfsureError):

@@ -153,8 +153,8 @@ def promote(
     TrackingError
         If the store can't be reached.
     """
-    with _store(uri) as client:
-        champion = _version_by_alias(client, name, CHAMPION)
+    with registry_client(uri) as client:
+        champion = version_by_alias(client, name, CHAMPION)
         comparison = None
         if champion is not None:
             if against is None:
@@ -162,7 +162,7 @@ def promote(
                     f"{name} has a champion, version {champion.version}, so a challenger needs "
                     "listings that neither has seen. Pass --against TEST.csv."
                 )
-            with _downloaded(uri, name, CHAMPION) as place:
+            with downloaded(uri, f"models:/{name}@{CHAMPION}") as place:
                 old = ListingPipeline.load(place, challenger.embedder.options)
                 comparison = compare_pipelines(challenger, old, against)
         if not run_id:
@@ -227,19 +227,19 @@ def pull(
     BundleError
         If what comes isn't a whole bundle, or `out` is taken.
     """
-    with _store(uri) as client:
-        if _version_by_alias(client, name, alias) is None:
+    with registry_client(uri) as client:
+        if version_by_alias(client, name, alias) is None:
             raise ConfigError(
                 f"No version of {name} is the {alias}. See `shelfsure registry list`, or name "
                 "another --alias."
             )
-        with _downloaded(uri, name, alias) as place:
+        with downloaded(uri, f"models:/{name}@{alias}") as place:
             return copy_bundle(place, out, overwrite=overwrite)
 
 
 def registered(uri: str) -> list[RegisteredVersion]:
     """List every version of every registered bundle, the newest of each name first."""
-    with _store(uri) as client:
+    with registry_client(uri) as client:
         found = []
         for model in client.search_registered_models():
             for version in client.search_model_versions(f"name = '{model.name}'"):
@@ -273,14 +273,15 @@ def _using(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _store(uri: str) -> "Iterator[MlflowClient]":
+def registry_client(uri: str) -> "Iterator[MlflowClient]":
+    """Open the store; what goes wrong in it is a TrackingError."""
     from mlflow import MlflowClient
 
     with reaching(uri, _REMEDY):
         yield MlflowClient(tracking_uri=uri)
 
 
-def _version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:
+def version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:
     """Find a version, or None."""
     from mlflow.exceptions import MlflowException
 
@@ -293,13 +294,17 @@ def _version_by_alias(client: "MlflowClient", name: str, alias: str) -> Any:
 
 
 @contextmanager
-def _downloaded(uri: str, name: str, alias: str) -> Iterator[Path]:
-    """Fetch a version's files for a while; yields its bundle's folder."""
+def downloaded(uri: str, model: str) -> Iterator[Path]:
+    """Fetch a version's files for a while; yields its bundle's folder.
+
+    Parameters
+    ----------
+    model
+        As MLflow names it: ``models:/shop@champion``, ``models:/shop/3``.
+    """
     from mlflow.artifacts import download_artifacts
 
     with scratch_folder() as scratch:
         with _using(uri):
-            model = download_artifacts(
-                artifact_uri=f"models:/{name}@{alias}", dst_path=str(scratch)
-            )
-        yield bundle_in(Path(model))
+            fetched = download_artifacts(artifact_uri=model, dst_path=str(scratch))
+        yield bundle_in(Path(fetched))

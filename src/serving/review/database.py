@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ from .active_learning import WIDTH, is_strange, query_order, uncertainty, verdic
 from .records import Answer, ReviewError, ReviewItem, ReviewsFormatError, printable
 
 SCHEMA_VERSION = 1
+_LEASES = (
+    "CREATE TABLE IF NOT EXISTS leases"
+    " (item_id INTEGER PRIMARY KEY REFERENCES items, holder TEXT NOT NULL, until REAL NOT NULL)"
+)
 N_RANKED = 1_000
 """Of the pending items, the least sure ones that are looked at for diversity, too."""
 N_REMEMBERED = 200
@@ -65,6 +70,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         for statement in tables.split(";\n"):  # not `executescript`, which would commit
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute(_LEASES)  # a store made before has none, and who made it needs none
 
 
 def listing_values(listing: Listing, data: bytes | None) -> dict[str, Any]:
@@ -96,18 +102,26 @@ def read_items(db: sqlite3.Connection, ids: Iterable[int], photos: Path) -> list
     items = []
     for item_id in ids:
         row = db.execute("SELECT * FROM items WHERE item_id = ?", (item_id,)).fetchone()
-        answer = db.execute("SELECT * FROM final WHERE item_id = ?", (item_id,)).fetchone()
+        answers = db.execute(
+            "SELECT * FROM standing WHERE item_id = ? AND kind != 'skip' ORDER BY answer_id",
+            (item_id,),
+        ).fetchall()
         if row:
-            items.append(_to_item(row, answer, photos))
+            items.append(_to_item(row, answers, photos))
     return items
 
 
-def pending_ids(db: sqlite3.Connection, n: int) -> list[int]:
-    """Choose what to ask next, the most useful first; what was skipped comes last."""
+def pending_ids(db: sqlite3.Connection, n: int, holder: str | None = None) -> list[int]:
+    """Choose what to ask next, the most useful first; what was skipped comes last.
+
+    What others look at is left out for a `holder`.
+    """
     rows = db.execute(
         "SELECT item_id, unsure, vector, skipped FROM pending"
+        " WHERE ? IS NULL OR item_id NOT IN"
+        " (SELECT item_id FROM leases WHERE holder != ? AND until > ?)"
         " ORDER BY skipped, unsure DESC, item_id LIMIT ?",  # NULL, not skipped, is first
-        (N_RANKED,),
+        (holder, holder, time.time(), N_RANKED),
     ).fetchall()
     answered = db.execute(
         "SELECT vector FROM final JOIN items USING (item_id) ORDER BY answer_id DESC LIMIT ?",
@@ -119,6 +133,32 @@ def pending_ids(db: sqlite3.Connection, n: int) -> list[int]:
     order = query_order(unsure, vectors[: len(fresh)], vectors[len(fresh) :], n)
     ids = [fresh[place]["item_id"] for place in order]
     return [*ids, *(row["item_id"] for row in rows if row["skipped"] is not None)][:n]
+
+
+def lease(db: sqlite3.Connection, item_id: int, holder: str, seconds: float) -> None:
+    """Let a holder look at one item alone, and at no other; an older lease of others stays."""
+    now = time.time()
+    db.execute("DELETE FROM leases WHERE holder = ? OR until <= ?", (holder, now))
+    db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, ?)", (item_id, holder, now + seconds))
+
+
+def leased_id(db: sqlite3.Connection, holder: str) -> int | None:
+    """Find the pending item that a holder looks at."""
+    row = db.execute(
+        "SELECT item_id FROM leases JOIN pending USING (item_id) WHERE holder = ? AND until > ?",
+        (holder, time.time()),
+    ).fetchone()
+    return int(row["item_id"]) if row else None
+
+
+def disputed_items(db: sqlite3.Connection, photos: Path) -> list[ReviewItem]:
+    """Read the items whose reviewers disagree."""
+    several = db.execute(
+        "SELECT item_id FROM standing WHERE kind != 'skip' GROUP BY item_id"
+        " HAVING COUNT(DISTINCT who) > 1"
+    ).fetchall()
+    items = read_items(db, [row["item_id"] for row in several], photos)
+    return [item for item in items if item.disputed]
 
 
 def to_answer(row: sqlite3.Row, *, withdrawn: bool = False) -> Answer:
@@ -136,7 +176,8 @@ def _stacked(blobs: Sequence[bytes]) -> Floats:
     return vectors
 
 
-def _to_item(row: sqlite3.Row, answer: sqlite3.Row | None, photos: Path) -> ReviewItem:
+def _to_item(row: sqlite3.Row, answers: Sequence[sqlite3.Row], photos: Path) -> ReviewItem:
+    last = {own["who"]: own for own in answers}
     texts = {name: row[name] for name in ("listing_id", "title", "description", "brand")}
     image = photos / row["photo_file"] if row["photo_file"] else None
     return ReviewItem(
@@ -145,5 +186,5 @@ def _to_item(row: sqlite3.Row, answer: sqlite3.Row | None, photos: Path) -> Revi
         verdict=Verdict.model_validate_json(row["verdict"]),
         photo_sha256=row["photo"],
         added_at=row["added_at"],
-        answer=to_answer(answer) if answer else None,
+        answers=tuple(to_answer(own) for own in answers if last[own["who"]] is own),
     )

@@ -33,12 +33,15 @@ class Export:
     n_photos_missing
         Answered items whose photo is gone from the store; they were exported by their title, or
         not at all without one.
+    n_disputed
+        Items whose reviewers disagree; they were left out.
     """
 
     folder: Path
     n_labelled: int
     n_outside: int
     n_photos_missing: int
+    n_disputed: int = 0
 
 
 def write_export(items: Sequence[ReviewItem], history: Sequence[Answer], folder: Path) -> Export:
@@ -74,7 +77,7 @@ def _fill(folder: Path, items: Sequence[ReviewItem], history: Sequence[Answer]) 
         (folder / name).mkdir()
     for item in items:
         answer, image = item.answer, item.listing.image
-        if answer is None or answer.kind not in _FOLDERS:
+        if answer is None or item.disputed or answer.kind not in _FOLDERS:
             continue
         photo = None
         if isinstance(image, Path):
@@ -88,7 +91,8 @@ def _fill(folder: Path, items: Sequence[ReviewItem], history: Sequence[Answer]) 
     write_listings(folder / "catalogue.csv", labelled, folder)
     labels = _labels(items, history, ids)
     write_csv(folder / "labels.csv", list(labels[0]), [list(row.values()) for row in labels])
-    return Export(folder, len(labelled), n_outside, n_missing)
+    n_disputed = sum(item.disputed for item in items)
+    return Export(folder, len(labelled), n_outside, n_missing, n_disputed)
 
 
 def _copied(photo: Path, folder: Path) -> Path | None:
@@ -98,14 +102,22 @@ def _copied(photo: Path, folder: Path) -> Path | None:
         return None
 
 
+def _state(item: ReviewItem, own: Answer) -> str:
+    if item.disputed:
+        return "disputed"
+    said = item.answer
+    agrees = said is not None and (said.kind, said.category) == (own.kind, own.category)
+    return "counts" if agrees else "outvoted"
+
+
 def _labels(
     items: Sequence[ReviewItem], history: Sequence[Answer], ids: dict[int, str]
 ) -> list[dict[str, object]]:
-    standing = {item.answer.answer_id for item in items if item.answer}
+    standing = {own.answer_id: _state(item, own) for item in items for own in item.answers}
     rows = []
     for answer in history:
         verdict = answer.verdict
-        state = "counts" if answer.answer_id in standing else "replaced"
+        state = standing.get(answer.answer_id, "replaced")
         state = "skipped" if answer.kind == "skip" else state
         row: dict[str, object] = {
             "listing_id": ids.get(answer.item_id, f"item-{answer.item_id}"),

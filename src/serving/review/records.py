@@ -6,6 +6,7 @@ ReviewError
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -54,7 +55,9 @@ class ReviewItem:
     """A listing that somebody should look at, with the newest verdict on it.
 
     The listing's photo is the store's own copy; `photo_sha256` is of its bytes. `added_at` is the
-    time in UTC (ISO 8601). The answer is the last that wasn't withdrawn, None while it is pending.
+    time in UTC (ISO 8601). `answers` are each reviewer's own last one that wasn't withdrawn, oldest
+    first: one never takes another's place. `answer` is what most of them say, None while the item
+    is pending.
     """
 
     item_id: int
@@ -62,16 +65,40 @@ class ReviewItem:
     verdict: Verdict
     photo_sha256: str | None
     added_at: str
-    answer: Answer | None = None
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def answer(self) -> Answer | None:
+        """The newest of the answers that most reviewers give; of equally many, the newest."""
+        said = self._said()
+        return max(self.answers, key=lambda own: (said[_what(own)], own.answer_id), default=None)
+
+    @property
+    def disputed(self) -> bool:
+        """Whether no answer has more reviewers than another; then none may count."""
+        first, second = [*(n for _, n in self._said().most_common(2)), 0, 0][:2]
+        return first == second > 0
+
+    def _said(self) -> Counter[tuple[Kind, str | None]]:
+        return Counter(map(_what, self.answers))
+
+
+def _what(answer: Answer) -> tuple[Kind, str | None]:
+    return answer.kind, answer.category
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewCounts:
-    """How far the queue is; `n_today` counts answered items since midnight, local time."""
+    """How far the queue is.
+
+    `n_today` counts answered items since midnight, local time; `n_disputed` those whose reviewers
+    disagree.
+    """
 
     n_pending: int
     n_answered: int
     n_today: int
+    n_disputed: int = 0
 
 
 def printable(text: str | None, *, prose: bool = True) -> str | None:

@@ -6,18 +6,27 @@ and kill -9, and any number of threads and processes may share it.
 
 import os
 import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ...catalog.listing import SEPARATOR, Listing, category_levels
 from ...catalog.rows import RowError, as_text, shown
-from ...core.errors import UnreadablePhotoError
-from ...core.files import atomic_path
 from ...pipeline.verdict import Verdict
-from ...vision.formats import ACCEPTED, describe, identify
 from ...vision.load import photo_bytes
-from .database import connect, listing_values, pending_ids, read_items, to_answer, verdict_values
+from .database import (
+    connect,
+    disputed_items,
+    lease,
+    leased_id,
+    listing_values,
+    pending_ids,
+    read_items,
+    to_answer,
+    verdict_values,
+)
 from .export import Export, write_export
+from .photos import keep_photo
 from .records import (
     Answer,
     Kind,
@@ -29,6 +38,8 @@ from .records import (
 )
 
 FILE_NAME = "reviews.sqlite"
+LEASE_S = 600.0
+"""So long nobody else gets the item that somebody looks at."""
 
 
 def default_reviews_path() -> Path:
@@ -100,13 +111,58 @@ class ReviewStore:
             fresh = db.execute(f"INSERT INTO items ({columns}) VALUES ({marks})", values)  # noqa: S608
             return int(fresh.lastrowid or 0)
 
-    def pending(self, limit: int = 50) -> list[ReviewItem]:
+    def pending(self, limit: int = 50, holder: str | None = None) -> list[ReviewItem]:
         """List what waits, the most useful first; what was skipped comes last.
 
-        See `query_order`: unsure ones first, unlike each other and what was answered lately.
+        See `query_order`: unsure ones first, unlike each other and what was answered lately. For a
+        `holder` what others look at is left out.
         """
         with connect(self.path) as db:
-            return read_items(db, pending_ids(db, limit), self.photos)
+            return read_items(db, pending_ids(db, limit, holder), self.photos)
+
+    def take(self, holder: str, lease_s: float = LEASE_S) -> ReviewItem | None:
+        """Give the item that a holder looks at, else the most useful one; nobody else gets it.
+
+        Until it is answered, the holder opens another, or `lease_s` has passed. None if nothing
+        waits that others don't look at.
+        """
+        with connect(self.path) as db:
+            item_id = leased_id(db, holder) or next(iter(pending_ids(db, 1, holder)), None)
+            if item_id is None:
+                return None
+            lease(db, item_id, holder, lease_s)
+            return next(iter(read_items(db, [item_id], self.photos)), None)
+
+    def open(self, item_id: int, holder: str, lease_s: float = LEASE_S) -> ReviewItem:
+        """Give one item for a look, as `take` does, whether or not others look at it.
+
+        Raises
+        ------
+        ReviewError
+            If there is none of this id.
+        """
+        item = self.item(item_id)
+        with connect(self.path) as db:
+            lease(db, item_id, holder, lease_s)
+        return item
+
+    def held_by_others(self, holder: str) -> set[int]:
+        """Give the items that others look at."""
+        with connect(self.path) as db:
+            rows = db.execute(
+                "SELECT item_id FROM leases WHERE holder != ? AND until > ?", (holder, time.time())
+            ).fetchall()
+        return {row["item_id"] for row in rows}
+
+    def release(self, holder: str) -> None:
+        """Let others have what a holder looks at."""
+        with connect(self.path) as db:
+            db.execute("DELETE FROM leases WHERE holder = ?", (holder,))
+
+    def disputed(self) -> list[ReviewItem]:
+        """List the items whose reviewers disagree; they teach nothing until one gives in."""
+        with connect(self.path) as db:
+            return disputed_items(db, self.photos)
 
     def item(self, item_id: int) -> ReviewItem:
         """Look one item up; a ReviewError, if there is none of this id."""
@@ -184,7 +240,7 @@ class ReviewStore:
                 " FROM final",
                 (midnight.astimezone(UTC).isoformat(timespec="milliseconds"),),
             ).fetchone()
-        return ReviewCounts(*row)
+            return ReviewCounts(*row, len(disputed_items(db, self.photos)))
 
     def export(self, folder: str | Path) -> Export:
         """Write what was answered as a catalogue for the next training; see `write_export`."""
@@ -197,6 +253,7 @@ class ReviewStore:
                 " SELECT item_id, ?, ?, ?, ?, verdict FROM items WHERE item_id = ? RETURNING *",
                 (kind, category, _name(who), _now(), item_id),
             ).fetchone()
+            db.execute("DELETE FROM leases WHERE item_id = ?", (item_id,))
         if row is None:
             raise ReviewError(_no_item(item_id))
         return to_answer(row)
@@ -215,18 +272,6 @@ class ReviewStore:
                 "Export the answers (`shelfsure review export`) and begin a new store: set "
                 "SHELFSURE_REVIEWS to another file."
             )
-
-
-def keep_photo(data: bytes, digest: str, folder: Path) -> str:
-    """Write a photo under the name of its contents, unless it is there; give its name."""
-    kind = identify(data)
-    if kind is None:
-        raise UnreadablePhotoError(f"A photo must be {ACCEPTED}, got {describe(data)}.")
-    name = f"{digest[:2]}/{digest}.{'jpg' if kind == 'JPEG' else kind.lower()}"
-    if not (folder / name).exists():
-        with atomic_path(folder / name) as partial:
-            partial.write_bytes(data)
-    return name
 
 
 def _no_item(item_id: int) -> str:

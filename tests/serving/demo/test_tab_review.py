@@ -93,6 +93,26 @@ def test_item_html_shows_what_sellers_wrote_as_text(store: ReviewStore) -> None:
         assert "<img" not in html
 
 
+def test_item_html_shows_every_answer_and_a_key_for_the_zero_shot_category(
+    store: ReviewStore, item: int
+) -> None:
+    store.label(item, "Home > Rugs", "ann")
+    asked = {"kind": "not_sold", "item": item}
+    said, _ = answer(store, asked, "ben", item)
+    assert "none counts until one gives in" in said.done
+    named = verdict(route="zero_shot", category="Garden > Hammocks", probability=0.7)
+    store.add(Listing("a", "A lamp"), named.model_copy(update={"top_k": verdict().top_k}))
+    listing, answers, _ = item_html(store.item(item), undoable=True)
+    assert "ann answered" in listing
+    assert "ben answered" in listing
+    assert 'data-category="Garden &gt; Hammocks"' in answers
+    assert 'data-key="z"' in answers
+    assert (
+        'data-key="z"'
+        not in item_html(store.item(store.add(Listing("b", "b"), verdict())), undoable=True)[1]
+    )
+
+
 def test_item_html_of_nothing_says_so() -> None:
     listing, *rest = item_html(None, undoable=False)
     assert "Nothing waits" in listing

@@ -210,7 +210,7 @@ def test_answer_to_nothing_is_an_error(store: ReviewStore) -> None:
 def test_relabel_counts_and_the_earlier_one_stays_in_history(store: ReviewStore) -> None:
     item = store.add(Listing("a", "1"), verdict())
     store.label(item, "Home", "ann")
-    store.label(item, "Toys", "ben")
+    store.label(item, "Toys", "ann")
     answer = store.item(item).answer
     assert answer is not None
     assert answer.category == "Toys"
@@ -271,12 +271,78 @@ def answered_store(store: ReviewStore, tiny_folder: Path) -> ReviewStore:
         store.add(Listing("d", "Unclear"), verdict()),
         store.add(Listing("e", "Waits"), verdict()),
     ]
-    store.label(ids[0], "Home > Rugs", "ben")
+    store.label(ids[0], "Home > Rugs", "ann")
     for place, category in enumerate(["Home > Lamps", "Home > Rugs", "Toys > Kites", "Toys"]):
         store.label(ids[place], category, "ann")
     store.answer(ids[4], "not_sold", "ann")
     store.answer(ids[5], "cant_tell", "ann")
     return store
+
+
+def test_second_answer_stands_beside_the_first(store: ReviewStore, tmp_path: Path) -> None:
+    item, other = (store.add(Listing(name, name), verdict()) for name in "ab")
+    store.label(item, "Home", "ann")
+    store.label(item, "Toys", "ben")
+    both = store.item(item)
+    assert [(own.who, own.category) for own in both.answers] == [("ann", "Home"), ("ben", "Toys")]
+    assert both.disputed
+    assert [each.item_id for each in store.disputed()] == [item]
+    assert store.counts().n_disputed == 1
+    store.label(other, "Garden", "ben")
+    export = store.export(tmp_path / "out")
+    assert (export.n_labelled, export.n_disputed) == (1, 1)
+    with (export.folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        states = [row["state"] for row in csv.DictReader(file)]
+    assert states == ["disputed", "disputed", "counts"]
+    store.label(item, "Home", "cid")  # two against one
+    settled = store.item(item)
+    assert not settled.disputed
+    assert settled.answer is not None
+    assert (settled.answer.category, settled.answer.who) == ("Home", "cid")
+    assert store.disputed() == []
+
+
+def test_take_gives_nobody_elses_item(store: ReviewStore) -> None:
+    first, second = (store.add(Listing(name, name), verdict()) for name in "ab")
+    own, other = store.take("page 1"), store.take("page 2")
+    assert own is not None
+    assert other is not None
+    assert (own.item_id, other.item_id) == (first, second)
+    again = store.take("page 1")
+    assert again is not None
+    assert again.item_id == first, "it stays until it is answered"
+    assert store.take("page 3") is None
+    assert store.held_by_others("page 1") == {second}
+    assert [item.item_id for item in store.pending(holder="page 2")] == [second]
+    assert len(store.pending()) == 2
+    store.answer(first, "skip", "ann")
+    skipped = store.take("page 3")
+    assert skipped is not None
+    assert skipped.item_id == first, "an answer lets go of it"
+    store.release("page 2")
+    free = store.take("page 1")
+    assert free is not None
+    assert free.item_id == second
+
+
+def test_lease_runs_out(store: ReviewStore) -> None:
+    item = store.add(Listing("a", "1"), verdict())
+    assert store.take("page 1", lease_s=-1) is not None
+    taken = store.take("page 2")
+    assert taken is not None
+    assert taken.item_id == item
+    assert store.take("page 1") is None
+    assert store.open(item, "page 1").item_id == item, "a look at it is no answer"
+    assert store.take("page 1") is None
+
+
+def test_store_of_before_has_leases_too(store: ReviewStore) -> None:
+    item = store.add(Listing("a", "1"), verdict())
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("DROP TABLE leases")
+    taken = store.take("page 1")
+    assert taken is not None
+    assert taken.item_id == item
 
 
 def test_export_is_read_back_as_a_catalogue(
@@ -302,7 +368,7 @@ def test_export_is_read_back_as_a_catalogue(
     with (export.folder / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["listing_id"], row["answer"], row["who"], row["state"]) for row in rows][:3] == [
-        ("a", "category", "ben", "replaced"),
+        ("a", "category", "ann", "replaced"),
         ("a", "category", "ann", "counts"),
         (catalog.listings[1].listing_id, "category", "ann", "counts"),
     ]

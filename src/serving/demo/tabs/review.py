@@ -10,9 +10,10 @@ from gradio.context import Context
 
 from ....catalog.listing import Listing
 from ....core.errors import ShelfsureError
+from ....pipeline.verdict import Guess
 from ....vision.thumbnails import thumbnail_uri
 from ...review.records import Kind, ReviewItem
-from ...review.store import ReviewStore
+from ...review.store import LEASE_S, ReviewStore
 from ...service import Service
 from ..html import DECISIONS, render, script, verdict_html
 from ..inputs import PRIVATE, QUIET, html_field
@@ -90,7 +91,9 @@ class ReviewTab:
         # the name comes from the browser when this tab is first shown, and then the state changes
         self.remembered.change(lambda kept: kept, self.remembered, self.who, **QUIET)
         root.load(self.choices, None, self.category, **QUIET)
-        gr.on([root.load, tab.select], self.opened, None, parts, **QUIET)
+        root.load(self.peek, None, parts, **QUIET)
+        tab.select(self.first, None, parts, **QUIET)
+        root.unload(self.leave)
         named = [self.who.blur, self.who.submit]
         gr.on(named, lambda name: name, self.who, self.remembered, **QUIET)
         clicks = [self.answers.click, self.queue.click]
@@ -98,15 +101,30 @@ class ReviewTab:
         self.save.click(self.name_it, [self.category, *who], parts, **QUIET)
         self.export.click(self.take_out, self.exported, [self.exported, self.archive], **PRIVATE)
 
-    def shown(self, said: Said | None = None, item_id: int = 0) -> tuple[Any, ...]:
+    def peek(self, request: gr.Request) -> tuple[Any, ...]:
+        """Show what would come first, and let others have it: this tab may never be opened."""
+        return self.opened(request, lease_s=0.0)
+
+    def first(self, request: gr.Request) -> tuple[Any, ...]:
+        return self.opened(request, lease_s=LEASE_S)
+
+    def leave(self, request: gr.Request) -> None:
+        self.reviews.release(_holder(request))
+
+    def shown(
+        self, holder: str, said: Said | None = None, item_id: int = 0, lease_s: float = LEASE_S
+    ) -> tuple[Any, ...]:
         """Show what was said, an item (0: the most useful one), and what else waits."""
         said = said or Said()
-        waiting, counts = self.reviews.pending(N_LISTED), self.reviews.counts()
-        item = self.reviews.item(item_id) if item_id else next(iter(waiting), None)
+        reviews = self.reviews
+        item = reviews.open(item_id, holder) if item_id else reviews.take(holder, lease_s)
+        waiting, counts = reviews.pending(N_LISTED), reviews.counts()
         own = item.item_id if item else 0
         left = render(
             "review_queue.html.j2",
             items=waiting,
+            busy=reviews.held_by_others(holder),
+            disputed=reviews.disputed()[:N_LISTED],
             current=own,
             decisions=DECISIONS,
             n_more=counts.n_pending - len(waiting),
@@ -115,21 +133,27 @@ class ReviewTab:
         shows = item_html(item, undoable=counts.n_answered > 0)
         return own, line, *shows, left, None, gr.Column(visible=item is not None)
 
-    def opened(self, request: gr.Request) -> tuple[Any, ...]:
+    def opened(self, request: gr.Request, lease_s: float) -> tuple[Any, ...]:
         """Show the listing that the page's address asks for while it waits; else the best."""
-        asked = dict(request.query_params)
+        holder, asked = _holder(request), dict(request.query_params)
         if asked.get("tab") != "review" or "item" not in asked:
-            return self.shown()
+            return self.shown(holder, lease_s=lease_s)
         said, item_id = answer(self.reviews, {"kind": "open", "item": asked["item"]}, "", 0)
-        answered = item_id and self.reviews.item(item_id).answer
-        return self.shown() if answered else self.shown(said, item_id)
+        if item_id and self.reviews.item(item_id).answer:
+            return self.shown(holder, lease_s=lease_s)
+        return self.shown(holder, said, item_id, lease_s)
 
-    def act(self, event: gr.EventData, name: str, item_id: int) -> tuple[Any, ...]:
-        return self.shown(*answer(self.reviews, event._data or {}, name, item_id))
+    def act(
+        self, event: gr.EventData, name: str, item_id: int, request: gr.Request
+    ) -> tuple[Any, ...]:
+        done = answer(self.reviews, event._data or {}, name, item_id)
+        return self.shown(_holder(request), *done)
 
-    def name_it(self, category: str | None, name: str, item_id: int) -> tuple[Any, ...]:
+    def name_it(
+        self, category: str | None, name: str, item_id: int, request: gr.Request
+    ) -> tuple[Any, ...]:
         asked = {"kind": "category", "category": category or "", "item": item_id}
-        return self.shown(*answer(self.reviews, asked, name, item_id))
+        return self.shown(_holder(request), *answer(self.reviews, asked, name, item_id))
 
     def choices(self) -> Any:
         return gr.Dropdown(choices=sorted(self.service.pipeline.class_names))
@@ -173,10 +197,11 @@ def answer(
             )
         if kind == "category":
             given = reviews.label(item_id, str(asked.get("category") or ""), who)
-            return Said(f"Saved: {given.category}."), 0
+            return Said(f"Saved: {given.category}.{_beside(reviews, item_id)}"), 0
         if kind in get_args(Kind):
             reviews.answer(item_id, cast(Kind, kind), who)
-            return Said("Skipped." if kind == "skip" else "Saved."), 0
+            said = "Skipped." if kind == "skip" else f"Saved.{_beside(reviews, item_id)}"
+            return Said(said), 0
     except (ShelfsureError, TypeError, ValueError, OverflowError) as error:
         return Said(trouble=_said(error, reviews)), current
     return Said(), current
@@ -190,8 +215,30 @@ def item_html(item: ReviewItem | None, *, undoable: bool) -> tuple[str, str, str
     photo = thumbnail_uri(item.listing.image, side_px=LARGE_PX)
     listing = render("review_item.html.j2", item=item, photo=photo, answers=words)
     others = [(kind, name, key) for kind, (name, key) in OTHER_ANSWERS.items()]
-    answers = render("review_answers.html.j2", item=item, others=others)
+    answers = render("review_answers.html.j2", item=item, others=others, by_name=by_name(item))
     return listing, answers, verdict_html(item.verdict)
+
+
+def by_name(item: ReviewItem) -> Guess | None:
+    """Give the category that only its name speaks for, if none of the trained ones is it."""
+    said = item.verdict
+    if said.route != "zero_shot" or said.category is None or said.probability is None:
+        return None
+    known = {guess.category for guess in said.top_k}
+    guess = Guess(category=said.category, probability=said.probability)
+    return None if said.category in known else guess
+
+
+def _beside(reviews: ReviewStore, item_id: int) -> str:
+    """Say it, where reviewers disagree."""
+    if not reviews.item(item_id).disputed:
+        return ""
+    return " Others said otherwise: all answers are kept, and none counts until one gives in."
+
+
+def _holder(request: gr.Request) -> str:
+    """Name one open page."""
+    return request.session_hash or "a page"
 
 
 def _said(error: Exception, reviews: ReviewStore) -> str:

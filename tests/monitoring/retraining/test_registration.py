@@ -1,0 +1,56 @@
+"""Registering a bundle in a real MLflow store, as often as a killed run may try it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from shelfsure.core.config import Config
+from shelfsure.embedding.embedder import Embedder
+from shelfsure.embedding.run_options import RunOptions
+from shelfsure.evaluation.registry import registered
+from shelfsure.monitoring.retraining.registration import (
+    champion_before,
+    pull_champion,
+    register_once,
+)
+from shelfsure.pipeline.bundle import open_bundle
+from shelfsure.pipeline.pipeline import ListingPipeline
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
+]
+
+
+def test_register_once_registers_once(
+    mlflow_uri: str,
+    tiny_trained: ListingPipeline,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fake_embedder: Callable[..., Embedder],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def load(_: Config, options: RunOptions) -> Embedder:
+        return replace(fake_embedder(), options=options)
+
+    monkeypatch.setattr("shelfsure.pipeline.persistence.load_embedder", load)
+    bundle = tmp_path / "bundle"
+    tiny_trained.save(bundle)
+    assert champion_before(mlflow_uri, "shop", "k1") == ""
+    for alias in ("", "champion", "champion"):  # killed before its alias, and after it
+        told = {"alias": alias, "compared": "", "key": "k1", "before": ""}
+        assert register_once(mlflow_uri, "shop", bundle, **told) == "1"
+    [version] = registered(mlflow_uri)
+    assert version.aliases == ("champion",)
+    assert version.bundle_version == open_bundle(bundle).version
+    assert champion_before(mlflow_uri, "shop", "k1") == "", "its own run sees what was before"
+    assert champion_before(mlflow_uri, "shop", "k2") == "1"
+    out = tmp_path / "champion"
+    pull_champion(mlflow_uri, "shop", out)
+    assert open_bundle(out).version == version.bundle_version
+    changed = out.stat().st_mtime_ns
+    pull_champion(mlflow_uri, "shop", out)
+    assert out.stat().st_mtime_ns == changed
