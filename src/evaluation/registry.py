@@ -197,8 +197,8 @@ def rollback(uri: str, name: str) -> tuple[str, str]:
     TrackingError
         If the store can't be reached.
     """
-    with _store(uri) as client:
-        champion = _version_by_alias(client, name, CHAMPION)
+    with registry_client(uri) as client:
+        champion = version_by_alias(client, name, CHAMPION)
         if champion is None:
             raise ConfigError(
                 f"No version of {name} is the champion. See `shelfsure registry list`."

@@ -141,12 +141,12 @@ def test_promote_lets_only_a_challenger_that_loses_nothing_take_over(
     assert open_bundle(tmp_path / "back").version == weak.version
     from mlflow import MlflowClient
 
-    for version, alias in (("4", None), ("2", CHAMPION)):  # as it was before
+    for number, alias in (("4", None), ("2", CHAMPION)):  # as it was before
         client = MlflowClient(tracking_uri=uri)
         if alias is None:
-            client.delete_model_version(SHOP, version)
+            client.delete_model_version(SHOP, number)
         else:
-            client.set_registered_model_alias(SHOP, alias, version)
+            client.set_registered_model_alias(SHOP, alias, number)
 
     versions = registered(uri)
     assert [(v.name, v.version, v.aliases) for v in versions] == [
