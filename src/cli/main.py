@@ -21,6 +21,7 @@ from .quickstart import quickstart
 from .recalibrate import recalibrate
 from .registry import registry_app
 from .review import review_app
+from .robustness import robustness
 from .serve import serve
 from .spark import spark_app
 from .train import train
@@ -41,6 +42,7 @@ for command in (
     train,
     predict,
     evaluate,
+    robustness,
     recalibrate,
     monitor,
     finetune,

@@ -49,6 +49,7 @@ COMMANDS = {
     "train": ["shop.csv", "--out", "out", "--mlflow", "none"],
     "predict": ["bundle", "shop.csv", "--out", "out.csv"],
     "evaluate": ["bundle", "shop.csv", "--out", "out"],
+    "robustness": ["bundle", "shop.csv", "--out", "out"],
     "recalibrate": ["bundle", "new.csv", "--out", "out"],
     "finetune": ["shop.csv", "--out", "out"],
     "backbones": ["shop.csv", "--out", "out", "--mlflow", "none"],

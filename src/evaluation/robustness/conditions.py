@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ...catalog.listing import Listing
+from ...core.errors import ConfigError
 from ...retrieval.duplicates.edits import encode_jpeg
 from ...vision.load import PhotoLimits, decode_photo
 from ...vision.photo_measures import Pixels
@@ -54,9 +55,7 @@ CONDITIONS: tuple[Condition, ...] = (
     PhotoCondition(
         "background", "unquiet behind what stood on white", (0.0, 0.5, 1.0), scene.background
     ),
-    PhotoCondition(
-        "defocus", "disc, share of the longer side", (0.01, 0.02, 0.04), light.defocus
-    ),
+    PhotoCondition("defocus", "disc, share of the longer side", (0.01, 0.02, 0.04), light.defocus),
     PhotoCondition("motion", "line, share of the longer side", (0.02, 0.04, 0.08), light.motion),
     PhotoCondition("noise", "share of the range", (0.05, 0.12, 0.25), light.noise),
     PhotoCondition("jpeg", "quality", (30, 12, 5), transfer.jpeg),
@@ -67,11 +66,17 @@ CONDITIONS: tuple[Condition, ...] = (
     PhotoCondition("mirror", "left and right swapped", (1.0,), scene.mirror),
     TitleCondition("typos", "share of the words", (0.15, 0.35, 0.7), wording.typos),
     TitleCondition(
-        "missing_brand", "and this share of the other words", (0.0, 0.25, 0.5), wording.missing_brand
+        "missing_brand",
+        "and this share of the other words",
+        (0.0, 0.25, 0.5),
+        wording.missing_brand,
     ),
     TitleCondition("word_order", "share of the words", (0.3, 0.6, 1.0), wording.word_order),
     TitleCondition(
-        "other_language", "words added, share of those there", (0.2, 0.5, 1.0), wording.other_language
+        "other_language",
+        "words added, share of those there",
+        (0.2, 0.5, 1.0),
+        wording.other_language,
     ),
     TitleCondition("capitals", "share of the words", (0.0, 0.5, 1.0), wording.capitals),
 )
@@ -85,7 +90,9 @@ def pixels_of(listing: Listing, limits: PhotoLimits) -> Pixels:
     PhotoError
         If it can't be used.
     """
-    photo = decode_photo(listing.image or b"", min_side_px=SIDE_PX, longer_side=True, **vars(limits))
+    photo = decode_photo(
+        listing.image or b"", min_side_px=SIDE_PX, longer_side=True, **vars(limits)
+    )
     scale = min(1.0, SIDE_PX / max(photo.width_px, photo.height_px))
     size = (max(1, round(photo.width_px * scale)), max(1, round(photo.height_px * scale)))
     return np.asarray(photo.image.resize(size, Image.Resampling.BICUBIC, box=photo.box))
@@ -119,3 +126,23 @@ def disturbed(
     if np.array_equal(seen, photo):
         return None
     return replace(listing, image=encode_jpeg(Image.fromarray(seen), JPEG_QUALITY))
+
+
+def chosen(names: str | None) -> tuple[Condition, ...]:
+    """Look conditions up, named as ``dark,jpeg``; None: all.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of a name.
+    """
+    if names is None:
+        return CONDITIONS
+    wanted = [name.strip() for name in names.split(",")]
+    known = {each.name: each for each in CONDITIONS}
+    if unknown := [name for name in wanted if name not in known]:
+        raise ConfigError(
+            f"--only must name conditions, got {', '.join(map(repr, unknown))}. There are: "
+            f"{', '.join(known)}."
+        )
+    return tuple(each for each in CONDITIONS if each.name in wanted)

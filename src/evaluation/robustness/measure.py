@@ -83,7 +83,9 @@ def measure(
             pipeline.config.n_folds,
         ).groups,
         pipeline.config.accept.target_precision,
-        _empty(pipeline, len(listings), ("listing", "photo", "title") if each_alone else ("listing",)),
+        _empty(
+            pipeline, len(listings), ("listing", "photo", "title") if each_alone else ("listing",)
+        ),
         {
             (each.name, severity): _empty(
                 pipeline, len(listings), ("listing", each.part) if each_alone else ("listing",)

@@ -71,9 +71,7 @@ def _cell(
     n, n_effective = len(right), effective_number(groups)
     low, high = wilson_interval(float(right.mean()) * n_effective, n_effective)
     drop = paired_bootstrap(before.right[rows], right, groups=groups)
-    accepted = accepted_metrics(
-        right, answers.accepted[rows], groups, found.target_precision
-    )
+    accepted = accepted_metrics(right, answers.accepted[rows], groups, found.target_precision)
     return {
         **dict(zip(("condition", "severity", "strength", "by"), key, strict=True)),
         "n": n,
