@@ -24,6 +24,7 @@ from .evaluate import evaluate
 from .intervals import PairedDifference, paired_bootstrap
 from .messages import counted
 from .mlflow_model import bundle_in, log_bundle
+from .robustness.gate import newly_broken
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -59,11 +60,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a challenger; `comparison` is None for the first version of a model."""
+    """What became of a challenger; `comparison` is None for the first version of a model.
+
+    `newly_broken` names the conditions under which it breaks its promise and the champion doesn't.
+    """
 
     version: str
     promoted: bool
     comparison: Comparison | None
+    newly_broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ def promote(
     challenger: ListingPipeline,
     against: Catalog | None,
     run_id: str = "",
+    robustness: bool = False,
 ) -> Promotion:
     """Register a bundle; make it champion if the comparison with the champion excludes a loss.
 
@@ -143,6 +149,8 @@ def promote(
         Listings that neither has seen; None if there is no champion yet.
     run_id
         The training's run; a new one if empty.
+    robustness
+        Also ask that the promise breaks under no condition under which the champion keeps it.
 
     Raises
     ------
@@ -153,7 +161,7 @@ def promote(
     """
     with _store(uri) as client:
         champion = _version_by_alias(client, name, CHAMPION)
-        comparison = None
+        comparison, broken = None, ()
         if champion is not None:
             if against is None:
                 raise ConfigError(
@@ -163,6 +171,8 @@ def promote(
             with _downloaded(uri, name, CHAMPION) as place:
                 old = ListingPipeline.load(place, challenger.embedder.options)
                 comparison = compare_pipelines(challenger, old, against)
+                if robustness and comparison.excludes_loss:
+                    broken = newly_broken(challenger, old, against)
         if not run_id:
             experiment_id = experiment_in(client, EXPERIMENT)
             run_id = client.create_run(experiment_id, run_name=name).info.run_id
@@ -171,9 +181,9 @@ def promote(
         client.set_model_version_tag(name, version, "bundle_version", challenger.version)
         if comparison is not None:
             client.set_model_version_tag(name, version, "compared", str(comparison))
-        promoted = comparison is None or comparison.excludes_loss
+        promoted = comparison is None or (comparison.excludes_loss and not broken)
         client.set_registered_model_alias(name, CHAMPION if promoted else CHALLENGER, version)
-    return Promotion(version, promoted, comparison)
+    return Promotion(version, promoted, comparison, broken)
 
 
 def pull(

@@ -14,10 +14,10 @@ CAST = np.array([[1.0, 0.72, 0.36], [0.42, 0.74, 1.0], [0.66, 1.0, 0.52]])
 """Red, green and blue of a lamp, of shade, and of a tube, at full strength."""
 
 
-def dark(photo: Pixels, strength: float, _: np.random.Generator) -> Pixels:
+def dark(photo: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Take a photo with `strength`, 0 to 1, of the light too little, and its sensor's noise."""
     light = photo.astype(np.float32) * (1 - strength)
-    return _pixels(light + _.normal(0, 4 * strength, photo.shape))
+    return _pixels(light + rng.normal(0, 4 * strength, photo.shape))
 
 
 def bright(photo: Pixels, strength: float, _: np.random.Generator) -> Pixels:
