@@ -78,7 +78,8 @@ def robustness(
         parameters={"bundle": str(bundle), "version": pipeline.version, "listings": str(listings)},
         metrics={
             f"{cell['condition']}.{cell['severity']}.{cell['by']}": {
-                name: cell[name] for name in ("accuracy", "accepted", "precision", "kept")
+                **{name: cell[name] for name in ("accuracy", "accepted", "precision")},
+                "kept": int(cell["kept"]),
             }
             for cell in said["cells"]
         },
