@@ -107,7 +107,8 @@ def import_answers(
 ) -> Imported:
     """Take a tool's answers into the queue; one that can't be taken never stops the others.
 
-    An answer that stands already isn't repeated, so a file may be read again.
+    Of several about one item the last counts. An answer that stands already isn't repeated, so a
+    file may be read again.
 
     Parameters
     ----------
@@ -131,10 +132,13 @@ def import_answers(
             f"{path} must be readable JSON that {tool} exported, but: {reason}."
         ) from error
     known, result = {*choices(store, names)}, Imported()
+    newest: dict[int, Read] = {}
     for read in TOOLS[tool].read(said):
         if isinstance(read, TaskError):
             result.problems.append(read)
-            continue
+        else:
+            newest[read.item_id] = read
+    for read in newest.values():
         try:
             _take(store, read, known, who or read.who or tool, result)
         except ShelfsureError as error:
