@@ -161,7 +161,7 @@ def promote(
     """
     with _store(uri) as client:
         champion = _version_by_alias(client, name, CHAMPION)
-        comparison, broken = None, ()
+        comparison, broken = None, tuple[str, ...]()
         if champion is not None:
             if against is None:
                 raise ConfigError(

@@ -37,7 +37,8 @@ class Answers:
 
     @classmethod
     def empty(cls, n: int, watch: ShiftDetector) -> "Answers":
-        return cls(*(np.zeros(n, dtype=bool) for _ in range(4)), watch)
+        answered, right, accepted, refused = np.zeros((4, n), dtype=bool)
+        return cls(answered, right, accepted, refused, watch)
 
 
 def answer(

@@ -45,8 +45,8 @@ def motion(photo: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     half, angle = int(length / 2) + 1, rng.uniform(0, np.pi)
     line = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
     reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
-    ends = [tuple(np.round((half + side * reach) * 16).astype(int).tolist()) for side in (-1, 1)]
-    cv2.line(line, *ends, 1.0, lineType=cv2.LINE_AA, shift=4)
+    start, end = (((half + side * reach) * 16).round().astype(int).tolist() for side in (-1, 1))
+    cv2.line(line, start, end, 1.0, shift=4)  # in sixteenths of a pixel
     return _filtered(photo, line)
 
 
