@@ -141,15 +141,21 @@ def test_scenes_keep_what_they_should(photo: np.ndarray, rng: np.random.Generato
     assert 0.02 < (written != photo).any(axis=2).mean() < 0.4
 
 
-def test_perspective_shrinks_one_side(rng: np.random.Generator) -> None:
-    """A white photo on a black ground: its far side has the length it says."""
-    white = np.full((200, 200, 3), 255, np.uint8)
-    sheet = cv2.copyMakeBorder(white, 100, 100, 100, 100, cv2.BORDER_CONSTANT)
-    seen = scene.perspective(sheet, 0.2, rng)[..., 0] > 127
-    sides = [seen.any(axis=0).sum(), seen.any(axis=1).sum()]
-    assert max(sides) > 190
-    assert min(sides) < 190
-    assert seen.sum() < 0.95 * 200 * 200
+def test_perspective_keeps_the_near_side_and_shrinks_the_far_one(rng: np.random.Generator) -> None:
+    """Colours that say where a pixel was, 0 to 200 across and down."""
+    ramp = np.arange(201, dtype=np.uint8)
+    places = np.stack([*np.meshgrid(ramp, ramp), np.zeros((201, 201), np.uint8)], axis=2)
+    seen = scene.perspective(places, 0.2, rng).astype(int)
+    edges = {"top": seen[0], "bottom": seen[-1], "left": seen[:, 0], "right": seen[:, -1]}
+    before = {"top": places[0], "bottom": places[-1], "left": places[:, 0], "right": places[:, -1]}
+    kept = [name for name in edges if np.abs(edges[name] - before[name]).max() <= 2]
+    assert len(kept) == 1
+    far = {"top": 40, "bottom": -41, "left": 40, "right": -41}
+    opposite = dict(zip(far, ("bottom", "top", "right", "left"), strict=True))[kept[0]]
+    line = seen[far[opposite]] if opposite in {"top", "bottom"} else seen[:, far[opposite]]
+    along = line[:, 0 if opposite in {"top", "bottom"} else 1]
+    assert along[40] <= 3  # where the far corner is now: a fifth in from either end
+    assert along[160] >= 197
 
 
 def test_transfer_has_the_size_and_the_quality_it_says(
