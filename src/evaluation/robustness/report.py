@@ -63,14 +63,21 @@ def write_report(
 
 def promise_text(said: Mapping[str, Any]) -> str:
     """Say in how many cells the accepted answers keep the promise, and where they don't."""
-    n, broken = len(said["cells"]), said["broken"]
+    n, broken, promised = n_accepting(said), said["broken"], f"{said['target_precision']:.1%}"
+    nothing = len(said["cells"]) - n
+    empty = f" In {nothing} more nothing is accepted." if nothing else ""
     if not broken:
-        return f"The promise ({said['target_precision']:.1%}) is kept in all {n} cells."
+        return f"The promise ({promised}) is kept in all {n} cells that accept something.{empty}"
     return (
-        f"The promise ({said['target_precision']:.1%}) is broken in {len(broken)} of {n} cells: "
-        f"{', '.join(broken[:8])}{', ...' if len(broken) > 8 else ''}. With nothing wrong, 1 in 20 "
-        "cells of a precision as low as promised would seem so by chance."
+        f"The promise ({promised}) is broken in {len(broken)} of {n} cells that accept something: "
+        f"{', '.join(broken[:8])}{', ...' if len(broken) > 8 else ''}. Of cells that are just as "
+        f"right as promised, 1 in 20 would seem so by chance.{empty}"
     )
+
+
+def n_accepting(said: Mapping[str, Any]) -> int:
+    """Count the cells in which something is accepted."""
+    return sum(cell["n_accepted"] > 0 for cell in said["cells"])
 
 
 def _page(found: Robustness, said: Mapping[str, Any], header: Mapping[str, str]) -> str:
@@ -83,6 +90,7 @@ def _page(found: Robustness, said: Mapping[str, Any], header: Mapping[str, str])
             said=said,
             header=header,
             promise=promise_text(said),
+            n_accepting=n_accepting(said),
             n_shown=0,
             ways={by: WAYS[by] for by in found.undisturbed},
             before={by: cells[UNDISTURBED, 0, by] for by in found.undisturbed},
