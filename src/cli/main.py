@@ -26,6 +26,7 @@ from .recalibrate import recalibrate
 from .registry import registry_app
 from .retrain import retrain
 from .review import review_app
+from .robustness import robustness
 from .serve import serve
 from .spark import spark_app
 from .train import train
@@ -48,6 +49,7 @@ for command in (
     explain,
     digest,
     evaluate,
+    robustness,
     recalibrate,
     monitor,
     retrain,

@@ -43,6 +43,14 @@ def registry_promote(
         Path | None,
         typer.Option(help="Labelled listings that neither champion nor challenger has seen."),
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also refuse one that breaks its promise in bad light, blur, typos and the like, "
+            "where the champion keeps it.",
+        ),
+    ] = False,
     mlflow: Store = LOCAL_STORE,
 ) -> None:
     """Register a bundle; it becomes champion unless it may be worse than the champion (exit 4)."""
@@ -51,7 +59,7 @@ def registry_promote(
     bundle = bundle.resolve()
     catalog = file.catalog(against, need_category=True) if against else None
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos))
-    promote_and_say(mlflow, name or bundle.name, bundle, pipeline, catalog)
+    promote_and_say(mlflow, name or bundle.name, bundle, pipeline, catalog, robustness=robustness)
 
 
 @registry_app.command("list")
@@ -110,16 +118,32 @@ def promote_and_say(
     pipeline: "ListingPipeline",
     against: "Catalog | None",
     run_id: str = "",
+    *,
+    robustness: bool = False,
 ) -> None:
     """Promote, say what became of it, and end with `NOT_PROMOTED` if nothing did."""
     from ..evaluation.registry import promote
 
-    result = promote(uri, name, bundle, challenger=pipeline, against=against, run_id=run_id)
+    result = promote(
+        uri,
+        name,
+        bundle,
+        challenger=pipeline,
+        against=against,
+        run_id=run_id,
+        robustness=robustness,
+    )
     version = f"Version {result.version} of {name}"
     if result.comparison is None:
         typer.echo(f"{version} is the champion: it is the first.")
     elif result.promoted:
         typer.echo(f"{version} is the champion now: {result.comparison}.")
+    elif result.newly_broken:
+        typer.echo(
+            f"{version} stays challenger, because it breaks its promise where the champion keeps "
+            f"it: {', '.join(result.newly_broken)}. See `shelfsure robustness`."
+        )
+        raise typer.Exit(NOT_PROMOTED)
     else:
         typer.echo(
             f"{version} stays challenger, because it may be worse: {result.comparison}. "

@@ -1,7 +1,7 @@
 """`shelfsure review`: look into the queue of listings to check, and take the answers out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,11 @@ Store = Annotated[
         help="The queue's SQLite file (default: in the user's data folder).",
         envvar="SHELFSURE_REVIEWS",
     ),
+]
+
+Bundle = Annotated[
+    Path | None,
+    typer.Option(help="Its categories may be answered, too (else those that verdicts name)."),
 ]
 
 
@@ -43,11 +48,23 @@ def review_list(
 
 @review_app.command("export")
 def review_export(
-    out: Annotated[Path, typer.Argument(help="A new folder.")], store: Store = None
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    store: Store = None,
+    format: Annotated[
+        Literal["catalogue", "label-studio", "argilla", "fiftyone"],
+        typer.Option(help="The answers as a catalogue, or what waits as tasks for another tool."),
+    ] = "catalogue",
+    bundle: Bundle = None,
 ) -> None:
-    """Write the answers as a catalogue for the next `shelfsure train`."""
+    """Write the answers as a catalogue for the next `shelfsure train`, or tasks for other tools."""
     from ..serving.review.store import ReviewStore
 
+    if format != "catalogue":
+        from ..serving.review.exchange import export_tasks
+
+        n = export_tasks(ReviewStore(store), format, out, _names(bundle))
+        typer.echo(f"{n:,} listings to review are in {out}, for {format}; docs/review.md goes on.")
+        return
     export = ReviewStore(store).export(out)
     missing = f"; {export.n_photos_missing:,} photos were gone" if export.n_photos_missing else ""
     outside = f"; --outside {out / 'outside'} has photos of what isn't sold"
@@ -56,6 +73,43 @@ def review_export(
         f"{export.n_labelled:,} labelled listings and {export.n_outside:,} outside photos are in "
         f"{out}{missing}{_disputed(export.n_disputed)}.\nTrain on {out / 'catalogue.csv'}{outside}."
     )
+
+
+@review_app.command("import")
+def review_import(
+    file: Annotated[Path, typer.Argument(help="JSON that the tool exported.")],
+    format: Annotated[
+        Literal["label-studio", "argilla", "fiftyone"], typer.Option(help="The tool.")
+    ],
+    store: Store = None,
+    bundle: Bundle = None,
+    who: Annotated[
+        str | None, typer.Option(help="Gave the answers (default: whom the file names).")
+    ] = None,
+) -> None:
+    """Take another tool's answers into the queue; exit code 1 if some couldn't be taken."""
+    from ..serving.review.exchange import import_answers
+    from ..serving.review.store import ReviewStore
+
+    found = import_answers(ReviewStore(store), format, file, names=_names(bundle), who=who)
+    for where, reason in found.problems:
+        typer.echo(f"{file}, {where}: {reason}", err=True)
+    typer.echo(
+        f"{found.n:,} answers taken, {found.n_known:,} had been before, "
+        f"{len(found.problems):,} couldn't be taken."
+    )
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _names(bundle: Path | None) -> list[str]:
+    """List a bundle's categories, if there is one."""
+    if bundle is None:
+        return []
+    from ..pipeline.persistence import load_names
+
+    trained, by_name_only = load_names(bundle)
+    return [*trained, *by_name_only]
 
 
 def _disputed(n: int) -> str:

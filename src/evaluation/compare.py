@@ -167,7 +167,12 @@ def compare(evaluation: EvaluationInput) -> dict[str, Any]:
             for arm in evaluation.baselines
             if arm != FUSION
         },
-        "accepted": _measure_accepted(evaluation),
+        "accepted": accepted_metrics(
+            evaluation.correct(FUSION),
+            evaluation.accepted,
+            evaluation.group_numbers,
+            evaluation.target_precision,
+        ),
         **({"ood": dict(evaluation.ood)} if evaluation.ood is not None else {}),
         **({"shift": evaluation.shift.model_dump()} if evaluation.shift is not None else {}),
     }
@@ -202,11 +207,24 @@ def _measure_difference(evaluation: EvaluationInput, arm: str) -> dict[str, floa
     return {**difference._asdict(), "mcnemar_p": mcnemar_p(fusion, other, groups=groups)}
 
 
-def _measure_accepted(evaluation: EvaluationInput) -> dict[str, Any]:
-    accepted = evaluation.accepted
-    groups = evaluation.group_numbers[accepted]
-    n, n_effective = len(groups), effective_number(groups)
-    n_right = int(np.sum(evaluation.correct(FUSION) & accepted))
+def accepted_metrics(
+    right: Bools, accepted: Bools, groups: Ints, target_precision: float
+) -> dict[str, Any]:
+    """Measure what auto-accept lets through: how much, and how much of that is right.
+
+    Parameters
+    ----------
+    right, accepted, groups
+        Shape ``(n_listings,)``; listings of one group are right or wrong together.
+
+    Returns
+    -------
+    dict
+        As ``accepted`` in `compare`.
+    """
+    of_accepted = groups[accepted]
+    n, n_effective = len(of_accepted), effective_number(of_accepted)
+    n_right = int(np.sum(right & accepted))
     worth = n_effective / n if n else 0.0
     low = precision_lower_bound(n_right * worth, n_effective)
     high = 1 - precision_lower_bound((n - n_right) * worth, n_effective)
@@ -215,9 +233,9 @@ def _measure_accepted(evaluation: EvaluationInput) -> dict[str, Any]:
         "precision_low": low if n else None,
         "precision_high": high if n else None,
         "coverage": n / len(accepted),
-        "target_precision": evaluation.target_precision,
+        "target_precision": target_precision,
         "n": n,
-        "n_groups": len(np.unique(groups)),
+        "n_groups": len(np.unique(of_accepted)),
     }
 
 

@@ -24,12 +24,13 @@ from .evaluate import evaluate
 from .intervals import PairedDifference, paired_bootstrap
 from .messages import counted
 from .mlflow_model import bundle_in, log_bundle
+from .robustness.gate import newly_broken
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-_BEFORE = "champion_before"
+CHAMPION_BEFORE = "champion_before"
 """A version's tag: which one was the champion when it took over."""
 EXPERIMENT = "shelfsure-registry"
 MIN_GROUPS = 30
@@ -61,11 +62,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a challenger; `comparison` is None for the first version of a model."""
+    """What became of a challenger; `comparison` is None for the first version of a model.
+
+    `newly_broken` names the conditions under which it breaks its promise and the champion doesn't.
+    """
 
     version: str
     promoted: bool
     comparison: Comparison | None
+    newly_broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,7 @@ def promote(
     challenger: ListingPipeline,
     against: Catalog | None,
     run_id: str = "",
+    robustness: bool = False,
 ) -> Promotion:
     """Register a bundle; make it champion if the comparison with the champion excludes a loss.
 
@@ -145,6 +151,8 @@ def promote(
         Listings that neither has seen; None if there is no champion yet.
     run_id
         The training's run; a new one if empty.
+    robustness
+        Also ask that the promise breaks under no condition under which the champion keeps it.
 
     Raises
     ------
@@ -155,7 +163,7 @@ def promote(
     """
     with registry_client(uri) as client:
         champion = version_by_alias(client, name, CHAMPION)
-        comparison = None
+        comparison, broken = None, tuple[str, ...]()
         if champion is not None:
             if against is None:
                 raise ConfigError(
@@ -165,6 +173,8 @@ def promote(
             with downloaded(uri, f"models:/{name}@{CHAMPION}") as place:
                 old = ListingPipeline.load(place, challenger.embedder.options)
                 comparison = compare_pipelines(challenger, old, against)
+                if robustness and comparison.excludes_loss:
+                    broken = newly_broken(challenger, old, against)
         if not run_id:
             experiment_id = experiment_in(client, EXPERIMENT)
             run_id = client.create_run(experiment_id, run_name=name).info.run_id
@@ -173,11 +183,11 @@ def promote(
         client.set_model_version_tag(name, version, "bundle_version", challenger.version)
         if comparison is not None:
             client.set_model_version_tag(name, version, "compared", str(comparison))
-        promoted = comparison is None or comparison.excludes_loss
+        promoted = comparison is None or (comparison.excludes_loss and not broken)
         if promoted and champion is not None:
-            client.set_model_version_tag(name, version, _BEFORE, str(champion.version))
+            client.set_model_version_tag(name, version, CHAMPION_BEFORE, str(champion.version))
         client.set_registered_model_alias(name, CHAMPION if promoted else CHALLENGER, version)
-    return Promotion(version, promoted, comparison)
+    return Promotion(version, promoted, comparison, broken)
 
 
 def rollback(uri: str, name: str) -> tuple[str, str]:
@@ -203,7 +213,7 @@ def rollback(uri: str, name: str) -> tuple[str, str]:
             raise ConfigError(
                 f"No version of {name} is the champion. See `shelfsure registry list`."
             )
-        before = champion.tags.get(_BEFORE)
+        before = champion.tags.get(CHAMPION_BEFORE)
         there = {str(each.version) for each in client.search_model_versions(f"name = '{name}'")}
         if before not in there:
             known = f"version {before} is gone" if before else "none was noted"

@@ -53,6 +53,7 @@ COMMANDS = {
     "predict": ["bundle", "shop.csv", "--out", "out.csv"],
     "explain": ["bundle", "--title", "lamp"],
     "evaluate": ["bundle", "shop.csv", "--out", "out"],
+    "robustness": ["bundle", "shop.csv", "--out", "out"],
     "recalibrate": ["bundle", "new.csv", "--out", "out"],
     "finetune": ["shop.csv", "--out", "out"],
     "backbones": ["shop.csv", "--out", "out", "--mlflow", "none"],

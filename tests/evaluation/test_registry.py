@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shelfsure.cli.main as cli
+import shelfsure.evaluation.registry as registry
 from hypothesis import given
 from hypothesis import strategies as st
 from shelfsure.catalog.catalog import Catalog, read_catalog
@@ -170,6 +171,18 @@ def test_promote_lets_only_a_challenger_that_loses_nothing_take_over(
     with pytest.raises(ConfigError, match="No version of nothing is the champion"):
         pull(uri, "nothing", tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_promote_refuses_what_breaks_its_promise_where_the_champion_keeps_it(
+    uri: str, good: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strong = ListingPipeline.load(good)
+    promote(uri, SHOP, good, challenger=strong, against=None)
+    monkeypatch.setattr(registry, "newly_broken", lambda *_: ("dark 3 by photo",))
+    refused = promote(uri, SHOP, good, challenger=strong, against=catalog, robustness=True)
+    assert (refused.promoted, refused.newly_broken) == (False, ("dark 3 by photo",))
+    assert [v.aliases for v in registered(uri)] == [(CHALLENGER,), (CHAMPION,)]
+    assert promote(uri, SHOP, good, challenger=strong, against=catalog).promoted
 
 
 def test_promote_says_which_store_it_cannot_reach(good: Path) -> None:

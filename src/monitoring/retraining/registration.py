@@ -8,6 +8,7 @@ from ...core.tracking import experiment_in
 from ...embedding.run_options import RunOptions
 from ...evaluation.registry import (
     CHAMPION,
+    CHAMPION_BEFORE,
     downloaded,
     log_model,
     pull,
@@ -18,7 +19,7 @@ from ...pipeline.bundle import is_version, open_bundle
 from ...pipeline.pipeline import ListingPipeline
 
 EXPERIMENT = "shelfsure-retrain"
-_KEY, _BEFORE = "retraining", "champion_before"
+_KEY = "retraining"
 
 
 def champion_before(uri: str, name: str, key: str) -> str:
@@ -31,7 +32,7 @@ def champion_before(uri: str, name: str, key: str) -> str:
         if champion is None:
             return ""
         own = champion.tags.get(_KEY) == key
-        return str(champion.tags.get(_BEFORE, "") if own else champion.version)
+        return str(champion.tags.get(CHAMPION_BEFORE, "") if own else champion.version)
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def register_once(
         if number is None:
             info = log_model(uri, run.info.run_id, bundle, registered_name=name)
             number = str(info.registered_model_version)
-        tags = {_KEY: key, _BEFORE: before, "bundle_version": open_bundle(bundle).version}
+        tags = {_KEY: key, CHAMPION_BEFORE: before, "bundle_version": open_bundle(bundle).version}
         for tag, value in (tags | {"compared": compared}).items():
             client.set_model_version_tag(name, number, tag, value)
         client.set_terminated(run.info.run_id)

@@ -1,0 +1,1 @@
+"""How much of a pipeline is left under the conditions that uploads have."""
