@@ -11,6 +11,7 @@ from .catalogue import classify, duplicates, taxonomy_app
 from .data import cache_app, sample, split
 from .doctor import doctor
 from .evaluate import evaluate
+from .explore import explore
 from .export import export
 from .finetune import finetune
 from .index import index_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 for command in (
     quickstart,
     doctor,
+    explore,
     audit,
     train,
     predict,

@@ -55,6 +55,7 @@ COMMANDS = {
     "split": ["shop.csv", "--out", "out"],
     "duplicates": ["shop.csv", "--out", "out"],
     "audit": ["shop.csv", "--out", "out"],
+    "explore": ["shop.csv", "--out", "out", "--mlflow", "none"],
     "classify": ["--title", "lamp", "--labels", "lamp,rug"],
     "serve": ["bundle"],
     "export": ["bundle", "--out", "out", "--listings", "shop.csv"],
