@@ -1,4 +1,4 @@
-"""`shelfsure explore`: which features tell a catalogue's categories apart, on maps and in a table."""
+"""`shelfsure explore`: which features tell categories apart, on maps and in a table."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -65,7 +65,7 @@ def points(found: Exploration, shown: list[Look]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``ids``, ``titles``, ``rows``; ``categories`` (names) and ``category`` (uint16, 65535: none);
+        ``ids``, ``titles``, ``rows``; ``categories`` (names), ``category`` (uint16, 65535: none);
         ``photos`` (row -> data URI); ``maps`` (names of methods); ``families``, each with ``maps``
         (method -> uint16 x and y in turn, 65535: not there), ``clusters`` (names), ``cluster``
         (uint16), ``answer`` (uint16, by ``probed``) and ``sure`` (uint8: probability by 254, 255:
