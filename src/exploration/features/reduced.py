@@ -17,6 +17,8 @@ def reduced(features: Features, dim: int) -> Floats:
     """
     if isinstance(features, np.ndarray):
         dim = min(dim, *features.shape)
-        return np.asarray(PCA(dim, random_state=0).fit_transform(features), dtype=np.float32)
+        with np.errstate(invalid="ignore", divide="ignore"):  # rows may all be equal
+            main = PCA(dim, random_state=0).fit_transform(features)
+        return np.asarray(main, dtype=np.float32)
     dim = max(1, min(dim, min(features.shape) - 1))
     return np.asarray(TruncatedSVD(dim, random_state=0).fit_transform(features), dtype=np.float32)

@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
 from ...core.arrays import Floats, evenly_spaced
+from ..features.reduced import reduced
 
 Method: TypeAlias = Literal["tsne", "pca", "umap"]
 METHOD_NAMES: dict[Method, str] = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
@@ -41,8 +41,8 @@ def project(rows: Floats, method: Method, seed: int = 0) -> Floats:
     if n < 4:
         return np.zeros((n, 2), dtype=np.float32) + np.arange(n, dtype=np.float32)[:, None]
     if method == "pca":
-        padded = rows if rows.shape[1] > 1 else np.hstack([rows, np.zeros_like(rows)])
-        return np.asarray(PCA(2, random_state=seed).fit_transform(padded), dtype=np.float32)
+        main = reduced(rows, 2)
+        return main if main.shape[1] == 2 else np.hstack([main, np.zeros_like(main)])
     fit = _tsne if method == "tsne" else _umap
     return _fitted_on_some(rows, MAX_FITTED[method], lambda some: fit(some, seed))
 
@@ -63,12 +63,13 @@ def _fitted_on_some(rows: Floats, at_most: int, fit: Callable[[Floats], Floats])
 
 
 def _tsne(rows: Floats, seed: int) -> Floats:
+    start = project(rows, "pca", seed)
+    spread = float(start[:, 0].std())
+    if not spread > 1e-9:  # all rows equal; scikit-learn would crash
+        return np.zeros_like(start)
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
-    wide = rows if rows.shape[1] > 1 else np.hstack([rows, np.zeros_like(rows)])
-    model = TSNE(init="pca", perplexity=perplexity, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # all rows equal: nothing to lay out
-        return np.nan_to_num(np.asarray(model.fit_transform(wide), dtype=np.float32))
+    model = TSNE(init=start / spread * 1e-4, perplexity=perplexity, random_state=seed)
+    return np.asarray(model.fit_transform(rows), dtype=np.float32)
 
 
 def _umap(rows: Floats, seed: int) -> Floats:

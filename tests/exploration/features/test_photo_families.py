@@ -39,7 +39,8 @@ def test_a_family_gives_finite_rows_of_unit_length(family, squares) -> None:
     rows = family.encode(squares)
     assert rows.shape == (len(squares), FAMILIES[family])
     lengths = np.linalg.norm(rows, axis=1)
-    assert lengths[:-1] == pytest.approx(np.ones(len(squares) - 1), abs=1e-5)
+    assert lengths[:4] == pytest.approx(np.ones(4), abs=1e-5)
+    assert np.minimum(lengths, abs(lengths - 1)).max() < 1e-5  # nothing, or of unit length
     assert np.isfinite(rows).all()
     assert rows[0] @ rows[1] > rows[0] @ rows[5]  # noise is more like noise than like stripes
 
@@ -51,10 +52,11 @@ def test_colour_histogram_counts_every_pixel_by_its_colour() -> None:
     assert counts[15] == counts.sum() == SIDE_PX**2  # hue 0, saturation and brightness the highest
 
 
-def test_binary_patterns_do_not_change_with_the_light(squares) -> None:
-    dim = squares[0] // 4 * 2
-    assert binary_patterns(dim) == pytest.approx(binary_patterns(squares[0] // 4 * 3), abs=150)
-    assert binary_patterns(squares[0]).sum() == 2 * SIDE_PX**2
+def test_binary_patterns_do_not_change_with_the_light(rng) -> None:
+    dim = np.repeat(rng.integers(0, 128, (SIDE_PX, SIDE_PX, 1), dtype=np.uint8), 3, axis=2)
+    counts = binary_patterns(dim)
+    assert binary_patterns(dim * 2) == pytest.approx(counts, abs=5)  # rounding between pixels
+    assert counts.sum() == 2 * SIDE_PX**2
 
 
 def test_co_occurrence_of_a_plain_photo_has_no_contrast(squares) -> None:
@@ -71,8 +73,7 @@ def test_gabor_answers_most_to_stripes_of_its_own_width_and_direction() -> None:
 def test_oriented_gradients_tell_upright_from_lying_stripes() -> None:
     upright = oriented_gradients(stripes(8))
     lying = oriented_gradients(stripes(8).transpose(1, 0, 2))
-    assert upright @ upright > 0
-    assert upright @ lying == pytest.approx(0, abs=0.05 * (upright @ upright))
+    assert upright @ lying < 0.05 * (upright @ upright)
 
 
 def test_a_plain_photo_has_no_patch_and_no_words(squares) -> None:

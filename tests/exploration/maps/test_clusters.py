@@ -37,7 +37,7 @@ def test_agreement_of_the_same_and_of_unrelated_partitions() -> None:
 
 
 def test_silhouette_of_two_pairs_by_hand() -> None:
-    # a point at 0: own 1, other (10 + 11) / 2; a point at 1: own 1, other (9 + 10) / 2; and mirrored
+    # a point at 0: own 1, other (10 + 11) / 2; at 1: own 1, other (9 + 10) / 2; and mirrored
     points = np.array([[0.0], [1.0], [10.0], [11.0]])
     outer, inner = 1 - 1 / 10.5, 1 - 1 / 9.5
     found = silhouette(points, np.array([0, 0, 1, 1]))

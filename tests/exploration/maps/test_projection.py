@@ -41,5 +41,5 @@ def test_equal_listings_have_a_map() -> None:
 
 
 def test_umap_is_known_by_its_package(monkeypatch) -> None:
-    monkeypatch.setattr(projection, "find_spec", lambda name: None)
+    monkeypatch.setattr(projection, "find_spec", lambda _: None)
     assert not has_umap()
