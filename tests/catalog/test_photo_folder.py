@@ -41,5 +41,5 @@ def test_the_folder_may_be_the_current_one(photos: Path, monkeypatch: pytest.Mon
 
 
 def test_a_table_beside_photos_is_read_as_such(photos: Path) -> None:
-    (photos / "part.csv").write_text("title\nlamp\n")
+    (photos / "part.csv").write_text("listing_id,title\n1,lamp\n")
     assert [one.title for one in read_catalog(photos).listings] == ["lamp"]
