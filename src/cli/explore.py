@@ -95,7 +95,7 @@ def _say_table(found: "Exploration") -> None:
                 told(one.right, ".1%"),
                 told(one.silhouette),
                 told(one.map_silhouette),
-                told(one.kmeans and one.kmeans.ari),
+                told(one.kmeans.ari if one.kmeans else None),
                 told(1000 * one.cpu_s_each, ".2f"),
             )
             for one in found.looks

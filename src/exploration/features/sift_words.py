@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -52,7 +53,8 @@ def sift_patches(square: Square) -> Floats:
     Floats
         Shape ``(n_patches, 128)``, rows of unit length; n_patches may be 0.
     """
-    _, found = cv2.SIFT_create(nfeatures=MAX_PATCHES).detectAndCompute(grey(square), None)
+    detector: Any = cv2.SIFT.create(nfeatures=MAX_PATCHES)
+    _, found = detector.detectAndCompute(grey(square), None)
     if found is None:
         return np.zeros((0, 128), dtype=np.float32)
     return unit_rows(np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9)))

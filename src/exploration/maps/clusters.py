@@ -106,8 +106,9 @@ def cluster_names(clusters: Ints, titles: Sequence[str], n_words: int = 3) -> li
     """
     n = int(clusters.max(initial=NOISE)) + 1
     numbered = [f"cluster {number + 1}" for number in range(n)]
+    told = Cleaning(stop_words=False).words(titles)
     try:
-        there, words = word_counts(Cleaning(stop_words=False).words(titles))
+        there, words = word_counts([[w for w in own if len(w) > 1 and w.isalpha()] for own in told])
     except ValueError:  # no words at all
         return numbered
     of = np.zeros((n, len(titles)), dtype=np.float32)

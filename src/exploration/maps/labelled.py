@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class Material:
         }
         return np.array([bool(item) for item in given[takes]], dtype=bool)
 
-    def items(self, takes: Takes, rows: Sequence[int]) -> list[object]:
+    def items(self, takes: Takes, rows: Sequence[int]) -> list[Any]:
         """Give what a family takes of some listings."""
         if takes == "square":
             return [self.squares.pixels[row] for row in rows]

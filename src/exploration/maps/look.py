@@ -107,9 +107,8 @@ def encode(family: FeatureFamily, material: Material) -> tuple[View, float]:
 
 def _spread(features: Features, rows: Ints, n: int) -> View:
     """Give every listing a row; one without, or of zeros, isn't present."""
-    known = abs(features).sum(axis=1)
     there = np.zeros(n, dtype=bool)
-    there[rows] = np.asarray(known).ravel() > 0
+    there[rows] = np.asarray((features != 0).sum(axis=1)).ravel() > 0
     if isinstance(features, np.ndarray):
         whole = np.zeros((n, features.shape[1]), dtype=np.float32)
         whole[rows] = features
@@ -168,9 +167,9 @@ def look(
         dim=features.shape[1],
         cpu_s_each=cpu_s_each,
         bytes_each=_n_bytes(features) / len(rows),
-        right=probe and probe.right,
-        low=probe and probe.low,
-        high=probe and probe.high,
+        right=probe.right if probe else None,
+        low=probe.low if probe else None,
+        high=probe.high if probe else None,
         silhouette=silhouette(features[known], labels[known]) if judging else None,
         map_silhouette=silhouette(placed["tsne"][known], labels[known])
         if judging and "tsne" in placed

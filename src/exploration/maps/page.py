@@ -103,7 +103,7 @@ def _quantised(xy: Floats) -> Floats:
     """Scale a map to 0 to 60,000 on its longer side, the proportions kept; 65535 for NaN."""
     low = np.nanmin(xy, axis=0)
     span = max(float((np.nanmax(xy, axis=0) - low).max()), 1e-9)
-    return np.nan_to_num((xy - low) / span * 60_000, nan=MISSING).round()
+    return np.asarray(np.nan_to_num((xy - low) / span * 60_000, nan=MISSING).round())
 
 
 def _packed(values: Any, kind: str) -> str:
