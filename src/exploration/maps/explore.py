@@ -157,10 +157,12 @@ def _explore(
         return (_fused(name, single) if "+" in name else single(name))[0]
 
     view = view_of(best[0])
-    if maps and has_umap():
-        for name in best:
+    for name in best if maps and has_umap() else ():
+        try:
             placed = _umap(view if name == best[0] else view_of(name), config.seed)
             by_name[name] = replace(by_name[name], maps={**by_name[name].maps, "umap": placed})
+        except Exception as error:  # noqa: BLE001 (one more map is not worth the others)
+            skipped[f"{name} on a UMAP map"] = f"{error}" or type(error).__name__
     titles = material.embedded.titles
     return Exploration(
         material=material,

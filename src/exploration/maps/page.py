@@ -66,7 +66,8 @@ def points(found: Exploration, shown: list[Look]) -> dict[str, Any]:
     -------
     dict
         ``ids``, ``titles``, ``rows``; ``categories`` (names), ``category`` (uint16, 65535: none);
-        ``photos`` (row -> data URI); ``maps`` (names of methods); ``families``, each with ``maps``
+        ``photos`` (row -> data URI); ``maps`` (names of methods, ordered by ``methods``);
+        ``families`` (ordered by ``order``), each with ``maps``
         (method -> uint16 x and y in turn, 65535: not there), ``clusters`` (names), ``cluster``
         (uint16), ``answer`` (uint16, by ``probed``) and ``sure`` (uint8: probability by 254, 255:
         none).
@@ -84,6 +85,8 @@ def points(found: Exploration, shown: list[Look]) -> dict[str, Any]:
         "photos": found.thumbnails,
         "has_photo": _packed(material.squares.present, "u1"),
         "maps": METHOD_NAMES,
+        "methods": list(METHOD_NAMES),
+        "order": [one.name for one in shown if one.maps],
         "probed": [encodable(name) for name in material.names],
         "best": found.best[0],
         "families": {

@@ -61,7 +61,10 @@ def linear_probe(
 
 
 def interval(hits: Bools, groups: Ints, seed: int = 0) -> tuple[float, float]:
-    """Give the 95 % interval of a share; groups are counted, not listings (see `share_draws`)."""
+    """Give the 95 % interval of a share; groups are counted, not listings (see `share_draws`).
+
+    It reaches to 0 or 1 where nothing or everything is a hit.
+    """
     draws = share_draws(hits, groups, np.random.default_rng(seed))
     low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
+    return float(low) if hits.any() else 0.0, 1.0 if hits.all() else float(high)

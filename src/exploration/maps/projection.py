@@ -73,9 +73,9 @@ def _tsne(rows: Floats, seed: int) -> Floats:
 
 
 def _umap(rows: Floats, seed: int) -> Floats:
-    import umap
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a seed costs it its threads, numba's own news
+        warnings.simplefilter("ignore")  # TensorFlow isn't there, a seed costs it its threads
+        import umap
+
         model = umap.UMAP(random_state=seed, n_neighbors=min(15, len(rows) - 1), init="pca")
         return np.asarray(model.fit_transform(rows), dtype=np.float32)

@@ -10,6 +10,7 @@ from shelfsure.core.config import Config
 from shelfsure.core.errors import CatalogError
 from shelfsure.exploration.maps.explore import explore_catalog
 from shelfsure.exploration.maps.overview import imbalance
+from shelfsure.exploration.maps.probe import interval
 
 
 def test_colours_tell_the_tiny_categories_apart(tiny_exploration) -> None:
@@ -22,7 +23,7 @@ def test_colours_tell_the_tiny_categories_apart(tiny_exploration) -> None:
     encoder = looks["photo-encoder"]
     assert encoder.kmeans.purity == 1
     assert encoder.right > 0.95
-    assert encoder.low < encoder.right <= encoder.high
+    assert 0.8 < encoder.low < encoder.right <= encoder.high
     assert encoder.map_silhouette > encoder.silhouette > 0.2
     assert encoder.bytes_each == 4 * encoder.dim
     assert looks["photo-encoder+tfidf"].cpu_s_each == pytest.approx(
@@ -55,6 +56,15 @@ def test_categories_are_described_the_largest_first(tiny_exploration) -> None:
     closest = tiny_exploration.alike
     assert len(closest) == 3
     assert closest[0].similarity == max(pair.similarity for pair in closest) < 1
+
+
+def test_an_interval_counts_groups_not_listings() -> None:
+    hits = np.repeat([True, False, True, True], 25)
+    alone = interval(hits, np.arange(100))
+    together = interval(hits, np.repeat(np.arange(4), 25))
+    assert alone == pytest.approx((0.658, 0.826), abs=0.01)  # Jeffreys, 75 of 100
+    assert together == pytest.approx((0.268, 0.973), abs=0.02)  # 3 of 4
+    assert interval(hits[:25], np.arange(25))[1] == 1
 
 
 def test_imbalance_of_uneven_categories() -> None:
