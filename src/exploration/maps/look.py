@@ -108,7 +108,7 @@ def encode(family: FeatureFamily, material: Material) -> tuple[View, float]:
 def _spread(features: Features, rows: Ints, n: int) -> View:
     """Give every listing a row; one without, or of zeros, isn't present."""
     there = np.zeros(n, dtype=bool)
-    there[rows] = np.asarray((features != 0).sum(axis=1)).ravel() > 0
+    there[rows] = np.asarray(features.astype(bool).sum(axis=1)).ravel() > 0
     if isinstance(features, np.ndarray):
         whole = np.zeros((n, features.shape[1]), dtype=np.float32)
         whole[rows] = features

@@ -79,6 +79,7 @@ def test_a_page_without_maps_runs_no_script(tiny_exploration) -> None:
     assert "<script" not in page
 
 
+@pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
 def test_runs_are_children_of_one(report, tiny_exploration, tmp_path, tiny_folder) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     parent = log_exploration(uri, tiny_exploration, report, tiny_folder / "catalogue.csv")
