@@ -13,6 +13,7 @@ from .delimited_table import DelimitedTable
 from .json_table import JsonTable
 from .parquet_table import ParquetTable
 from .parts import FolderTable
+from .photo_listings import SUFFIXES, PhotoTable
 from .raw_rows import TableSource
 from .spreadsheet_table import SpreadsheetTable
 from .text_files import is_packed
@@ -21,7 +22,7 @@ from .text_files import is_packed
 def open_table(
     path: Path, *, named: Collection[str] = (), encoding: str | None = None
 ) -> TableSource:
-    """Open a catalogue file, or a folder of parts that are to be read one after the other.
+    """Open a catalogue file, a folder of parts that are read one after the other, or of photos.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def open_table(
     """
     try:
         if path.is_dir():
+            if _holds_only_photos(path):
+                return PhotoTable(path)
             return FolderTable(path, _SUFFIXES, partial(open_table, named=named, encoding=encoding))
         reader = _reader(path)
         if not path.is_file():
@@ -49,6 +52,14 @@ def open_table(
         raise CatalogError(
             f"{path}: can't be read ({error}). Check the file's permissions."
         ) from error
+
+
+def _holds_only_photos(folder: Path) -> bool:
+    """Tell a folder of photos from one of a table's parts, which may have photos beside them."""
+    names = [file.name.lower() for file in folder.rglob("*") if file.is_file()]
+    return not any(name.endswith(_SUFFIXES) for name in names) and any(
+        name.endswith(tuple(SUFFIXES)) for name in names
+    )
 
 
 def _reader(path: Path) -> Callable[[Path, Collection[str], str | None], TableSource]:

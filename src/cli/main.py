@@ -14,6 +14,7 @@ from .digest import digest
 from .doctor import doctor
 from .evaluate import evaluate
 from .explain import explain
+from .explore import explore
 from .export import export
 from .finetune import finetune
 from .index import index_app
@@ -43,6 +44,7 @@ app = typer.Typer(
 for command in (
     quickstart,
     doctor,
+    explore,
     audit,
     train,
     predict,

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 _FILE, _PHOTOS, _RUN = "Column names in the file", "Photos", "Running"
 
 CatalogueFile = Annotated[
-    Path, typer.Argument(help="CSV, TSV, JSON, Parquet, a spreadsheet, or a folder of such parts.")
+    Path,
+    typer.Argument(
+        help="CSV, TSV, JSON, Parquet, a spreadsheet, a folder of such parts, or one of photos."
+    ),
 ]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
 ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a YAML file.")]

@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias
 from .device import RuntimeName
 from .errors import MissingExtraError
 
-Extra: TypeAlias = Literal["serve", "finetune", "onnx", "openvino", "clip", "excel", "spark"]
+Extra: TypeAlias = Literal[
+    "serve", "finetune", "onnx", "openvino", "clip", "excel", "spark", "explore"
+]
 MODULES: dict[Extra, tuple[str, ...]] = {
     "serve": ("fastapi", "starlette", "uvicorn", "anyio", "python_multipart", "prometheus_client"),
     "finetune": ("lightning", "torchmetrics"),
@@ -15,6 +17,7 @@ MODULES: dict[Extra, tuple[str, ...]] = {
     "clip": ("open_clip",),
     "excel": ("python_calamine",),
     "spark": ("pyspark", "pysail"),
+    "explore": ("skimage", "snowballstemmer", "umap"),
 }
 """Extra -> what it lets be imported; pyproject.toml has the packages and their versions."""
 RUNTIMES: dict[RuntimeName, Extra] = {"openvino": "openvino", "onnxruntime": "onnx"}

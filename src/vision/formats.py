@@ -170,6 +170,9 @@ _decoding: ContextVar[bool] = ContextVar("_decoding", default=False)
 class _PillowWhileDecoding:
     """Stands where a warning filter keeps its module pattern."""
 
+    pattern = "(?!)"
+    """What scikit-learn copies into its workers, which decode nothing: it matches no module."""
+
     @staticmethod
     def match(module: str) -> bool:
         return _decoding.get() and module.startswith("PIL.")

@@ -61,6 +61,7 @@ COMMANDS = {
     "duplicates": ["shop.csv", "--out", "out"],
     "digest": ["bundle", "verdicts.csv", "shop.csv", "--out", "out"],
     "audit": ["shop.csv", "--out", "out"],
+    "explore": ["shop.csv", "--out", "out", "--mlflow", "none"],
     "classify": ["--title", "lamp", "--labels", "lamp,rug"],
     "serve": ["bundle"],
     "export": ["bundle", "--out", "out", "--listings", "shop.csv"],
