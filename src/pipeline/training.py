@@ -189,12 +189,12 @@ def fit_accept_rules(
     trained, others = data.trained_rows, data.other_rows
     names = [[data.categories[row] for row in rows] for rows in (trained, others)]
     given = (held_out, names[0], unseen, names[1], data.class_names, config)
-    grouped = {"groups": data.groups[trained], "unseen_groups": data.groups[others]}
-    examples = _examples(data, config)
-    return (
-        fit_rules(*given, examples=examples, **grouped),
-        fit_category_rules(*given, examples=examples, **grouped),
-    )
+    options: dict[str, Any] = {
+        "examples": _examples(data, config),
+        "groups": data.groups[trained],
+        "unseen_groups": data.groups[others],
+    }
+    return fit_rules(*given, **options), fit_category_rules(*given, **options)
 
 
 def _forecast(

@@ -235,12 +235,13 @@ class ReviewStore:
     def counts(self) -> ReviewCounts:
         midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
         with connect(self.path) as db:
-            row = db.execute(
+            n_pending, n_answered, n_today = db.execute(
                 "SELECT (SELECT COUNT(*) FROM pending), COUNT(*), COALESCE(SUM(at >= ?), 0)"
                 " FROM final",
                 (midnight.astimezone(UTC).isoformat(timespec="milliseconds"),),
             ).fetchone()
-            return ReviewCounts(*row, len(disputed_items(db, self.photos)))
+            n_disputed = len(disputed_items(db, self.photos))
+        return ReviewCounts(n_pending, n_answered, n_today, n_disputed)
 
     def export(self, folder: str | Path) -> Export:
         """Write what was answered as a catalogue for the next training; see `write_export`."""
