@@ -3,8 +3,11 @@
 import json
 import shutil
 
+from shelfsure.exploration.maps import explore
 
-def test_explore_writes_a_report_and_replaces_it(run, shop, tmp_path):
+
+def test_explore_writes_a_report_and_replaces_it(run, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(explore, "has_umap", lambda: False)
     arguments = (
         "--levels",
         2,

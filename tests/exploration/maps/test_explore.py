@@ -8,6 +8,7 @@ from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config
 from shelfsure.core.errors import CatalogError
+from shelfsure.exploration.maps import explore
 from shelfsure.exploration.maps.explore import explore_catalog
 from shelfsure.exploration.maps.overview import imbalance
 from shelfsure.exploration.maps.probe import interval
@@ -105,6 +106,18 @@ def test_what_one_family_cannot_do_ends_nothing(tiny_folder, fake_embedder, monk
     assert "no room for colours" in found.skipped["colour"]
     assert "conse" in found.skipped["clip-photo"]
     assert "no room for colours" in found.skipped["colour+gabor"]
+
+
+def test_a_umap_that_fails_costs_only_its_own_map(tiny_folder, fake_embedder, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no UMAP today")
+
+    monkeypatch.setattr(explore, "has_umap", lambda: True)
+    monkeypatch.setattr(explore, "_umap", fail)
+    catalog = read_catalog(tiny_folder / "catalogue.csv")
+    found = explore_catalog(catalog, embedder=fake_embedder(), names=["colour"])
+    assert found.skipped == {"colour on a UMAP map": "no UMAP today"}
+    assert set(found.looks[0].maps) == {"tsne", "pca"}
 
 
 def test_a_catalogue_that_no_family_can_use_is_an_error(fake_embedder) -> None:

@@ -1,5 +1,8 @@
 """Maps keep neighbours together, also those that were placed afterwards."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from shelfsure.exploration.maps import projection
@@ -43,3 +46,17 @@ def test_equal_listings_have_a_map() -> None:
 def test_umap_is_known_by_its_package(monkeypatch) -> None:
     monkeypatch.setattr(projection, "find_spec", lambda _: None)
     assert not has_umap()
+
+
+def test_umap_lays_out_all_rows(monkeypatch, rng) -> None:
+    rows = rng.normal(size=(40, 3)).astype(np.float32)
+
+    class Umap:
+        def __init__(self, **settings: object) -> None:
+            assert settings == {"random_state": 1, "n_neighbors": 15, "init": "pca"}
+
+        def fit_transform(self, rows: np.ndarray) -> np.ndarray:
+            return rows[:, :2]
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Umap))
+    assert project(rows, "umap", seed=1) == pytest.approx(rows[:, :2])
