@@ -1,6 +1,7 @@
 """Are shares right, is no request lost, and what does a challenger cost those who wait?
 
 python benchmarks/ab.py CHAMPION CHALLENGER CATALOGUE [--clients 32] [--requests 2000] [--share 0.1]
+    [--rounds 3]
 
 One server in this process over REST, titles only, ids drawn anew in each round. Rounds without a
 challenger and with a shadow alternate, so that a busy machine slows both; then one with a share, in
@@ -29,8 +30,6 @@ from shelfsure.serving.rest.server import Server, server_config
 from shelfsure.serving.routing import in_share
 from shelfsure.serving.service import Service
 
-N_ROUNDS = 3
-
 
 @contextmanager
 def serving(champion: ListingPipeline, trial: Challenger | None) -> Iterator[tuple[str, Service]]:
@@ -52,7 +51,9 @@ def ask(
 
     def client(own: list[dict[str, str]]) -> list[tuple[float, tuple[str, int, str]]]:
         said = []
-        with httpx.Client(base_url=address, timeout=300) as http:
+        # a client that starves must not meet the end of a connection that was kept for it
+        once = {"connection": "close"}
+        with httpx.Client(base_url=address, timeout=300, headers=once) as http:
             for item in own:
                 start = time.perf_counter()
                 answer = http.post("/v1/verdict", json=item)
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--share", type=float, default=0.1)
+    parser.add_argument("--rounds", type=int, default=3, help="0: the share alone")
     given = parser.parse_args()
     titles = [x.title for x in read_catalog(given.catalogue).listings if x.title]
     champion = ListingPipeline.load(given.champion)
@@ -89,7 +91,7 @@ def main() -> None:
         return [{"listing_id": f"{name}-{n}", "title": title} for n, title in enumerate(drawn)]
 
     medians: dict[str, list[tuple[float, float]]] = {"alone": [], "shadow": []}
-    for number in range(N_ROUNDS):
+    for number in range(given.rounds):
         for name in medians:
             trial = Challenger(lambda: challenger) if name == "shadow" else None
             with serving(champion, trial) as (address, service):
@@ -100,7 +102,7 @@ def main() -> None:
                 shadows = {x: page("shelfsure_shadow_total", {"outcome": x}) or 0 for x in SHADOWS}
             statuses = Counter(status for _, status, _ in answers)
             print(name, dict(statuses), shadows if trial else "")
-    for name, rounds in medians.items():
+    for name, rounds in medians.items() if given.rounds else ():
         middle, late = (statistics.median(column) for column in zip(*rounds, strict=True))
         print(f"{name}: median {middle * 1e3:.0f} ms, 95 of 100 within {late * 1e3:.0f} ms")
 
