@@ -34,8 +34,7 @@ class Gate:
         """One interval holds no loss, and the other isn't all loss.
 
         After a drift the newest answers are what comes in, and most test listings are what came in
-        before: then a gain on the former is enough, unless it is lost on the latter for sure. Where
-        there is no difference at all, the newest alone decide nothing.
+        before: then a gain on the former is enough, unless there is a loss on the latter for sure.
         """
         if self.overall is None:
             return True
