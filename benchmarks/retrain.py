@@ -164,7 +164,8 @@ def year(seed: int, weeks: int, folder: Path) -> None:
         before = accuracy(champion, fresh)
         print(
             f"seed {seed} week {week:2d} season {season}: champion {before:.3f} "
-            f"(last week's {was:.3f}, the first {accuracy(first, fresh):.3f}) "
+            f"(last week's {was:.3f}, the new one {reached:.3f}, the first "
+            f"{accuracy(first, fresh):.3f}) "
             f"{done.alias or 'not promoted'}: {done.gate}",
             flush=True,
         )
