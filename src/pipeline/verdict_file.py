@@ -70,7 +70,7 @@ def read_rows(path: Path) -> list[JudgedRow]:
     try:
         return [_parsed(record) for record in _READERS[path.suffix.lower()](path)]
     except (OSError, ValueError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
         raise CatalogError(
             f"{path} must be a file of verdicts, as `shelfsure predict` writes it, but: {why}."
         ) from error
