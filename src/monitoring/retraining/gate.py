@@ -1,4 +1,4 @@
-"""Whether a retrained bundle may follow the champion: only if it shows no loss."""
+"""Whether a retrained bundle may follow the champion, or be tried beside it."""
 
 import json
 from dataclasses import dataclass
@@ -30,18 +30,25 @@ class Gate:
         return self.overall is None
 
     @property
-    def passed(self) -> bool:
-        """One interval holds no loss, and the other isn't all loss.
-
-        After a drift the newest answers are what comes in, and most test listings are what came in
-        before: then a gain on the former is enough, unless there is a loss on the latter for sure.
-        """
+    def no_loss(self) -> bool:
+        """Whether the interval over all holds no loss, and that of the newest isn't all loss."""
         if self.overall is None:
             return True
-        if self.newest is None:
-            return self.overall.excludes_loss
-        lately, ever = self.newest.difference, self.overall.difference
-        return (ever.low >= 0 and lately.high >= 0) or (lately.low > 0 and ever.high >= 0)
+        worse_lately = self.newest is not None and self.newest.difference.high < 0
+        return self.overall.excludes_loss and not worse_lately
+
+    @property
+    def worth_a_trial(self) -> bool:
+        """Whether nothing is lost; or the newest only gain, and not all of the rest is loss.
+
+        After a drift the newest answers are what comes in, and most test listings are what came in
+        before. That may show a challenger, which live requests then judge; never a champion.
+        """
+        if self.overall is None or self.newest is None:
+            return self.no_loss
+        return self.no_loss or (
+            self.newest.difference.low > 0 and self.overall.difference.high >= 0
+        )
 
     def __str__(self) -> str:
         if self.overall is None:

@@ -226,7 +226,9 @@ class _Run:
 
     def _registered(self, comparison: Path, bundle: Path, run_key: str, champion: str) -> Path:
         settings, gate = self.settings, read_gate(comparison)
-        alias = CHAMPION if gate.first else settings.winner if gate.passed else ""
+        alias = CHALLENGER if gate.worth_a_trial else ""
+        if gate.first or (gate.no_loss and settings.winner == CHAMPION):
+            alias = CHAMPION
 
         def work(folder: Path) -> None:
             number = register_once(

@@ -9,21 +9,25 @@ def compared(low: float, high: float) -> Comparison:
 
 
 @pytest.mark.parametrize(
-    ("overall", "newest", "passed"),
+    ("overall", "newest", "no_loss", "worth_a_trial"),
     [
-        (None, None, True),
-        ((0.0, 0.1), None, True),
-        ((-0.01, 0.1), None, False),
-        ((0.0, 0.1), (-0.1, 0.1), True),
-        ((0.0, 0.1), (-0.2, -0.1), False),  # it is worse on what comes in now
-        ((-0.02, 0.01), (0.1, 0.3), True),  # a drift: the old test listings can't tell
-        ((-0.02, 0.01), (0.0, 0.3), False),
-        ((-0.2, -0.1), (0.1, 0.3), False),  # what was known is lost
+        (None, None, True, True),
+        ((0.0, 0.1), None, True, True),
+        ((-0.01, 0.1), None, False, False),
+        ((0.0, 0.1), (-0.1, 0.1), True, True),
+        ((0.0, 0.1), (-0.2, -0.1), False, False),  # it is worse on what comes in now
+        ((-0.02, 0.01), (0.1, 0.3), False, True),  # a drift: old test listings can't tell
+        ((-0.02, 0.01), (0.0, 0.3), False, False),
+        ((-0.2, -0.1), (0.1, 0.3), False, False),  # what was known is lost
     ],
 )
-def test_gate_lets_through_what_loses_nothing(
-    overall: tuple[float, float] | None, newest: tuple[float, float] | None, passed: bool
+def test_gate_lets_nothing_lead_that_may_lose(
+    overall: tuple[float, float] | None,
+    newest: tuple[float, float] | None,
+    no_loss: bool,
+    worth_a_trial: bool,
 ) -> None:
     gate = Gate(overall and compared(*overall), newest and compared(*newest))
-    assert gate.passed is passed
+    assert gate.no_loss is no_loss
+    assert gate.worth_a_trial is worth_a_trial
     assert gate.first is (overall is None)

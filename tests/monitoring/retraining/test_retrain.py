@@ -162,7 +162,7 @@ def test_losing_bundle_is_not_handed_on(
     second = run(settings, bad)
     assert second.gate.overall is not None
     assert second.gate.overall.difference.high < 0
-    assert (second.alias, second.gate.passed) == ("", False)
+    assert (second.alias, second.gate.worth_a_trial) == ("", False)
     assert hashes(second.bundle) != champion
     assert hashes(settings.out / "champion") == champion
     assert (registry.home / "registered").read_text().startswith(" -")
