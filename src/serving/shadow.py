@@ -1,8 +1,7 @@
 """What is judged behind the answers: later, a little at a time, and not at all under load.
 
 Nobody waits for it. It begins once no request was there for `QUIET_S`; while there are some, it
-takes `BUSY_FRACTION` of the time at most, so that answers aren't slower by more than that, or one
-answer by more than one batch of `BATCH` listings.
+takes `BUSY_FRACTION` of the time at most, `BATCH` listings at once.
 """
 
 import threading
