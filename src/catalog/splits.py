@@ -18,8 +18,8 @@ def split_indices(
 
     Each category is spread over the parts in proportion, as far as whole groups allow, and so are
     groups of each size: what is asked in ``test`` is as often a duplicate, and as hard, as what
-    taught. Where there is a part ``train``, every category of two groups or more is in it: what a
-    model never saw, it can't be calibrated or tested on.
+    taught. Where there is a part ``train``, every category is in it: what a model never saw, it
+    can't be calibrated or tested on.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _assign(
     for group in sorted(members):
         owned.setdefault(members[group].most_common(1)[0][0], []).append(group)
     n_groups_with = Counter(category for count in members.values() for category in count)
-    lacking = {category for category, n_groups in n_groups_with.items() if n_groups > 1}
+    lacking = set(n_groups_with)
 
     rng = np.random.default_rng(seed)
     part_of: dict[int, int] = {}
