@@ -62,6 +62,7 @@ COMMANDS = {
     "digest": ["bundle", "verdicts.csv", "shop.csv", "--out", "out"],
     "audit": ["shop.csv", "--out", "out"],
     "explore": ["shop.csv", "--out", "out", "--mlflow", "none"],
+    "photos fetch": ["shop.csv", "out", "--yes"],
     "classify": ["--title", "lamp", "--labels", "lamp,rug"],
     "serve": ["bundle"],
     "export": ["bundle", "--out", "out", "--listings", "shop.csv"],
@@ -118,6 +119,11 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         told["category_taxonomy"] = str(path)
         return {}
 
+    def table(path: Path, *, named: Any, encoding: str) -> NoReturn:
+        [told["image_column"]] = named
+        told["encoding"] = encoding
+        raise Arrived
+
     def opened(path: Path, **given: Any) -> Any:
         return SimpleNamespace(listings=read(path, **given).listings, path=path, columns="")
 
@@ -138,6 +144,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(shelfsure.spark.jobs, "Job", start)
     monkeypatch.setattr(shelfsure.catalog.catalog, "read_catalog", read)
     monkeypatch.setattr(shelfsure.catalog.catalog_file, "CatalogFile", opened)
+    monkeypatch.setattr(shelfsure.catalog.tables, "open_table", table)
     monkeypatch.setattr(shelfsure.catalog.taxonomy_file, "read_taxonomy", taxonomy)
     monkeypatch.setattr(shelfsure.catalog.usable, "require_usable", enough)
     monkeypatch.setattr(shelfsure.pipeline.verdict_file, "read_rows", lambda _: [])

@@ -9,11 +9,12 @@ from typing import Any
 
 from ...catalog.merging import Merged
 from ...catalog.photo_listings import photos_in
-from ...core.config import ImageConfig, image_encoder_section
+from ...core.config import Config, ImageConfig, image_encoder_section
 from ...core.errors import CatalogError, ConfigError
 from ...core.files import atomic_path
 from ...embedding.run_options import RunOptions
 from ...evaluation.registry import CHALLENGER, CHAMPION, Comparison, compare_pipelines
+from ...finetuning.config import FinetuneConfig
 from ...pipeline.bundle import copy_bundle
 from ...pipeline.pipeline import ListingPipeline
 from .config import RetrainConfig
@@ -85,21 +86,23 @@ def retrain(
     TrackingError
         If the registry can't be reached; the next run goes on from there.
     """
+    recipes = settings.training(), settings.finetuning()  # a wrong one is said at once
     with only_one(settings.out):
         outside = photos_in(settings.outside) if settings.outside else ()
         data = Dataset.of(read(), outside)
-        return _Run(settings, data, options, Steps(settings.out, say)).go()
+        return _Run(settings, *recipes, data, options, Steps(settings.out, say)).go()
 
 
 @dataclass
 class _Run:
     settings: RetrainConfig
+    training: Config
+    finetuning: FinetuneConfig | None
     data: Dataset
     options: RunOptions
     steps: Steps
 
     def __post_init__(self) -> None:
-        self.training, self.finetuning = self.settings.training(), self.settings.finetuning()
         self.told: dict[str, Any] = {
             "shelfsure": version("shelfsure"),
             "train": self.training.model_dump(mode="json"),

@@ -21,6 +21,8 @@ _BASE64 = f"^{_GAP}(({_SIGN}){{4}})*(({_SIGN}){{2}}={_GAP}=|({_SIGN}){{3}}=)?{_G
 _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 _ID_LIMITS = -(2**63), 2**64
 """Of numbers as ids; a double holds both exactly, so that every reader of the schema agrees."""
+_AS_DOUBLES = -(2**63) - 2**10, 2**64 + 2**11
+"""Whole numbers up to these are the limits themselves to a reader that has doubles only."""
 _PHOTO = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYAQMAAADaua+7AAAABlBMVEX////IPCiMOMWDAAAAI0lEQVR42mNgIACY"
@@ -45,7 +47,7 @@ def _decoded(photo: Any) -> Any:
 
 def _id_text(listing_id: Any) -> Any:
     """Write a whole number as its digits, as catalogues do; leave the rest to be checked."""
-    lowest, highest = _ID_LIMITS
+    lowest, highest = _AS_DOUBLES
     if isinstance(listing_id, bool) or not isinstance(listing_id, int | float):
         return listing_id
     whole = lowest <= listing_id <= highest and listing_id == int(listing_id)
