@@ -32,10 +32,14 @@ TINY_PNG = (
 EXAMPLE = {"listing_id": "mug-1", "title": "Red ceramic mug, 350 ml", "photo": TINY_PNG}
 
 
-def _decoded(photo: Any) -> Any:
-    """Decode base64; bytes (of a multipart file) stay, anything else is left to be refused."""
-    if not isinstance(photo, str):
-        return photo
+def decoded_photo(photo: str) -> bytes:
+    """Decode base64, wrapped into lines or not.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     try:
         return base64.b64decode(photo.translate(_WHITE_SPACE), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -43,6 +47,11 @@ def _decoded(photo: Any) -> Any:
         raise ValueError(
             f"a photo must be the file's bytes in base64, but: {error}.{hint}"
         ) from error
+
+
+def _decoded(photo: Any) -> Any:
+    """Decode text; bytes (of a multipart file) stay, anything else is left to be refused."""
+    return decoded_photo(photo) if isinstance(photo, str) else photo
 
 
 def _id_text(listing_id: Any) -> Any:

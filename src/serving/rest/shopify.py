@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ...catalog.listing import Listing
 from .problems import ProblemError
-from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS
+from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, decoded_photo
 
 PATH = "/v1/hooks/shopify"
 TOPICS = frozenset({"products/create", "products/update"})
@@ -109,8 +109,7 @@ def _inline_photo(product: Mapping[str, Any]) -> bytes | None:
         attachment = image.get("attachment") if isinstance(image, dict) else None
         if isinstance(attachment, str) and attachment:
             try:
-                return base64.b64decode(attachment, validate=True)
+                return decoded_photo(attachment)
             except ValueError as error:
-                problem = f"`attachment` must be a photo in base64, but: {error}."
-                raise ProblemError("invalid", problem) from error
+                raise ProblemError("invalid", f"`attachment`: {error}") from error
     return None

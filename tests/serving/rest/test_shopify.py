@@ -72,6 +72,11 @@ def test_a_photo_that_is_written_out_is_looked_at(client: TestClient, tiny_folde
     said = client.post(PATH, content=body, headers=signed(body)).json()["verdict"]
     assert said["route"] == "fusion"
     assert NO_PHOTO not in " ".join(said["reasons"])
+    lines = base64.encodebytes((tiny_folder / "photos/1.png").read_bytes()).decode()
+    assert lines.count("\n") > 1
+    wrapped = json.dumps(PRODUCT | {"image": {"attachment": lines}}).encode()
+    said = client.post(PATH, content=wrapped, headers=signed(wrapped, event="3")).json()["verdict"]
+    assert said["route"] == "fusion"
     broken = json.dumps(PRODUCT | {"image": {"attachment": "!"}}).encode()
     assert client.post(PATH, content=broken, headers=signed(broken, event="2")).status_code == 422
 
