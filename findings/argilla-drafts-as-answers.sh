@@ -4,11 +4,12 @@
 # argilla 2.8.0 leaves the status of responses out of Record.to_dict, and so out of records.to_json,
 # Dataset.to_disk and to_list: a draft or a discarded response can't be told from a submitted one. The
 # record's own status is there, but says `completed` as soon as enough others have submitted.
+# (It imports requests, which it doesn't ask for.)
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 python3 -m venv "$place/env"
-"$place/env/bin/pip" install --quiet argilla==2.8.0
+"$place/env/bin/pip" install --quiet argilla==2.8.0 requests==2.34.2
 cat >"$place/drafts.py" <<'PY'
 import json
 from importlib.metadata import version
