@@ -15,13 +15,17 @@ import shelfsure.catalog.taxonomy_file
 import shelfsure.catalog.usable
 import shelfsure.cli.main as cli
 import shelfsure.embedding.embedder
+import shelfsure.exploration.audit
+import shelfsure.exploration.maps.explore
 import shelfsure.finetuning.backbone_comparison.candidates
 import shelfsure.finetuning.backbone_comparison.dataset
 import shelfsure.finetuning.backbone_comparison.experiment
 import shelfsure.finetuning.run
+import shelfsure.monitoring.retraining.division
 import shelfsure.pipeline.judged_file
 import shelfsure.pipeline.pipeline
 import shelfsure.pipeline.verdict_file
+import shelfsure.retrieval.duplicates.find  # or it would keep what stands in for loading
 import shelfsure.serving.serve
 import shelfsure.spark.jobs
 import shelfsure.spark.session
