@@ -31,11 +31,10 @@ from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
 from shelfsure.evaluation.intervals import paired_bootstrap
 from shelfsure.evaluation.mlflow_model import OUTPUTS, judge_table, listing_of
+from shelfsure.evaluation.paired_comparison import Comparison, compare_pipelines
 from shelfsure.evaluation.registry import (
     CHALLENGER,
     CHAMPION,
-    Comparison,
-    compare_pipelines,
     log_model,
     promote,
     pull,

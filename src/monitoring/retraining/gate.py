@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evaluation.intervals import PairedDifference
-from ...evaluation.registry import Comparison
+from ...evaluation.paired_comparison import Comparison
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from ...core.config import Config, ImageConfig, image_encoder_section
 from ...core.errors import CatalogError, ConfigError
 from ...core.files import atomic_path
 from ...embedding.run_options import RunOptions
-from ...evaluation.registry import CHALLENGER, CHAMPION, Comparison, compare_pipelines
+from ...evaluation.paired_comparison import Comparison, compare_pipelines
+from ...evaluation.registry import CHALLENGER, CHAMPION
 from ...finetuning.config import FinetuneConfig
 from ...pipeline.bundle import copy_bundle
 from ...pipeline.pipeline import ListingPipeline

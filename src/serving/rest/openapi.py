@@ -6,10 +6,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from .fields import EXAMPLE
 from .limits import Limits
 from .problems import KINDS, MEDIA_TYPE, Problem
 from .reading import FORM, JSON
-from .schemas import EXAMPLE, ListingIn, SearchIn
+from .schemas import ListingIn, SearchIn
 from .shopify import PATH as SHOPIFY_PATH
 
 DESCRIPTION = (

@@ -13,9 +13,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ...catalog.listing import Listing
+from .fields import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS
 from .limits import Limits
 from .problems import ProblemError, invalid
-from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, ListingIn, SearchIn
+from .schemas import ListingIn, SearchIn
 
 JSON, FORM = "application/json", "multipart/form-data"
 _MAX_FIELDS = 8

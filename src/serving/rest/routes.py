@@ -26,7 +26,6 @@ from .schemas import (
     Category,
     ChallengerHealth,
     DuplicateBatch,
-    EventAnswer,
     ExplainOptions,
     Health,
     ListingAccount,
@@ -36,7 +35,7 @@ from .schemas import (
 )
 from .search import search_answer
 from .shopify import PATH as SHOPIFY_PATH
-from .shopify import TOPICS, event_of, read_product, require_signature
+from .shopify import TOPICS, EventAnswer, event_of, read_product, require_signature
 
 Done = TypeVar("Done")
 Given = TypeVarTuple("Given")

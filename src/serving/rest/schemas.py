@@ -1,105 +1,24 @@
 """What REST takes and gives; the verdict itself is `shelfsure.pipeline.verdict.Verdict`."""
 
-import base64
-import binascii
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ...catalog.listing import Listing
 from ...pipeline.verdict import Duplicate, Verdict
 from ..indexes import BUNDLE
 from ..search import MAX_RESULTS
-from .problems import Problem
-
-MAX_ID_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 200, 2_000, 20_000
-_URL_FIELDS = {"image_url", "photo_url", "url", "image_urls"}
-_GAP = "[ \\t\\r\\n]*"  # base64 is often wrapped into lines
-_SIGN = f"[A-Za-z0-9+/]{_GAP}"
-_BASE64 = f"^{_GAP}(({_SIGN}){{4}})*(({_SIGN}){{2}}={_GAP}=|({_SIGN}){{3}}=)?{_GAP}$"
-_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
-_ID_LIMITS = -(2**63), 2**64
-"""Of numbers as ids; a double holds both exactly, so that every reader of the schema agrees."""
-_AS_DOUBLES = -(2**63) - 2**10, 2**64 + 2**11
-"""Whole numbers up to these are the limits themselves to a reader that has doubles only."""
-_PHOTO = "JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, in base64."
-TINY_PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYAQMAAADaua+7AAAABlBMVEX////IPCiMOMWDAAAAI0lEQVR42mNgIACY"
-    "/x9gYmBgYIKwfzAxMFyA8ZHETsD5aAAAQ8QHYREFpmIAAAAASUVORK5CYII="
+from .fields import (
+    MAX_DESCRIPTION_CHARS,
+    MAX_ID_CHARS,
+    MAX_TITLE_CHARS,
+    PHOTO_SAYS,
+    Given,
+    ListingId,
+    Photo,
+    Whole,
 )
-"""A red mug of 24 pixels, for the examples."""
-EXAMPLE = {"listing_id": "mug-1", "title": "Red ceramic mug, 350 ml", "photo": TINY_PNG}
-
-
-def decoded_photo(photo: str) -> bytes:
-    """Decode base64, wrapped into lines or not.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    try:
-        return base64.b64decode(photo.translate(_WHITE_SPACE), validate=True)
-    except (binascii.Error, ValueError) as error:
-        hint = " Leave the `data:…;base64,` prefix out." if photo[:5].lower() == "data:" else ""
-        raise ValueError(
-            f"a photo must be the file's bytes in base64, but: {error}.{hint}"
-        ) from error
-
-
-def _decoded(photo: Any) -> Any:
-    """Decode text; bytes (of a multipart file) stay, anything else is left to be refused."""
-    return decoded_photo(photo) if isinstance(photo, str) else photo
-
-
-def _id_text(listing_id: Any) -> Any:
-    """Write a whole number as its digits, as catalogues do; leave the rest to be checked."""
-    lowest, highest = _AS_DOUBLES
-    if isinstance(listing_id, bool) or not isinstance(listing_id, int | float):
-        return listing_id
-    whole = lowest <= listing_id <= highest and listing_id == int(listing_id)
-    return str(int(listing_id)) if whole else listing_id
-
-
-def _whole(number: Any) -> Any:
-    """Take 5.0 for 5, as JSON does; leave the rest to be checked."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-ListingId = Annotated[
-    str,
-    BeforeValidator(_id_text),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "maxLength": MAX_ID_CHARS},
-                {"type": "integer", "minimum": _ID_LIMITS[0], "maximum": _ID_LIMITS[1]},
-            ]
-        }
-    ),
-]
-Photo = Annotated[
-    bytes,
-    BeforeValidator(_decoded),
-    WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": _BASE64}),
-]
-
-
-class Given(BaseModel):
-    """What a request gives: nothing that isn't read, and no address to fetch from."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_urls(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and (found := sorted(_URL_FIELDS & given.keys())):
-            raise ValueError(
-                f"`{found[0]}` isn't read: this server fetches nothing. Send the photo's bytes."
-            )
-        return given
+from .problems import Problem
 
 
 class ListingIn(Given):
@@ -115,7 +34,7 @@ class ListingIn(Given):
         max_length=MAX_ID_CHARS,
         description="Whose it is, such as a seller; only the verdict log keeps it.",
     )
-    photo: Photo | None = Field(None, description=_PHOTO)
+    photo: Photo | None = Field(None, description=PHOTO_SAYS)
 
     def listing(self) -> Listing:
         return Listing(self.listing_id, self.title, self.photo, self.description, group=self.group)
@@ -172,13 +91,11 @@ class SearchIn(Given):
     )
 
     title: str = Field("", max_length=MAX_TITLE_CHARS)
-    photo: Photo = Field(b"", description=_PHOTO)
+    photo: Photo = Field(b"", description=PHOTO_SAYS)
     like: ListingId = Field(
         "", max_length=MAX_ID_CHARS, description="Its id; then photo and title don't count."
     )
-    k: Annotated[int, BeforeValidator(_whole)] = Field(
-        10, ge=1, le=MAX_RESULTS, description="How many to find."
-    )
+    k: Whole = Field(10, ge=1, le=MAX_RESULTS, description="How many to find.")
     index: str = Field(
         BUNDLE,
         max_length=MAX_ID_CHARS,
@@ -286,13 +203,6 @@ class ListingAccount(BaseModel):
     words: dict[str, TextValue] = {}
     regions: RegionValue | None = None
     error: Problem | None = None
-
-
-class EventAnswer(BaseModel):
-    """What became of an event: judged now, to be judged soon, there already, or not for us."""
-
-    status: Literal["judged", "queued", "repeated", "ignored"]
-    verdict: Verdict | None = None
 
 
 class Category(BaseModel):

@@ -5,11 +5,14 @@ import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel
 
 from ...catalog.listing import Listing
+from ...pipeline.verdict import Verdict
+from .fields import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, decoded_photo
 from .problems import ProblemError
-from .schemas import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS, decoded_photo
 
 PATH = "/v1/hooks/shopify"
 TOPICS = frozenset({"products/create", "products/update"})
@@ -20,6 +23,13 @@ NO_PHOTO = "its images are addresses, and this server fetches nothing"
 
 Event: TypeAlias = tuple[str, str, str]
 """Shop, topic and id."""
+
+
+class EventAnswer(BaseModel):
+    """What became of an event: judged now, to be judged soon, there already, or not for us."""
+
+    status: Literal["judged", "queued", "repeated", "ignored"]
+    verdict: Verdict | None = None
 
 
 class Upload(NamedTuple):

@@ -1,6 +1,6 @@
 import pytest
 from shelfsure.evaluation.intervals import PairedDifference
-from shelfsure.evaluation.registry import Comparison
+from shelfsure.evaluation.paired_comparison import Comparison
 from shelfsure.monitoring.retraining.gate import Gate
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import shelfsure.evaluation.registry as registry_module
+import shelfsure.evaluation.paired_comparison as comparison_module
 import shelfsure.monitoring.retraining.config as config_module
 import shelfsure.monitoring.retraining.run as run_module
 import shelfsure.pipeline.training as training
@@ -75,7 +75,7 @@ def registry(
         monkeypatch.setattr(f"shelfsure.{module}.load_embedder", load)
     monkeypatch.setattr(training, "fit_retrieval", lambda *_, **__: None)  # it takes seconds
     monkeypatch.setattr(config_module, "load_config", lambda *_, **__: tiny_config)
-    monkeypatch.setattr(registry_module, "MIN_GROUPS", 15)  # there are 60 listings in all
+    monkeypatch.setattr(comparison_module, "MIN_GROUPS", 15)  # there are 60 listings in all
     monkeypatch.setattr(run_module, "champion_before", made.before)
     monkeypatch.setattr(run_module, "opened_version", made.opened)
     monkeypatch.setattr(run_module, "register_once", made.register)

@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.serving.rest.api import create_app
+from shelfsure.serving.rest.fields import EXAMPLE
 from shelfsure.serving.rest.limits import Limits
-from shelfsure.serving.rest.schemas import EXAMPLE
 from shelfsure.serving.rest.shopify import PATH as SHOPIFY_PATH
 from shelfsure.serving.service import Service
 
