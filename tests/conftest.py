@@ -8,10 +8,12 @@ import multiprocessing
 import os
 import shutil
 import socket
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -205,6 +207,30 @@ def start_process() -> Iterator[Callable[..., StartedProcess]]:
     yield start
     for process in started:
         process.close()
+
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@pytest.fixture(scope="session")
+def answering_server() -> Callable[[Answer], AbstractContextManager[str]]:
+    """Answer HTTP on this machine: ``with answering_server(answer) as address``."""
+
+    @contextmanager
+    def serving(answer: Answer) -> Iterator[str]:
+        class Handler(BaseHTTPRequestHandler):
+            do_HEAD = do_GET = do_POST = answer  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+
+    return serving
 
 
 @pytest.fixture

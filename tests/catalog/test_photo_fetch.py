@@ -1,9 +1,9 @@
 """Photos by address, from a server of this machine's: bounded, resumable, and no detours."""
 
 import csv
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -22,35 +22,28 @@ REDIRECTS = {"/r1": "/a.jpg", "/r2": "http://other.example/x", "/r3": "/r3"}
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[str, list[str]]]:
+def server(
+    answering_server: Callable[..., AbstractContextManager[str]],
+) -> Iterator[tuple[str, list[str]]]:
     """A server of photos of 100 bytes; gives its address and the paths that it is asked for."""
     got: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            got.append(self.path)
-            if self.path in REDIRECTS:
-                self.send_response(302)
-                self.send_header("Location", REDIRECTS[self.path])
-            else:
-                self.send_response(404 if self.path == "/no" else 200)
-            kind = "text/html" if self.path == "/html" else "image/jpeg"
-            self.send_header("Content-Type", kind)
-            size = {"/big": 2_000, "/empty": 0}.get(self.path, 100)
-            self.send_header("Content-Length", str(500 if self.path == "/cut" else size))
-            self.end_headers()
-            self.wfile.write(b"x" * size)
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        got.append(request.path)
+        if request.path in REDIRECTS:
+            request.send_response(302)
+            request.send_header("Location", REDIRECTS[request.path])
+        else:
+            request.send_response(404 if request.path == "/no" else 200)
+        kind = "text/html" if request.path == "/html" else "image/jpeg"
+        request.send_header("Content-Type", kind)
+        size = {"/big": 2_000, "/empty": 0}.get(request.path, 100)
+        request.send_header("Content-Length", str(500 if request.path == "/cut" else size))
+        request.end_headers()
+        request.wfile.write(b"x" * size)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    httpd = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}", got
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with answering_server(answer) as address:
+        yield address, got
 
 
 def test_fetch_brings_a_photo_once(server: tuple[str, list[str]], tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Messages out: signed as the published vector says, sent once, and no redirect followed."""
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from shelfsure.core.errors import ConfigError, WebhookError
@@ -34,30 +34,23 @@ def test_a_key_that_is_plain_text_is_the_key_itself() -> None:
 
 
 @pytest.fixture
-def receiver() -> Iterator[tuple[str, list[str]]]:
+def receiver(
+    answering_server: Callable[..., AbstractContextManager[str]],
+) -> Iterator[tuple[str, list[str]]]:
     """A server that answers with the number in the path, and for 302 points to itself."""
     got: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            got.append(self.path)
-            self.send_response(int(self.path[1:]))
-            self.send_header("Location", "/200")
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"ok")
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.rfile.read(int(request.headers["Content-Length"]))
+        got.append(request.path)
+        request.send_response(int(request.path[1:]))
+        request.send_header("Location", "/200")
+        request.send_header("Content-Length", "2")
+        request.end_headers()
+        request.wfile.write(b"ok")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", got
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering_server(answer) as address:
+        yield address, got
 
 
 def test_send_says_what_failed_and_follows_no_redirect(receiver: tuple[str, list[str]]) -> None:

@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +60,7 @@ def silent_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-@contextmanager
-def answering_server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        do_HEAD = do_GET = answer  # noqa: N815
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+Serving = Callable[[Callable[[BaseHTTPRequestHandler], None]], AbstractContextManager[str]]
 
 
 def refusal(load: Callable[[], Any], name: str) -> str:
@@ -122,7 +110,10 @@ def test_load_from_a_hub_that_never_answers_gives_up_in_time(
 
 @pytest.mark.parametrize("name", LOADERS)
 def test_load_gives_up_where_the_front_page_answers_but_no_file_comes(
-    hub_at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, name: str
+    answering_server: Serving,
+    hub_at: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
     monkeypatch.setattr(weights, "PROBE_TIMEOUT_S", 0.5)
     done = threading.Event()
@@ -159,6 +150,7 @@ def test_require_hub_files_gives_up_on_a_hanging_resolver(
 
 
 def test_require_hub_files_takes_any_http_status_for_an_answer(
+    answering_server: Serving,
     hub_at: Callable[[str], None],
 ) -> None:
     def missing(request: BaseHTTPRequestHandler) -> None:
@@ -199,7 +191,9 @@ for loader, name in ((PhotoEncoder, sys.argv[1]), (SentenceEncoder, sys.argv[2])
 
 
 @pytest.mark.slow
-def test_load_from_a_hub_without_the_weights_names_them(tmp_path: Path) -> None:
+def test_load_from_a_hub_without_the_weights_names_them(
+    answering_server: Serving, tmp_path: Path
+) -> None:
     """A process of its own: libraries read HF_ENDPOINT when they are imported."""
 
     def missing(request: BaseHTTPRequestHandler) -> None:

@@ -1,11 +1,11 @@
 """A log and a bundle in, a report out: what has changed is found, named, shown and told."""
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -191,27 +191,20 @@ def test_the_report_shows_what_is_new_offline_and_names_no_listing_to_prometheus
 
 
 @pytest.fixture
-def receiver() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+def receiver(
+    answering_server: Callable[..., AbstractContextManager[str]],
+) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
     """A server that keeps what it is sent; it refuses what goes to /no."""
     got: list[tuple[dict[str, str], bytes]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            got.append((dict(self.headers), body))
-            self.send_response(500 if self.path == "/no" else 200)
-            self.end_headers()
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        got.append((dict(request.headers), body))
+        request.send_response(500 if request.path == "/no" else 200)
+        request.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", got
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering_server(answer) as address:
+        yield address, got
 
 
 def test_alerts_are_signed_and_say_when_they_fail(
