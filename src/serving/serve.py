@@ -1,7 +1,6 @@
 """Demo and REST on one port, the bundle watched, an orderly end."""
 
 import ctypes
-import gc
 import json
 import logging
 import os
@@ -119,7 +118,6 @@ def serve(
             watched.append((challenger, challenged))
         with _reloading(watched, before), ending:
             server.run()
-    gc.freeze()  # all is answered; looking through every object again would take seconds
     if failure:
         raise failure[0]
 
