@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import ConfigError
 from .messages import print_table, say
 from .options import BundleFolder, EncoderOptions, PhotoOptions, takes_options
 
@@ -46,10 +45,7 @@ def explain(
         require_free_file(out, EXPLANATION, inputs=(photo,))
     pipeline = ListingPipeline.load(bundle, encoders.run_options(photos, progress=False))
     listing = Listing(title=title, image=photo, description=description)
-    try:
-        found = explain_listing(pipeline, listing, category, details=details, progress=True)
-    except ValueError as error:  # the caller's mistake
-        raise ConfigError(str(error)) from error
+    found = explain_listing(pipeline, listing, category, details=details, progress=True)
     account = found.account
     say(f"{account.category}: log-odds {signed(account.answer_nats)} nats")
     rows = [(row["part"], row["what"], signed(float(row["nats"]))) for row in account.table()]

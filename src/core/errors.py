@@ -13,6 +13,7 @@ ShelfsureError
 ├── TrainingError             these listings can't train a model
 ├── CalibrationError          these listings can't calibrate one
 ├── CacheError                the embedding cache can't be opened
+├── ExplanationError          this answer of this listing can't be explained
 ├── TrackingError             a run can't be logged
 ├── WebhookError              a message didn't reach whom it was for
 ├── RetrainingLockedError     another retraining is at work in the same folder
@@ -82,6 +83,10 @@ class CalibrationError(ShelfsureError):
 
 class CacheError(ShelfsureError):
     """The embedding cache can't be opened."""
+
+
+class ExplanationError(ShelfsureError, ValueError):
+    """An answer can't be explained: not a trained category, or a listing without any part."""
 
 
 class TrackingError(ShelfsureError):

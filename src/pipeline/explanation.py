@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..catalog.listing import Listing
 from ..core.arrays import Floats
-from ..core.errors import PhotoError
+from ..core.errors import ExplanationError, PhotoError
 from ..embedding.listings import EmbeddedListings
 from ..fusion.classifier import FusionClassifier, LateFusion
 from ..fusion.parts_game import PartsGame
@@ -98,7 +98,7 @@ def explain_listing(
     ------
     PhotoError
         If the photo can't be used.
-    ValueError
+    ExplanationError
         If the category isn't a trained one, or the listing has neither a photo nor a title.
     """
     embedded, game = _game(pipeline, listing, category)
@@ -156,7 +156,7 @@ def _game(
     """Embed a listing, and ask about its category by every set of its parts."""
     names = pipeline.class_names
     if category is not None and category not in names:
-        raise ValueError(
+        raise ExplanationError(
             f"An explanation needs one of the {len(names)} trained categories, got {category!r}. "
             "Choose one, or none for the most probable."
         )
@@ -165,7 +165,9 @@ def _game(
         raise PhotoError(embedded.problems[0])
     views = pipeline.views(embedded)
     if not patterns(restrict(views, pipeline.modalities))[0] & {PHOTO, TITLE}:
-        raise ValueError("An explanation needs a photo or a title, but the listing has neither.")
+        raise ExplanationError(
+            "An explanation needs a photo or a title, but the listing has neither."
+        )
     if category is None:
         column = int(pipeline.classifier.log_probabilities(views)[0].argmax())
     else:

@@ -108,7 +108,7 @@ def serve(
             demo=site,
             shopify_secret=shopify_secret,
         )
-        server = Server(server_config(app, host, port), lambda: _end_streams(site))
+        server = Server(server_config(app, host, port), lambda: _end(service, site))
         failure: list[BaseException] = []
         threading.Thread(target=_end_unless_loaded, args=(service, server, failure)).start()
         # ours, to leave with success: uvicorn raises its signals again once all is answered
@@ -211,8 +211,9 @@ def _end_unless_loaded(service: Service, server: Server, failure: list[BaseExcep
         server.should_exit = True
 
 
-def _end_streams(site: Firewall | None) -> None:
-    """Let open pages of the demo go; they would keep the server waiting."""
+def _end(service: Service, site: Firewall | None) -> None:
+    """Begin nothing that takes long, and let open pages go: the server would wait for both."""
+    service.ending = True
     for route in site.app.routes if site else ():
         if stop := getattr(getattr(route, "app", None), "stop_event", None):
             stop.set()

@@ -77,6 +77,7 @@ class Service(AbstractContextManager["Service"]):
         challenger: Challenger | None = None,
     ) -> None:
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
+        self.ending = False  # whether whoever serves has been told to end
         self.metrics, self.searcher = Metrics(), Searcher()
         self.webhook = webhook
         if webhook:

@@ -71,7 +71,8 @@ def rest_app(
     app.openapi = lambda: describe(app, limits, needs_key=needs_key)  # type: ignore[method-assign]
     app.state.service, app.state.limits = service, limits
     app.state.shopify_secret, app.state.shopify_events = shopify_secret, SeenEvents()
-    app.state.comparing, app.state.searching = anyio.CapacityLimiter(1), anyio.CapacityLimiter(2)
+    app.state.comparing, app.state.explaining = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
+    app.state.searching = anyio.CapacityLimiter(2)
     app.include_router(router)
     return app
 

@@ -4,7 +4,7 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from ...catalog.listing import Listing
-from ...core.errors import PhotoError
+from ...core.errors import ExplanationError, PhotoError
 from ...fusion.views import DESCRIPTION, PHOTO, TITLE
 from ...pipeline.account import Account
 from ...pipeline.explanation import account_listing
@@ -36,7 +36,7 @@ def listing_account(
     try:
         details = options.details == "true"
         account = account_listing(pipeline, listing, options.category, details=details)
-    except (PhotoError, ValueError) as error:
+    except (PhotoError, ExplanationError) as error:
         problem = ProblemError("invalid", str(error)).problem()
         return ListingAccount.model_validate(known | {"error": problem})
     return ListingAccount.model_validate(known | _values(account))

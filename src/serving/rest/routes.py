@@ -40,7 +40,7 @@ from .shopify import TOPICS, EventAnswer, event_of, read_product, require_signat
 Done = TypeVar("Done")
 Given = TypeVarTuple("Given")
 MAX_COMPARING = 4
-"""Requests for duplicates or explanations, or for a search, that may wait for each other."""
+"""Requests for duplicates, for explanations, or for a search, that may wait for each other."""
 RETRY_S = 5
 EVENT_S = 3.0
 """For the answer to an event: whoever sent it waits 5 s, and then sends it again."""
@@ -91,7 +91,8 @@ async def verdicts(request: Request, service: ReadyService) -> VerdictBatch:
 async def duplicates(request: Request, service: ReadyService) -> DuplicateBatch:
     """Find which catalogue listings these are again, and which of these are each other."""
     items = await read_batch(request, request.app.state.limits)
-    return await in_turn(request.app.state.comparing, duplicate_batch, service.pipeline, items)
+    limiter = request.app.state.comparing
+    return await in_turn(service, limiter, duplicate_batch, service.pipeline, items)
 
 
 @router.post("/v1/search", responses=_SEARCHED, openapi_extra=search_body())
@@ -99,7 +100,8 @@ async def search(request: Request, service: ReadyService) -> SearchAnswer:
     """Find the listings of an index that are most like a photo, words, both, or one of its own."""
     asked = await read_search(request)
     limiter = request.app.state.searching
-    return await in_turn(limiter, search_answer, service.searcher, service.pipeline, asked)
+    given = (service.searcher, service.pipeline, asked)
+    return await in_turn(service, limiter, search_answer, *given)
 
 
 @router.post("/v1/explain", responses=_ASKED, openapi_extra=listing_body() | query(ExplainOptions))
@@ -107,8 +109,8 @@ async def explain(request: Request, service: ReadyService) -> ListingAccount:
     """Say what photo, title and description add to one listing's answer."""
     options = explain_options(request)
     listing = await read_listing(request)
-    limiter = request.app.state.comparing
-    return await in_turn(limiter, listing_account, service.pipeline, listing, options)
+    limiter = request.app.state.explaining
+    return await in_turn(service, limiter, listing_account, service.pipeline, listing, options)
 
 
 @router.post(SHOPIFY_PATH, responses=_EVENT, openapi_extra=event_body())
@@ -175,13 +177,18 @@ async def metrics(request: Request) -> Response:
 
 
 async def in_turn(
-    limiter: anyio.CapacityLimiter, work: Callable[[*Given], Done], *given: *Given
+    service: Service, limiter: anyio.CapacityLimiter, work: Callable[[*Given], Done], *given: *Given
 ) -> Done:
-    """Work in a thread, after those who came before; a ``busy`` problem, if too many wait."""
+    """Work in a thread, after those who came before.
+
+    Else a problem: ``busy``, if too many wait, ``shutting-down``, if the server's end came first.
+    """
     if limiter.statistics().tasks_waiting >= MAX_COMPARING:
         detail = "Too many requests of this kind wait. Ask again in a moment."
         raise ProblemError("busy", detail, retry_after_s=RETRY_S)
     async with limiter:  # not as `limiter`, which would count only after a turn of the loop
+        if service.ending:  # it may take longer than the end waits
+            raise ProblemError("shutting-down", "Ask again in a moment.", retry_after_s=RETRY_S)
         return await anyio.to_thread.run_sync(work, *given)
 
 

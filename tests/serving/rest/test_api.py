@@ -322,6 +322,16 @@ def test_verdict_is_told_to_come_back_when_the_queue_is_full(saved: ListingPipel
     assert int(full.headers["retry-after"]) > 0
 
 
+def test_what_takes_long_isnt_begun_once_the_server_ends(saved: ListingPipeline) -> None:
+    with Service(lambda: saved) as service:
+        client = TestClient(create_app(service, limits=Limits()))
+        _ = service.pipeline
+        assert client.post("/v1/explain", json={"title": "lamp"}).json()["error"] is None
+        service.ending = True
+        problem_of(client.post("/v1/explain", json={"title": "lamp"}), 503, "shutting-down")
+        assert client.post("/v1/verdict", json={"title": "lamp"}).status_code == 200
+
+
 def test_metrics_counts_requests_batches_and_decisions(
     client: TestClient, service: Service
 ) -> None:

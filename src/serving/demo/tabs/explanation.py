@@ -57,7 +57,7 @@ def explain(service: Service, checked: Any) -> list[Any]:
         return [gr.Column(visible=False), "", *nothing]
     try:
         found = explain_listing(service.pipeline, checked[0])
-    except (ShelfsureError, ValueError) as error:
+    except ShelfsureError as error:
         text = notice(str(error), heading="No explanation")
         return [gr.Column(visible=True), text, *nothing]
     figure = heatmap_figure(found)
@@ -80,7 +80,7 @@ def explain_details(service: Service, checked: Any) -> Iterator[list[Any]]:
     try:
         account = account_listing(service.pipeline, checked[0], details=True)
         photo = shown_photo(service.pipeline, checked[0])
-    except (ShelfsureError, ValueError) as error:
+    except ShelfsureError as error:
         yield [notice(str(error), heading="No explanation"), gr.Button(visible=False)]
         return
     yield [account_html(account, photo), gr.Button(visible=False)]
