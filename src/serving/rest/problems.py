@@ -101,12 +101,16 @@ class ProblemError(Exception):
         return Response(json.dumps(fields), problem.status, self.headers, media_type=MEDIA_TYPE)
 
 
+_NAMES_OURS = {"model_type": "Input should be an object"}
+"""In place of messages that name a class of this program."""
+
+
 def invalid(error: ValidationError, where: str = "#") -> ProblemError:
     """Turn pydantic's findings on what stands at a JSON pointer into a problem, input left out."""
     faults = [
         Fault(
             pointer="/".join([where, *(_escaped(part) for part in found["loc"])]),
-            detail=found["msg"].removeprefix("Value error, "),
+            detail=_NAMES_OURS.get(found["type"]) or found["msg"].removeprefix("Value error, "),
         )
         for found in error.errors(include_url=False, include_input=False)
     ]

@@ -110,7 +110,7 @@ def test_verdict_of_nothing_is_rejected_with_the_reason(client: TestClient) -> N
         (b"[" * 10_000, {}, 400, "malformed", "recursion"),
         ("{}".encode("utf-16"), {}, 400, "malformed", "must be JSON"),
         (b'{"title": 1' + b"0" * 5000 + b"}", {}, 400, "malformed", "number out of range"),
-        (b"[]", {}, 422, "invalid", "valid dictionary"),
+        (b"[]", {}, 422, "invalid", "an object"),
         (b'{"title": 1}', {}, 422, "invalid", "#/title: Input should be a valid string"),
         (b'{"titel": "a"}', {}, 422, "invalid", "#/titel: Extra inputs"),
         (b'{"photo": "a"}', {}, 422, "invalid", "#/photo: a photo must be the file's bytes in"),
@@ -320,6 +320,14 @@ def test_verdict_is_told_to_come_back_when_the_queue_is_full(saved: ListingPipel
         gate.set()
     problem_of(full, 503, "busy")
     assert int(full.headers["retry-after"]) > 0
+
+
+def test_a_body_that_is_no_object_is_told_so_in_plain_words(client: TestClient) -> None:
+    for path in ("/v1/verdict", "/v1/explain", "/v1/search"):
+        said = problem_of(client.post(path, json=["lamp"]), 422, "invalid")
+        assert "an object" in str(said["detail"])
+        assert "ListingIn" not in str(said)
+        assert "SearchIn" not in str(said)
 
 
 def test_what_takes_long_isnt_begun_once_the_server_ends(saved: ListingPipeline) -> None:
