@@ -27,10 +27,10 @@ def typos(title: str, strength: float, _: str | None, rng: np.random.Generator) 
 
 def missing_brand(title: str, strength: float, brand: str | None, rng: np.random.Generator) -> str:
     """Leave the brand out (the first word, where none is known), and `strength` of the rest."""
-    named = re.compile(re.escape(brand.strip()), re.IGNORECASE) if brand and brand.strip() else None
-    words = (named.sub(" ", title) if named and named.search(title) else title).split()
-    if not named or not named.search(title):
-        words = words[1:]
+    own = re.escape((brand or "").strip())
+    named = re.compile(rf"(?<!\w){own}(?!\w)", re.IGNORECASE) if own else None
+    words, known = title.split(), named is not None and named.search(title) is not None
+    words = named.sub(" ", title).split() if named and known else words[1:]
     lost = set(_some(len(words), strength, rng))
     kept = [word for place, word in enumerate(words) if place not in lost]
     return " ".join(kept) or title

@@ -193,6 +193,7 @@ def test_titles_lose_their_brand_and_keep_their_words(rng: np.random.Generator) 
     assert wording.missing_brand(TITLE, 0.0, "Other (R)", rng) == rest
     assert len(wording.missing_brand(TITLE, 0.5, None, rng).split()) == 7 - 4
     assert wording.missing_brand("Elegance", 0.5, "Elegance", rng) == "Elegance"
+    assert wording.missing_brand("Smart lamp by Art", 0.0, "art", rng) == "Smart lamp by"
     moved = wording.word_order(TITLE, 1.0, None, rng)
     assert moved != TITLE
     assert sorted(moved.split()) == sorted(TITLE.split())
