@@ -1,10 +1,14 @@
 """The command line, put together of a file a command group; what is heavy is imported inside."""
 
+import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from ..core.errors import ShelfsureError, TrackingError
+from ..pipeline.manifest import VERIFY_KEY
 from .ab import ab_app
 from .audit import audit
 from .backbones import backbones
@@ -29,6 +33,7 @@ from .retrain import retrain
 from .review import review_app
 from .robustness import robustness
 from .serve import serve
+from .sign import sign
 from .spark import spark_app
 from .train import train
 
@@ -63,6 +68,7 @@ for command in (
     classify,
     serve,
     export,
+    sign,
 ):
     app.command()(command)
 groups = {"index": index_app, "taxonomy": taxonomy_app, "registry": registry_app}
@@ -76,6 +82,20 @@ groups |= {
 }
 for name, group in groups.items():
     app.add_typer(group, name=name)
+
+
+@app.callback()
+def for_all_commands(
+    verify_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file of an Ed25519 public key: use no bundle that isn't signed by it "
+            "(`shelfsure sign`). Or SHELFSURE_VERIFY_KEY in the environment."
+        ),
+    ] = None,
+) -> None:
+    if verify_key is not None:
+        os.environ[VERIFY_KEY] = str(verify_key.resolve())
 
 
 def main() -> None:

@@ -113,6 +113,10 @@ class BundleFormatError(BundleError):
     """A bundle was written by a newer Shelfsure, or the folder is no bundle."""
 
 
+class BundleSignatureError(BundleError):
+    """A bundle isn't signed by the key that is asked for."""
+
+
 class BundleFingerprintError(BundleError):
     """A bundle was fitted on other weights than those at hand."""
 

@@ -1,8 +1,7 @@
 """The bundle: a folder that is whole or refused; JSON, safetensors, FAISS files, nothing that runs.
 
 The manifest is written last and names every file with its sha256. Loading verifies first and only
-then builds anything. The hashes guard against damage and mix-ups; they are no signature, so load
-bundles from people you trust.
+then builds anything. The hashes guard against damage and mix-ups; against people, `signature` does.
 """
 
 import hashlib
@@ -27,9 +26,18 @@ from ..core.errors import (
     BundleReplacedError,
     ShelfsureError,
 )
-from ..core.files import atomic_folder, parse_json, settled, sha256_of_file
+from ..core.files import atomic_folder, exclusive, parse_json, settled, sha256_of_file
 from ..core.kinds import FolderKind
-from .manifest import FORMAT, FORMAT_VERSION, MANIFEST, own_hash, owned_files, parse_manifest
+from .manifest import (
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST,
+    SIGNATURE,
+    own_hash,
+    owned_files,
+    parse_manifest,
+)
+from .signature import require_signature, sign
 
 PATIENCE_S = 30.0
 """How long a bundle that is exchanged again and again is tried."""
@@ -79,6 +87,11 @@ class Bundle:
             raise _missing(self.folder, name) from error
         _require_hash(self.folder / name, hashlib.sha256(data).hexdigest(), self.files[name])
         return data
+
+    def to_copy(self) -> tuple[str, ...]:
+        """Name what a copy needs: its files, its manifest and, where it has one, its signature."""
+        signed = (SIGNATURE,) if (self.folder / SIGNATURE).is_file() else ()
+        return (*self.files, MANIFEST, *signed)
 
     def read_json(self, name: str) -> Any:
         return parse_json(self.read(name))
@@ -134,13 +147,40 @@ def writing_bundle(
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Verify a bundle's manifest and every file it names.
+    """Verify a bundle's manifest, its signature where one is asked for, and every file it names.
 
     Raises
     ------
-    BundleFormatError, BundleIncompleteError, BundleChangedError
+    BundleFormatError, BundleIncompleteError, BundleChangedError, BundleSignatureError
         Each with what was expected and what was found.
     """
+    bundle, raw = _verified(folder)
+    require_signature(folder, raw)
+    return bundle
+
+
+def sign_bundle(folder: Path, key: Path) -> Path:
+    """Verify a bundle and sign it; see `signature`.
+
+    Returns
+    -------
+    Path
+        The signature's file.
+
+    Raises
+    ------
+    BundleError
+        If the bundle can't be used.
+    ConfigError
+        If the key can't.
+    """
+    with exclusive(folder):
+        _, raw = _verified(folder)
+        return sign(folder, raw, key)
+
+
+def _verified(folder: Path) -> tuple[Bundle, bytes]:
+    """Verify a bundle's manifest and files; also give the manifest's bytes."""
     path = folder / MANIFEST
     try:
         raw = path.read_bytes()
@@ -157,7 +197,7 @@ def open_bundle(folder: Path) -> Bundle:
     manifest = parse_manifest(raw, path)
     for name, expected in manifest["files"].items():
         _verify(folder, name, expected)
-    return Bundle(folder, _version(raw), manifest["fingerprints"], manifest["files"])
+    return Bundle(folder, _version(raw), manifest["fingerprints"], manifest["files"]), raw
 
 
 def read_bundle(folder: Path, read: Callable[[Bundle], T]) -> T:
@@ -194,7 +234,7 @@ def copy_bundle(source: Path, folder: Path, *, overwrite: bool = False) -> Bundl
     with atomic_folder(folder, BUNDLE, replace=overwrite) as staging:
 
         def copy(bundle: Bundle) -> Bundle:
-            for name in (*bundle.files, MANIFEST):
+            for name in bundle.to_copy():
                 (staging / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / name, staging / name)
             return open_bundle(staging)

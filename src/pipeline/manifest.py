@@ -9,6 +9,10 @@ from typing import Any
 from ..core.errors import BundleChangedError, BundleFormatError
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+VERIFY_KEY = "SHELFSURE_VERIFY_KEY"
+"""Environment variable that names a public key: then no bundle is opened that isn't signed by it,
+in this process and those that it starts."""
 FORMAT = "shelfsure-bundle"
 FORMAT_VERSION = 2
 
@@ -39,7 +43,7 @@ def owned_files(folder: Path) -> set[str] | None:
     """Name a bundle's files, as far as its manifest can be read."""
     try:
         said = json.loads((folder / MANIFEST).read_bytes())
-        return {*said["files"], MANIFEST} if said["format"] == FORMAT else None
+        return {*said["files"], MANIFEST, SIGNATURE} if said["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

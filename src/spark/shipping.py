@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ..core.errors import BundleReplacedError
 from ..core.scratch import new_scratch_folder
 from ..pipeline.bundle import Bundle, read_bundle
-from ..pipeline.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -94,7 +93,7 @@ def _archive(bundle: Bundle) -> Path:
     if not archive.exists():
         partial = archive.with_suffix(".partial")
         with zipfile.ZipFile(partial, "w") as packed:
-            for file in (*bundle.files, MANIFEST):
+            for file in bundle.to_copy():
                 packed.write(bundle.folder / file, file)
         partial.replace(archive)
     return archive

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,15 @@ from typing import Any
 
 import pytest
 import shelfsure.cli.main as cli
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from shelfsure.core.cache import EmbeddingCache
+from shelfsure.pipeline.manifest import VERIFY_KEY
 from shelfsure.serving.review.store import ReviewStore
 
 CONFIG = """\
@@ -312,3 +321,23 @@ def test_predict_has_accepted_listings_audited_and_monitor_watches_the_promise(
     queue.write_bytes(b"no database")
     assert "must be a readable and writable SQLite file" in error_line(run(*predict))
     assert not (tmp_path / "v.csv").exists()
+
+
+def test_sign_and_verify_key(
+    run: Run, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VERIFY_KEY, "")  # what --verify-key sets goes with the test
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    key = Ed25519PrivateKey.generate()
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    mine = shutil.copytree(bundle, tmp_path / "mine")
+    refused = run("--verify-key", public, "taxonomy", "list", mine)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"Bundle {mine} must be signed" in refused.error
+    assert "--verify-key PUBLIC.pem" in run("sign", mine, "--key", private).out
+    listed = run("--verify-key", public, "taxonomy", "list", mine)
+    assert listed.code == 0, listed.error
+    assert listed.out
