@@ -18,10 +18,12 @@ from .active_learning import WIDTH, is_strange, query_order, uncertainty, verdic
 from .records import Answer, ReviewError, ReviewItem, ReviewsFormatError, printable
 
 SCHEMA_VERSION = 1
-_LEASES = (
-    "CREATE TABLE IF NOT EXISTS leases"
-    " (item_id INTEGER PRIMARY KEY REFERENCES items, holder TEXT NOT NULL, until REAL NOT NULL)"
-)
+_ADDED = {
+    "leases": "item_id INTEGER PRIMARY KEY REFERENCES items, holder TEXT NOT NULL,"
+    " until REAL NOT NULL",
+    "together": "answer_id INTEGER PRIMARY KEY REFERENCES answers, first_id INTEGER NOT NULL",
+}
+"""Tables that stores made before lack, and that who made those does without."""
 N_RANKED = 1_000
 """Of the pending items, the least sure ones that are looked at for diversity, too."""
 N_REMEMBERED = 200
@@ -70,7 +72,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         for statement in tables.split(";\n"):  # not `executescript`, which would commit
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    db.execute(_LEASES)  # a store made before has none, and who made it needs none
+    for name, columns in _ADDED.items():
+        db.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
 
 
 def listing_values(listing: Listing, data: bytes | None) -> dict[str, Any]:

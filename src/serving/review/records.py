@@ -8,9 +8,11 @@ ReviewError
 import re
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
-from ...catalog.listing import Listing
+from ...catalog.listing import SEPARATOR, Listing, category_levels
+from ...catalog.rows import RowError, as_text, shown
 from ...core.errors import ShelfsureError
 from ...pipeline.verdict import Verdict
 
@@ -109,3 +111,33 @@ def printable(text: str | None, *, prose: bool = True) -> str | None:
     plain = _UNPRINTABLE.sub("", text or "")
     plain = plain if prose else " ".join(plain.split())
     return plain if plain.strip() else None
+
+
+def category_path(category: str) -> str:
+    """Tidy a category that somebody named.
+
+    Raises
+    ------
+    ReviewError
+        If it is blank or unprintable.
+    """
+    try:
+        path = SEPARATOR.join(category_levels(as_text("category", category) or ""))
+    except RowError as error:
+        raise ReviewError(f"A category must be plain text, but: {error}.") from error
+    if not path:
+        raise ReviewError(f"A category must have a name, got {shown(category)}.")
+    return path
+
+
+def reviewer_name(who: str) -> str:
+    """Tidy the name of whoever answers; a ReviewError without one."""
+    name = (printable(who, prose=False) or "").strip()
+    if not name:
+        raise ReviewError("Whoever answers must give a name, so that answers can be traced back.")
+    return name[:100]
+
+
+def now() -> str:
+    """Give the time in UTC, ISO 8601, to a millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -10,8 +10,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...catalog.listing import SEPARATOR, Listing, category_levels
-from ...catalog.rows import RowError, as_text, shown
+from ...catalog.listing import Listing
 from ...pipeline.verdict import Verdict
 from ...vision.load import photo_bytes
 from .database import (
@@ -34,7 +33,9 @@ from .records import (
     ReviewError,
     ReviewItem,
     ReviewsFullError,
-    printable,
+    category_path,
+    now,
+    reviewer_name,
 )
 
 FILE_NAME = "reviews.sqlite"
@@ -106,7 +107,7 @@ class ReviewStore:
                 return int(known["item_id"])
             self._check_room(db, values["n_bytes"])
             photo_file = keep_photo(data, values["photo"], self.photos) if data else None
-            values |= {"photo_file": photo_file, "added_at": _now()}
+            values |= {"photo_file": photo_file, "added_at": now()}
             columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
             fresh = db.execute(f"INSERT INTO items ({columns}) VALUES ({marks})", values)  # noqa: S608
             return int(fresh.lastrowid or 0)
@@ -180,13 +181,7 @@ class ReviewStore:
         ReviewError
             If the category or the name is blank or unprintable, or there is no such item.
         """
-        try:
-            path = SEPARATOR.join(category_levels(as_text("category", category) or ""))
-        except RowError as error:
-            raise ReviewError(f"A category must be plain text, but: {error}.") from error
-        if not path:
-            raise ReviewError(f"A category must have a name, got {shown(category)}.")
-        return self._answer(item_id, "category", path, who)
+        return self._answer(item_id, "category", category_path(category), who)
 
     def answer(self, item_id: int, kind: Kind, who: str) -> Answer:
         """Say ``not_sold``, ``cant_tell`` or ``skip`` of an item; raises as `label` does."""
@@ -195,16 +190,27 @@ class ReviewStore:
         return self._answer(item_id, kind, None, who)
 
     def undo(self, who: str) -> ReviewItem | None:
-        """Withdraw somebody's last answer; the item as it stands then, None if there was none."""
+        """Withdraw somebody's last answer, with those given together with it.
+
+        Returns
+        -------
+        ReviewItem or None
+            The item as it stands then; None if there was no answer.
+        """
         with connect(self.path) as db:
             last = db.execute(
                 "SELECT answer_id, item_id FROM standing WHERE who = ?"
                 " ORDER BY answer_id DESC LIMIT 1",
-                (_name(who),),
+                (reviewer_name(who),),
             ).fetchone()
             if last is None:
                 return None
-            db.execute("INSERT INTO withdrawals VALUES (?, ?)", (last["answer_id"], _now()))
+            db.execute(
+                "INSERT INTO withdrawals SELECT answer_id, ? FROM standing WHERE answer_id = ?"
+                " OR answer_id IN (SELECT answer_id FROM together WHERE first_id ="
+                " (SELECT first_id FROM together WHERE answer_id = ?))",
+                (now(), last["answer_id"], last["answer_id"]),
+            )
         return self.item(last["item_id"])
 
     def answered(self) -> list[ReviewItem]:
@@ -252,7 +258,7 @@ class ReviewStore:
             row = db.execute(
                 "INSERT INTO answers (item_id, kind, category, who, at, verdict)"
                 " SELECT item_id, ?, ?, ?, ?, verdict FROM items WHERE item_id = ? RETURNING *",
-                (kind, category, _name(who), _now(), item_id),
+                (kind, category, reviewer_name(who), now(), item_id),
             ).fetchone()
             db.execute("DELETE FROM leases WHERE item_id = ?", (item_id,))
         if row is None:
@@ -277,14 +283,3 @@ class ReviewStore:
 
 def _no_item(item_id: int) -> str:
     return f"There must be a review item {item_id}, but there is none. Look at the list again."
-
-
-def _name(who: str) -> str:
-    name = (printable(who, prose=False) or "").strip()
-    if not name:
-        raise ReviewError("Whoever answers must give a name, so that answers can be traced back.")
-    return name[:100]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -8,6 +8,7 @@ from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.verdict import Guess, Verdict
 from shelfsure.serving.demo.tabs.review import Said, answer, item_html
+from shelfsure.serving.demo.tabs.review_together import answer_ticked
 from shelfsure.serving.review.store import ReviewStore
 
 HOSTILE = (
@@ -226,3 +227,66 @@ def test_review_fits_a_phone_in_the_dark(
     expect(phone.locator("#review-answers button").first).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     screenshot(phone, "review-phone")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"kind": "category", "items": 5}, {"kind": "skip", "items": [1]}, {"kind": ["x"]},
+     {"kind": "category", "items": ["x"], "category": "Toys"},
+     {"kind": "category", "items": [10**30], "category": "Toys"},
+     {"kind": "category", "items": [], "category": "Toys"},
+     {"kind": "category", "items": [1], "category": "\x00"}],
+)  # fmt: skip
+def test_answer_ticked_changes_nothing_for_nonsense(
+    store: ReviewStore, item: int, asked: dict[str, Any]
+) -> None:
+    assert answer_ticked(store, asked, "ann")[0] == ""
+    assert store.item(item).answer is None
+
+
+def test_several_are_answered_at_once(
+    demo_url: str,
+    demo_folder: Path,
+    drawn_shop: Path,
+    page: Any,
+    screenshot: Callable[[Any, str], None],
+) -> None:
+    from playwright.sync_api import expect
+
+    store = ReviewStore(demo_folder)
+    kind = "Home > Together"
+    photos = [drawn_shop / f"photos/{n}.png" for n in range(3)]
+    titles = [f"Together {n}" for n in range(2)] + [HOSTILE + " together"]
+    ids = [
+        store.add(Listing(f"t-{n}", titles[n], photos[n]), verdict(kind, top_k=()))
+        for n in range(3)
+    ]
+    page.goto(demo_url)
+    page.get_by_role("tab", name="Review queue").click()
+    page.get_by_label("Your name").fill("tick")
+    page.get_by_text("Several at once").click()
+    seems = page.locator("#together-seems input")
+    seems.click()
+    expect(page.get_by_role("option").first).to_contain_text(f"{kind} (3)")
+    seems.press("ArrowDown")
+    seems.press("Enter")
+    grid = page.locator("#together-grid")
+    expect(grid.locator("input[type=checkbox]")).to_have_count(3)
+    assert "pwned" not in page.title()
+    button = grid.get_by_role("button", name="ticked are: Home > Together")
+    expect(button).to_be_disabled()
+    grid.get_by_role("button", name="Tick all").click()
+    grid.locator("label", has_text="Together 1").click()
+    expect(button).to_have_text("The 2 ticked are: Home > Together")
+    screenshot(page, "review-together")
+    button.click()
+    expect(grid.get_by_role("status")).to_contain_text("Saved 2 answers")
+    expect(grid.locator("input[type=checkbox]")).to_have_count(1)
+    given = [store.item(item_id).answer for item_id in ids]
+    assert [own and own.category for own in given] == [kind, None, kind]
+    page.locator("#review-item h2").click()
+    page.keyboard.press("u")
+    expect(page.locator("#review-status")).to_contain_text("Undone")
+    assert [store.item(item_id).answer for item_id in ids] == [None, None, None]
+    for item_id in ids:  # other tests share the queue
+        store.answer(item_id, "cant_tell", "tick")

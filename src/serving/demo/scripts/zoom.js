@@ -2,7 +2,7 @@
 const dialog = element.querySelector('dialog');
 document.addEventListener('click', event => {
   const image = event.target.closest?.('.sf-photo img');
-  if (!image || dialog.open) return;
+  if (!image || dialog.open || image.closest('label')) return; // a label's photo ticks its box
   const photos = image.closest('.sf-sides')?.querySelectorAll('.sf-photo img') ?? [image];
   const copies = [...photos].slice(0, 4).map(one => one.cloneNode());
   for (const one of copies) one.removeAttribute('loading');

@@ -18,6 +18,7 @@ from ...service import Service
 from ..html import DECISIONS, render, script, verdict_html
 from ..inputs import PRIVATE, QUIET, html_field
 from ..uploads.uploads import Workspace
+from .review_together import TogetherPanel
 
 N_LISTED = 25
 LARGE_PX = 900
@@ -49,6 +50,7 @@ class ReviewTab:
         self.verdict = html_field("review-verdict")
         with gr.Accordion("What waits, the most useful first", open=False, elem_id="review-list"):
             self.queue = html_field("review-queue", js_on_load=script("review_clicks"))
+        self.together = TogetherPanel(reviews, service.pipeline.class_names, self.who)
         with gr.Row():
             self.export = gr.Button("Export the answers", size="sm", elem_id="review-export")
             self.archive = gr.File(
@@ -98,6 +100,7 @@ class ReviewTab:
         gr.on(named, lambda name: name, self.who, self.remembered, **QUIET)
         clicks = [self.answers.click, self.queue.click]
         gr.on(clicks, self.act, who, parts, trigger_mode="multiple", **QUIET)
+        self.together.answered.then(self.again, self.current, parts, **QUIET)
         self.save.click(self.name_it, [self.category, *who], parts, **QUIET)
         self.export.click(self.take_out, self.exported, [self.exported, self.archive], **PRIVATE)
 
@@ -148,6 +151,11 @@ class ReviewTab:
     ) -> tuple[Any, ...]:
         done = answer(self.reviews, event._data or {}, name, item_id)
         return self.shown(_holder(request), *done)
+
+    def again(self, item_id: int, request: gr.Request) -> tuple[Any, ...]:
+        """Show the listing that is shown once more, if it still waits."""
+        waits = item_id and not self.reviews.item(item_id).answer
+        return self.shown(_holder(request), item_id=item_id if waits else 0)
 
     def name_it(
         self, category: str | None, name: str, item_id: int, request: gr.Request
