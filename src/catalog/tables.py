@@ -42,12 +42,11 @@ def open_table(
             if _holds_only_photos(path):
                 return PhotoTable(path)
             return FolderTable(path, _SUFFIXES, partial(open_table, named=named, encoding=encoding))
-        reader = _reader(path)
         if not path.is_file():
             raise CatalogError(
                 f"{path}: must be a file, but there is no such file. Check the path."
             )
-        return reader(path, named, encoding)
+        return _reader(path)(path, named, encoding)
     except OSError as error:
         raise CatalogError(
             f"{path}: can't be read ({error}). Check the file's permissions."

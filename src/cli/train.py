@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import ConfigError
 from ..core.files import require_free_file, require_free_folder
-from ..core.tracking import LOCAL_STORE, OFF, log_run
+from ..core.tracking import LOCAL_STORE, log_run
 from .additions import With, merged
 from .messages import say, say_expected, say_levels
 from .options import (
@@ -73,8 +72,10 @@ def train(
     out = out.resolve()
     require_free_folder(out, BUNDLE, replace=overwrite)
     require_free_file(out / "rejected.csv", REJECTED, inputs=(catalogue, promote, *(others or ())))
-    if promote is not None and mlflow == OFF:
-        raise ConfigError("--promote needs the MLflow registry. Pass another --mlflow.")
+    if promote is not None:
+        from ..evaluation.registry import check_registry
+
+        check_registry(mlflow, model_name or out.name)
     unseen = file.catalog(promote, need_category=True) if promote else None
     settings = load_config(
         config,

@@ -211,8 +211,28 @@ def parse_config(model: type[M], values: Any, name: str) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}; got {e['input']!r}"
-            for e in error.errors()
-        )
+        problems = "\n".join(f"  {line}" for line in problem_lines(error))
         raise ConfigError(f"{name} has {error.error_count()} problem(s):\n{problems}") from error
+
+
+def problem_lines(error: ValidationError, whole: str = "the file") -> list[str]:
+    """Say where each value is wrong, what it must be and what it is, in words of files."""
+    lines = []
+    for each in error.errors():
+        place = ".".join(map(str, each["loc"])) or whole
+        told = _WORDS.get(each["type"], each["msg"])
+        shown = "" if each["type"] == "missing" else f"; got {each['input']!r}"
+        lines.append(f"{place}: {told}{shown}")
+    return lines
+
+
+_WORDS = {
+    "missing": "must be given, but is missing",
+    "extra_forbidden": "There is no such setting",
+    "tuple_type": "Input should be a list, as [one, two]",
+    "list_type": "Input should be a list, as [one, two]",
+    "dict_type": "Input should be settings, as name: value",
+    "model_type": "Input should be settings, as name: value",
+    "path_type": "Input should be a path",
+}
+"""What pydantic says in Python's words, by its name for the problem."""

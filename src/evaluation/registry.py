@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalog.catalog import Catalog
 from ..core.errors import ConfigError
 from ..core.scratch import scratch_folder
-from ..core.tracking import experiment_in, reaching
+from ..core.tracking import LOCAL_STORE, OFF, experiment_in, reaching
 from ..pipeline.bundle import Bundle, copy_bundle
 from ..pipeline.pipeline import ListingPipeline
 from .mlflow_model import bundle_in, log_bundle
@@ -27,6 +27,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 CHAMPION_BEFORE = "champion_before"
 """A version's tag: which one was the champion when it took over."""
 EXPERIMENT = "shelfsure-registry"
+_NOT_IN_NAMES = {*'/:?"'}
+"""What MLflow takes for something else in a name; with a double quote nothing can be found."""
 _REMEDY = "Check --mlflow, and that the store answers."
 
 
@@ -82,10 +84,11 @@ def promote(
     Raises
     ------
     ConfigError
-        If there is a champion, but nothing to compare on.
+        If there is a champion, but nothing to compare on; or the name can't be one.
     TrackingError
         If the store can't be reached.
     """
+    check_registry(uri, name)
     with registry_client(uri) as client:
         champion = version_by_alias(client, name, CHAMPION)
         comparison, broken = None, tuple[str, ...]()
@@ -139,7 +142,7 @@ def rollback(uri: str, name: str) -> tuple[str, str]:
                 f"No version of {name} is the champion. See `shelfsure registry list`."
             )
         before = champion.tags.get(CHAMPION_BEFORE)
-        there = {str(each.version) for each in client.search_model_versions(f"name = '{name}'")}
+        there = {str(each.version) for each in versions_of(client, name)}
         if before not in there:
             known = f"version {before} is gone" if before else "none was noted"
             raise ConfigError(
@@ -177,7 +180,7 @@ def registered(uri: str) -> list[RegisteredVersion]:
     with registry_client(uri) as client:
         found = []
         for model in client.search_registered_models():
-            for version in client.search_model_versions(f"name = '{model.name}'"):
+            for version in versions_of(client, model.name):
                 own, tags = str(version.version), version.tags
                 aliases = tuple(sorted(a for a, held in model.aliases.items() if str(held) == own))
                 told = (tags.get("bundle_version", ""), tags.get("compared", ""))
@@ -205,6 +208,31 @@ def _using(uri: str) -> Iterator[None]:
         yield
     finally:
         mlflow.set_tracking_uri(before)
+
+
+def check_registry(uri: str, name: str) -> None:
+    """Refuse, before any work, a store or a name under which nothing can be registered.
+
+    Raises
+    ------
+    ConfigError
+        With what is wrong.
+    """
+    if uri in {"", OFF}:
+        raise ConfigError(
+            f"A registry is needed, but --mlflow is {uri!r}. Pass an MLflow URI, as {LOCAL_STORE}."
+        )
+    if not name.strip() or set(name) & _NOT_IN_NAMES or not name.isprintable():
+        raise ConfigError(
+            "A name in the registry must be text without "
+            f"{' '.join(sorted(_NOT_IN_NAMES))} , got {name!r}. Name another."
+        )
+
+
+def versions_of(client: "MlflowClient", name: str) -> list[Any]:
+    """List a model's versions, whatever quotes are in its name."""
+    quote = '"' if "'" in name else "'"
+    return list(client.search_model_versions(f"name = {quote}{name}{quote}"))
 
 
 @contextmanager

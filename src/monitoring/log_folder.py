@@ -120,11 +120,10 @@ class LogFolder:
             n_removed = 0
             for path in self.files():
                 found = pc.is_in(
-                    pq.read_table(path, columns=["listing_id"])["listing_id"],
-                    pa.array(sorted(ids), pa.string()),
+                    _read(path, ["listing_id"])["listing_id"], pa.array(sorted(ids), pa.string())
                 )
                 if n_own := pc.sum(found).as_py():
-                    _write(path, pq.read_table(path, schema=SCHEMA).filter(pc.invert(found)))
+                    _write(path, _read(path).filter(pc.invert(found)))
                     n_removed += n_own
             return n_removed
 
@@ -157,7 +156,7 @@ class LogFolder:
             if not path.exists():
                 break
             if pq.read_metadata(path).num_rows < ROWS_A_FILE:
-                rows = pa.concat_tables([pq.read_table(path, schema=SCHEMA), rows])
+                rows = pa.concat_tables([_read(path), rows])
                 break
             number += 1
         _write(path, rows)
@@ -182,8 +181,8 @@ class LogFolder:
     def _forgotten(self) -> dict[str, datetime]:
         try:
             said = parse_json((self.path / _FORGOTTEN).read_bytes())
-            return {key: datetime.fromisoformat(at) for key, at in said.items()}
-        except (FileNotFoundError, ValueError):
+            return {key: datetime.fromisoformat(at).astimezone(UTC) for key, at in said.items()}
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return {}
 
     @contextmanager
@@ -219,7 +218,18 @@ def _without(rows: pa.Table, forgotten: dict[str, datetime]) -> pa.Table:
 def _readable(day: Path, columns: list[str] | None) -> Iterator[pa.Table]:
     for path in sorted(day.glob("*.parquet")):
         with suppress(FileNotFoundError):
-            yield pq.read_table(path, schema=SCHEMA, columns=columns)
+            yield _read(path, columns)
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a file of the log; a ConfigError if it is damaged."""
+    try:
+        return pq.read_table(path, schema=SCHEMA, columns=columns)
+    except pa.ArrowException as error:
+        raise ConfigError(
+            f"{path} must be a readable Parquet file of a verdict log, but: {error}. Bring it back "
+            "from a copy, or remove it: its verdicts are lost then."
+        ) from error
 
 
 def _write(path: Path, rows: pa.Table) -> None:

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ..core.config import problem_lines
 from ..core.errors import CatalogError, ConfigError
 from ..core.kinds import FileKind, table_with
 from ..embedding.reading_ahead import batches
@@ -68,12 +69,19 @@ def read_rows(path: Path) -> list[JudgedRow]:
     """
     check_suffix(path)
     try:
-        return [_parsed(record) for record in _READERS[path.suffix.lower()](path)]
+        rows = [_parsed(record) for record in _READERS[path.suffix.lower()](path)]
     except (OSError, ValueError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())[:200]
+        why = problem_lines(error, "a row")[0][:200] if isinstance(error, ValidationError) else why
         raise CatalogError(
-            f"{path} must be a file of verdicts, as `shelfsure predict` writes it, but: {why}."
+            f"{path} must be a file of verdicts, as `shelfsure predict` writes it, but: "
+            f"{str(why).rstrip('.')}."
         ) from error
+    if not rows:
+        raise CatalogError(
+            f"{path} must be a file of verdicts, as `shelfsure predict` writes it, but has no row."
+        )
+    return rows
 
 
 def _parsed(record: Any) -> JudgedRow:

@@ -270,3 +270,9 @@ def test_read_catalog_reports_columns_of_parquet_and_json(tmp_path: Path) -> Non
     (tmp_path / "a.jsonl").write_text("{}\n")
     with pytest.raises(CatalogError, match=r"`listing_id` is missing\. Found: none"):
         read_catalog(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.sqlite", "none"])
+def test_a_file_that_is_not_there_is_said_to_be_missing(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="there is no such file"):
+        open_table(tmp_path / name)

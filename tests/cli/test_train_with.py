@@ -92,7 +92,7 @@ def test_train_refuses_a_queue_without_answers(run: Run, shop: Path, tmp_path: P
     [
         ("catalogue: gone.csv\nout: out\n", "gone.csv"),
         ("catalogue: gone.csv\nout: out\nwiht: [r.sqlite]\n", "wiht"),
-        ("out: out\n", "catalogue: Field required"),
+        ("out: out\n", "catalogue: must be given"),
         ("catalogue: c.csv\nout: out\nwinner: me\n", "winner"),
         ("catalogue: c.csv\nout: out\ntrain: gone.yaml\n", "gone.yaml"),
     ],

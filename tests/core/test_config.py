@@ -4,8 +4,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from shelfsure.core.config import PROFILES, Config, ImageConfig, load_config, parse_config
+from shelfsure.core.config import (
+    PROFILES,
+    Config,
+    ImageConfig,
+    load_config,
+    load_yaml,
+    parse_config,
+)
 from shelfsure.core.errors import ConfigError
+from shelfsure.monitoring.retraining.config import RetrainConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -142,3 +150,21 @@ def test_image_config_asks_the_starter_weights_for_the_whole_photo() -> None:
     assert ImageConfig(side_px=None).side_px is None
     for image in (*own, other, ImageConfig(side_px=None, crop_mode="squash")):
         assert ImageConfig.model_validate(image.model_dump()) == image
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a\n", "the file: Input should be settings, as name: value; got ['a']"),
+        ("out: x\n", "catalogue: must be given, but is missing"),
+        ("catalogue: a\nout: x\nwith: r.sqlite\n", "with: Input should be a list, as [one, two]"),
+        ("catalogue: [a]\nout: x\n", "catalogue: Input should be a path; got ['a']"),
+        ("catalogue: a\nout: x\nlevel: 2\n", "level: There is no such setting; got 2"),
+        ("catalogue: a\nout: x\nread: [1]\n", "read: Input should be settings, as name: value"),
+    ],
+)
+def test_problems_are_said_in_words_of_the_file(text: str, said: str, config_file: Path) -> None:
+    config_file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(RetrainConfig, config_file, {})
+    assert f"  {said}" in str(caught.value)

@@ -209,8 +209,14 @@ def test_read_rows_and_require_same_file_say_what_is_wrong(tmp_path: Path) -> No
         (tmp_path / name).write_text(text)
         with pytest.raises(CatalogError, match=f"{name} must be a file of verdicts"):
             read_rows(tmp_path / name)
+    with pytest.raises(CatalogError, match=r"but: decision: must be given, but is missing\.$"):
+        read_rows(tmp_path / "a.csv")
     with pytest.raises(CatalogError, match="but: No such file"):
         read_rows(tmp_path / "none.csv")
+    for name, text in (("b.csv", ""), ("b.jsonl", ""), ("c.csv", "listing_id,decision,row\n")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(CatalogError, match="but has no row"):
+            read_rows(tmp_path / name)
     judged = [JudgedRow(row=7, verdict=verdict(0))]
     require_same_file(judged, {7: Listing("n0")}, Path("v.csv"), Path("shop.csv"))
     for listings, what in (({7: Listing("b")}, "is b there"), ({}, "can't be read there")):

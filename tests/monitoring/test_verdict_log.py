@@ -210,3 +210,28 @@ def test_a_killed_writer_loses_nothing_that_was_written_and_leaves_nothing_half(
     assert kept[: 2 * (written + 1)] == [f"{n}-{row}" for n in range(written + 1) for row in (0, 1)]
     folder.append(log_rows(*judged(1), NOW + timedelta(days=1)), "next")
     assert ids(folder) == [*kept, "a0"]
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_damaged_file_is_named(kept: float, judged: Judge, tmp_path: Path) -> None:
+    folder = LogFolder.create(tmp_path / "log")
+    with VerdictLog(folder) as log:
+        log.add(*judged(3))
+    [path] = folder.files()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    for look in (lambda: folder.newest(9), lambda: folder.forget(["a1"])):
+        with pytest.raises(ConfigError, match=f"{path.name} must be a readable Parquet file"):
+            look()
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"a": 1}', '{"a": "2026-01-01T00:00:00"}', "{"])
+def test_forget_goes_on_where_what_it_remembers_is_damaged(
+    text: str, judged: Judge, tmp_path: Path
+) -> None:
+    folder = LogFolder.create(tmp_path / "log")
+    with VerdictLog(folder) as log:
+        log.add(*judged(3))
+    (folder.path / "forgotten.json").write_text(text)
+    assert folder.forget(["a1"]) == 1
+    assert ids(folder) == ["a0", "a2"]

@@ -60,7 +60,7 @@ def measure(
     Raises
     ------
     CatalogError
-        If no row can be used.
+        If no row can be used, or there is nothing that the conditions disturb.
     """
     options, describes = pipeline.embedder.options, pipeline.config.description
     catalog, embedded = pipeline.embedder.embed_catalog(catalog, description=describes)
@@ -71,6 +71,12 @@ def measure(
             f"none ({catalog.summary()}). {catalog.first_reasons()}"
         )
     photo, title = embedded.photo.present, embedded.title.present
+    parts, asked = {"photo": photo, "title": title}, {each.part for each in conditions}
+    if not any(present.any() for part, present in parts.items() if part in asked):
+        raise CatalogError(
+            f"Conditions of {' and '.join(sorted(asked))} need listings that have one, but none of "
+            f"the {len(listings):,} of {catalog.source} has. Try other conditions or listings."
+        )
     each_alone = bool((photo & title).any())
     found = Robustness(
         catalog,

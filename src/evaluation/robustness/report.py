@@ -66,6 +66,8 @@ def promise_text(said: Mapping[str, Any]) -> str:
     n, broken, promised = n_accepting(said), said["broken"], f"{said['target_precision']:.1%}"
     nothing = len(said["cells"]) - n
     empty = f" In {nothing} more nothing is accepted." if nothing else ""
+    if not n:
+        return f"Nothing is accepted in any of {nothing} cells, so none shows the promise kept."
     if not broken:
         return f"The promise ({promised}) is kept in all {n} cells that accept something.{empty}"
     return (

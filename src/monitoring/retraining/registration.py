@@ -14,6 +14,7 @@ from ...evaluation.registry import (
     pull,
     registry_client,
     version_by_alias,
+    versions_of,
 )
 from ...pipeline.bundle import is_version, open_bundle
 from ...pipeline.pipeline import ListingPipeline
@@ -69,7 +70,7 @@ def register_once(
         experiment = experiment_in(client, EXPERIMENT)
         found = client.search_runs([experiment], f"tags.{_KEY} = '{key}'")
         run = found[0] if found else client.create_run(experiment, tags={_KEY: key}, run_name=name)
-        versions = client.search_model_versions(f"name = '{name}'")
+        versions = versions_of(client, name)
         number = next((str(v.version) for v in versions if v.run_id == run.info.run_id), None)
         if number is None:
             info = log_model(uri, run.info.run_id, bundle, registered_name=name)

@@ -14,7 +14,7 @@ from ...core.errors import CatalogError, ConfigError
 from ...core.files import atomic_path
 from ...embedding.run_options import RunOptions
 from ...evaluation.paired_comparison import Comparison, compare_pipelines
-from ...evaluation.registry import CHALLENGER, CHAMPION
+from ...evaluation.registry import CHALLENGER, CHAMPION, check_registry
 from ...finetuning.config import FinetuneConfig
 from ...pipeline.bundle import copy_bundle
 from ...pipeline.pipeline import ListingPipeline
@@ -78,6 +78,8 @@ def retrain(
 
     Raises
     ------
+    ConfigError
+        If a recipe, the store or the name in it can't be used.
     RetrainingLockedError
         If another one is at work.
     TrainingError
@@ -87,6 +89,7 @@ def retrain(
     TrackingError
         If the registry can't be reached; the next run goes on from there.
     """
+    check_registry(settings.mlflow, settings.model_name)
     recipes = settings.training(), settings.finetuning()  # a wrong one is said at once
     with only_one(settings.out):
         outside = photos_in(settings.outside) if settings.outside else ()

@@ -60,7 +60,8 @@ def read(said: Any) -> Iterator[Read | TaskError]:
         if (own := item_id(record.get("id"))) is None:
             yield foreign(where, record.get("id"))
             continue
-        for response in record["responses"].get(QUESTION) or []:
+        responses = record["responses"].get(QUESTION) or []
+        for response in responses if isinstance(responses, list) else [responses]:
             yield _answer(where, own, response)
 
 

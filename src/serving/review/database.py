@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from ...catalog.listing import Listing
 from ...core.arrays import Floats
+from ...core.config import problem_lines
 from ...pipeline.verdict import Verdict
 from .active_learning import WIDTH, is_strange, query_order, uncertainty, verdict_vector
 from .records import Answer, ReviewError, ReviewItem, ReviewsFormatError, printable
@@ -53,6 +55,11 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+    except ValidationError as error:
+        raise ReviewError(
+            f"The review store {path} must hold verdicts, but one can't be read: "
+            f"{problem_lines(error)[0]}. Restore it, or set SHELFSURE_REVIEWS to another file."
+        ) from error
     except (sqlite3.Error, OSError) as error:
         raise ReviewError(
             f"The review store {path} must be a readable and writable SQLite file, but: {error}. "

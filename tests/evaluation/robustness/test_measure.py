@@ -159,3 +159,14 @@ def test_the_command_says_a_broken_promise_by_its_exit_code(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("robustness.html", "robustness.json", "cells.csv", "rejected.csv")
     }
+
+
+def test_nothing_to_disturb_is_an_error(tiny_trained: ListingPipeline, catalog: Catalog) -> None:
+    bare = replace(catalog, listings=tuple(replace(one, image=None) for one in catalog.listings))
+    with pytest.raises(CatalogError, match="Conditions of photo need listings that have one"):
+        measure(tiny_trained, bare, chosen("mirror"))
+
+
+def test_promise_text_claims_nothing_where_nothing_is_accepted() -> None:
+    said = {"cells": [{"n_accepted": 0}] * 2, "broken": [], "target_precision": 0.9}
+    assert promise_text(said).startswith("Nothing is accepted in any of 2 cells")

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 from shelfsure.core.config import Config
+from shelfsure.core.errors import ConfigError
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
-from shelfsure.evaluation.registry import registered
+from shelfsure.evaluation.registry import (
+    check_registry,
+    registered,
+    registry_client,
+    versions_of,
+)
 from shelfsure.monitoring.retraining.registration import (
     champion_before,
     pull_champion,
@@ -54,3 +60,24 @@ def test_register_once_registers_once(
     changed = out.stat().st_mtime_ns
     pull_champion(mlflow_uri, "shop", out)
     assert out.stat().st_mtime_ns == changed
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "what?", 'a "b"', " ", "a\nb"])
+def test_check_registry_refuses_names_that_cannot_be_found_again(name: str) -> None:
+    with pytest.raises(ConfigError, match="A name in the registry must be"):
+        check_registry("sqlite:///m.db", name)
+
+
+@pytest.mark.parametrize("uri", ["", "none"])
+def test_check_registry_refuses_no_registry(uri: str) -> None:
+    with pytest.raises(ConfigError, match=f"--mlflow is '{uri}'"):
+        check_registry(uri, "shop")
+
+
+def test_versions_of_finds_a_name_with_a_quote(mlflow_uri: str) -> None:
+    name = "Ann's ü shop"
+    check_registry(mlflow_uri, name)
+    with registry_client(mlflow_uri) as client:
+        client.create_registered_model(name)
+        client.create_model_version(name, "file:///nowhere")
+        assert [one.name for one in versions_of(client, name)] == [name]

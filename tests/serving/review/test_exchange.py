@@ -202,3 +202,14 @@ def test_an_empty_queue_has_nothing_to_export(tmp_path: Path) -> None:
     with pytest.raises(ReviewError, match="Nothing waits"):
         export_tasks(ReviewStore(tmp_path / "r.sqlite"), "argilla", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("responses", [True, 5, {"value": ODD}, "x", [[]], [None]])
+def test_argilla_responses_of_another_shape_are_named_or_read(
+    store: ReviewStore, responses: Any, tmp_path: Path
+) -> None:
+    record = {"id": "item-1", "status": "completed", "responses": {"category": responses}}
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps([record]))
+    found = import_answers(store, "argilla", file)
+    assert found.n + len(found.problems) == 1

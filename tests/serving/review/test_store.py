@@ -506,3 +506,12 @@ def test_default_path_heeds_the_environment(
     assert ReviewStore().path == tmp_path / "own.db"
     monkeypatch.delenv("SHELFSURE_REVIEWS")
     assert default_reviews_path().name == "reviews.sqlite"
+
+
+def test_a_verdict_that_cannot_be_read_is_a_review_error(tmp_path: Path) -> None:
+    store = ReviewStore(tmp_path / "r.sqlite")
+    store.add(Listing("a", "lamp"), verdict())
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("UPDATE items SET verdict = '{}'")
+    with pytest.raises(ReviewError, match="one can't be read: listing_id: must be given"):
+        store.pending()
