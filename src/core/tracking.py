@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import TrackingError
 from .files import sha256_of_file
 from .spark_client import import_client
-from .staging import held
+from .staging import held, staging
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -141,15 +142,26 @@ def reaching(uri: str, remedy: str) -> Iterator[None]:
 def _make_tables(uri: str) -> None:
     """Let one process at a time make a local store's tables: MLflow's would trip over each other.
 
+    A store appears with all of them: one whose making was stopped could never be opened again.
     Where a store has them, this takes no time that counts.
     """
     from mlflow import MlflowClient
+    from sqlalchemy import make_url
 
-    if not uri.startswith("sqlite:///") or uri == "sqlite:///:memory:":
+    said = make_url(uri) if uri.startswith("sqlite:///") else None
+    if said is None or said.database in {None, "", ":memory:"}:
         return
-    place = Path(uri.removeprefix("sqlite:///")).absolute()
+    place = Path(str(said.database)).absolute()
     with held(place.parent):
-        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+        if place.is_file() and place.stat().st_size:
+            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+            return
+        with staging(place) as folder:
+            made, whole = folder / place.name, folder / "whole"
+            fresh = said.set(database=str(made)).render_as_string(hide_password=False)
+            MlflowClient(tracking_uri=fresh).search_experiments(max_results=1)
+            shutil.copyfile(made, whole)  # MLflow keeps the other one open
+            whole.replace(place)
 
 
 def environment() -> str:

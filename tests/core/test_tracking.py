@@ -279,3 +279,24 @@ def test_log_run_by_three_at_once_makes_one_store(
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["a", "b", "c"]
     assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_a_store_whose_making_was_stopped_is_made_anew(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow.store.db.utils as tables
+
+    uri, real = f"sqlite:///{tmp_path}/m.db", tables._upgrade_db
+
+    def half(engine: Any) -> None:
+        real(engine)
+        with engine.begin() as db:  # as a kill between two of its steps leaves it
+            db.exec_driver_sql("DELETE FROM alembic_version")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "_upgrade_db", half)
+        with pytest.raises(KeyboardInterrupt):
+            log(uri, files)
+    assert [path.name for path in tmp_path.iterdir() if ".partial-" in path.name] == []
+    assert log(uri, files)
