@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .messages import print_table, say
+from .queues import opened_queue
 
 if TYPE_CHECKING:
     from ..monitoring.experiment import Contender
@@ -45,13 +46,12 @@ def ab_report(
     from ..monitoring.log_folder import LogFolder
     from ..monitoring.pairs import COLUMNS, pairs_in
     from ..serving.review.comparison_answers import reviewed
-    from ..serving.review.store import ReviewStore
 
     require_free_folder(out, AB_REPORT, replace=True)
     log = LogFolder.open(folder)
     experiment = Experiment.read(folder)
     found = pairs_in(log.newest(newest, COLUMNS), experiment)
-    store = ReviewStore(reviews)
+    store = opened_queue(reviews, needed=False)
     comparison = compare(found, reviewed(store))
     sides = {"champion": experiment.champion, "challenger": experiment.challenger}
     promises = {name: vars(_promise(store, side)) for name, side in sides.items()}

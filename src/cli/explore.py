@@ -77,6 +77,12 @@ def explore(
         kept.write_rejected(staging / "rejected.csv")
     say(kept.summary(), rejected=out / "rejected.csv")
     _say_table(found)
+    if all(one.right is None for one in found.looks):
+        say(
+            f"No two categories have {settings.min_examples} listings or more in every family, so "
+            "features aren't compared by category. Lower --min-examples or --levels if there are "
+            "categories."
+        )
     for name, why in found.skipped.items():
         typer.echo(f"Left out {name}: {why}", err=True)
     say(f"The report is {out / PAGE}; map.parquet beside it opens in Embedding Atlas.")

@@ -7,6 +7,7 @@ import typer
 
 from .messages import say
 from .options import BundleFolder
+from .queues import opened_queue
 
 if TYPE_CHECKING:
     from ..core.config import Config
@@ -84,9 +85,8 @@ def monitor(
 
 def _promise(reviews: Path | None, version: str, config: "Config") -> dict[str, Any]:
     from ..serving.review.audit import audited_promise
-    from ..serving.review.store import ReviewStore
 
-    promise = audited_promise(ReviewStore(reviews), version, config.accept)
+    promise = audited_promise(opened_queue(reviews, needed=False), version, config.accept)
     return {"broken": promise.broken, "said": promise.said}
 
 

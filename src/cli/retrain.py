@@ -1,5 +1,6 @@
 """The command that retrains from a catalogue and people's answers."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,13 +37,13 @@ def retrain(
     if not done.ran:
         return
     version = f"Version {done.registered} of {asked.model_name}"
+    champion, challenger = (shlex.quote(str(asked.out / x)) for x in ("champion", "challenger"))
     if done.alias == "champion":
-        say(f"{version} is the champion.")
+        say(f"{version} is the champion:\n  shelfsure serve {champion}")
     elif done.alias:
-        champion, challenger = asked.out / "champion", asked.out / "challenger"
         say(
             f"{version} may challenge the champion on live traffic:\n"
-            f"shelfsure serve {champion} --challenger {challenger} --share 10%"
+            f"  shelfsure serve {champion} --challenger {challenger} --share 10% --log-verdicts log"
         )
     else:
         say(f"{version} isn't handed on, because it may be worse than the champion: {done.gate}.")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from .messages import print_table
+from .queues import opened_queue
 
 review_app = typer.Typer(no_args_is_help=True, help="Listings to check, and what was said of them.")
 
@@ -29,9 +30,7 @@ def review_list(
     limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 20,
 ) -> None:
     """List what waits, the most useful to answer first."""
-    from ..serving.review.store import ReviewStore
-
-    reviews = ReviewStore(store)
+    reviews = opened_queue(store)
     counts = reviews.counts()
     if counts.n_pending:
         rows = []
@@ -57,15 +56,13 @@ def review_export(
     bundle: Bundle = None,
 ) -> None:
     """Write the answers as a catalogue for the next `shelfsure train`, or tasks for other tools."""
-    from ..serving.review.store import ReviewStore
-
     if format != "catalogue":
         from ..serving.review.exchange import export_tasks
 
-        n = export_tasks(ReviewStore(store), format, out, _names(bundle))
+        n = export_tasks(opened_queue(store), format, out, _names(bundle))
         typer.echo(f"{n:,} listings to review are in {out}, for {format}; docs/review.md goes on.")
         return
-    export = ReviewStore(store).export(out)
+    export = opened_queue(store).export(out)
     missing = f"; {export.n_photos_missing:,} photos were gone" if export.n_photos_missing else ""
     outside = f"; --outside {out / 'outside'} has photos of what isn't sold"
     outside = outside if export.n_outside else ""
@@ -89,9 +86,8 @@ def review_import(
 ) -> None:
     """Take another tool's answers into the queue; exit code 1 if some couldn't be taken."""
     from ..serving.review.exchange import import_answers
-    from ..serving.review.store import ReviewStore
 
-    found = import_answers(ReviewStore(store), format, file, names=_names(bundle), who=who)
+    found = import_answers(opened_queue(store), format, file, names=_names(bundle), who=who)
     for where, reason in found.problems:
         typer.echo(f"{file}, {where}: {reason}", err=True)
     typer.echo(

@@ -1,6 +1,7 @@
 """What an A/B test found, as files: a page for people, JSON for programs."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -101,7 +102,6 @@ def write_report(out: Path, said: Mapping[str, Any]) -> Path:
         .render(said=said, rows=list(table(said)))
     )
     numbers = json.dumps(said, indent=2, allow_nan=False, ensure_ascii=True) + "\n"
-    out.mkdir(parents=True, exist_ok=True)
     with atomic_files(out) as folder:
         (folder / "ab.html").write_text(page, encoding="utf-8", errors="replace")
         (folder / "ab.json").write_text(numbers, encoding="utf-8")
@@ -118,7 +118,10 @@ def _commands(experiment: Experiment, outcome: Outcome) -> dict[str, str]:
     """Say how to let the challenger take over, and how to go back."""
     if outcome != "better":
         return {}
-    new, live = experiment.challenger.bundle or "NEW", experiment.champion.bundle or "LIVE"
+    new, live = (
+        shlex.quote(side.bundle or other)
+        for side, other in ((experiment.challenger, "NEW"), (experiment.champion, "LIVE"))
+    )
     return {
         "promote": f"shelfsure registry promote {new} --name NAME --against TEST.csv",
         "serve": f"shelfsure registry pull NAME --out {live} --overwrite",

@@ -90,7 +90,6 @@ def write_report(out: Path, said: Mapping[str, Any], photos: Mapping[str, Any]) 
         .render(said=said, unlike=shown, history=history(said), alarm_level=ALARM)
     )
     numbers = json.dumps(said, indent=2, allow_nan=False, ensure_ascii=True) + "\n"
-    out.mkdir(parents=True, exist_ok=True)
     with atomic_files(out) as folder:
         # a title may hold half a character, which UTF-8 can't
         (folder / "monitor.html").write_text(page, encoding="utf-8", errors="replace")

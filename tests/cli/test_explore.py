@@ -47,3 +47,13 @@ def test_explore_names_the_families_that_it_knows(run, shop):
     assert done.code == 1
     assert "'hug'" in done.error
     assert "word-vectors" in done.error
+
+
+def test_explore_says_why_nothing_is_compared_and_wants_a_family(run, shop):
+    arguments = ("--out", "report", "--no-maps", "--mlflow", "none", "--families")
+    few = ("--min-examples", 999)
+    done = run("explore", shop / "catalogue.csv", *arguments, "tfidf", *few)
+    assert "Lower --min-examples or --levels" in done.out
+    done = run("explore", shop / "catalogue.csv", *arguments, "")
+    assert done.code == 1
+    assert "holds 'nothing'" in done.error

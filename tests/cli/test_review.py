@@ -52,3 +52,11 @@ def test_export_writes_a_catalogue(store: ReviewStore, tmp_path: Path) -> None:
     assert "--outside" not in said
     [listing] = read_catalog(tmp_path / "out/catalogue.csv", need_category=True).listings
     assert listing.category == "Home > Lamps"
+
+
+@pytest.mark.parametrize("command", [("list",), ("export", "out")])
+def test_a_queue_that_is_not_there_is_not_made(command: tuple[str, ...], tmp_path: Path) -> None:
+    typo = tmp_path / "typo.sqlite"
+    with pytest.raises(ReviewError, match="there is none"):
+        run(*command, "--store", str(typo))
+    assert not typo.exists()

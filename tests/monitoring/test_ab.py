@@ -177,6 +177,12 @@ def test_ab_report_says_who_is_better_in_a_table_json_and_a_page(
     assert "same category" in printed
     assert "shelfsure registry promote runs/new" in printed
     assert said["commands"]["go back"] == "shelfsure registry rollback NAME --out runs/live"
+    odd = replace(TRIAL, challenger=replace(TRIAL.challenger, bundle="my runs/new"))
+    odd.write(folder.path)
+    assert run(*arguments) == 0
+    assert "registry promote 'my runs/new' --name" in capsys.readouterr().out, "can be pasted"
+    run(*arguments[:-1], tmp_path / "typo.sqlite")
+    assert "no review queue at" in capsys.readouterr().err
     assert said["n_right"] == {"champion": 10, "challenger": 40}
     assert said["differences"] == [{"champion": "A", "challenger": "B <i", "n": 30}]
     page = (out / "ab.html").read_text()

@@ -28,6 +28,8 @@ class WordVectors:
 
     def encode(self, items: Sequence[str]) -> Floats:
         there, words = word_counts(self.cleaning.words(items))
+        if len(words) < 2:
+            raise ValueError(f"it takes two different words or more, but titles have {len(words)}")
         information = ppmi(there)
         dim = min(self.dim, len(words) - 1)
         svd = TruncatedSVD(dim, random_state=0).fit(information)

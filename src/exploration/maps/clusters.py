@@ -1,10 +1,12 @@
 """Clusters, how well they agree with the categories, and names for them from their words."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
 from ...core.arrays import Floats, Ints, evenly_spaced
@@ -69,7 +71,9 @@ def silhouette(features: Features, labels: Ints) -> float | None:
 def kmeans(rows: Floats, n_clusters: int, seed: int = 0) -> Ints:
     """Cluster rows; shape ``(n,)``, 0 and up, the largest cluster first."""
     model = KMeans(min(n_clusters, len(rows)), n_init=10, random_state=seed)
-    return by_size(model.fit_predict(rows))
+    with warnings.catch_warnings():  # of equal rows there are fewer clusters
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return by_size(model.fit_predict(rows))
 
 
 def number_of_clusters(rows: Floats, seed: int = 0) -> int:

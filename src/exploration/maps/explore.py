@@ -105,7 +105,7 @@ def explore_catalog(
         raise ValueError("An embedder has options of its own. Give it or options, not both.")
     config = config or Config(min_examples=MIN_EXAMPLES)
     embedder = embedder or load_embedder(config, options or RunOptions(cache=EmbeddingCache()))
-    wanted = list(dict.fromkeys(names or families.default_names(config)))
+    wanted = list(dict.fromkeys(families.default_names(config) if names is None else names))
     families.check_names(wanted, list(families.factories(config, embedder, language)))
     with scratch_folder() as folder:
         return _explore(catalog, config, embedder, wanted, maps, language, folder)

@@ -90,7 +90,8 @@ def encode(family: FeatureFamily, material: Material) -> tuple[View, float]:
     """
     rows = np.flatnonzero(material.present(family.takes)).tolist()
     if not rows:
-        raise ValueError(f"no listing has a {family.takes} that can be used")
+        part = "photo" if family.takes == "square" else family.takes
+        raise ValueError(f"no listing has a {part} that can be used")
     items = material.items(family.takes, rows)
     started = time.process_time()
     features = family.encode(items)

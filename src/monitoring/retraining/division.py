@@ -20,8 +20,8 @@ def divide(
     config: Config,
     options: RunOptions,
     test_fraction: float,
-) -> dict[str, Part]:
-    """Give each usable listing its part, by id; see `stable_parts`."""
+) -> tuple[dict[str, Part], Catalog]:
+    """Give each usable listing its part, by id (see `stable_parts`), and the catalogue of those."""
     embedder = load_embedder(config, options)
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
     levels = max(_LEVELS, config.levels)
@@ -36,4 +36,4 @@ def divide(
     ).announced()
     ids = [one.listing_id for one in catalog.listings]
     parts = stable_parts(before, ids, names, grouping, test_fraction, config.seed)
-    return dict(zip(ids, parts, strict=True))
+    return dict(zip(ids, parts, strict=True)), catalog

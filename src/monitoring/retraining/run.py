@@ -9,9 +9,9 @@ from typing import Any
 
 from ...catalog.merging import Merged
 from ...catalog.photo_listings import photos_in
+from ...catalog.usable import require_usable
 from ...core.config import Config, ImageConfig, image_encoder_section
-from ...core.errors import CatalogError, ConfigError
-from ...core.files import atomic_path
+from ...core.errors import CatalogError
 from ...embedding.run_options import RunOptions
 from ...evaluation.paired_comparison import Comparison, compare_pipelines
 from ...evaluation.registry import CHALLENGER, CHAMPION, check_registry
@@ -22,10 +22,11 @@ from .config import RetrainConfig
 from .dataset import Dataset, read_parts, write_parts
 from .division import divide
 from .gate import Gate, read_gate
+from .latest import read_latest, write_latest
 from .registration import champion_before, opened_version, pull_champion, register_once
-from .steps import STEP, Steps, digest, only_one
+from .steps import STEP, STEPS, Steps, digest, only_one
 
-LATEST = "latest.json"
+REJECTED = "rejected.csv"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class _Run:
         )
         asked |= {"finetune": tuned, "name": self.settings.model_name}
         key = digest([data.version, self.told, asked])
-        latest = self._latest()
+        latest = read_latest(self.settings.out)
         if latest.get("key") == key and self._is_whole(latest):
             steps.log("retrain", "skipped", f"nothing to do: data {data.version[:12]} is done")
             return self._result(latest, ran=False)
@@ -145,8 +146,7 @@ class _Run:
             **told,
         }
         self._hand_over(bundle, told["alias"])
-        with atomic_path(self.settings.out / LATEST) as partial:
-            partial.write_text(json.dumps(done, indent=2), encoding="utf-8")
+        write_latest(self.settings.out, done)
         steps.forget_others()
         steps.log("retrain", "done", str(read_gate(comparison)))
         return self._result(done, ran=True)
@@ -162,10 +162,15 @@ class _Run:
         }
 
         def work(folder: Path) -> None:
-            new = divide(
+            new, usable = divide(
                 self.data.catalog, old, self.training, self.options, settings.test_fraction
             )
+            require_usable(usable, settings.read.min_usable)
             write_parts(folder, old | new)
+            usable.write_rejected(folder / REJECTED)
+            reasons = self.steps.place("parts", inputs) / REJECTED
+            where = f"; reasons in {reasons}" if usable.rejected else ""
+            self.steps.log("parts", "read", f"{usable.summary()}{where}")
 
         return self.steps.run("parts", inputs, work)
 
@@ -269,24 +274,11 @@ class _Run:
         ids = (one.listing_id for one in self.data.catalog.listings)
         return digest([self.data.version, [own.get(name) for name in ids]])
 
-    def _latest(self) -> dict[str, Any]:
-        """Read what the last finished retraining has left."""
-        path = self.settings.out / LATEST
-        if not path.is_file():
-            return {}
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        if not (self._step(found["parts"]) / STEP).is_file():
-            raise ConfigError(
-                f"{path} says which listings have been tested on, in {self._step(found['parts'])}, "
-                "but that is gone. Bring it back, or begin anew in another folder: `out`."
-            )
-        return found
-
     def _is_whole(self, latest: dict[str, Any]) -> bool:
         return all((self._step(latest[x]) / STEP).is_file() for x in ("bundle", "comparison"))
 
     def _step(self, name: str) -> Path:
-        return self.settings.out / "steps" / name
+        return self.settings.out / STEPS / name
 
     def _result(self, told: dict[str, Any], *, ran: bool) -> Retraining:
         return Retraining(

@@ -22,7 +22,7 @@ from ...core.files import atomic_folder, atomic_path
 from ...core.kinds import FolderKind, folder_marked
 from ...core.output import output
 
-STEP = "step.json"
+STEP, STEPS = "step.json", "steps"
 LOG, READABLE_LOG = "log.jsonl", "log.txt"
 _KIND = FolderKind("a step of a retraining", folder_marked(STEP, {"name", "inputs"}, "*"))
 _SHOWN = 12
@@ -120,7 +120,7 @@ class Steps:
 
     def place(self, name: str, inputs: Mapping[str, Any]) -> Path:
         """Name the folder of a step's result."""
-        return self.home / "steps" / f"{name}-{digest(inputs)[:16]}"
+        return self.home / STEPS / f"{name}-{digest(inputs)[:16]}"
 
     def log(self, step: str, action: str, why: str) -> None:
         """Write a line for people and one for programs."""
@@ -136,15 +136,13 @@ class Steps:
     def forget_others(self) -> None:
         """Remove the results that this run hasn't used."""
         kept = {place.name for place in self.used}
-        for place in (self.home / "steps").iterdir():
+        for place in (self.home / STEPS).iterdir():
             if place.name not in kept:
                 shutil.rmtree(place, ignore_errors=True)
 
     def _why(self, name: str, inputs: Mapping[str, Any]) -> str:
         """Say what has changed since the step was last done."""
-        done = sorted(
-            (self.home / "steps").glob(f"{name}-*/{STEP}"), key=lambda p: p.stat().st_mtime
-        )
+        done = sorted((self.home / STEPS).glob(f"{name}-*/{STEP}"), key=lambda p: p.stat().st_mtime)
         if not done:
             return "it was never done here"
         was = json.loads(done[-1].read_bytes())["inputs"]

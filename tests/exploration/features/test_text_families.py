@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from shelfsure.core.errors import ConfigError
 from shelfsure.exploration.features.bag_of_words import BagOfWords, word_counts
+from shelfsure.exploration.features.reduced import reduced
 from shelfsure.exploration.features.tfidf import TfidfWords
 from shelfsure.exploration.features.word_vectors import WordVectors, ppmi
 from shelfsure.exploration.features.words import Cleaning
@@ -66,3 +67,12 @@ def test_cleaning_does_what_its_options_say() -> None:
 def test_cleaning_names_the_languages_it_knows() -> None:
     with pytest.raises(ConfigError, match=r"german.*klingon.*--language"):
         Cleaning(stems="klingon").words(TITLES)
+
+
+def test_word_vectors_say_that_one_word_is_too_few() -> None:
+    with pytest.raises(ValueError, match="two different words or more, but titles have 1"):
+        WordVectors().encode(["lamp", "lamp"])
+
+
+def test_reduced_keeps_a_single_feature_as_it_is() -> None:
+    assert reduced(csr_matrix([[1.0], [2.0]]), 50).tolist() == [[1.0], [2.0]]

@@ -71,3 +71,7 @@ def test_clusters_are_named_by_the_words_that_only_they_have() -> None:
     # lamp: half of cluster 0's 4 words, 9 words in 2 clusters, there twice; acme 4 times
     assert 0.5 * math.log1p(4.5 / 2) > 0.5 * math.log1p(4.5 / 4)
     assert cluster_names(np.array([0, 1, -1]), ["", "", ""]) == ["cluster 1", "cluster 2"]
+
+
+def test_kmeans_of_equal_rows_is_one_cluster_without_a_warning() -> None:
+    assert kmeans(np.ones((9, 2), np.float32), 4).tolist() == [0] * 9

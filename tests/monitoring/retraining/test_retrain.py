@@ -16,9 +16,10 @@ from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.catalog.merging import Additions, Merged, merge
 from shelfsure.core.config import Config
+from shelfsure.core.errors import CatalogError, ConfigError
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
-from shelfsure.monitoring.retraining.config import RetrainConfig
+from shelfsure.monitoring.retraining.config import ReadConfig, RetrainConfig
 from shelfsure.monitoring.retraining.dataset import read_parts
 from shelfsure.monitoring.retraining.run import Retraining, retrain
 from shelfsure.monitoring.retraining.steps import Steps
@@ -224,3 +225,37 @@ def test_retrain_goes_on_from_what_a_kill_leaves(
     done = run(settings)
     assert done.alias == "champion"
     assert not [p for p in (settings.out / "steps").iterdir() if "partial" in p.name]
+
+
+def test_rows_that_cannot_be_used_are_said_and_written(
+    settings: RetrainConfig, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("no photo")
+    listing = Listing("odd", "lamp light", broken, category="Home > Lamps")
+    log: list[str] = []
+    run(settings, Additions(Path("more.csv"), (listing,)), log=log)
+    [said] = [line for line in log if line.startswith("parts read: ")]
+    assert " unusable photo, " in said
+    reasons = Path(said.rpartition("; reasons in ")[2])
+    assert "broken.png: a photo must be" in reasons.read_text()
+
+
+def test_too_few_usable_rows_end_a_retraining(
+    settings: RetrainConfig, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_text("no photo")
+    listing = Listing("odd", "lamp light", tmp_path / "broken.png", category="Home > Lamps")
+    strict = settings.model_copy(update={"read": ReadConfig(min_usable=1.0)})
+    with pytest.raises(CatalogError, match=r"100\.0% of the rows"):
+        run(strict, Additions(Path("more.csv"), (listing,)))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"parts": "parts-1', "null"])
+def test_a_damaged_record_of_the_last_run_is_named(
+    text: str, settings: RetrainConfig, registry: FakeRegistry
+) -> None:
+    settings.out.mkdir()
+    (settings.out / "latest.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"latest\.json must say"):
+        run(settings)
