@@ -1,6 +1,7 @@
 """The command that serves the demo and REST."""
 
 import os
+import re
 import sys
 import threading
 from dataclasses import replace
@@ -228,7 +229,7 @@ def _challenger_share(share: str, *, shadow: bool, challenger: Path | None) -> f
     """
     from ..core.errors import ConfigError
 
-    nothing = "0" in share and not share.strip(" 0.%")
+    nothing = re.fullmatch(r"0+(\.0*)? *%?", share.strip()) is not None
     given = 0.0 if nothing else share_of(share, "--share")
     if challenger is None and (given or shadow):
         raise ConfigError("--share and --shadow are about a challenger: pass --challenger BUNDLE.")

@@ -176,7 +176,9 @@ def evidence(
             "top1": float((held.log_probabilities.argmax(axis=1) == labels[held.rows]).mean()),
             "accept": asdict(rules.for_pattern(pattern)[-1]),
         }
-        for pattern, held in sorted(held_out.items(), key=lambda item: (len(item[0]), *item[0]))
+        for pattern, held in sorted(
+            held_out.items(), key=lambda item: (len(item[0]), *sorted(item[0]))
+        )
     ]
 
 

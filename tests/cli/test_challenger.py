@@ -66,6 +66,7 @@ def test_a_challenger_without_a_log_is_warned_of(
         (("--challenger", "new", "--shadow", "--share", "5%"), "but --share is 5%"),
         (("--challenger", "new", "--share", "110%"), "got '110%'"),
         (("--challenger", "new", "--share", "%"), "got '%'"),
+        (("--challenger", "new", "--share", "0%%"), "got '0%%'"),
     ],
 )
 def test_a_share_that_can_t_be_is_refused(

@@ -1,11 +1,13 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.fusion.accept_rule import AcceptRule, Examples, Rules
 from shelfsure.fusion.classifier import HeldOut, LateFusion
 from shelfsure.fusion.views import View
+from shelfsure.pipeline.accept_rules import evidence, forecast, unseen_answers
 from shelfsure.pipeline.accept_rules import fit_rules as fit_grouped_rules
-from shelfsure.pipeline.accept_rules import forecast, unseen_answers
 
 PLENTY = Examples(np.full(3, 100))
 NAMES = ("Home > Lamps", "Home > Vases", "Toys > Kites")
@@ -164,3 +166,19 @@ def test_forecast_answers_each_listing_by_what_it_has() -> None:
     rules = Rules({title: (rule,), both: (rule,)})
     found = forecast(held, np.zeros(n, dtype=int), rules, views, PLENTY)
     assert found == {"right": (10 + 15) / 40, "accepted": 0.25, "right_of_accepted": 1.0}
+
+
+class Backwards(frozenset[str]):
+    """A set in an order that Python may choose, as it does anew for each process."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(super().__iter__(), reverse=True))
+
+
+def test_evidence_stands_in_the_same_order_in_every_process() -> None:
+    rule = AcceptRule(0.9, 0.9, 0.9, 0.5, 1.0, 4, 4, 22)
+    pairs = [("photo", "title"), ("description", "title"), ("description", "photo")]
+    held = {Backwards(pair): HeldOut(np.arange(4), np.log(np.full((4, 2), 0.5))) for pair in pairs}
+    rules = Rules(dict.fromkeys(held, (rule,)))
+    told = evidence(held, np.zeros(4, dtype=int), rules)
+    assert [tuple(one["modalities"]) for one in told] == sorted(pairs)
