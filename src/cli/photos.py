@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 photos_app = typer.Typer(no_args_is_help=True, help="Photos that a catalogue names by address.")
 CATALOGUE, FAILED = "catalogue.csv", "failed.csv"
+LISTED = ("address", "reason")
 
 
 @photos_app.command("fetch")
@@ -36,13 +37,15 @@ def photos_fetch(
     """Bring a catalogue's photos, and write it anew beside them, naming files.
 
     The hosts are shown and have to be agreed to; redirects lead to no others. What fails is in
-    failed.csv; its listing keeps the address. Run it again to try the rest.
+    failed.csv; its listing keeps the address. Run it again to try the rest. Exit 1: all failed.
     """
     from ..catalog.columns import match_columns, named_columns
     from ..catalog.delimited import write_csv
     from ..catalog.photo_fetch import PhotoFetcher, hosts_of, web_addresses
     from ..catalog.tables import open_table
     from ..core.errors import CatalogError, ConfigError
+    from ..core.files import require_free_file
+    from ..core.kinds import FileKind, table_with
 
     named = {"image": image_column} if image_column else {}
     table = open_table(file, named=named_columns(named), encoding=encoding)
@@ -52,24 +55,37 @@ def photos_fetch(
         raise CatalogError(f"{file} must have a column of photos. Pass --image-column.")
     if file.resolve() == (folder / CATALOGUE).resolve():
         raise ConfigError(f"{file} would be replaced. Name another folder.")
+    require_free_file(folder / FAILED, FileKind("a list of photos that failed", table_with(LISTED)))
+    if (folder / CATALOGUE).exists() and not (folder / FAILED).exists():
+        raise ConfigError(
+            f"{folder / CATALOGUE} is there, and no earlier `photos fetch` wrote it. Name another "
+            "folder, or move it away."
+        )
     cells = (row.fields.get(column) for row in table.rows({column}))
     urls = list(dict.fromkeys(url for cell in cells for url in web_addresses(cell)))[:max_photos]
+    if not urls:
+        raise CatalogError(
+            f"{file}: column `{column}` must name photos by web address, http:// or https://, but "
+            "no row does. There is nothing to bring; or pass --image-column."
+        )
     hosts = hosts_of(urls)
     for host, n in hosts.most_common():
         say(f"  {n:>9,} of {host}")
     asked = f"Ask {len(hosts):,} hosts for up to {len(urls):,} photos?"
-    if urls and not (yes or typer.confirm(asked, err=True)):
+    if not (yes or typer.confirm(asked, err=True)):
         raise typer.Exit(1)
     fetcher = PhotoFetcher(folder, {*hosts}, max_mb * 1_000_000, allow_private)
     failed = dict(_fetched(fetcher, urls, at_once))
     header, rows = _named_by_file(table, column, fetcher)
+    write_csv(folder / FAILED, LISTED, failed.items())  # first: it says whose the catalogue is
     write_csv(folder / CATALOGUE, header, rows)
-    write_csv(folder / FAILED, ("address", "reason"), failed.items())
     say(
         f"{len(urls) - len(failed):,} of {len(urls):,} photos are in {folder}"
         f"{f'; {len(failed):,} failed, see {FAILED}' if failed else ''}. "
         f"The catalogue with them is {folder / CATALOGUE}."
     )
+    if len(failed) == len(urls):
+        raise typer.Exit(1)
 
 
 def _fetched(

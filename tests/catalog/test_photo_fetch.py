@@ -16,6 +16,7 @@ from shelfsure.catalog.photo_fetch import (
     web_addresses,
 )
 from shelfsure.cli.main import app
+from shelfsure.core.errors import CatalogError, ConfigError
 from typer.testing import CliRunner
 
 REDIRECTS = {"/r1": "/a.jpg", "/r2": "http://other.example/x", "/r3": "/r3"}
@@ -144,6 +145,7 @@ def test_the_command_writes_a_catalogue_that_names_files(
     assert "3 of 127.0.0.1" in refused.output
     private = CliRunner().invoke(app, [*command, "--yes"])
     assert "0 of 3 photos" in private.output
+    assert private.exit_code == 1, "all failed"
     assert got == []
     done = CliRunner().invoke(app, [*command, "--yes", "--allow-private"])
     assert done.exit_code == 0, done.output
@@ -158,3 +160,26 @@ def test_the_command_writes_a_catalogue_that_names_files(
     n = len(got)
     assert CliRunner().invoke(app, [*command, "--yes", "--allow-private"]).exit_code == 0
     assert got[n:] == ["/no"]
+
+
+def test_the_command_leaves_a_catalogue_of_somebody_elses_alone(
+    server: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    shop, mine = tmp_path / "shop.csv", tmp_path / "catalogue.csv"
+    shop.write_text(f"id,title,image\na,Mug,{server[0]}/a.jpg\n")
+    mine.write_text("id,title\n1,mine\n")
+    command = ["photos", "fetch", str(shop), str(tmp_path), "--yes", "--allow-private"]
+    with pytest.raises(ConfigError, match="no earlier `photos fetch` wrote it"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    mine.rename(tmp_path / "failed.csv")
+    with pytest.raises(ConfigError, match="Only a list of photos that failed"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert (tmp_path / "failed.csv").read_text() == "id,title\n1,mine\n"
+
+
+def test_the_command_wants_an_address(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("id,title,image\na,Mug,a.jpg\n")
+    command = ["photos", "fetch", str(tmp_path / "shop.csv"), str(tmp_path / "out"), "--yes"]
+    with pytest.raises(CatalogError, match="column `image` must name photos by web address"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert not (tmp_path / "out").exists()
