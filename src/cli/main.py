@@ -37,6 +37,8 @@ from .sign import sign
 from .spark import spark_app
 from .train import train
 
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 app = typer.Typer(
     name="shelfsure",
     help="Be sure what goes on the shelf: photo and title in, a calibrated verdict out.",
@@ -102,6 +104,10 @@ def main() -> None:
     """Run a command; an expected error is one clear message, not a stack trace."""
     try:
         app(prog_name="shelfsure")
+    except SystemExit as stop:
+        if stop.code == STOPPED:
+            typer.echo("Stopped.", err=True)
+        raise
     except TrackingError as error:
         typer.echo(f"Warning: {error}", err=True)
         sys.exit(3)
