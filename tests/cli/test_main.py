@@ -341,3 +341,17 @@ def test_sign_and_verify_key(
     listed = run("--verify-key", public, "taxonomy", "list", mine)
     assert listed.code == 0, listed.error
     assert listed.out
+
+
+def test_ctrl_c_is_said_in_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ReviewStore, "counts", lambda _: stopped())
+    monkeypatch.setattr(sys, "argv", ["shelfsure", "review", "list"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.strip().endswith("Stopped.")
