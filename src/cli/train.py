@@ -126,6 +126,29 @@ def _say_training(pipeline: "ListingPipeline") -> None:
     say(f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings.")
     say(_forecast(facts))
     say_expected(pipeline)
+    say(_joint_space(facts["joint_space"]))
+
+
+def _joint_space(facts: Mapping[str, Any]) -> str:
+    """Put into words what the catalogue's own pairs of photo and title taught."""
+    if "retrieval" not in facts:
+        return f"Photos and titles weren't aligned: only {facts['n_pairs']:,} listings have both."
+    said = f"Of left-out photos, their own title comes up in the first 10 {_change(facts['retrieval'])}"
+    if "retrieval" not in facts["kept"]:
+        return f"{said}: no gain, so photos and titles aren't aligned."
+    if "left_out" not in facts:
+        return f"{said} once aligned."
+    named = (
+        f"{said} once aligned. Listings of left-out categories are named rightly "
+        f"{_change(facts['left_out'])}, of known ones {_change(facts['known'])}"
+    )
+    return (
+        f"{named}." if "names" in facts["kept"] else f"{named}: no gain, so names stay as they are."
+    )
+
+
+def _change(gain: Mapping[str, float]) -> str:
+    return f"{gain['after']:.1%} of the time (before: {gain['before']:.1%})"
 
 
 def _forecast(facts: Mapping[str, Any]) -> str:

@@ -24,6 +24,8 @@ from .verdict import (
 )
 
 TOP_K = 5
+UNLIKE_ALPHA = 0.02
+"""At most this share of the catalogue's own listings hear that their photo is unlike their title."""
 N_NEIGHBOURS = 5
 SURE_ALONE = 0.9
 """How sure photo and title must each be to contradict each other, where no rule was fitted."""
@@ -220,6 +222,8 @@ class DecisionPolicy:
             quality=evidence.embedded.flags(row),
             model_version=self.version,
         )
+        if around.pair_p_value <= UNLIKE_ALPHA and not mismatch:
+            verdict = verdict.with_unlike_photo()
         why = evidence.embedded.left_out.get(row)
         return verdict.without_photo(why) if why else verdict
 

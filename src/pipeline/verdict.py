@@ -163,6 +163,14 @@ class Verdict(BaseModel):
             model_version=model_version,
         )
 
+    def with_unlike_photo(self) -> "Verdict":
+        """Say that photo and title may belong to different things; it decides nothing."""
+        reason = (
+            "The photo is less like the title than nearly all photos of the catalogue are like "
+            "theirs: do they show and name the same thing?"
+        )
+        return self.model_copy(update={"reasons": (*self.reasons, reason)})
+
     def without_photo(self, why: str) -> "Verdict":
         """Say that the listing has a photo that isn't used, and why."""
         reason = f"It goes by its title, as its photo can't be used: {why}"

@@ -22,6 +22,7 @@ from .ood.detector import OODDetector
 from .result import RetrievalResult
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.image_text_space import ImageTextSpace
+from .zero_shot.joint_space import JointSpace
 
 N_CANDIDATES = 10
 N_COMPARED = 3
@@ -53,6 +54,8 @@ class RetrievalModel:
         None if the backbone knows no class names (and no CLIP model is configured).
     space_embedder
         The image-text space's own encoders, where they aren't the pipeline's (CLIP).
+    joint
+        What the catalogue's own pairs of photo and title taught; None where that was nothing.
     """
 
     ood_detector: OODDetector | None
@@ -62,6 +65,7 @@ class RetrievalModel:
     training_listings: EmbeddedListings | None = None
     index: ListingIndex | None = None
     space_embedder: Embedder | None = None
+    joint: JointSpace | None = None
 
     def with_categories(self, names: Sequence[str]) -> "RetrievalModel":
         """Know more categories by name alone; those that are known already stay as they are.
@@ -105,6 +109,25 @@ class RetrievalModel:
             photos, titles = own.photo.features, own.title.features
         return self.space.to_text_space(np.asarray(photos)), np.asarray(titles)
 
+    def name_probabilities(self, embedded: EmbeddedListings) -> Floats:
+        """Sort listings into all categories by name, ``(n, n_names)``.
+
+        And by how like the trained ones' listings they are, where that was found to help.
+
+        Raises
+        ------
+        ConfigError
+            If there is no zero-shot fallback.
+        """
+        if self.zero_shot is None:
+            raise ConfigError("Zero-shot needs categories by name, but this bundle has none.")
+        seen = self.in_text_space(embedded)
+        if self.joint is None or self.joint.known is None:
+            return self.zero_shot.classify(*seen)
+        known, prototypes = self.joint.known, self.zero_shot.prototypes
+        evidence = known.evidence(self.joint.alignment, prototypes, embedded, seen)
+        return evidence.classify(known.weights)
+
     def unseen(
         self, embedded: EmbeddedListings, trained: Sequence[str]
     ) -> list[tuple[str, float] | None]:
@@ -112,7 +135,7 @@ class RetrievalModel:
         others = [i for i, n in enumerate(self.names) if n not in set(trained)]
         if self.zero_shot is None or not others:
             return [None for _ in embedded.listings]
-        probabilities = self.zero_shot.classify(*self.in_text_space(embedded))
+        probabilities = self.name_probabilities(embedded)
         best = np.array(others)[probabilities[:, others].argmax(axis=1)]
         return [(self.names[i], float(probabilities[row, i])) for row, i in enumerate(best)]
 
@@ -162,6 +185,7 @@ class RetrievalModel:
         unseen = self.unseen(embedded, trained)
         near = self.neighbours(embedded)
         duplicates = self.duplicates(embedded, limits, near.by_photo) if limits else {}
+        pairs = self.joint.mismatch_p_values(embedded) if self.joint else None
         return [
             RetrievalResult(
                 p_value=float(p_values[row]),
@@ -169,6 +193,7 @@ class RetrievalModel:
                 unseen=unseen[row],
                 neighbours=[each for each in near.everywhere[row] if each.listing_id != own],
                 duplicates=duplicates.get(row, ()),
+                pair_p_value=float("nan") if pairs is None else float(pairs[row]),
             )
             for row, own in enumerate(listing.listing_id for listing in embedded.listings)
         ]

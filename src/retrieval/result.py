@@ -23,6 +23,8 @@ class RetrievalResult:
         The nearest catalogue listings, nearest first.
     duplicates
         Catalogue listings that are this one again, or a variant of it, the surest first.
+    pair_p_value
+        How usual it is that a photo and its title are as unlike, 0 to 1; NaN if unknown.
     """
 
     p_value: float = float("nan")
@@ -30,3 +32,4 @@ class RetrievalResult:
     unseen: tuple[str, float] | None = None
     neighbours: Sequence[Neighbour] = ()
     duplicates: Sequence[DuplicatePair] = ()
+    pair_p_value: float = float("nan")

@@ -25,6 +25,7 @@ from .model import RetrievalModel
 from .ood.detector import OODDetector
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.image_text_space import ImageTextSpace
+from .zero_shot.joint_space import JointSpace
 from .zero_shot.load_space import fingerprints as own_fingerprints
 from .zero_shot.load_space import load_space, space_embedder
 
@@ -37,9 +38,10 @@ def save_retrieval(model: RetrievalModel, folder: Path, fingerprints: Mapping[st
     """Write arrays as safetensors, the rest as JSON, and the index as a folder of its own."""
     arrays: dict[str, Any] = {}
     document: dict[str, Any] = {}
-    parts: Mapping[str, OODDetector | ZeroShot | None] = {
+    parts: Mapping[str, OODDetector | ZeroShot | JointSpace | None] = {
         "ood_detector": model.ood_detector,
         "zero_shot": model.zero_shot,
+        "joint_space": model.joint,
     }
     for name, part in parts.items():
         if part is not None:
@@ -109,11 +111,20 @@ def load_retrieval(
     ood_detector = None
     if "ood_detector" in document:
         ood_detector = OODDetector.from_parts(arrays["ood_detector"], document["ood_detector"])
+    joint = None
+    if "joint_space" in document:
+        joint = JointSpace.from_parts(arrays["joint_space"], document["joint_space"])
     index = _saved_index(read, folder, own_fingerprints(embedder))
     pair_model = PairModel.parse(read("duplicates.json"), folder / "duplicates.json")
     own_embedder = space_embedder(space, embedder)
     return RetrievalModel(
-        ood_detector, zero_shot, space, pair_model, index=index, space_embedder=own_embedder
+        ood_detector,
+        zero_shot,
+        space,
+        pair_model,
+        index=index,
+        space_embedder=own_embedder,
+        joint=joint,
     )
 
 

@@ -11,6 +11,7 @@ from ..fusion.views import View
 from ..pipeline.pipeline import ListingPipeline
 from ..retrieval.brands import BrandHint, BrandLooks, fit_brand_looks
 from ..retrieval.index.store import ListingIndex, Neighbour
+from ..retrieval.zero_shot.joint_space import JointSpace
 from ..retrieval.zero_shot.load_space import fingerprints
 from .indexes import BUNDLE, built_indexes, open_index
 
@@ -73,7 +74,8 @@ class Searcher:
         given = {space: view for space, view in given.items() if view.present[0]}
         if not given:
             raise ConfigError("A photo or words are needed to search by, but there are none.")
-        return self._search(index, given, listing.title or "", k)
+        joint = pipeline.retrieval.joint if pipeline.retrieval else None
+        return self._search(index, given, listing.title or "", k, joint=joint)
 
     def by_id(
         self, pipeline: ListingPipeline, listing_id: str, k: int, choice: str = BUNDLE
@@ -112,9 +114,12 @@ class Searcher:
         title: str,
         k: int,
         own: str = "",
+        joint: JointSpace | None = None,
     ) -> SearchResult:
         info = index.info()
-        views = {space: view for space, view in given.items() if space in info.spaces}
+        filled = {name for name, space in info.spaces.items() if space.n_vectors}
+        asked = joint.across(given, filled) if joint else given
+        views = {space: view for space, view in asked.items() if space in info.spaces}
         if not views:
             lacks = " and ".join(f"{space}s" for space in given)
             raise IndexIncompleteError(
@@ -123,7 +128,7 @@ class Searcher:
             )
         found = index.search(views, k + bool(own))[0]
         others = [near for near in found if near.listing_id != own][:k]
-        return SearchResult(info.n_listings, others, self._hint(index, views, title, own))
+        return SearchResult(info.n_listings, others, self._hint(index, given, title, own))
 
     def _hint(
         self, index: ListingIndex, views: Mapping[str, View], title: str, own: str

@@ -109,4 +109,6 @@ def _whitener(centred: Floats) -> Floats:
 
 def _points(vectors: Floats, mean: Floats, matrix: Floats) -> Floats:
     there = vectors.any(axis=1)
+    if not there.any():  # where no listing has any, they may be of any width
+        return np.zeros((len(vectors), matrix.shape[1]), np.float32)
     return np.asarray((vectors - mean) @ matrix * there[:, None], dtype=np.float32)

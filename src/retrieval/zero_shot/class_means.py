@@ -13,7 +13,6 @@ import numpy as np
 from ...core.arrays import Floats, Ints
 from ..ood.distance_detectors import category_means, whitening
 
-
 USUAL = 0.65
 """Quantile of new listings' distances to their own categories; chosen on one real catalogue."""
 
@@ -99,5 +98,7 @@ def from_arrays(arrays: Mapping[str, Floats], n_known: int) -> ClassMeans:
     found = ClassMeans(**arrays)
     d = len(found.whitener)
     if found.whitener.shape != (d, d) or found.means.shape != (n_known, d):
-        raise ValueError(f"{n_known} categories need means of {d} numbers, got {found.means.shape}.")
+        raise ValueError(
+            f"{n_known} categories need means of {d} numbers, got {found.means.shape}."
+        )
     return found

@@ -40,6 +40,12 @@ class JointFit:
     space: JointSpace | None
     facts: dict[str, Any] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """Give what was measured, and what of it is kept."""
+        kept = [] if self.space is None else ["retrieval"]
+        kept += ["names"] if self.space and self.space.known else []
+        return {**self.facts, "kept": kept}
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -277,6 +283,4 @@ def _only(embedded: EmbeddedListings, *, photo: bool, title: bool) -> EmbeddedLi
     def shown(view: View, there: bool) -> View:
         return View(view.array * there, view.present & there)
 
-    return replace(
-        embedded, photo=shown(embedded.photo, photo), title=shown(embedded.title, title)
-    )
+    return replace(embedded, photo=shown(embedded.photo, photo), title=shown(embedded.title, title))

@@ -3,7 +3,7 @@
 It never stands alone: see `fit_joint_space`, which keeps of it what held-out listings gain by.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,21 +129,21 @@ class JointSpace:
         found = p_values(-self.similarities, strange, self.voices)
         return np.where(photos.present & titles.present, found, np.nan)
 
-    def across(self, given: Views, spaces: Mapping[str, Any]) -> dict[str, View]:
+    def across(self, given: Views, spaces: Collection[str]) -> Views:
         """Turn a query by photo or by title into one that an index of `spaces` can answer.
 
-        What the index can answer stays as it is; else a photo is put among its titles, or a title
-        among its photos.
+        What such an index can answer stays as it is; else a photo is put among titles, or a title
+        among photos.
         """
-        if any(space in spaces for space in given):
-            return dict(given)
-        to_other = {PHOTO: (TITLE, self.alignment.as_titles), TITLE: (PHOTO, self.alignment.as_photos)}
-        return {
-            other: View(move(view.array), view.present)
-            for space, view in given.items()
-            for other, move in [to_other[space]]
-            if other in spaces
-        }
+        if len(given) != 1 or given.keys() & set(spaces):
+            return given
+        if PHOTO in given and TITLE in spaces:
+            photos = given[PHOTO]
+            return {TITLE: View(self.alignment.as_titles(photos.array), photos.present)}
+        if TITLE in given and PHOTO in spaces:
+            titles = given[TITLE]
+            return {PHOTO: View(self.alignment.as_photos(titles.array), titles.present)}
+        return given
 
     def to_parts(self) -> tuple[dict[str, Floats], dict[str, Any]]:
         """Split into arrays and JSON values, for saving."""
