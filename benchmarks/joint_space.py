@@ -33,9 +33,9 @@ from shelfsure.retrieval.model import RetrievalModel
 from shelfsure.retrieval.ood.conformal import p_values
 from shelfsure.retrieval.zero_shot.alignment import Alignment
 from shelfsure.retrieval.zero_shot.classifier import ZeroShot
+from shelfsure.retrieval.zero_shot.conse import ConSE
 from shelfsure.retrieval.zero_shot.held_out_gain import hits
 from shelfsure.retrieval.zero_shot.image_text_space import ImageTextSpace
-from shelfsure.retrieval.zero_shot.load_space import load_space
 
 ALPHAS = (0.01, 0.02, 0.05)
 N_PARTS, N_FOLDS = 3, 5
@@ -121,15 +121,9 @@ def names(
             for who, rows in (("left out", left), ("known", others & (folds == part))):
                 for views in (("photo",), ("title",), ("photo", "title")):
                     some = embedded.take(np.flatnonzero(rows).tolist())
-                    nothing = View(
-                        np.zeros((rows.sum(), 1), np.float32), np.zeros(rows.sum(), bool)
-                    )
                     for view in {"photo", "title"} - set(views):
-                        width = getattr(some, view).array.shape[1]
-                        hidden = replace(
-                            nothing, features=np.zeros((rows.sum(), width), np.float32)
-                        )
-                        some = replace(some, **{view: hidden})
+                        seen = getattr(some, view)
+                        some = replace(some, **{view: View(seen.array * 0, seen.present & False)})
                     for arm, (zero_shot, joint) in arms.items():
                         asked = replace(model, zero_shot=zero_shot, joint=joint)
                         best = asked.name_probabilities(some).argmax(axis=1)
@@ -150,14 +144,13 @@ def main() -> None:
     options = parser.parse_args()
     catalog = read_catalog(options.catalogue)
     embedder = load_embedder(load_config(), RunOptions(cache=EmbeddingCache(), progress=True))
-    space = load_space("conse", embedder)
+    space = ConSE.from_encoders(embedder.photos, embedder.texts, embedder.options.cache)
     catalog, embedded = embedder.embed_catalog(catalog, description=False)
     both = np.flatnonzero(embedded.photo.present & embedded.title.present).tolist()
     embedded = embedded.take(both)
     groups = duplicate_groups(
         embedded.photo_hashes, embedded.titles, embedded.photo.array, has_photo=None
     )
-    assert space is not None
     old = space.to_text_space(embedded.photo.array)
     print(f"{len(both)} listings, {groups.max() + 1} groups")
     for seed in range(options.seeds):

@@ -133,7 +133,8 @@ def _joint_space(facts: Mapping[str, Any]) -> str:
     """Put into words what the catalogue's own pairs of photo and title taught."""
     if "retrieval" not in facts:
         return f"Photos and titles weren't aligned: only {facts['n_pairs']:,} listings have both."
-    said = f"Of left-out photos, their own title comes up in the first 10 {_change(facts['retrieval'])}"
+    found = _change(facts["retrieval"])
+    said = f"Of left-out photos, their own title comes up in the first 10 {found}"
     if "retrieval" not in facts["kept"]:
         return f"{said}: no gain, so photos and titles aren't aligned."
     if "left_out" not in facts:

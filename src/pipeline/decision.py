@@ -25,7 +25,7 @@ from .verdict import (
 
 TOP_K = 5
 UNLIKE_ALPHA = 0.02
-"""At most this share of the catalogue's own listings hear that their photo is unlike their title."""
+"""Up to this share of the catalogue's own listings hear that photo and title are unlike."""
 N_NEIGHBOURS = 5
 SURE_ALONE = 0.9
 """How sure photo and title must each be to contradict each other, where no rule was fitted."""

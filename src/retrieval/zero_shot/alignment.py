@@ -1,7 +1,7 @@
 """Photos and titles of one catalogue, aligned: both become points of one small space.
 
 Regularised canonical correlation (Hotelling 1936; the ridge is Vinod's, 1976) of the two frozen
-encoders' vectors: the directions in which a catalogue's photos and titles go together, the strongest
+encoders' vectors: the directions in which a catalogue's photos and titles go together, strongest
 first. A closed form, so there is no seed and no early stopping; it knows nothing of categories.
 """
 
@@ -15,7 +15,7 @@ from ...core.arrays import Floats, unit_rows
 
 RANK = 64
 RIDGE = 3.0
-"""Added to each direction's variance, in units of the mean variance; chosen on one real catalogue."""
+"""Added to each direction's variance, in mean variances; chosen on one real catalogue."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Alignment:
         rank = min(RANK, len(strength))
         root = np.sqrt(strength[:rank])
         return cls(
-            *(np.asarray(mean, np.float32) for mean in (photo_mean, title_mean)),
+            np.asarray(photo_mean, np.float32),
+            np.asarray(title_mean, np.float32),
             np.asarray(white_x @ left[:, :rank] * root, np.float32),
             np.asarray(white_y @ right[:rank].T * root, np.float32),
         )
@@ -108,7 +109,7 @@ def _whitener(centred: Floats) -> Floats:
 
 
 def _points(vectors: Floats, mean: Floats, matrix: Floats) -> Floats:
-    there = vectors.any(axis=1)
+    there = np.asarray(vectors.any(axis=1))
     if not there.any():  # where no listing has any, they may be of any width
         return np.zeros((len(vectors), matrix.shape[1]), np.float32)
     return np.asarray((vectors - mean) @ matrix * there[:, None], dtype=np.float32)

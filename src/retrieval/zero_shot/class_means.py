@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...core.arrays import Floats, Ints
+from ...core.arrays import Bools, Floats, Ints
 from ..ood.distance_detectors import category_means, whitening
 
 USUAL = 0.65
@@ -30,7 +30,7 @@ class ClassMeans:
     counts
         Shape ``(K,)``, the listings behind each.
     usual
-        Shape ``(1,)``, the squared distance of a usual new listing to its own category; see `USUAL`.
+        Shape ``(1,)``, a usual new listing's squared distance to its category; see `USUAL`.
     """
 
     whitener: Floats
@@ -82,7 +82,7 @@ class ClassMeans:
 
 
 def spread_out(
-    closeness: Floats, known: Sequence[str], names: Sequence[str], present: Floats
+    closeness: Floats, known: Sequence[str], names: Sequence[str], present: Bools
 ) -> Floats:
     """Lay known categories' closeness out over `names`, ``(n, K)``; 0 for those by name only."""
     laid = np.zeros((len(closeness), len(names)), np.float32)

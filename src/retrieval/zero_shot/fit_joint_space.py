@@ -117,7 +117,7 @@ def fit_joint_space(
     space = JointSpace(whole, similarity, voices(pairs.groups))
     if before is not None and zero_shot is not None and slopes is not None:
         column = {name: i for i, name in enumerate(zero_shot.names)}
-        labels = np.array([column[data.categories[row]] for row in rows])
+        labels = np.array([column[data.categories[row]] for row in rows.tolist()])
         task = _Naming(pairs, labels, before, zero_shot, slopes, min_of_category)
         weights, measured = task.weights()
         facts |= measured
