@@ -126,10 +126,10 @@ def _say_training(pipeline: "ListingPipeline") -> None:
     say(f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings.")
     say(_forecast(facts))
     say_expected(pipeline)
-    say(_joint_space(facts["joint_space"]))
+    say(joint_space_line(facts["joint_space"]))
 
 
-def _joint_space(facts: Mapping[str, Any]) -> str:
+def joint_space_line(facts: Mapping[str, Any]) -> str:
     """Put into words what the catalogue's own pairs of photo and title taught."""
     if "retrieval" not in facts:
         return f"Photos and titles weren't aligned: only {facts['n_pairs']:,} listings have both."

@@ -12,6 +12,6 @@ def model_card(
 ) -> str:
     """Write the card as Markdown: data, classes, metrics, limits."""
     optional = {"n_fold_encoders": 0, "n_in_encoder_train_set": 0, "forecast": {}}
-    optional |= {"grouping": {"source": "duplicates"}, "joint_space": {}}
+    optional |= {"grouping": {"source": "duplicates"}, "joint_space": {"kept": []}}
     card = templates(Path(__file__).parent).get_template("model_card.md.j2")
     return f"{card.render(class_names=class_names, config=config, facts=optional | dict(facts))}\n"

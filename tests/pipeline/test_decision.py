@@ -107,6 +107,20 @@ def test_mismatch_needs_photo_and_title() -> None:
     assert not judge(0.5, 0.9).mismatch(says(LAMP, LAMP, RUG, present=TITLE), 0)
 
 
+@pytest.mark.parametrize(("p_value", "said"), [(0.02, True), (0.021, False), (float("nan"), False)])
+def test_an_unlike_photo_is_a_reason_and_decides_nothing(p_value: float, said: bool) -> None:
+    plain = weigh(judge(0.5, 0.9), says(LAMP), RetrievalResult())
+    verdict = weigh(judge(0.5, 0.9), says(LAMP), RetrievalResult(pair_p_value=p_value))
+    assert verdict.decision == plain.decision == "accept"
+    more = [reason for reason in verdict.reasons if reason not in plain.reasons]
+    assert ["less like the title" in reason for reason in more] == [True] * said
+    sure_of_two = weigh(
+        judge(0.5, 0.9), says(LAMP, LAMP, RUG), RetrievalResult(pair_p_value=p_value)
+    )
+    assert MISMATCH in sure_of_two.reasons
+    assert not any("less like the title" in reason for reason in sure_of_two.reasons)
+
+
 def test_a_mismatch_goes_to_review_however_sure_fusion_is() -> None:
     verdict = weigh(judge(0.5, 0.9), says(LAMP, LAMP, RUG), RetrievalResult())
     assert (verdict.decision, verdict.mismatch, verdict.category) == ("review", True, NAMES[0])

@@ -36,6 +36,20 @@ def test_model_card_says_that_nothing_was_left_out(tiny_trained: ListingPipeline
     assert "- none\n" in card(tiny_trained, left_out={}) + "\n"
 
 
+def test_model_card_says_what_aligning_photos_and_titles_brought(
+    tiny_trained: ListingPipeline,
+) -> None:
+    gain = {"before": 0.25, "after": 0.5, "low": 0.2, "high": 0.3}
+    facts = {"n_pairs": 1234, "retrieval": gain, "left_out": gain, "known": gain}
+    kept = card(tiny_trained, joint_space={**facts, "kept": ["retrieval", "names"]})
+    assert "1,234 listings that have both" in kept
+    assert kept.count("50.0% (before 25.0%; gain +20.0% to +30.0%)") == 3
+    half = card(tiny_trained, joint_space={**facts, "kept": ["retrieval"]})
+    assert half.count("50.0% (before 25.0%") == 1
+    none = card(tiny_trained, joint_space={**facts, "kept": []})
+    assert "aligned" not in none
+
+
 @pytest.mark.parametrize("name", ["<img src=x>", "a [b](c)", "`code`", "**bold**", "| cell |"])
 def test_model_card_keeps_category_names_from_being_markdown(
     tiny_trained: ListingPipeline, name: str

@@ -30,6 +30,9 @@ from shelfsure.retrieval.index.snapshot import Hits, Snapshot
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.retrieval.model import N_CANDIDATES, RetrievalModel
 from shelfsure.retrieval.storage import load_retrieval, save_retrieval, with_saved_index
+from shelfsure.retrieval.zero_shot.alignment import Alignment
+from shelfsure.retrieval.zero_shot.class_means import ClassMeans
+from shelfsure.retrieval.zero_shot.joint_space import JointSpace, KnownCategories
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
 from shelfsure.vision.load import PhotoLimits
 
@@ -137,6 +140,48 @@ def test_load_gives_the_same_answers(shop: Kept, uploads: list[Listing]) -> None
     assert shop.loaded.names == (*TRAINED, "Garden > Hammocks")
     assert shop.loaded.pair_model == shop.saved.pair_model
     same_answers(shop.saved, shop.loaded, shop, uploads)
+
+
+def with_joint(kept: Kept) -> RetrievalModel:
+    """The shop's memory with a joint space of its listings, as if it had gained by it."""
+    embedded = kept.embedder.embed(kept.listings, description=False)
+    both = embedded.photo.present & embedded.title.present
+    photos, titles = embedded.photo.array[both], embedded.title.array[both]
+    alignment = Alignment.fit(photos, titles)
+    names = sorted({category_prefix(x.category or "", 2) for x in kept.listings} & set(TRAINED))
+    paths = np.array([category_prefix(x.category or "", 2) for x in kept.listings])[both]
+    rows = np.isin(paths, names)
+    own = np.searchsorted(names, paths[rows])
+    known = KnownCategories(
+        tuple(names),
+        ClassMeans.fit(alignment.photo_points(photos[rows]), own),
+        ClassMeans.fit(alignment.title_points(titles[rows]), own),
+        {"photo": (15.0, 2.0), "title": (20.0, 2.0), "both": (12.0, 16.0, 2.0)},
+    )
+    similarities = alignment.similarity(photos, titles)
+    joint = JointSpace(alignment, similarities, np.ones_like(similarities), known)
+    return replace(kept.loaded, joint=joint)
+
+
+def test_save_and_load_keep_the_joint_space(
+    shop: Kept, uploads: list[Listing], tmp_path: Path
+) -> None:
+    model = with_joint(shop)
+    save_retrieval(model, tmp_path, {})
+    again = load_retrieval(files_in(tmp_path), tmp_path, shop.embedder, "conse")
+    assert again
+    embedded = shop.embedder.embed(uploads)
+    found = again.name_probabilities(embedded)
+    np.testing.assert_allclose(found, model.name_probabilities(embedded), atol=1e-6)
+    assert not np.allclose(found, shop.loaded.name_probabilities(embedded))
+    added = again.with_categories(["Garden > Hoses"])
+    assert added.name_probabilities(embedded).shape == (4, 5)
+    columns = np.zeros(4, int)
+    asked = (embedded, build_views(embedded, {}), columns, TRAINED)
+    pairs = [each.pair_p_value for each in again.query(*asked, alpha=0.1)]
+    assert np.isnan(pairs).tolist() == [False, True, True, True]
+    plain = [each.pair_p_value for each in shop.loaded.query(*asked, alpha=0.1)]
+    assert np.isnan(plain).all()
 
 
 def test_save_of_a_loaded_memory_keeps_the_index(

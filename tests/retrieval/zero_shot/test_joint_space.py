@@ -1,4 +1,4 @@
-"""The joint space on planted catalogues: photos and titles that share what they show, or nothing."""
+"""The joint space on planted catalogues: photos and titles that share something, or nothing."""
 
 import json
 from dataclasses import replace
@@ -95,10 +95,8 @@ def test_alignment_recovers_a_planted_linear_relation(rng: np.random.Generator) 
     assert hits(aligned.as_photos(titles[300:]), photos[300:], own).mean() > 0.9
     paired = aligned.similarity(photos[300:], titles[300:])
     assert np.median(paired) > 0.9
-    assert (
-        abs(np.median(aligned.similarity(photos[300:], titles[301:].take(own, 0, mode="wrap"))))
-        < 0.5
-    )
+    crossed = aligned.similarity(photos[300:], np.roll(titles[300:], 1, axis=0))
+    assert abs(np.median(crossed)) < 0.5
 
 
 def test_alignment_is_the_same_by_both_ways_to_principal_directions(shop: Shop) -> None:
@@ -160,7 +158,7 @@ def test_fit_joint_space_keeps_what_gains(shop: Shop, fitted: JointFit) -> None:
 def test_fit_joint_space_keeps_nothing_of_noise() -> None:
     for seed in range(5):
         found = Shop(np.random.default_rng(seed), noise=True).fit()
-        assert found.space is None or found.facts["retrieval"]["low"] > 0
+        assert found.space is None, seed
         assert found.to_json()["kept"] == [], seed
 
 
@@ -232,18 +230,14 @@ def test_one_bad_listing_changes_no_other(shop: Shop, fitted: JointFit) -> None:
 def test_mismatch_p_values_alert_a_share_of_own_pairs_and_most_of_shuffled_ones() -> None:
     own, shuffled = [], []
     for seed in range(8):
-        both = Shop(np.random.default_rng(seed), 720)
-        first, second = slice(0, 360), slice(360, None)
         shop = Shop(np.random.default_rng(seed), 720)
+        new = shop.photos[360:], shop.titles[360:]
         shop.photos, shop.titles, shop.labels = (
-            both.photos[first],
-            both.titles[first],
-            both.labels[first],
+            each[:360] for each in (shop.photos, shop.titles, shop.labels)
         )
-        shop.text_space = both.text_space[0][first], both.text_space[1][first]
+        shop.text_space = shop.text_space[0][:360], shop.titles
         joint = shop.fit().space
         assert joint
-        new = both.photos[second], both.titles[second]
         own.append(joint.mismatch_p_values(shop.embedded(*new)) <= 0.05)
         turned = shop.embedded(new[0], np.roll(new[1], 1, axis=0))
         shuffled.append(joint.mismatch_p_values(turned) <= 0.05)

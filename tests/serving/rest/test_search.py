@@ -7,10 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageEnhance
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.retrieval.index.store import ListingIndex
+from shelfsure.retrieval.zero_shot.alignment import Alignment
+from shelfsure.retrieval.zero_shot.joint_space import JointSpace
+from shelfsure.retrieval.zero_shot.load_space import fingerprints
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.limits import Limits
 from shelfsure.serving.service import Service
@@ -144,9 +149,35 @@ def test_search_reads_an_index_below_the_servers_folder_as_it_is_now(
         assert "shelfsure index build catalogue.csv --out index/NAME" in said
         asked = {"title": "lamp", "index": "index/shop", "k": 1}
         first = client.post("/v1/search", json=asked).json()["results"][0]["listing_id"]
-        from shelfsure.retrieval.index.store import ListingIndex
-
         ListingIndex.open(tmp_path / "index/shop").remove([first])
         again = client.post("/v1/search", json=asked).json()
         assert again["n_listings"] == len(saved.retrieval.index.ids()) - 1
         assert again["results"][0]["listing_id"] != first
+
+
+def test_search_finds_photos_without_titles_by_words_where_both_are_aligned(
+    saved: ListingPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert saved.retrieval
+    assert saved.retrieval.index
+    monkeypatch.chdir(tmp_path)
+    rows = saved.retrieval.index.contents()
+    photo, title = rows.views["photo"], rows.views["title"]
+    ListingIndex.build(
+        tmp_path / "index/photos", rows.records, {"photo": photo}, fingerprints(saved.embedder)
+    )
+    both = photo.present & title.present
+    aligned = Alignment.fit(photo.array[both], title.array[both])
+    joint = JointSpace(aligned, np.ones(1, np.float32), np.ones(1, np.float32))
+    asked = {"title": "kites", "index": "index/photos", "k": 3}
+    for retrieval, found in ((saved.retrieval, 0), (replace(saved.retrieval, joint=joint), 3)):
+        pipeline = replace(saved, retrieval=retrieval)
+        with Service(lambda one=pipeline: one) as service:
+            assert service.pipeline is pipeline
+            answer = client_of(service).post("/v1/search", json=asked)
+        if not found:
+            assert "must hold titles" in problem(answer, 409, "no-index")
+            continue
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["results"]) == found
+        assert "brand_hint" not in answer.json() or answer.json()["brand_hint"] is None
