@@ -111,7 +111,7 @@ def names(
             place = {name: column for column, name in enumerate(own.names)}
             own_labels = np.array([place[name] for name in data.categories])
             own = own.fitted(*model.in_text_space(data.embedded), own_labels)
-            fitted, _ = with_joint_space(replace(model, zero_shot=own), data, RetrievalConfig())
+            fitted = with_joint_space(replace(model, zero_shot=own), data, RetrievalConfig())
             kept.append(fitted.joint is not None and fitted.joint.known is not None)
             arms = {
                 "names, slopes of the space": (everything, None),

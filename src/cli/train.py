@@ -126,13 +126,13 @@ def _say_training(pipeline: "ListingPipeline") -> None:
     say(f"{len(pipeline.class_names)} categories, {facts['n_listings']:,} listings.")
     say(_forecast(facts))
     say_expected(pipeline)
-    say(joint_space_line(facts["joint_space"]))
+    say(joint_space_line(facts.get("joint_space", {})))
 
 
 def joint_space_line(facts: Mapping[str, Any]) -> str:
     """Put into words what the catalogue's own pairs of photo and title taught."""
-    if "retrieval" not in facts:
-        return f"Photos and titles weren't aligned: only {facts['n_pairs']:,} listings have both."
+    if not facts:
+        return "Photos and titles aren't aligned: too few listings have both."
     found = _change(facts["retrieval"])
     said = f"Of left-out photos, their own title comes up in the first 10 {found}"
     if "retrieval" not in facts["kept"]:

@@ -22,7 +22,7 @@ from ..fusion.accept_rule import Examples, Rules
 from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
-from ..retrieval.fit import fit_retrieval, with_joint_space
+from ..retrieval.fit import fit_retrieval
 from ..text.clean import clean_text
 from ..text.tfidf import Tfidf
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
@@ -60,13 +60,13 @@ def fit_state(
     n, known, others = len(data.categories), data.trained_rows, data.other_rows
     unsure = uncertainty(n, known, held_out, others, unseen)
     retrieval = fit_retrieval(data, embedder, config.retrieval, outside, unsure)
-    retrieval, joint = with_joint_space(retrieval, data, config.retrieval)
     facts = _facts(data, catalog) | {
         "evidence": evidence(held_out, data.labels, rules),
         "forecast": _forecast(data, held_out, rules, config),
         "category_rules": [each.to_json() for each in by_category],
-        "joint_space": joint.to_json(),
     }
+    if retrieval and retrieval.joint_facts:
+        facts["joint_space"] = dict(retrieval.joint_facts)
     return PipelineState(
         embedder, tfidf, classifier, data.class_names, rules, config, facts, retrieval, catalog
     )

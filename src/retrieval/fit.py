@@ -20,7 +20,7 @@ from .model import RetrievalModel, dense
 from .ood.detector import OODDetector
 from .ood.fit import NOTHING, STATISTICS_ONLY, fit_ood_detector
 from .zero_shot.classifier import ZeroShot
-from .zero_shot.fit_joint_space import JointFit, fit_joint_space
+from .zero_shot.fit_joint_space import fit_joint_space
 from .zero_shot.load_space import load_space, space_embedder
 
 MIN_OF_KIND = 5
@@ -49,15 +49,16 @@ def fit_retrieval(
     )
     if space is None:
         _LOG.warning("The photo encoder knows no class names, so there is no zero-shot fallback.")
-        return retrieval
+        return with_joint_space(retrieval, data, config)
     zero_shot = ZeroShot.from_names(data.taxonomy, None, space)
     photos, titles = retrieval.in_text_space(data.embedded)
-    return replace(retrieval, zero_shot=zero_shot.fitted(photos, titles, true))
+    retrieval = replace(retrieval, zero_shot=zero_shot.fitted(photos, titles, true))
+    return with_joint_space(retrieval, data, config)
 
 
 def with_joint_space(
     retrieval: RetrievalModel, data: TrainingData, config: RetrievalConfig
-) -> tuple[RetrievalModel, JointFit]:
+) -> RetrievalModel:
     """Add what the catalogue's own pairs of photo and title teach, where that is a gain."""
     space = retrieval.space
     found = fit_joint_space(
@@ -67,7 +68,7 @@ def with_joint_space(
         space.slopes if space else None,
         MIN_OF_KIND if config.ood_detector == "statistics" else 1,
     )
-    return replace(retrieval, joint=found.space), found
+    return replace(retrieval, joint=found.space, joint_facts=found.to_json())
 
 
 def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:

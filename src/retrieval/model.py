@@ -1,8 +1,8 @@
 """What a bundle knows of its catalogue: who belongs, who is near, what else there is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class RetrievalModel:
         The image-text space's own encoders, where they aren't the pipeline's (CLIP).
     joint
         What the catalogue's own pairs of photo and title taught; None where that was nothing.
+    joint_facts
+        What held-out listings gained by it, as JSON values; empty once loaded.
     """
 
     ood_detector: OODDetector | None
@@ -66,6 +68,7 @@ class RetrievalModel:
     index: ListingIndex | None = None
     space_embedder: Embedder | None = None
     joint: JointSpace | None = None
+    joint_facts: Mapping[str, Any] = field(default_factory=dict)
 
     def with_categories(self, names: Sequence[str]) -> "RetrievalModel":
         """Know more categories by name alone; those that are known already stay as they are.

@@ -41,7 +41,9 @@ class JointFit:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Give what was measured, and what of it is kept."""
+        """Give what was measured, and what of it is kept; empty where there was too little."""
+        if not self.facts:
+            return {}
         kept = [] if self.space is None else ["retrieval"]
         kept += ["names"] if self.space and self.space.known else []
         return {**self.facts, "kept": kept}
@@ -90,9 +92,8 @@ def fit_joint_space(
     """
     rows = np.flatnonzero(data.embedded.photo.calibration_mask & data.embedded.title.present)
     rows = rows[evenly_spaced(len(rows), MAX_PAIRS)]
-    facts: dict[str, Any] = {"n_pairs": len(rows)}
     if len(rows) < MIN_PAIRS or len(np.unique(data.folds[rows])) < N_PARTS:
-        return JointFit(None, facts)
+        return JointFit(None)
     pairs = Pairs(
         data.embedded.take(rows.tolist()),
         *(each[rows] for each in (data.folds, data.groups, data.grouping.duplicates)),
@@ -110,7 +111,7 @@ def fit_joint_space(
             else hits(before[0][new], before[1][new], pairs.duplicates[new])
         )
     gain = paired_gain(by_now, after, pairs.groups)
-    facts["retrieval"] = gain._asdict()
+    facts: dict[str, Any] = {"n_pairs": len(rows), "retrieval": gain._asdict()}
     if not gain.shown:
         return JointFit(None, facts)
     whole = pairs.align(np.ones(len(rows), bool))
