@@ -3,7 +3,7 @@
 It never stands alone: see `fit_joint_space`, which keeps of it what held-out listings gain by.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,19 +40,18 @@ class NameEvidence:
         photo, title = PATTERNS[pattern]
         return np.asarray((self.photo_there == photo) & (self.title_there == title))
 
-    def parts(self, pattern: str, rows: Any) -> list[Floats]:
-        """Give what counts for a pattern, each ``(len(rows), K)``, in the order of its weights."""
+    def logits(self, pattern: str, weights: Sequence[float], rows: Bools) -> Floats:
+        """Weigh what counts for a pattern; shape ``(n_rows, K)``."""
         photo, title = PATTERNS[pattern]
-        own = [self.photo] * photo + [self.title] * title + [self.closeness]
-        return [each[rows] for each in own]
+        parts = [self.photo] * photo + [self.title] * title + [self.closeness]
+        return np.asarray(sum(w * part[rows] for w, part in zip(weights, parts, strict=True)))
 
     def classify(self, weights: Weights) -> Floats:
         """Answer: probabilities of shape ``(n, K)``, 1/K each for a listing with nothing."""
         logits = np.zeros(self.photo.shape)
         for pattern, own in weights.items():
             rows = self.rows(pattern)
-            parts = self.parts(pattern, rows)
-            logits[rows] = sum(w * part for w, part in zip(own, parts, strict=True))
+            logits[rows] = self.logits(pattern, own, rows)
         return np.asarray(softmax(logits, axis=1), dtype=np.float32)
 
 
