@@ -95,7 +95,7 @@ def names(
     everything = ZeroShot.from_names(sorted(set(categories)), None, space)
     labels = np.array([everything.names.index(name) for name in categories])
     model = RetrievalModel(None, None, space, PairModel.load())
-    right, stolen, kept = defaultdict(list), [], []
+    right, stolen, kept = defaultdict(list), defaultdict(list), []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(everything.names))
@@ -110,8 +110,10 @@ def names(
             own = ZeroShot.from_names(data.taxonomy, None, space)
             place = {name: column for column, name in enumerate(own.names)}
             own_labels = np.array([place[name] for name in data.categories])
-            own = own.fitted(*model.in_text_space(data.embedded), own_labels)
-            fitted = with_joint_space(replace(model, zero_shot=own), data, RetrievalConfig())
+            seen = model.in_text_space(data.embedded)
+            own = own.fitted(*seen, own_labels)
+            alone = replace(model, zero_shot=own)
+            fitted = with_joint_space(alone, data, RetrievalConfig(), seen)
             kept.append(fitted.joint is not None and fitted.joint.known is not None)
             arms = {
                 "names, slopes of the space": (everything, None),
@@ -128,12 +130,13 @@ def names(
                         asked = replace(model, zero_shot=zero_shot, joint=joint)
                         best = asked.name_probabilities(some).argmax(axis=1)
                         right[who, " + ".join(views), arm].append((best == labels[rows]).mean())
-                        if (who, len(views), arm) == ("known", 2, "joint space"):
-                            stolen.append(np.isin(best, order[part::N_PARTS]).mean())
+                        if (who, len(views)) == ("known", 2):
+                            stolen[arm].append(np.isin(best, order[part::N_PARTS]).mean())
     print(f"{len(everything.names)} names; kept in {sum(kept)} of {len(kept)} splits")
     for (who, views, arm), shares in right.items():
         print(f"{who:9} by {views:14} {arm:30} {np.mean(shares):.3f}")
-    print(f"known listings that a left-out name takes, joint space: {np.mean(stolen):.3f}")
+    for arm, shares in stolen.items():
+        print(f"known listings that a left-out name takes: {arm:30} {np.mean(shares):.3f}")
 
 
 def main() -> None:

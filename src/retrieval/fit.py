@@ -49,21 +49,27 @@ def fit_retrieval(
     )
     if space is None:
         _LOG.warning("The photo encoder knows no class names, so there is no zero-shot fallback.")
-        return with_joint_space(retrieval, data, config)
+        return with_joint_space(retrieval, data, config, None)
     zero_shot = ZeroShot.from_names(data.taxonomy, None, space)
     photos, titles = retrieval.in_text_space(data.embedded)
     retrieval = replace(retrieval, zero_shot=zero_shot.fitted(photos, titles, true))
-    return with_joint_space(retrieval, data, config)
+    return with_joint_space(retrieval, data, config, (photos, titles))
 
 
 def with_joint_space(
-    retrieval: RetrievalModel, data: TrainingData, config: RetrievalConfig
+    retrieval: RetrievalModel,
+    data: TrainingData,
+    config: RetrievalConfig,
+    text_space: tuple[Floats, Floats] | None,
 ) -> RetrievalModel:
-    """Add what the catalogue's own pairs of photo and title teach, where that is a gain."""
+    """Add what the catalogue's own pairs of photo and title teach, where that is a gain.
+
+    `text_space` has the listings' photos and titles there; None without one.
+    """
     space = retrieval.space
     found = fit_joint_space(
         data,
-        retrieval.in_text_space(data.embedded) if space else None,
+        text_space,
         retrieval.zero_shot,
         space.slopes if space else None,
         MIN_OF_KIND if config.ood_detector == "statistics" else 1,

@@ -178,7 +178,7 @@ def right(shop: Shop, joint: JointSpace, new: Shop, labels: Ints) -> float:
 
 def test_a_left_out_category_gains_by_what_is_known_of_the_others() -> None:
     """Three categories teach nothing, and are named among all twelve afterwards."""
-    gains = []
+    gains, sureness = [], []
     for seed in range(3):
         shop = Shop(np.random.default_rng(seed), 600)
         left = shop.labels < 3
@@ -200,10 +200,13 @@ def test_a_left_out_category_gains_by_what_is_known_of_the_others() -> None:
         evidence = joint.known.evidence(
             joint.alignment, shop.zero_shot.prototypes, shop.embedded(), shop.text_space
         )
-        by_joint = evidence.classify(joint.known.weights).argmax(axis=1) == shop.labels
+        answers = evidence.classify(joint.known.weights)
+        by_joint = answers.argmax(axis=1) == shop.labels
+        sureness.append(answers[left].max(axis=1).mean() - by_joint[left].mean())
         by_name = shop.zero_shot.classify(*shop.text_space).argmax(axis=1) == shop.labels
         gains.append([(by_joint[some].mean() - by_name[some].mean()) for some in (left, ~left)])
     assert np.min(np.mean(gains, axis=0)) > 0.05
+    assert abs(np.mean(sureness)) < 0.1
 
 
 def test_one_bad_listing_changes_no_other(shop: Shop, fitted: JointFit) -> None:
