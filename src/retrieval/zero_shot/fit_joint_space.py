@@ -62,7 +62,11 @@ def fit_joint_space(
     min_of_category
         A category with fewer listings is known by its name only.
     """
-    rows = np.flatnonzero(data.embedded.photo.calibration_mask & data.embedded.title.present)
+    photo = data.embedded.photo
+    there = photo.present & data.embedded.title.present
+    if photo.in_encoder_train_set is not None:
+        there &= ~photo.in_encoder_train_set
+    rows = np.flatnonzero(there)
     rows = rows[evenly_spaced(len(rows), MAX_PAIRS)]
     if len(rows) < MIN_PAIRS or len(np.unique(data.folds[rows])) < N_PARTS:
         return JointFit(None)

@@ -168,6 +168,18 @@ def test_fit_joint_space_aligns_nothing_of_few_pairs() -> None:
     assert found.to_json() == {}
 
 
+def test_fit_joint_space_takes_no_photo_that_the_encoder_knows(shop: Shop) -> None:
+    """Not even where fold encoders don't know it: what is aligned is by their average."""
+    data, n = shop.data(), len(shop.labels)
+    photo = data.embedded.photo
+    new = replace(photo, in_encoder_train_set=np.zeros(n, bool))
+    for few, n_known in ((True, 200), (False, 60)):
+        seen = replace(new, in_encoder_train_set=np.arange(n) < n_known, fold_encoders=(new,))
+        known = replace(data, embedded=replace(data.embedded, photo=seen))
+        facts = fit_joint_space(known, shop.text_space, shop.zero_shot, SLOPES).facts
+        assert facts.get("n_pairs") == (None if few else 300)
+
+
 def right(shop: Shop, joint: JointSpace, new: Shop, labels: Ints) -> float:
     assert joint.known
     evidence = joint.known.evidence(
