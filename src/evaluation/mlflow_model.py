@@ -18,7 +18,9 @@ from ..catalog.listing import Listing
 from ..catalog.values import is_missing
 from ..core.errors import BundleFormatError
 from ..core.scratch import scratch_folder
+from ..pipeline.persistence import load_settings
 from ..pipeline.pipeline import ListingPipeline
+from ..vision.backbone import PACKAGED, ensemble_names
 
 BUNDLE = "bundle"
 MODEL_CODE = f'''\
@@ -141,7 +143,7 @@ def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
             ),
             input_example=pd.DataFrame({"title": ["Analog watch for men, steel strap"]}),
             code_paths=[str(_copied_code(scratch))],
-            pip_requirements=_requirements(),
+            pip_requirements=_requirements(load_settings(bundle)[0].image.weights),
             registered_model_name=registered_name,
         )
 
@@ -156,10 +158,13 @@ def _copied_code(scratch: Path) -> Path:
     return copy
 
 
-def _requirements() -> list[str]:
-    """Pin what the package needs without its extras."""
+def _requirements(weights: str) -> list[str]:
+    """Pin what the package needs without its extras, and the packages of the photo's weights."""
     needed = [Requirement(line) for line in requires(_PACKAGE) or ()]
     names = {r.name for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})}
+    names |= {
+        PACKAGED[w].package.replace("_", "-") for w in ensemble_names(weights) if w in PACKAGED
+    }
     return [f"{name}=={version(name).partition('+')[0]}" for name in sorted(names)]
 
 

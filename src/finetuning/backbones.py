@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import WeightsError
 from ..core.weights import state_fingerprint
-from ..vision.backbone import STARTER_BACKBONE, load_backbone
+from ..vision.backbone import PACKAGED, ensemble_names, load_backbone
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,10 +40,16 @@ def build_backbone(name: str, n_outputs: int, seed: int = 0) -> Backbone:
     Raises
     ------
     WeightsError
-        If the weights can't be had, or timm has no such architecture.
+        If the weights can't be had, timm has no such architecture, or it is an ensemble.
     """
     import timm
     import torch
+
+    if len(ensemble_names(name)) > 1:
+        raise WeightsError(
+            f"A single backbone can be fine-tuned, but {name} is an ensemble. Name one of its "
+            "members, or use the ensemble as it is: shelfsure train --image-encoder."
+        )
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -53,7 +59,8 @@ def build_backbone(name: str, n_outputs: int, seed: int = 0) -> Backbone:
             model = timm.create_model(architecture, **arguments)
         elif name.startswith(RANDOM):
             architecture = name.removeprefix(RANDOM)
-            architecture = STARTER_BACKBONE if architecture == "starter" else architecture
+            if architecture in PACKAGED:
+                architecture = PACKAGED[architecture].architecture
             try:
                 model = timm.create_model(architecture, pretrained=False)
             except RuntimeError as error:

@@ -23,7 +23,7 @@ from ..embedding.embedder import Embedder
 from ..embedding.listings import EmbeddedListings
 from ..embedding.run_options import RunOptions
 from ..text.encoder import SentenceEncoder
-from ..vision.backbone import TUNED_FILE
+from ..vision.backbone import LOCAL, TUNED_FILE, join_backbones, load_backbone
 from ..vision.encoder import PhotoEncoder
 from .pipeline import ListingPipeline
 
@@ -74,7 +74,8 @@ def export_encoders(
 
     ``onnx`` and ``openvino`` hold the whole computation, pixels or tokens to unit vectors, for
     batches of any size, in float32. ``torch`` holds the weights as safetensors in the folders that
-    timm and sentence-transformers read, and that `local-dir:` takes: code isn't part of it.
+    timm and sentence-transformers read, and that `local-dir:` takes: code isn't part of it. Of an
+    ensemble each member has such a folder; ``onnx`` and ``openvino`` hold it as one.
 
     Parameters
     ----------
@@ -205,20 +206,22 @@ def _write_weights(images: PhotoEncoder, texts: SentenceEncoder, folder: Path) -
     import torch
     from timm.models import save_for_hf
 
+    from ..vision.ensemble import EnsembleBackbone
+
     # safetensors takes no channels-last weights
     backbone = deepcopy(images.backbone).to(memory_format=torch.contiguous_format)
-    save_for_hf(backbone, str(folder / "image"), safe_serialization=True)
+    members = backbone.members if isinstance(backbone, EnsembleBackbone) else [backbone]
     settings = images.preprocessing
     said = {"side_px": settings.side_px, "crop_mode": settings.crop_mode}
-    _write_json(folder / "image" / TUNED_FILE, said)
+    written = {}
+    for number, member in enumerate(members):
+        own = folder / "image" / (f"member-{number}" if len(members) > 1 else "")
+        save_for_hf(member, str(own), safe_serialization=True)
+        _write_json(own / TUNED_FILE, said)
+        written[own.name] = load_backbone(f"{LOCAL}{own}")
     texts.model.save(str(folder / "text"), create_model_card=False, safe_serialization=True)
     return Embedder(
-        PhotoEncoder.load(
-            f"local-dir:{folder / 'image'}",
-            decode=settings.decode,
-            device=images.device,
-            runtime="torch",
-        ),
+        PhotoEncoder(join_backbones(written), settings, device=images.device),
         SentenceEncoder.load(f"local-dir:{folder / 'text'}", device=images.device, runtime="torch"),
     )
 

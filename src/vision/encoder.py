@@ -87,8 +87,10 @@ class PhotoEncoder(SquareInput):
         ----------
         weights
             ``"starter"`` (EfficientNet-Lite0 from an installed package, checked by hash),
+            ``"efficientnet-lite1"`` and ``"efficientnet-lite2"`` likewise,
             ``"local-dir:FOLDER"`` (timm's format: config.json + model.safetensors), or any timm
-            name with a tag (``"tf_efficientnetv2_s.in21k_ft_in1k"``), fetched from the hub.
+            name with a tag (``"tf_efficientnetv2_s.in21k_ft_in1k"``), fetched from the hub. Several
+            names joined by ``+`` are an ensemble: see `ensemble.EnsembleBackbone`.
         side_px, crop_mode
             Override the backbone's own evaluation size and crop; `squash` and `border` show the
             whole photo. A fine-tuned folder's own are those that it was tuned with.
