@@ -108,7 +108,9 @@ def test_load_config_refuses_bytes_that_are_not_utf8(config_file: Path) -> None:
 
 
 def test_load_config_names_the_profiles_where_there_is_no_such_file() -> None:
-    with pytest.raises(ConfigError, match=r"starter or full or a YAML file, but startr is neither"):
+    with pytest.raises(
+        ConfigError, match=r"starter or starter-large or full or a YAML file, but startr is neither"
+    ):
         load_config("startr")
 
 
@@ -145,6 +147,8 @@ def test_image_config_asks_the_starter_weights_for_the_whole_photo() -> None:
     """Only they are: what others were trained with is theirs to say."""
     own = [Config().image, ImageConfig(weights="starter"), load_config().image]
     assert {(image.side_px, image.crop_mode) for image in own} == {(288, "auto")}
+    joined = ImageConfig(weights="starter+efficientnet-lite1")
+    assert (joined.side_px, joined.crop_mode) == (288, "auto")
     other = ImageConfig(weights="local-dir:runs/ft")
     assert (other.side_px, other.crop_mode) == (None, None)
     assert ImageConfig(side_px=None).side_px is None

