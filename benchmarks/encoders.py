@@ -1,6 +1,6 @@
 """Do several photo encoders together know more than the starter, and what does each ms bring?
 
-python benchmarks/encoders.py CATALOGUE [--test FILE] [--encoders A,B,...] [--levels 1] [--seeds 0,1]
+python benchmarks/encoders.py CATALOGUE [--test FILE] [--encoders A,B,...] [--side 288] [--levels 1]
 
 Photos only. Every encoder, every pair and all together, two ways: `one head` over their unit
 vectors side by side (an ensemble as `weights: A+B` has it), and `experts`, a calibrated head for
@@ -15,15 +15,17 @@ import argparse
 import time
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from shelfsure.catalog.catalog import Catalog, read_catalog
+from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import category_prefix
 from shelfsure.catalog.splits import group_folds
-from shelfsure.core.arrays import Floats, Ints, unit_rows
+from shelfsure.core.arrays import Bools, Floats, Ints, unit_rows
 from shelfsure.core.cache import EmbeddingCache
 from shelfsure.embedding.grouping import group_listings
 from shelfsure.embedding.photos import embed_photos
@@ -35,44 +37,70 @@ from shelfsure.fusion.views import View, have_sisters
 from shelfsure.vision.encoder import PhotoEncoder
 
 N_FOLDS, N_RESAMPLES, N_TIMED, ROUNDS = 5, 1000, 32, 7
-Ways = dict[tuple[str, ...], dict[str, Floats]]
+Strings: TypeAlias = npt.NDArray[np.str_]
+Ways: TypeAlias = dict[tuple[str, ...], dict[str, Floats]]
 """Members -> way of putting them together -> probabilities ``(n, n_categories)``."""
 
 
-def embedded(catalog: Catalog, names: list[str], side: int) -> tuple[dict[str, View], list]:
-    options = RunOptions(cache=EmbeddingCache(), progress=True)
-    found, photos = {}, [listing.image for listing in catalog.listings]
-    for name in names:
-        encoder = PhotoEncoder.load(name, side_px=side, crop_mode="border")
-        rows = embed_photos(photos, encoder, options)
-        found[name] = rows.view
-    return found, rows.hashes
+class Part(NamedTuple):
+    """Listings whose photo every encoder could read; `embeddings` has a row of each for these."""
+
+    embeddings: dict[str, Floats]
+    names: list[str]
+    groups: Ints
+
+    def take(self, rows: Bools) -> "Part":
+        names = [name for name, kept in zip(self.names, rows, strict=True) if kept]
+        embeddings = {encoder: own[rows] for encoder, own in self.embeddings.items()}
+        return Part(embeddings, names, self.groups[rows])
+
+
+def read(path: Path, encoders: list[str], options: argparse.Namespace) -> Part:
+    """Embed a catalogue, and group its listings by what the first encoder sees."""
+    catalog = read_catalog(path, image_root=options.image_root, need_category=True)
+    photos = [listing.image for listing in catalog.listings]
+    run = RunOptions(cache=EmbeddingCache(), progress=True)
+    views = {}
+    for name in encoders:
+        encoder = PhotoEncoder.load(name, side_px=options.side, crop_mode="border")
+        rows = embed_photos(photos, encoder, run)
+        views[name] = rows.view
+    kept = np.flatnonzero(np.all([view.present for view in views.values()], axis=0))
+    listings = [catalog.listings[row] for row in kept]
+    names = [category_prefix(listing.category or "", options.levels) for listing in listings]
+    hashes = [rows.hashes[row] for row in kept]
+    titles = [listing.title or "" for listing in listings]
+    found = group_listings(listings, views[encoders[0]].take(kept), hashes, titles, names)
+    return Part({name: view.array[kept] for name, view in views.items()}, names, found.groups)
 
 
 def view_of(features: Floats) -> View:
     return View(features, np.ones(len(features), dtype=bool))
 
 
-def answers(
-    train: dict[str, Floats], labels: Ints, folds: Ints, asked: dict[str, Floats], k: int
-) -> Ways:
+def answers(train: Part, asked: Part, class_names: Strings, seed: int) -> Ways:
     """Fit all ways of putting encoders together, and let them answer."""
+    labels, k = np.searchsorted(class_names, train.names), len(class_names)
+    folds = group_folds(train.names, train.groups, N_FOLDS, seed)
     alone: dict[str, tuple[LinearHead, Floats]] = {
-        name: fit_calibrated(view_of(rows), labels, k, folds) for name, rows in train.items()
+        name: fit_calibrated(view_of(rows), labels, k, folds)
+        for name, rows in train.embeddings.items()
     }
     out: Ways = {}
-    for size in range(1, len(train) + 1):
-        for names in combinations(train, size):
+    for size in range(1, len(alone) + 1):
+        for names in combinations(alone, size):
             if size == 1:
                 head = alone[names[0]][0]
-                out[names] = {"one head": np.exp(head.log_probabilities(asked[names[0]]))}
+                out[names] = {
+                    "one head": np.exp(head.log_probabilities(asked.embeddings[names[0]]))
+                }
                 continue
-            together = unit_rows(np.concatenate([train[name] for name in names], axis=1))
+            together = unit_rows(np.concatenate([train.embeddings[name] for name in names], axis=1))
             head, _ = fit_calibrated(view_of(together), labels, k, folds)
-            other = unit_rows(np.concatenate([asked[name] for name in names], axis=1))
+            other = unit_rows(np.concatenate([asked.embeddings[name] for name in names], axis=1))
             judged = have_sisters(labels, folds)
             weights = fit_weights([alone[name][1][judged] for name in names], labels[judged])
-            experts = [alone[name][0].log_probabilities(asked[name]) for name in names]
+            experts = [alone[name][0].log_probabilities(asked.embeddings[name]) for name in names]
             out[names] = {
                 "one head": np.exp(head.log_probabilities(other)),
                 "experts": np.exp(pool(experts, weights.tolist())),
@@ -110,6 +138,20 @@ def milliseconds(names: list[str], side: int, runtime: str) -> dict[str, tuple[f
     return {name: (typical[i], ratios[i]) for i, name in enumerate(names)}
 
 
+def cross_validated(whole: Part, class_names: Strings, seed: int) -> Ways:
+    """Answer every listing by what the other folds have taught."""
+    folds = group_folds(whole.names, whole.groups, N_FOLDS, seed)
+    out: Ways = {}
+    for fold in track(range(N_FOLDS), "Cross-validating"):
+        told = answers(whole.take(folds != fold), whole.take(folds == fold), class_names, seed)
+        for members, ways in told.items():
+            for way, probabilities in ways.items():
+                shape = (len(folds), len(class_names))
+                room = out.setdefault(members, {}).setdefault(way, np.zeros(shape))
+                room[folds == fold] = probabilities
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("catalogue", type=Path)
@@ -121,85 +163,40 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--timing", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
-    names = options.encoders.split(",")
-    seeds = [int(seed) for seed in options.seeds.split(",")]
-    files = [options.catalogue, *([options.test] if options.test else [])]
-    catalogs = [read_catalog(f, image_root=options.image_root, need_category=True) for f in files]
-    parts, labels, groups = [], [], []
-    for catalog in catalogs:
-        views, hashes = embedded(catalog, names, options.side)
-        kept = np.flatnonzero(np.all([view.present for view in views.values()], axis=0))
-        listings = [catalog.listings[row] for row in kept]
-        labels.append([category_prefix(x.category or "", options.levels) for x in listings])
-        found = group_listings(
-            listings, views[names[0]].take(kept), [hashes[row] for row in kept],
-            [x.title or "" for x in listings], labels[-1],
-        )  # fmt: skip
-        groups.append(found.groups)
-        parts.append({name: view.array[kept] for name, view in views.items()})
-    class_names, own = np.unique(labels[0], return_inverse=True)
-    k = len(class_names)
-    results: Ways = {}
+    encoders, seeds = options.encoders.split(","), [int(x) for x in options.seeds.split(",")]
+    known = read(options.catalogue, encoders, options)
+    class_names = np.unique(known.names)
     if options.test:
-        known = np.isin(labels[1], class_names)
-        truth, asked_groups = (
-            np.searchsorted(class_names, np.array(labels[1])[known]),
-            groups[1][known],
-        )
-        asked = {name: rows[known] for name, rows in parts[1].items()}
-        each = []
-        for seed in track(seeds, "Fitting"):
-            folds = group_folds(labels[0], groups[0], N_FOLDS, seed)
-            each.append(answers(parts[0], own, folds, asked, k))
+        asked = read(options.test, encoders, options)
+        asked = asked.take(np.isin(asked.names, class_names))
+        runs = [answers(known, asked, class_names, seed) for seed in track(seeds, "Fitting")]
     else:
-        truth, asked_groups, each = own, groups[0], []
-        for seed in seeds:
-            folds = group_folds(labels[0], groups[0], N_FOLDS, seed)
-            whole: Ways = {}
-            for fold in track(range(N_FOLDS), "Cross-validating"):
-                train, out = folds != fold, folds == fold
-                inner_labels = [name for name, kept in zip(labels[0], train, strict=True) if kept]
-                inner = group_folds(inner_labels, groups[0][train], N_FOLDS, seed)
-                told = answers(
-                    {name: rows[train] for name, rows in parts[0].items()}, own[train], inner,
-                    {name: rows[out] for name, rows in parts[0].items()}, k,
-                )  # fmt: skip
-                for members, ways in told.items():
-                    for way, probabilities in ways.items():
-                        room = whole.setdefault(members, {})
-                        room.setdefault(way, np.zeros((len(own), k)))[out] = probabilities
-            each.append(whole)
-    results = each[0]
-    cost: dict[str, list[tuple[float, float]]] = {}
-    if options.timing:
-        for runtime in ("auto", "torch"):
-            for name, own_cost in milliseconds(
-                ["+".join(members) for members in results], options.side, runtime
-            ).items():
-                cost.setdefault(name, []).append(own_cost)
+        asked, runs = known, [cross_validated(known, class_names, seed) for seed in seeds]
+    cost: dict[str, list[str]] = {}
+    for runtime in ("auto", "torch") if options.timing else ():
+        timed = milliseconds(["+".join(members) for members in runs[0]], options.side, runtime)
+        for name, (ms, ratio) in timed.items():
+            cost.setdefault(name, []).append(f"{ms:.1f} ({ratio:.2f})")
     how = "other listings" if options.test else f"{N_FOLDS} folds x {len(seeds)}"
-    n_groups = len(np.unique(asked_groups))
-    table = Table(
-        title=f"{len(truth):,} photos in {n_groups:,} groups, {k} categories, {how}, {options.side} px"
-    )
+    size = f"{len(asked.names):,} photos in {len(np.unique(asked.groups)):,} groups"
+    table = Table(title=f"{size}, {len(class_names)} categories, {how}, {options.side} px")
     for column in ("encoders", "way", "top-1", "against the first", "rescued", "broken",
                    "log loss", "ms (ratio), fastest", "ms (ratio), torch"):  # fmt: skip
         table.add_column(column, justify="left" if column in {"encoders", "way"} else "right")
-    rng = np.random.default_rng(0)
-    first = np.array([w[names[0],]["one head"].argmax(1) == truth for w in each])
-    for members in results:
-        name = "+".join(members)
-        for way in results[members]:
-            right = np.array([w[members][way].argmax(1) == truth for w in each])
-            loss = np.mean([log_loss(w[members][way], truth) for w in each])
+    truth, rng = np.searchsorted(class_names, asked.names), np.random.default_rng(0)
+    first = np.array([w[encoders[0],]["one head"].argmax(1) == truth for w in runs])
+    for members, ways in runs[0].items():
+        for way in ways:
+            right = np.array([w[members][way].argmax(1) == truth for w in runs])
             gain = right.mean(0) - first.mean(0)
-            spent = [f"{ms:.1f} ({ratio:.2f})" for ms, ratio in cost.get(name, [])] or ["", ""]
+            name = "+".join(members)
             table.add_row(
                 name, way,
-                f"{right.mean():.3f} ± {standard_error(right.mean(0), asked_groups, rng):.3f}",
-                f"{gain.mean():+.3f} ± {standard_error(gain, asked_groups, rng):.3f}",
+                f"{right.mean():.3f} ± {standard_error(right.mean(0), asked.groups, rng):.3f}",
+                f"{gain.mean():+.3f} ± {standard_error(gain, asked.groups, rng):.3f}",
                 f"{(right & ~first).sum(1).mean():.0f}", f"{(first & ~right).sum(1).mean():.0f}",
-                f"{loss:.3f}", *spent,
+                f"{np.mean([log_loss(w[members][way], truth) for w in runs]):.3f}",
+                *cost.get(name, ("", "")),
             )  # fmt: skip
     Console(width=160).print(table)
 
