@@ -53,9 +53,10 @@ class ImageConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_the_starters(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("weights", "starter").split("+")[0] == "starter":
-            return {"side_px": 288, "crop_mode": "auto"} | values
-        return values
+        if not isinstance(values, dict):
+            return values
+        first, *_ = str(values.get("weights", "starter")).split("+")
+        return {"side_px": 288, "crop_mode": "auto"} | values if first == "starter" else values
 
 
 def image_encoder_section(encoder: str) -> dict[str, str]:

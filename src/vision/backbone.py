@@ -66,8 +66,12 @@ def load_backbone(weights: str) -> "torch.nn.Module":
         If the weights can't be had, within 20 s.
     """
     names = ensemble_names(weights)
-    if len(set(names)) < len(names):
-        raise WeightsError(f"An ensemble names each member once, but {weights} does not.")
+    if len(set(names)) < len(names) or any(name.startswith(LOCAL) for name in names[1:]):
+        # what a tuned encoder has seen must not calibrate, and nobody would ask a folder within
+        raise WeightsError(
+            f"An ensemble names each member once, none of them a folder, but is {weights}. "
+            "Use a fine-tuned encoder alone."
+        )
     if len(names) > 1:
         return join_backbones({name: load_backbone(name) for name in names})
     return packaged_backbone(weights) if weights in PACKAGED else pretrained_backbone(weights)

@@ -149,6 +149,8 @@ def test_image_config_asks_the_starter_weights_for_the_whole_photo() -> None:
     assert {(image.side_px, image.crop_mode) for image in own} == {(288, "auto")}
     joined = ImageConfig(weights="starter+efficientnet-lite1")
     assert (joined.side_px, joined.crop_mode) == (288, "auto")
+    with pytest.raises(ConfigError, match=r"image\.weights: Input should be a valid string; got 7"):
+        parse_config(Config, {"image": {"weights": 7}}, "own.yaml")
     other = ImageConfig(weights="local-dir:runs/ft")
     assert (other.side_px, other.crop_mode) == (None, None)
     assert ImageConfig(side_px=None).side_px is None

@@ -1,4 +1,5 @@
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -136,9 +137,10 @@ def test_ensemble_names_leave_a_folders_name_alone() -> None:
     assert ensemble_names("local-dir:/runs/a+b") == ["local-dir:/runs/a+b"]
 
 
-def test_load_refuses_to_name_a_member_twice() -> None:
-    with pytest.raises(WeightsError, match=r"once, but starter\+starter"):
-        load_backbone("starter+starter")
+@pytest.mark.parametrize("weights", ["starter+starter", "starter+local-dir:/runs/ft"])
+def test_load_refuses_a_member_twice_and_folders(weights: str) -> None:
+    with pytest.raises(WeightsError, match=f"once, none .*but is {re.escape(weights)}"):
+        load_backbone(weights)
 
 
 @pytest.mark.parametrize("name", NAMES)
