@@ -28,6 +28,8 @@ NEW_FIELDS = {
     "audit": True,
     "n_examples": True,
     "category_id": True,
+    "n_photos": True,
+    "further_photos": True,
     "duplicates": {"__all__": {"mergeable"}},
 }
 """Of a verdict, since then."""

@@ -9,7 +9,7 @@ from .catalog_file import CatalogFile
 from .categories import CategoryStyle
 from .columns import Named
 from .delimited import write_csv
-from .listing import Listing
+from .listing import MORE_IMAGES, Listing
 from .notes import NotesTaker
 from .photo_paths import PhotoFolder
 from .product_columns import ProductColumns
@@ -68,7 +68,8 @@ class Catalog:
 
         Without `image_root` any path is taken, as written by the caller's own code.
         """
-        rows = (Row({name: getattr(listing, name) for name in FIELDS}) for listing in listings)
+        names = (*FIELDS, MORE_IMAGES)
+        rows = (Row({name: getattr(listing, name) for name in names}) for listing in listings)
         root = None if image_root is None else Path(image_root).resolve()
         style = CategoryStyle.of(listing.category for listing in listings)
         reader = RowReader(PhotoFolder(root), need_category, style=style)
@@ -118,7 +119,7 @@ class Catalog:
         return replace(
             self,
             listings=tuple(
-                replace(listing, image=None) if row in reasons else listing
+                replace(listing, image=None, more_images=()) if row in reasons else listing
                 for row, listing in zip(self.rows, self.listings, strict=True)
             ),
             photo_problems={**self.photo_problems, **reasons},
@@ -167,7 +168,8 @@ def read_catalog(
         CSV, TSV, JSON, Parquet or a spreadsheet, by suffix, or a folder of such parts.
     columns
         Our field name -> the file's column name, where it is none of the usual ones:
-        ``{"image": "front_view"}``; for a category several that make its path, the highest first.
+        ``{"image": "front_view"}``; for a category several that make its path, the highest first,
+        and for ``more_images`` all that hold further photos.
     image_root
         The folder that photos lie in; default: the folder of the file. A path that leads out of it
         is rejected, so that a seller's upload can't read other files.

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..core.errors import CatalogError
 from .categories import CategoryStyle
 from .columns import Named, match_columns, named_columns
+from .listing import MORE_IMAGES
 from .notes import NotesTaker
 from .photo_paths import PhotoFolder
 from .product_columns import ProductColumns, find_product_columns, product_values
@@ -50,10 +51,11 @@ class CatalogFile:
         self._need_category, self._separator = need_category, category_separator
         self._taxonomy = read_taxonomy(Path(category_taxonomy)) if category_taxonomy else {}
         columns = columns or {}
-        if not columns.keys() <= set(FIELDS):
+        fields = (*FIELDS, MORE_IMAGES)
+        if not columns.keys() <= set(fields):
             raise ValueError(
-                f"columns must map from {', '.join(FIELDS)}, "
-                f"but has {', '.join(sorted(columns.keys() - set(FIELDS)))}. Correct the name."
+                f"columns must map from {', '.join(fields)}, "
+                f"but has {', '.join(sorted(columns.keys() - set(fields)))}. Correct the name."
             )
         root = self.path.parent if image_root is None else Path(image_root)
         problems = [] if root.is_dir() or image_root is None else [_no_root(self.path, root)]

@@ -45,6 +45,7 @@ USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
             "mainimage baseimage coverimage mainphoto productimage",
             "imagelink imagesrc imageurl mainimageurl imageurls imagepath1",
             "images photo photos picture pictures img",
+            "image1 imageurl1 imagelink1 imagefile1 photo1 picture1",
             "filename file",
         ),
         "group": ("group",),
@@ -53,6 +54,24 @@ USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
 """Field -> sets of normalised names: Magento, Shopify, WooCommerce, Google Merchant, Amazon's flat
 file, Flipkart, Shopee, Rakuten, and common data sets. A group is never guessed from a seller's
 column: where all listings are one seller's, they would be one group."""
+
+
+_MORE_IMAGES = re.compile(
+    r"(?:more|additional|other|extra|further|alternate|secondary|gallery)(?:product)?"
+    r"(?:image|photo|picture)s?(?:url|link|path|file|src)?s?\d*"
+    r"|(?:image|photo|picture)(?:url|link|path|file|src)?(?:[2-9]|1\d)"
+)
+"""Magento ``additional_images``, Google Merchant ``additional_image_link``, Amazon
+``other_image_url1`` to 8, and ``image2``, ``photo_3`` and their like."""
+
+
+def holds_more_images(name: str) -> bool:
+    """Tell whether a column holds further photos of a listing.
+
+    >>> holds_more_images("other_image_url1"), holds_more_images("additional_image_labels")
+    (True, False)
+    """
+    return _MORE_IMAGES.fullmatch(name_key(name)) is not None
 
 
 def name_key(name: str) -> str:

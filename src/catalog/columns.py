@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .column_names import USUAL_NAMES, name_key, rank
-from .listing import FIELDS, SEPARATOR
+from .column_names import USUAL_NAMES, holds_more_images, name_key, rank
+from .listing import FIELDS, MORE_IMAGES, SEPARATOR
 from .raw_rows import Row
 from .values import RowError, as_text
 
 Named = Mapping[str, str | Sequence[str]]
-"""Field -> the column that holds it; several for a category whose levels are columns."""
+"""Field -> the column that holds it; several for a category whose levels are columns, and for
+further photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class ColumnMatch:
     ----------
     columns
         Field -> the file's columns, for every field that the file has; several only for a category
-        whose levels are columns, the highest first.
+        whose levels are columns, the highest first, and for further photos.
     problems
         What is wrong, one sentence or more each; empty where nothing is.
     repeated
@@ -44,17 +45,14 @@ class ColumnMatch:
         if row.defect:
             return row
         own = row.fields
-        return Row(
-            {
-                field: own.get(names[0]) if len(names) == 1 else _joined([*map(own.get, names)])
-                for field, names in self.columns.items()
-            }
-        )
+        return Row({field: _value(field, names, own) for field, names in self.columns.items()})
 
     def described(self) -> str:
         """Say which columns were taken for what, and which fields have none, in one line."""
         said = [
-            field if names == (field,) else f"{field} from {' > '.join(names)}"
+            field
+            if names == (field,)
+            else f"{field} from {(' + ' if field == MORE_IMAGES else ' > ').join(names)}"
             for field, names in self.columns.items()
         ]
         without = [field for field in FIELDS if field not in self.columns and field != "group"]
@@ -65,7 +63,8 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
     """Match the fields of a listing to a file's columns.
 
     A column of the field's own name is taken; else one that only spells it otherwise; else one of
-    the usual names in shops' exports, the surest first. Where two are equally sure, it is asked.
+    the usual names in shops' exports, the surest first. Where two are equally sure, it is asked; of
+    further photos all columns are taken.
 
     Parameters
     ----------
@@ -79,7 +78,7 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
     matched: dict[str, tuple[str, ...]] = {}
     problems = []
     taken = {_spelled(name, found) for name in named_columns(named)}
-    for field in FIELDS:
+    for field in (*FIELDS, MORE_IMAGES):
         if field in named:
             names = tuple(_spelled(name, found) for name in _several(named[field]))
             problems += [
@@ -89,6 +88,10 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
             ]
             if set(names) <= set(found):
                 matched[field] = names
+            continue
+        if field == MORE_IMAGES:
+            further = _further([name for name in found if name not in taken], matched)
+            matched |= {field: further} if further else {}
             continue
         fitting = _fitting(field, [name for name in found if name not in taken])
         if len(fitting) > 1:
@@ -107,6 +110,8 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
         if counts[name] > 1
     ]
     absent = [field for field in FIELDS if field not in matched and field not in named]
+    if "image" in absent and MORE_IMAGES in matched:
+        absent.remove("image")
     problems += _absences(absent, found, need_category=need_category)
     repeated = tuple(name for name, count in counts.items() if count > 1)
     return ColumnMatch(matched, tuple(problems), repeated)
@@ -115,6 +120,19 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
 def named_columns(named: Named) -> set[str]:
     """Give all columns that are named for a field."""
     return {name for names in named.values() for name in _several(names)}
+
+
+def _value(field: str, names: Sequence[str], own: Mapping[str, Any]) -> Any:
+    values = [own.get(name) for name in names]
+    if field == MORE_IMAGES:
+        return values
+    return values[0] if len(names) == 1 else _joined(values)
+
+
+def _further(found: Sequence[str], matched: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Give the columns of further photos, in the file's order."""
+    taken = {name for names in matched.values() for name in names}
+    return tuple(name for name in found if name not in taken and holds_more_images(name))
 
 
 def _joined(levels: list[Any]) -> Any:

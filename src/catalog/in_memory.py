@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .listing import FIELDS, Listing
+from .listing import FIELDS, MORE_IMAGES, Listing, UnusablePhoto, with_photos
 from .values import RowError, as_text, is_missing, shown
 
 
 def tidied(listings: Sequence[Listing]) -> tuple[list[Listing], dict[int, str]]:
     """Give fields their types: what a table calls missing is None, a number is its digits.
 
-    Text stays as it is written.
+    Text stays as it is written. A list as a photo is several of them.
 
     Returns
     -------
@@ -24,15 +24,21 @@ def tidied(listings: Sequence[Listing]) -> tuple[list[Listing], dict[int, str]]:
     defects: dict[int, str] = {}
     for row, listing in enumerate(listings):
         changed: dict[str, Any] = {}
-        for name in FIELDS:
+        for name in _OTHER_FIELDS:
             value = getattr(listing, name)
             try:
-                own = _TAKES.get(name, _text)(name, value)
+                own = _id(name, value) if name == "listing_id" else _text(name, value)
             except RowError as error:
                 own = None
                 defects.setdefault(row, str(error))
             if own is not value:
                 changed[name] = own
+        try:
+            photos = _photos(listing)
+        except RowError as error:
+            photos = {"image": None, MORE_IMAGES: ()}
+            defects.setdefault(row, str(error))
+        changed |= {name: own for name, own in photos.items() if own is not getattr(listing, name)}
         kept.append(replace(listing, **changed) if changed else listing)
     return kept, defects
 
@@ -49,6 +55,43 @@ def _id(name: str, value: Any) -> str:
         return str(value)
 
 
+def _photos(listing: Listing) -> dict[str, Any]:
+    """Give the fields that hold photos their types.
+
+    Raises
+    ------
+    RowError
+        If there is something, but none of it is a photo.
+    """
+    named = [*_listed(listing.image), *_listed(listing.more_images)]
+    if len(named) <= 1 and not any(isinstance(one, UnusablePhoto) for one in named):
+        return {"image": _photo("image", named[0]) if named else None, MORE_IMAGES: ()}
+    found: list[Any] = []
+    first_error = None
+    for one in named:
+        try:
+            photo = one if isinstance(one, UnusablePhoto) else _photo("image", one)
+        except RowError as error:
+            first_error = first_error or error
+            photo = UnusablePhoto(str(error))
+        found += [] if photo is None else [photo]
+    main, further = with_photos(found)
+    if main is None and first_error is not None:
+        raise first_error
+    return {"image": main, MORE_IMAGES: further}
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """Give several photos, or one, or none as a list."""
+    if isinstance(value, str | Path | bytes):
+        return (value,)
+    if hasattr(value, "tolist") and not isinstance(value, memoryview):  # NumPy's
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return value
+    return () if is_missing(value) else (value,)
+
+
 def _photo(name: str, value: Any) -> str | Path | bytes | None:
     if value is None or isinstance(value, str | Path | bytes):
         return value
@@ -62,4 +105,4 @@ def _photo(name: str, value: Any) -> str | Path | bytes | None:
     )
 
 
-_TAKES = {"listing_id": _id, "image": _photo}
+_OTHER_FIELDS = tuple(name for name in FIELDS if name != "image")

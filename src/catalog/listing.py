@@ -1,9 +1,32 @@
 """A listing: what a seller uploads."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 SEPARATOR = " > "
+MAX_PHOTOS = 12
+"""Photos of one listing that are looked at; what is beyond is counted."""
+MORE_IMAGES = "more_images"
+
+
+@dataclass(frozen=True, slots=True)
+class UnusablePhoto:
+    """A photo that a listing names, but that can't be looked at.
+
+    Parameters
+    ----------
+    why
+        In words.
+    stood_in_for
+        It comes before the main photo, which stands in for it.
+    n
+        How many photos this is said of.
+    """
+
+    why: str
+    stood_in_for: bool = False
+    n: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +40,15 @@ class Listing:
     title, description, brand
         Text as written; ``None`` where missing.
     image
-        The photo: a path, or the encoded file's bytes.
+        The main photo: a path, or the encoded file's bytes.
     category
         The true category as a path, ``"Home Furnishing > Curtains & Accessories > Curtains"``;
         ``None`` where unknown.
     group
         Whose it is, or of which batch: a seller, a shop, a photographer, a session. Listings of one
         group are alike, so training keeps them together; ``None`` where unknown.
+    more_images
+        Further photos of it, and those that couldn't be had, in the listing's order.
     """
 
     listing_id: str = ""
@@ -33,10 +58,45 @@ class Listing:
     brand: str | None = None
     category: str | None = None
     group: str | None = None
+    more_images: tuple[str | Path | bytes | UnusablePhoto, ...] = ()
 
 
-FIELDS = tuple(field.name for field in fields(Listing))
-"""The columns of a catalogue file."""
+FIELDS = tuple(field.name for field in fields(Listing) if field.name != MORE_IMAGES)
+"""The columns of a catalogue file; `MORE_IMAGES` may be several besides."""
+
+
+def with_photos(
+    photos: Sequence[str | Path | bytes | UnusablePhoto],
+) -> tuple[str | Path | bytes | None, tuple[str | Path | bytes | UnusablePhoto, ...]]:
+    """Tell the main photo, the first that can be used, from the others.
+
+    Equal ones count once, and at most `MAX_PHOTOS` are kept.
+
+    >>> with_photos([UnusablePhoto("lost"), "a.jpg", "b.jpg", "a.jpg"])
+    ('a.jpg', (UnusablePhoto(why='lost', stood_in_for=True, n=1), 'b.jpg'))
+    """
+    kept = list(dict.fromkeys(photos))
+    if len(kept) > MAX_PHOTOS:
+        why = f"only the first {MAX_PHOTOS} photos of a listing are looked at"
+        n = sum(one.n if isinstance(one, UnusablePhoto) else 1 for one in kept[MAX_PHOTOS:])
+        kept = [*kept[:MAX_PHOTOS], UnusablePhoto(why, n=n)]
+    before: list[UnusablePhoto] = []
+    for place, one in enumerate(kept):
+        if not isinstance(one, UnusablePhoto):
+            return one, (*before, *kept[place + 1 :])
+        before.append(replace(one, stood_in_for=True))
+    return None, tuple(kept)
+
+
+def photo_number(listing: Listing, place: int) -> int:
+    """Give the number, from 1, that a listing has for the photo at a place of `more_images`.
+
+    >>> photo_number(Listing(image="b", more_images=(UnusablePhoto("lost", True), "c")), 1)
+    3
+    """
+    one = listing.more_images[place]
+    before_main = isinstance(one, UnusablePhoto) and one.stood_in_for
+    return place + 1 if before_main or listing.image is None else place + 2
 
 
 def category_levels(category: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from .listing import UnusablePhoto
 from .values import RowError, as_text, is_missing, shown
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
@@ -20,6 +21,7 @@ _DATA = re.compile(r"data:[\w/+.-]*(?:;[\w=-]+)*;base64,", re.IGNORECASE)
 _BASE64_STARTS = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")  # JPEG, PNG, GIF, WebP
 _MIN_BASE64_CHARS = 64
 _MARKS = re.compile(r"[|;,]")
+_AFTER_URL = re.compile(r"[|;,\s]+(?=[a-z][a-z0-9+.-]+://)|[;,]\s+|\|", re.IGNORECASE)
 
 
 class PhotoFolder:
@@ -61,6 +63,35 @@ class PhotoFolder:
             return data
         place = as_text("image", value)
         return None if place is None else self.find(place)
+
+    def each(self, value: Any) -> list[Any]:
+        """Tell the photos apart that a raw value names: `photo` takes each of them.
+
+        A list has several, and so has text with ``,``, ``;`` or ``|``, or a JSON list in it, where
+        it isn't the path of one photo as it stands.
+        """
+        if isinstance(value, UnusablePhoto):
+            return [value]
+        if hasattr(value, "tolist") and not isinstance(value, memoryview):  # NumPy's
+            value = value.tolist()
+        if isinstance(value, list | tuple):
+            return [one for each in value for one in self.each(each)]
+        if not isinstance(value, str):
+            return [] if is_missing(value) else [value]
+        if not value.strip():
+            return []
+        parts = [value] if _DATA.match(value.strip()) else list(_each(value))
+        return [value] if len(parts) < 2 or self._is_one(value) else parts
+
+    def _is_one(self, place: str) -> bool:
+        try:
+            place = self._locate(place) if self._locate else place
+            self._as_written(place)
+        except _NotFoundError:
+            return self._otherwise_written(place) is not None
+        except RowError:
+            return False
+        return True
 
     def find(self, place: str) -> Path:
         """Resolve a photo's path; it must be a file, and inside the folder where there is one.
@@ -162,15 +193,25 @@ def photo_key(name: str) -> str:
 
 
 def _each(place: str) -> Iterator[str]:
-    """Give the paths that a field holds: one, a JSON list, or some with ``,``, ``;`` or ``|``."""
+    """Give the paths that a field holds: one, a JSON list, or some with ``,``, ``;`` or ``|``.
+
+    A mark within a web address belongs to it.
+    """
     if place.lstrip().startswith("["):
         try:
             listed = json.loads(place)
         except ValueError:
             listed = [place]
+        listed = [_address(one) for one in listed]
         yield from (one for one in listed if isinstance(one, str) and one.strip())
         return
-    yield from (one for one in _MARKS.split(place) if one.strip())
+    marks = _AFTER_URL if URL.match(place.lstrip()) else _MARKS
+    yield from (one for one in marks.split(place) if one.strip())
+
+
+def _address(one: Any) -> Any:
+    """Take an image of a shop's JSON by its address."""
+    return one.get("src") or one.get("url") or one.get("path") if isinstance(one, dict) else one
 
 
 def _decoded(place: str) -> bytes | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ..core.mojibake import mend
 from .categories import CategoryStyle
-from .listing import FIELDS, Listing
+from .listing import FIELDS, MORE_IMAGES, Listing
+from .listing_photos import Photos, find_photos
 from .photo_paths import PhotoFolder
 from .values import PROSE, RowError, as_text, shown
 
@@ -84,7 +84,7 @@ class RowReader:
         if self.need_category and category is None:
             raise RowError("missing category")
         texts = {name: None if text is None else mend(text) for name, text in prose.items()}
-        photo, problem = self._photo(fields.get("image"), has_title=bool(texts["title"]))
+        (photo, more), problem = self._photos(fields, has_title=bool(texts["title"]))
         if photo is None and not texts["title"]:
             raise RowError("missing photo and title: one of them must be there")
         listing = Listing(
@@ -95,6 +95,7 @@ class RowReader:
             brand=texts["brand"] or None,
             category=category,
             group=group,
+            more_images=more,
         )
         mended = tuple(name for name in PROSE if texts[name] != prose[name])
         return ReadRow(listing, mended, problem)
@@ -107,12 +108,14 @@ class RowReader:
             raise RowError(f"unknown category id: {shown(path)} isn't in the taxonomy's file")
         return self.taxonomy.get(path, path)
 
-    def _photo(self, value: object, *, has_title: bool) -> tuple[Path | bytes | None, str | None]:
+    def _photos(
+        self, fields: Mapping[str, object], *, has_title: bool
+    ) -> tuple[Photos, str | None]:
         if self.photos is None:
-            return None, None
+            return (None, ()), None
         try:
-            return self.photos.photo(value), None
+            return find_photos(self.photos, fields.get("image"), fields.get(MORE_IMAGES)), None
         except RowError as error:
             if self.on_photo_error == "reject" or not has_title:
                 raise
-            return None, str(error)
+            return (None, ()), str(error)

@@ -108,6 +108,7 @@ class FileOptions:
         ),
     ] = None
     image_column: Annotated[str | None, _column("image")] = None
+    more_images_column: Annotated[list[str] | None, _column("further photos; repeatable")] = None
     group_column: Annotated[str | None, _column("group: seller, shop, batch")] = None
     category_separator: Annotated[
         str | None,
@@ -178,9 +179,9 @@ class FileOptions:
 
     def reading(self) -> dict[str, Any]:
         """Give what `read_catalog` takes."""
-        from ..catalog.rows import FIELDS
+        from ..catalog.listing import FIELDS, MORE_IMAGES
 
-        named = {name: getattr(self, f"{name}_column") for name in FIELDS}
+        named = {name: getattr(self, f"{name}_column") for name in (*FIELDS, MORE_IMAGES)}
         return {
             "columns": {name: column for name, column in named.items() if column},
             "image_root": self.image_root,

@@ -16,8 +16,8 @@ from ..text.encoder import SentenceEncoder
 from ..vision.encoder import PhotoEncoder
 from .encoders import ImageEncoder, TextEncoder
 from .encoding import as_view, encode_new, known, progress_bar
+from .further_photos import embed_all_photos
 from .listings import EmbeddedListings
-from .photos import embed_photos
 from .run_options import UNDECIDED, RunOptions
 
 
@@ -34,6 +34,8 @@ class Embedder:
     ) -> EmbeddedListings:
         """Embed what listings have; nothing is raised for one bad photo or field.
 
+        A main photo that can't be used gives way to the first further one that can.
+
         Fields may be what a table says: NaN for missing, numbers as ids; see `tidied`.
 
         Parameters
@@ -44,8 +46,9 @@ class Embedder:
         listings, defects = tidied(listings)
         titles = [clean_text(listing.title) for listing in listings]
         described = [clean_text(listing.description) if description else "" for listing in listings]
-        images = [listing.image for listing in listings]
-        photos = embed_photos(images, self.photos, self.options, quality=quality)
+        listings, photos, further = embed_all_photos(
+            listings, self.photos, self.options, quality=quality
+        )
         return EmbeddedListings(
             listings=listings,
             photo=photos.view,
@@ -56,6 +59,7 @@ class Embedder:
             descriptions=described,
             problems={**photos.problems, **defects},
             quality=photos.quality,
+            further=further,
         )
 
     def embed_catalog(
@@ -71,6 +75,8 @@ class Embedder:
             Row by row the same listings; the catalogue knows the others with their reasons.
         """
         embedded = self.embed(catalog.listings, description=description, quality=quality)
+        if any(listing.more_images for listing in catalog.listings):  # one may be the main one now
+            catalog = replace(catalog, listings=tuple(embedded.listings))
         if catalog.on_photo_error == "title":
             embedded = embedded.by_title()
             catalog = catalog.without_photos(_reasons(catalog, embedded.left_out))

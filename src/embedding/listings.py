@@ -10,6 +10,7 @@ from ..catalog.listing import Listing
 from ..core.arrays import Floats
 from ..fusion.views import View
 from ..vision.quality import PhotoFlag, PhotoQuality
+from .further_photos import FurtherPhotos
 
 T = TypeVar("T")
 
@@ -34,6 +35,8 @@ class EmbeddedListings:
         Row -> why its photo isn't used; such a row goes by its title.
     quality
         Row -> its photo's quality, where that was asked for.
+    further
+        What listings show besides `photo`, the main one; None where they show nothing.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class EmbeddedListings:
     problems: Mapping[int, str] = field(default_factory=dict)
     quality: Mapping[int, PhotoQuality] = field(default_factory=dict)
     left_out: Mapping[int, str] = field(default_factory=dict)
+    further: FurtherPhotos | None = None
 
     def __post_init__(self) -> None:
         lengths = [len(self.listings), len(self.photo_hashes)]
@@ -99,6 +103,7 @@ class EmbeddedListings:
             problems=_taken(self.problems, rows),
             quality=_taken(self.quality, rows),
             left_out=_taken(self.left_out, rows),
+            further=self.further and self.further.take(rows),
         )
 
     def by_title(self) -> "EmbeddedListings":
@@ -107,7 +112,7 @@ class EmbeddedListings:
         return replace(
             self,
             listings=[
-                replace(listing, image=None) if row in left_out else listing
+                replace(listing, image=None, more_images=()) if row in left_out else listing
                 for row, listing in enumerate(self.listings)
             ],
             photo_hashes=[

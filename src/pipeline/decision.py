@@ -13,11 +13,13 @@ from ..fusion.calibration import entropy
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import PHOTO, TITLE, Modalities
 from ..retrieval.result import RetrievalResult
+from .several_photos import n_photos, say_photos
 from .verdict import (
     Decision,
     Duplicate,
     Guess,
     NearListing,
+    PhotoGuess,
     Route,
     Verdict,
     explain,
@@ -65,11 +67,15 @@ class Evidence:
     ----------
     retrieved
         What the catalogue says of each.
+    further
+        Shape ``(m, n_categories)``: what the photo alone says, of each in `embedded.further`; None
+        without such photos, or where photos weren't learned from.
     """
 
     embedded: EmbeddedListings
     predictions: Predictions
     retrieved: Sequence[RetrievalResult]
+    further: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.retrieved)
@@ -174,6 +180,7 @@ class DecisionPolicy:
         }
         sure_of = self._sure_parent(probabilities, rules) if decision == "review" else None
         sure_of = sure_of if route != "zero_shot" else None
+        further = self._further(evidence, row)
         duplicates = tuple(
             Duplicate(
                 listing_id=pair.b.listing_id,
@@ -197,6 +204,8 @@ class DecisionPolicy:
             views=views,
             ood_p_value=None if np.isnan(around.p_value) else round(around.p_value, 6),
             mismatch=mismatch,
+            n_photos=n_photos(evidence.embedded, row),
+            further_photos=further,
             neighbours=tuple(
                 NearListing(
                     listing_id=near.listing_id,
@@ -207,17 +216,20 @@ class DecisionPolicy:
                 for near in around.neighbours[:N_NEIGHBOURS]
             ),
             duplicates=duplicates,
-            reasons=explain(
-                best,
-                top[0],
-                views,
-                rules,
-                sure=self._sure(predictions, row),
-                mismatch=mismatch,
-                few=None if self._enough(predictions, row) else self._n_examples(top[0]),
-                strange=around.p_value if around.refused else None,
-                original=next((copy for copy in duplicates if copy.mergeable), None),
-                sure_of=sure_of,
+            reasons=(
+                *explain(
+                    best,
+                    top[0],
+                    views,
+                    rules,
+                    sure=self._sure(predictions, row),
+                    mismatch=mismatch,
+                    few=None if self._enough(predictions, row) else self._n_examples(top[0]),
+                    strange=around.p_value if around.refused else None,
+                    original=next((copy for copy in duplicates if copy.mergeable), None),
+                    sure_of=sure_of,
+                ),
+                *say_photos(evidence.embedded.listings[row], views.get(PHOTO), further),
             ),
             quality=evidence.embedded.flags(row),
             model_version=self.version,
@@ -226,6 +238,19 @@ class DecisionPolicy:
             verdict = verdict.with_unlike_photo()
         why = evidence.embedded.left_out.get(row)
         return verdict.without_photo(why) if why else verdict
+
+    def _further(self, evidence: Evidence, row: int) -> tuple[PhotoGuess, ...]:
+        """Name what each further photo of a listing looks like."""
+        photos = evidence.embedded.further
+        if photos is None or evidence.further is None:
+            return ()
+        return tuple(
+            PhotoGuess(
+                photo=photos.numbers[place],
+                **self.guesses(evidence.further[place], 1)[0].model_dump(),
+            )
+            for place in np.flatnonzero(photos.rows == row).tolist()
+        )
 
     def guesses(self, probabilities: Floats, k: int) -> tuple[Guess, ...]:
         """Name the `k` likeliest categories, most probable first."""

@@ -23,6 +23,12 @@ class Guess(BaseModel):
     probability: float
 
 
+class PhotoGuess(Guess):
+    """What one of a listing's further photos looks like by itself; `photo` counts from 1."""
+
+    photo: int
+
+
 class NearListing(BaseModel):
     """A catalogue listing near this one; `similarity` is a cosine, 1 = the same."""
 
@@ -113,6 +119,10 @@ class Verdict(BaseModel):
         It is accepted, and was drawn to be looked at all the same, so that the promise is watched.
     mismatch
         Photo and title are each sure, of different categories.
+    n_photos
+        How many different photos were looked at; the decision goes by the main one.
+    further_photos
+        What each of the others looks like; they tell, and change nothing.
     neighbours
         The nearest catalogue listings, nearest first.
     duplicates
@@ -142,6 +152,8 @@ class Verdict(BaseModel):
     shift: Shift | None = None
     audit: bool = False
     mismatch: bool = False
+    n_photos: int = 0
+    further_photos: tuple[PhotoGuess, ...] = ()
     neighbours: tuple[NearListing, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
     quality: tuple[PhotoFlag, ...] = ()
