@@ -1,4 +1,4 @@
-"""The photos of listings besides the main one: as vectors, and as stand-ins for one that is lost."""
+"""Photos of listings besides the main one: as vectors, and standing in for one that is lost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

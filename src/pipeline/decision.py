@@ -13,7 +13,7 @@ from ..fusion.calibration import entropy
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import PHOTO, TITLE, Modalities
 from ..retrieval.result import RetrievalResult
-from .several_photos import n_photos, say_photos
+from .several_photos import further_answers, n_photos, say_photos
 from .verdict import (
     Decision,
     Duplicate,
@@ -180,7 +180,10 @@ class DecisionPolicy:
         }
         sure_of = self._sure_parent(probabilities, rules) if decision == "review" else None
         sure_of = sure_of if route != "zero_shot" else None
-        further = self._further(evidence, row)
+        further = tuple(
+            PhotoGuess(photo=number, **self.guesses(alone, 1)[0].model_dump())
+            for number, alone in further_answers(evidence.embedded, evidence.further, row)
+        )
         duplicates = tuple(
             Duplicate(
                 listing_id=pair.b.listing_id,
@@ -238,19 +241,6 @@ class DecisionPolicy:
             verdict = verdict.with_unlike_photo()
         why = evidence.embedded.left_out.get(row)
         return verdict.without_photo(why) if why else verdict
-
-    def _further(self, evidence: Evidence, row: int) -> tuple[PhotoGuess, ...]:
-        """Name what each further photo of a listing looks like."""
-        photos = evidence.embedded.further
-        if photos is None or evidence.further is None:
-            return ()
-        return tuple(
-            PhotoGuess(
-                photo=photos.numbers[place],
-                **self.guesses(evidence.further[place], 1)[0].model_dump(),
-            )
-            for place in np.flatnonzero(photos.rows == row).tolist()
-        )
 
     def guesses(self, probabilities: Floats, k: int) -> tuple[Guess, ...]:
         """Name the `k` likeliest categories, most probable first."""

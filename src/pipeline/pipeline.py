@@ -12,7 +12,6 @@ from tqdm import tqdm
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
 from ..catalog.rows import OnPhotoError
-from ..core.arrays import Floats
 from ..core.cache import EmbeddingCache
 from ..core.config import Config, load_config
 from ..core.errors import ConfigError
@@ -282,13 +281,11 @@ class ListingPipeline(PipelineState):
                 uncertainty=predictions.uncertainty,
                 limits=self.embedder.options.limits if duplicates else None,
             )
-        return Evidence(embedded, predictions, retrieved, self._further(embedded))
-
-    def _further(self, embedded: EmbeddedListings) -> Floats | None:
-        """Classify each further photo by itself."""
-        if embedded.further is None or PHOTO not in self.modalities:
-            return None
-        return np.exp(self.classifier.log_probabilities({PHOTO: embedded.further.photo}))
+        further = None
+        if embedded.further is not None and PHOTO in self.modalities:
+            alone = {PHOTO: embedded.further.photo}
+            further = np.exp(self.classifier.log_probabilities(alone))
+        return Evidence(embedded, predictions, retrieved, further)
 
     def predict_views(self, views: Views) -> Predictions:
         """Classify listings by all that is there, and by each modality alone."""

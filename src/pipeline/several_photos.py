@@ -1,8 +1,11 @@
 """A listing's further photos in words: which agree with the main one, and which can't be used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from ..catalog.listing import Listing, UnusablePhoto, photo_number
+from ..core.arrays import Floats
 from ..embedding.listings import EmbeddedListings
 from .verdict import Guess, PhotoGuess, percent
 
@@ -13,6 +16,16 @@ def n_photos(embedded: EmbeddedListings, row: int) -> int:
     """Count the different photos of a listing that can be used."""
     further = 0 if embedded.further is None else int((embedded.further.rows == row).sum())
     return int(embedded.photo.present[row]) + further
+
+
+def further_answers(
+    embedded: EmbeddedListings, answers: Floats | None, row: int
+) -> Iterator[tuple[int, Floats]]:
+    """Give the number of each further photo of a listing, and its answer of those in `answers`."""
+    if embedded.further is None or answers is None:
+        return
+    for place in np.flatnonzero(embedded.further.rows == row).tolist():
+        yield embedded.further.numbers[place], answers[place]
 
 
 def say_photos(
@@ -41,7 +54,9 @@ def say_photos(
         said.append(_agreement(main, further))
     others = [(number, one) for number, one in unusable if not one.stood_in_for]
     said += [
-        f"Photo {number} can't be used: {one.why}." if one.n == 1 else f"{one.n} more photos: {one.why}."
+        f"Photo {number} can't be used: {one.why}."
+        if one.n == 1
+        else f"{one.n} more photos: {one.why}."
         for number, one in others[:_N_NAMED]
     ]
     n_more = sum(one.n for _, one in others[_N_NAMED:])

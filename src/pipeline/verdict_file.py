@@ -147,7 +147,12 @@ def _parquet(path: Path) -> Iterator[Write]:
     from pyarrow.parquet import ParquetWriter
 
     kinds = {"probability": pa.float64(), "ood_p_value": pa.float64(), "row": pa.int64()}
-    kinds |= {"audit": pa.bool_(), "mismatch": pa.bool_(), "n_examples": pa.int64(), "n_photos": pa.int64()}
+    kinds |= {
+        "audit": pa.bool_(),
+        "mismatch": pa.bool_(),
+        "n_examples": pa.int64(),
+        "n_photos": pa.int64(),
+    }
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in _COLUMNS])
     with ParquetWriter(path, schema) as writer:
 

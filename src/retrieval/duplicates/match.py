@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ...vision.load import PhotoLimits
 from .candidates import CandidateSearch, near_pairs
 from .column_match import differing_columns
 from .detail_store import DetailStore, PhotoDetails
+from .every_photo import EveryPhoto, FoundPair, by_listing
 from .groups import DuplicateGroup, group_duplicates, keeper_order, parents_apart
 from .pair_model import PairModel
 from .photo_views import embed_middles
@@ -88,7 +89,8 @@ def match_listings(
 ) -> DuplicateResult:
     """Find listings that are the same thing twice, and variants that only look like it.
 
-    Listings without a photo are compared by title and text, among each other and with the rest.
+    Any photo of one may be any of the other's. Listings without a photo are compared by title and
+    text, among each other and with the rest.
 
     Parameters
     ----------
@@ -116,34 +118,43 @@ def match_listings(
     """
     model, limits = model or PairModel.load(), limits or PhotoLimits()
     other = against or embedded
-    photos, other_photos = embedded.distinct_photos(), other.distinct_photos()
+    own = EveryPhoto.of(embedded)
+    theirs = own if against is None else EveryPhoto.of(against)
+    photos, other_photos = own.embedded.distinct_photos(), theirs.embedded.distinct_photos()
     own_store, other_store = stores
-    details = _details(embedded, photos, limits, own_store)
-    others = details if against is None else _details(other, other_photos, limits, other_store)
-    vectors = [embedded.photo_vectors([rows[0] for rows in photos])]
+    details = _details(own.embedded, photos, limits, own_store)
+    others = (
+        details if against is None else _details(theirs.embedded, other_photos, limits, other_store)
+    )
+    vectors = [own.embedded.photo_vectors([rows[0] for rows in photos])]
     if encoder is not None:
         vectors.append(embed_middles(details.sources, encoder, limits, progress=progress))
     near = near_pairs(
         vectors,
-        None if against is None else against.photo_vectors([rows[0] for rows in other_photos]),
-        n_neighbours=n_neighbours,
+        None
+        if against is None
+        else theirs.embedded.photo_vectors([rows[0] for rows in other_photos]),
+        n_neighbours=n_neighbours + theirs.most - 1,  # a listing's own photos are near each other
         min_similarity=model.min_similarity,
     )
     same_file = PhotoFinding("same_bytes", 1.0, 1.0)
-    findings = [(a, b, same_file) for a, b in _sharing(embedded, photos, against)]
+    shared = _sharing(own.embedded, photos, None if against is None else theirs.embedded)
+    findings = [(a, b, same_file) for a, b in shared]
     n_pixels: dict[str, int] = {}
     for found in verify_pairs(near, details, others, model, limits, progress=progress):
         rows_a, rows_b = photos[found.a], other_photos[found.b]
-        if _same_file(embedded, rows_a[0], other, rows_b[0]):
+        if _same_file(own.embedded, rows_a[0], theirs.embedded, rows_b[0]):
             continue  # already among those that share a photo
-        n_pixels |= {embedded.listings[row].listing_id: found.n_pixels[0] for row in rows_a}
-        n_pixels |= {other.listings[row].listing_id: found.n_pixels[1] for row in rows_b}
+        n_pixels |= _ids(embedded, rows_a, found.n_pixels[0])
+        n_pixels |= _ids(other, rows_b, found.n_pixels[1])
         told_apart = product(_told_apart(rows_a), _told_apart(rows_b))
         findings += [(a, b, found.finding) for a, b in told_apart]
-    findings += [(a, b, NO_PHOTO) for a, b in text_pairs(embedded, against)]
+    sizes = {"n_own": len(embedded.listings), "n_other": len(other.listings)}
+    by_pair = [*by_listing(findings, own, theirs, **sizes)]
+    by_pair += [[FoundPair(a, b, NO_PHOTO)] for a, b in text_pairs(embedded, against)]
     known = columns if columns is not None and against is None else None
-    judged = (_judged(embedded, a, other, b, finding, model, known) for a, b, finding in findings)
-    pairs = [x for x in judged if x.verdict != "different" and x.a.listing_id != x.b.listing_id]
+    judged = (_judged(embedded, other, some, model, known) for some in by_pair)
+    pairs = [x for x in judged if x and x.a.listing_id != x.b.listing_id]
     pairs.sort(key=lambda pair: -pair.photo.probability)
     pairs = parents_apart(pairs)
     order = keeper_order(embedded.listings, n_pixels)
@@ -165,21 +176,31 @@ def match_listings(
     )
 
 
+def _ids(embedded: EmbeddedListings, rows: Sequence[int], n_pixels: int) -> dict[str, int]:
+    """Say it of the listings whose main photo is in these rows."""
+    n = len(embedded.listings)
+    return {embedded.listings[row].listing_id: n_pixels for row in rows if row < n}
+
+
 def _judged(
     embedded: EmbeddedListings,
-    row_a: int,
     other: EmbeddedListings,
-    row_b: int,
-    finding: PhotoFinding,
+    found: Sequence[FoundPair],
     model: PairModel,
     columns: Sequence[ProductColumns] | None,
-) -> DuplicatePair:
-    similarity = None
-    if embedded.title.present[row_a] and other.title.present[row_b]:
-        similarity = float(embedded.title.array[row_a] @ other.title.array[row_b])
-    known = (columns[row_a], columns[row_b]) if columns else ({}, {})
-    a, b = embedded.listings[row_a], other.listings[row_b]
-    return judge_pair(a, b, finding, similarity, model, known)
+) -> DuplicatePair | None:
+    """Judge two listings by the first of their photos that tell something; None: they differ."""
+    for one in found:
+        similarity = None
+        if embedded.title.present[one.a] and other.title.present[one.b]:
+            similarity = float(embedded.title.array[one.a] @ other.title.array[one.b])
+        known = (columns[one.a], columns[one.b]) if columns else ({}, {})
+        a, b = embedded.listings[one.a], other.listings[one.b]
+        main = one.n_main
+        pair = judge_pair(a, b, one.finding, similarity, model, known, n_main=main)
+        if pair.verdict != "different":
+            return replace(pair, photos=one.photos) if main < 2 else pair
+    return None
 
 
 def judge_pair(
@@ -189,8 +210,14 @@ def judge_pair(
     title_similarity: float | None,
     model: PairModel,
     columns: tuple[ProductColumns, ProductColumns] = ({}, {}),
+    *,
+    n_main: int = 2,
 ) -> DuplicatePair:
     """Let columns and titles speak, and decide.
+
+    A further photo may show a size chart, a box, or all colours of a product. So where one of the
+    photos isn't the main one (`n_main` of the two are), titles have to say the same; and two
+    further ones make a variant at best.
 
     `columns` is what the catalogue's columns say of either; see `DuplicatePair` for the rest.
     """
@@ -199,8 +226,12 @@ def judge_pair(
     if finding.relation == "absent":
         doubted = bool(titles.extra) or not says_enough(a, b)
     else:
+        related = titles_related(title_similarity)
         unclear = finding.probability < model.sure_threshold
-        doubted = unclear and bool(titles.extra or not titles_related(title_similarity))
+        doubted = unclear and bool(titles.extra or not related)
+        if n_main < 2 and related:
+            doubted |= bool(titles.extra) or title_similarity is None
+        doubted |= n_main < 1
     verdict = judge(finding.relation, differences, title_similarity, doubted=doubted)
     return DuplicatePair(a, b, verdict, finding, title_similarity, differences, titles.extra)
 

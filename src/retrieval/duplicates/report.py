@@ -1,12 +1,11 @@
 """Duplicates as files: tables for programs, a page for people, a plan for whoever merges."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...catalog.delimited import write_csv
-from ...catalog.listing import Listing
+from ...catalog.listing import FIELDS, MORE_IMAGES, Listing
 from ...core.files import atomic_path, encodable
 from ...core.kinds import FolderKind, folder_marked
 from .match import DuplicateResult
@@ -131,4 +130,7 @@ def _step_rows(result: DuplicateResult) -> list[tuple[object, ...]]:
 
 def _fields(listing: Listing) -> dict[str, Any]:
     image = listing.image
-    return asdict(listing) | {"image": str(image) if isinstance(image, str | Path) else None}
+    fields = {name: getattr(listing, name) for name in FIELDS}
+    fields["image"] = str(image) if isinstance(image, str | Path) else None
+    more = [str(one) for one in listing.more_images if isinstance(one, str | Path)]
+    return fields | ({MORE_IMAGES: more} if more else {})

@@ -65,6 +65,8 @@ class DuplicatePair:
         What the titles, and the catalogue's columns, disagree on.
     extra_words
         What one title adds to the other.
+    photos
+        The number of the photo that tells, among those of each; 1 and 1 for the main ones.
     """
 
     a: Listing
@@ -74,6 +76,7 @@ class DuplicatePair:
     title_similarity: float | None
     differences: tuple[Difference, ...]
     extra_words: tuple[str, ...] = ()
+    photos: tuple[int, int] = (1, 1)
 
     @property
     def mergeable(self) -> bool:
@@ -106,7 +109,9 @@ class DuplicatePair:
             reasons.append(f"one title adds {' '.join(self.extra_words)}")
         if not titles_related(self.title_similarity):
             reasons.append("the titles have little in common")
-        return "; ".join(reasons)
+        one, other = self.photos
+        which = f"photo {one}, and photo {other} of {self.b.listing_id}: "
+        return (which if self.photos != (1, 1) else "") + "; ".join(reasons)
 
 
 def titles_related(title_similarity: float | None) -> bool:
