@@ -234,9 +234,11 @@ class RetrievalModel:
         """
         if self.index is None or near is None:
             return {}
+        further = embedded.further
+        more = self.index.search({"photo": further.photo}, N_CANDIDATES) if further else []
         close = {
             each.listing_id
-            for row in near
+            for row in (*near, *more)
             for each in row
             if each.similarity >= self.pair_model.min_similarity
         }
@@ -249,7 +251,7 @@ class RetrievalModel:
         result = match_listings(
             replace(embedded, listings=own).take(usable),
             model=self.pair_model,
-            against=embedded_rows(self.index.take(sorted(close))),
+            against=embedded_rows(self.index.take(sorted(close), all_photos=True)),
             n_neighbours=N_COMPARED,
             limits=limits,
         )

@@ -49,11 +49,15 @@ class SpaceEntry(_Frozen):
 
 
 class SegmentEntry(_Frozen):
-    """A batch of listings, written once; `removed` are the rows that no longer count."""
+    """A batch of listings, written once; `removed` are the rows that no longer count.
+
+    Of its rows `n_further` are further photos of a listing; see `further`.
+    """
 
     number: int
     n_rows: int
     removed: tuple[int, ...] = ()
+    n_further: int = 0
     spaces: dict[str, SpaceEntry]
     files: dict[str, FileEntry]
 

@@ -3,14 +3,16 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...catalog.listing import Listing
 from ...core.arrays import Floats
+from ...embedding.further_photos import FurtherPhotos
 from ...embedding.listings import EmbeddedListings
 from ...fusion.views import View, Views
+from .further import PHOTO, further_id, photo_of
 from .records import Record, records_of
 
 _SPACE_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes part of a file's name
@@ -42,23 +44,71 @@ class IndexRows:
 
 
 def index_rows(embedded: EmbeddedListings) -> IndexRows:
-    """Keep of listings what an index holds; a space that none of them is in is left out."""
-    spaces = {"photo": embedded.photo, "title": embedded.title}
-    return IndexRows(
-        records_of(embedded.listings, embedded.photo_hashes),
-        {name: view for name, view in spaces.items() if view.present.any()},
+    """Keep of listings what an index holds; a space that none of them is in is left out.
+
+    Further photos come after them, as rows with a photo and nothing else.
+    """
+    photo, title, further = embedded.photo, embedded.title, embedded.further
+    records = records_of(embedded.listings, embedded.photo_hashes)
+    if further is not None:
+        records += _further_records(embedded.listings, further)
+        photo, title = _below(photo, further.photo), _below(title, n=len(further.rows))
+    spaces = {PHOTO: photo, "title": title}
+    return IndexRows(records, {name: view for name, view in spaces.items() if view.present.any()})
+
+
+def _further_records(listings: Sequence[Listing], further: FurtherPhotos) -> list[Record]:
+    shown = [
+        Listing(further_id(listings[row].listing_id, number), image=image)
+        for row, number, image in zip(
+            further.rows.tolist(), further.numbers, further.images, strict=True
+        )
+    ]
+    return records_of(shown, further.hashes)
+
+
+def _below(view: View, more: View | None = None, n: int = 0) -> View:
+    """Put more rows below a view's, or `n` that aren't there."""
+    if more is None:
+        more = View(np.zeros((n, view.features.shape[1]), np.float32), np.zeros(n, bool))
+    return View(
+        np.concatenate([dense(view), dense(more)]), np.concatenate([view.present, more.present])
     )
 
 
 def embedded_rows(rows: IndexRows) -> EmbeddedListings:
     """Give listings from an index back as what was embedded."""
-    records, n = rows.records, len(rows.records)
-    return EmbeddedListings.of_photos(
+    n = len(rows.records)
+    photo = rows.views.get(PHOTO, View(np.zeros((n, 1), np.float32), np.zeros(n, bool)))
+    whose = [photo_of(record.listing_id) for record in rows.records]
+    records, title = rows.records, rows.views.get("title")
+    main: Sequence[int] | slice = slice(None)  # which copies nothing
+    if any(whose):
+        main = [row for row, own in enumerate(whose) if own is None]
+        records = [records[row] for row in main]
+    embedded = EmbeddedListings.of_photos(
         [Listing(r.listing_id, r.title, r.image, category=r.category) for r in records],
-        rows.views.get("photo", View(np.zeros((n, 1), np.float32), np.zeros(n, bool))),
+        photo.take(main),
         [record.photo_hash for record in records],
-        rows.views.get("title"),
+        title and title.take(main),
     )
+    place = {record.listing_id: row for row, record in enumerate(records)}
+    further = [
+        (place[own[0]], own[1], row)
+        for row, own in enumerate(whose)
+        if own is not None and own[0] in place
+    ]
+    if not further:
+        return embedded
+    at = [row for _, _, row in further]
+    photos = FurtherPhotos(
+        rows=np.array([owner for owner, _, _ in further]),
+        numbers=[number for _, number, _ in further],
+        photo=photo.take(at),
+        hashes=[rows.records[row].photo_hash for row in at],
+        images=[rows.records[row].image for row in at],
+    )
+    return replace(embedded, further=photos)
 
 
 def check_views(views: Views, n_rows: int | None = None) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.arrays import Bools
+from ...core.arrays import Bools, Ints
 from .faiss_build import build_index, choose_kind
+from .further import n_further, owners
 from .manifest import SegmentEntry, SpaceEntry, WantedKind, file_entry
 from .records import RecordFile, write_records
 from .rows import IndexRows
@@ -32,7 +33,13 @@ def write_segment(folder: Path, number: int, batch: IndexRows, kind: WantedKind)
         spaces[space] = SpaceEntry(
             kind=built.kind, n_vectors=n_vectors, recall_at_10=built.recall_at_10
         )
-    return SegmentEntry(number=number, n_rows=len(batch.records), spaces=spaces, files=files)
+    return SegmentEntry(
+        number=number,
+        n_rows=len(batch.records),
+        n_further=n_further([record.listing_id for record in batch.records]),
+        spaces=spaces,
+        files=files,
+    )
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class Segment:
         live = np.ones(self.entry.n_rows, dtype=bool)
         live[list(self.entry.removed)] = False
         return live
+
+    @cached_property
+    def owners(self) -> Ints:
+        """By row: the row of the listing that it is a photo of, mostly its own."""
+        return owners(self.records.ids()) if self.entry.n_further else np.arange(self.entry.n_rows)
 
     def precedes(self, entry: SegmentEntry) -> bool:
         """Tell whether `entry` is this segment, now or with more rows removed."""

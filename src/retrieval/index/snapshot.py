@@ -1,6 +1,6 @@
 """An index as it was at one moment, open for reading whatever a writer does next."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -9,41 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...catalog.listing import MAX_PHOTOS
 from ...core.arrays import Bools, Floats, Ints
 from ...core.errors import IndexChangedError, IndexIncompleteError
 from ...fusion.views import View, Views, n_rows
+from .further import PHOTO, known_similarities, once_a_listing
+from .info import IndexInfo, SpaceInfo
 from .manifest import Manifest, missing, read_manifest
 from .records import Record
 from .rows import dense
 from .segment import Segment, open_segment
-
-
-@dataclass(frozen=True)
-class SpaceInfo:
-    """One space: `kinds` of search in use; `recall_at_10` the lowest, measured when built."""
-
-    dim: int
-    n_vectors: int
-    kinds: tuple[str, ...]
-    recall_at_10: float
-
-
-@dataclass(frozen=True)
-class IndexInfo:
-    """An index: `n_bytes` on disk; `generation` grows with every change; `kind` as wished.
-
-    `n_removed` listings are gone, but still stored until their segment is written anew.
-    """
-
-    folder: Path
-    n_listings: int
-    n_bytes: int
-    n_segments: int
-    generation: int
-    kind: str
-    spaces: dict[str, SpaceInfo]
-    fingerprints: dict[str, str]
-    n_removed: int = 0
 
 
 class Hits(NamedTuple):
@@ -72,6 +47,21 @@ class Snapshot:
     def live(self) -> Bools:
         return np.concatenate([np.zeros(0, bool), *(segment.live for segment in self.segments)])
 
+    @cached_property
+    def owners(self) -> Ints:
+        """By row: the row of the listing that it is a photo of, mostly its own."""
+        own = [s.owners + offset for s, offset in zip(self.segments, self.offsets, strict=False)]
+        return np.concatenate([np.zeros(0, np.int64), *own])
+
+    @cached_property
+    def is_further(self) -> Bools:
+        """By row: it is a further photo of a listing."""
+        return np.asarray(self.owners != np.arange(len(self.owners)))
+
+    @property
+    def has_further(self) -> bool:
+        return any(entry.n_further for entry in self.manifest.segments)
+
     def info(self, folder: Path) -> IndexInfo:
         """Count what is live."""
         entries = self.manifest.segments
@@ -86,7 +76,7 @@ class Snapshot:
             )
         return IndexInfo(
             folder=folder,
-            n_listings=sum(entry.n_live for entry in entries),
+            n_listings=int((self.live & ~self.is_further).sum()),
             n_bytes=sum(file.n_bytes for entry in entries for file in entry.files.values()),
             n_segments=len(entries),
             generation=self.manifest.generation,
@@ -99,7 +89,23 @@ class Snapshot:
     def ids(self) -> list[str]:
         """Ids of the live listings, in the order of rows."""
         every = (key for segment in self.segments for key in segment.records.ids())
-        return [key for key, live in zip(every, self.live.tolist(), strict=True) if live]
+        own = (self.live & ~self.is_further).tolist()
+        return [key for key, there in zip(every, own, strict=True) if there]
+
+    def row_ids(self, ids: Iterable[str]) -> list[str]:
+        """Add to ids of listings those of their further photos' rows."""
+        ids = list(ids)
+        if not self.has_further:
+            return ids
+        rows = self.photo_rows(np.fromiter(self.locate(ids).values(), dtype=np.int64))
+        further = self.records(rows[self.is_further[rows]].tolist()).values()
+        return [*ids, *(record.listing_id for record in further)]
+
+    def photo_rows(self, rows: Ints) -> Ints:
+        """Add to rows of listings those of their further photos."""
+        if not self.has_further:
+            return rows
+        return np.flatnonzero(np.isin(self.owners, rows) & self.live).astype(np.int64)
 
     def locate(self, ids: Iterable[str]) -> dict[str, int]:
         """Find the rows of ids; one that isn't here isn't in the answer."""
@@ -148,17 +154,18 @@ class Snapshot:
         require_neighbours(k)
         if len(queries) == 1:
             ((space, view),) = queries.items()
-            only = self.nearest_in(space, view, k)
+            only = self.nearest_listings(space, view, k)
             return only, {space: only}
         proposed = {
-            space: self.nearest_in(space, view, 100 + 10 * k) for space, view in queries.items()
+            space: self.nearest_listings(space, view, 100 + 10 * k)
+            for space, view in queries.items()
         }
         similarities = np.full((n_rows(queries), k), -np.inf, dtype=np.float32)
         rows = np.full((n_rows(queries), k), -1, dtype=np.int64)
         everywhere = np.concatenate([hits.rows for hits in proposed.values()], axis=1)
         for query, candidates in enumerate(everywhere):
             candidates = np.unique(candidates[candidates >= 0])
-            means = self._mean_cosines(queries, query, candidates)
+            means = self._mean_cosines(queries, query, candidates, proposed)
             best = np.argsort(-means, kind="stable")[:k]
             similarities[query, : len(best)] = means[best]
             rows[query, : len(best)] = candidates[best]
@@ -167,6 +174,13 @@ class Snapshot:
             for space, hits in proposed.items()
         }
         return Hits(similarities, rows), each
+
+    def nearest_listings(self, space: str, view: View, k: int) -> Hits:
+        """Search a space; a listing is as near as the nearest of its photos, and comes once."""
+        if not self.has_further or space != PHOTO:
+            return self.nearest_in(space, view, k)
+        found = self.nearest_in(space, view, min(MAX_PHOTOS * k, self.offsets[-1]))
+        return Hits(*once_a_listing(found.similarities, found.rows, self.owners, k))
 
     def nearest_in(self, space: str, view: View, k: int) -> Hits:
         """Search every segment, keep the best; a query that isn't present finds nothing."""
@@ -190,12 +204,18 @@ class Snapshot:
             np.take_along_axis(every, best, axis=1), np.take_along_axis(every_row, best, axis=1)
         )
 
-    def _mean_cosines(self, queries: Views, query: int, rows: Ints) -> Floats:
+    def _mean_cosines(
+        self, queries: Views, query: int, rows: Ints, proposed: Mapping[str, Hits]
+    ) -> Floats:
         total, count = np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.float32)
         for space, view in queries.items():
             if view.present[query]:
                 stored = self.vectors(space, rows)
-                total += np.clip(dense(stored) @ dense(view)[query], -1, 1)
+                cosines = np.clip(dense(stored) @ dense(view)[query], -1, 1)
+                if self.has_further and space == PHOTO:  # another photo may be nearer
+                    found = (part[query] for part in proposed[space])
+                    cosines = np.maximum(cosines, known_similarities(rows, *found))
+                total += cosines
                 count += stored.present
         return total / count  # each row was proposed by a space, so it has one in common
 

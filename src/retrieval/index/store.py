@@ -12,6 +12,7 @@ from ...core.errors import IndexChangedError, IndexIncompleteError
 from ...core.files import require_free_folder
 from ...fusion.views import Views
 from .change import INDEX, sweep, write_change, writer_lock
+from .info import IndexInfo
 from .manifest import (
     Manifest,
     WantedKind,
@@ -23,7 +24,7 @@ from .manifest import (
 )
 from .records import Record
 from .rows import IndexRows, check_spaces, check_views, complete, concatenate
-from .snapshot import Hits, IndexInfo, Snapshot, open_snapshot, open_state
+from .snapshot import Hits, Snapshot, open_snapshot, open_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ class ListingIndex:
             If somebody has built it anew with other encoders; then this object stays as it was.
         """
         newer = open_snapshot(self.folder, self._snapshot)
-        built_with, known = newer.manifest.fingerprints, self._snapshot.manifest.fingerprints
-        check_fingerprints(self.folder, built_with, known)
+        known = self._snapshot.manifest.fingerprints
+        check_fingerprints(self.folder, newer.manifest.fingerprints, known)
         self._snapshot = newer
 
     def add(self, records: Sequence[Record], views: Views) -> None:
@@ -159,14 +160,13 @@ class ListingIndex:
         ids = [record.listing_id for record in records]
         with self._writing() as snapshot:
             batch = complete(given, snapshot.manifest.dims)
-            self._snapshot = write_change(self.folder, snapshot, ids, batch)
+            self._snapshot = write_change(self.folder, snapshot, snapshot.row_ids(ids), batch)
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove listings; returns how many of them were there."""
         with self._writing() as snapshot:
-            found = list(snapshot.locate(ids))
-            if found:
-                self._snapshot = write_change(self.folder, snapshot, found)
+            if found := list(snapshot.locate(ids)):
+                self._snapshot = write_change(self.folder, snapshot, snapshot.row_ids(found))
             return len(found)
 
     def merge(self, other: "ListingIndex") -> None:
@@ -179,8 +179,7 @@ class ListingIndex:
         """
         theirs = other._snapshot.manifest.fingerprints
         check_fingerprints(self.folder, self._snapshot.manifest.fingerprints, theirs)
-        batch = other.contents()
-        if batch.records:
+        if (batch := other.contents()).records:
             self.add(batch.records, batch.views)
 
     def copy(self, folder: Path) -> None:
@@ -199,7 +198,7 @@ class ListingIndex:
         write_manifest(folder, manifest)
 
     def contents(self) -> IndexRows:
-        """Read every listing with its vectors into memory."""
+        """Read every listing with its vectors into memory, further photos as rows, too."""
         batches = [segment.batch() for segment in self._snapshot.segments]
         return concatenate(batches) if batches else IndexRows([], {})
 
@@ -211,9 +210,10 @@ class ListingIndex:
             wished_snapshot = Snapshot(manifest, snapshot.segments)
             self._snapshot = write_change(self.folder, wished_snapshot, fold_all=True)
 
-    def take(self, ids: Iterable[str]) -> IndexRows:
-        """Read some listings with their vectors; an id that isn't here is left out."""
-        rows = np.array(list(self._snapshot.locate(ids).values()), dtype=np.int64)
+    def take(self, ids: Iterable[str], *, all_photos: bool = False) -> IndexRows:
+        """Read some listings with their vectors, and `all_photos`; an unknown id is left out."""
+        own = np.fromiter(self._snapshot.locate(ids).values(), dtype=np.int64)
+        rows = self._snapshot.photo_rows(own) if all_photos else own
         records = self._snapshot.records(rows.tolist())
         return IndexRows(
             [records[row] for row in rows.tolist()],
