@@ -48,7 +48,8 @@ class ShadowTask:
 
     @property
     def n_bytes(self) -> int:
-        return len(self.listing.image) if isinstance(self.listing.image, bytes) else 0
+        photos = (self.listing.image, *self.listing.more_images)
+        return sum(len(photo) for photo in photos if isinstance(photo, bytes))
 
 
 class Shadow:

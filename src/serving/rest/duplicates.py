@@ -47,7 +47,7 @@ def duplicate_batch(
                 error=ProblemError("invalid", problem).problem() if problem else None,
             )
         )
-    placed = [replace(given[places[row]], listing_id=str(places[row])) for row in usable]
+    placed = [replace(embedded.listings[row], listing_id=str(places[row])) for row in usable]
     within = match_listings(
         replace(embedded.take(usable), listings=placed),
         model=retrieval.pair_model if retrieval else None,

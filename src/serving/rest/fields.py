@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
+from ...catalog.listing import MAX_PHOTOS
+
 MAX_ID_CHARS, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS = 200, 2_000, 20_000
 _URL_FIELDS = {"image_url", "photo_url", "url", "image_urls"}
 _GAP = "[ \\t\\r\\n]*"  # base64 is often wrapped into lines
@@ -48,6 +50,16 @@ def _decoded(photo: Any) -> Any:
     return decoded_photo(photo) if isinstance(photo, str) else photo
 
 
+def _all_decoded(photos: Any) -> Any:
+    """Decode one photo, or each of a list of them."""
+    several = photos if isinstance(photos, list) else [photos]
+    if not 1 <= len(several) <= MAX_PHOTOS:
+        raise ValueError(f"a listing may have 1 to {MAX_PHOTOS} photos, got {len(several)}")
+    if not all(isinstance(one, str | bytes) for one in several):
+        raise ValueError("a photo must be text, its file's bytes in base64, or a list of such")
+    return [_decoded(one) for one in several]
+
+
 def _id_text(listing_id: Any) -> Any:
     """Write a whole number as its digits, as catalogues do; leave the rest to be checked."""
     lowest, highest = _AS_DOUBLES
@@ -74,10 +86,23 @@ ListingId = Annotated[
         }
     ),
 ]
+_PHOTO_SCHEMA = {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}
 Photo = Annotated[
     bytes,
     BeforeValidator(_decoded),
-    WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": _BASE64}),
+    WithJsonSchema(_PHOTO_SCHEMA),
+]
+Photos = Annotated[
+    list[bytes],
+    BeforeValidator(_all_decoded),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _PHOTO_SCHEMA,
+                {"type": "array", "items": _PHOTO_SCHEMA, "minItems": 1, "maxItems": MAX_PHOTOS},
+            ]
+        }
+    ),
 ]
 Whole = Annotated[int, BeforeValidator(_whole)]
 

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from ...catalog.listing import MAX_PHOTOS
 from .fields import EXAMPLE
 from .limits import Limits
 from .problems import KINDS, MEDIA_TYPE, Problem
@@ -41,7 +42,10 @@ def search_body() -> dict[str, Any]:
 
 def _object_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
     as_json = model.model_json_schema()
-    properties = {**as_json["properties"], "photo": {"type": "string", "format": "binary"}}
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    if model is ListingIn:
+        file = {"type": "array", "items": file, "minItems": 1, "maxItems": MAX_PHOTOS}
+    properties = {**as_json["properties"], "photo": file}
     for name in {"title", "description"} & properties.keys():
         text = properties[name].get("anyOf", [properties[name]])[0]
         properties[name] = {"type": "string", "maxLength": text["maxLength"]}

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from ...catalog.listing import Listing
+from ...catalog.listing import MAX_PHOTOS, Listing
 from .fields import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_TITLE_CHARS
 from .limits import Limits
 from .problems import ProblemError, invalid
@@ -20,7 +20,7 @@ from .schemas import ListingIn, SearchIn
 
 JSON, FORM = "application/json", "multipart/form-data"
 _MAX_FIELDS = 8
-_MAX_VALUES = MAX_ID_CHARS + MAX_TITLE_CHARS + MAX_DESCRIPTION_CHARS + 4 * _MAX_FIELDS
+_MAX_VALUES = MAX_ID_CHARS + MAX_TITLE_CHARS + MAX_DESCRIPTION_CHARS + 4 * _MAX_FIELDS + MAX_PHOTOS
 """Commas and brackets in a listing's JSON, at most: each may stand for a value, and a body of
 32 MB of them would take a gigabyte of memory. Photos have none, texts no more than characters."""
 _MAX_FIELD_BYTES = 4 * MAX_DESCRIPTION_CHARS  # UTF-8's longest
@@ -28,7 +28,7 @@ _MAX_FIELD_BYTES = 4 * MAX_DESCRIPTION_CHARS  # UTF-8's longest
 
 async def read_listing(request: Request) -> Listing:
     """Read one listing; else a problem, ``media-type``, ``malformed`` or ``invalid``."""
-    fields = await _read_fields(request)
+    fields = await _read_fields(request, MAX_PHOTOS)
     outcome = await run_in_threadpool(_try_listing, fields, "#")
     if isinstance(outcome, ProblemError):
         raise outcome
@@ -37,18 +37,18 @@ async def read_listing(request: Request) -> Listing:
 
 async def read_search(request: Request) -> SearchIn:
     """Read what to search by; else a problem, as for one listing."""
-    fields = await _read_fields(request)
+    fields = await _read_fields(request, 1)
     try:
         return await run_in_threadpool(SearchIn.model_validate, fields)
     except ValidationError as error:
         raise invalid(error) from error
 
 
-async def _read_fields(request: Request) -> Any:
+async def _read_fields(request: Request, max_photos: int) -> Any:
     """Read one object; in a form, where all is text, a number's digits are that number."""
     if media_type(request, JSON, FORM) == JSON:
         return await _read_json(request, 1)
-    fields = await _read_form(request)
+    fields = await _read_form(request, max_photos)
     k = fields.get("k", "")
     return fields | {"k": int(k)} if k.isdecimal() and len(k) < 10 else fields
 
@@ -119,12 +119,12 @@ class _FormParser(MultiPartParser):
             raise MultiPartException("The form must end with its boundary, but is cut off.")
 
 
-async def _whole_form(request: Request) -> FormData:
+async def _whole_form(request: Request, max_photos: int) -> FormData:
     async with aclosing(request.stream()) as stream:
         parser = _FormParser(
             request.headers,
             stream,
-            max_files=1,
+            max_files=max_photos,
             max_fields=_MAX_FIELDS,
             max_part_size=_MAX_FIELD_BYTES,
         )
@@ -132,9 +132,9 @@ async def _whole_form(request: Request) -> FormData:
         return await parser.parse()
 
 
-async def _read_form(request: Request) -> dict[str, Any]:
+async def _read_form(request: Request, max_photos: int) -> dict[str, Any]:
     try:
-        form = await _whole_form(request)
+        form = await _whole_form(request, max_photos)
     except OSError as error:  # photos above a megabyte pass through the disk
         detail = "There is no room for uploads now. Ask again later."
         raise ProblemError("busy", detail, retry_after_s=60) from error
@@ -143,17 +143,23 @@ async def _read_form(request: Request) -> dict[str, Any]:
     except ValueError as error:  # python_multipart's own errors
         raise ProblemError("malformed", f"The form can't be read: {error}.") from error
     fields: dict[str, Any] = {}
+    photos: list[bytes] = []
     try:
         for name, value in form.multi_items():
-            if name in fields:
+            if name in fields and name != "photo":
                 raise ProblemError("invalid", "Each field may be given once, but one comes twice.")
             if (name == "photo") != isinstance(value, UploadFile):
                 raise ProblemError(
                     "invalid", "`photo` must be a file (with a filename), the other fields text."
                 )
-            fields[name] = await value.read() if isinstance(value, UploadFile) else value
+            if isinstance(value, UploadFile):
+                photos.append(await value.read())
+            else:
+                fields[name] = value
     finally:
         await form.close()
+    if photos:
+        fields["photo"] = photos if len(photos) > 1 else photos[0]
     return fields
 
 

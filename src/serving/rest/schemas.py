@@ -16,6 +16,7 @@ from .fields import (
     Given,
     ListingId,
     Photo,
+    Photos,
     Whole,
 )
 from .problems import Problem
@@ -34,10 +35,20 @@ class ListingIn(Given):
         max_length=MAX_ID_CHARS,
         description="Whose it is, such as a seller; only the verdict log keeps it.",
     )
-    photo: Photo | None = Field(None, description=PHOTO_SAYS)
+    photo: Photos | None = Field(
+        None, description=f"{PHOTO_SAYS} Of several, the first is the main one."
+    )
 
     def listing(self) -> Listing:
-        return Listing(self.listing_id, self.title, self.photo, self.description, group=self.group)
+        photos = self.photo or []
+        return Listing(
+            self.listing_id,
+            self.title,
+            photos[0] if photos else None,
+            self.description,
+            group=self.group,
+            more_images=tuple(photos[1:]),
+        )
 
 
 class VerdictItem(BaseModel):
