@@ -1,12 +1,13 @@
 """Listings to a catalogue file again, such as the parts of a split."""
 
 import base64
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.kinds import FileKind, table_with
 from .delimited import write_csv
-from .listing import Listing
+from .listing import MORE_IMAGES, Listing, UnusablePhoto
 from .rows import FIELDS, shown
 
 PART = FileKind("a part of a catalogue as Shelfsure writes it", table_with(FIELDS))
@@ -18,27 +19,34 @@ def write_listings(path: str | Path, listings: Iterable[Listing], image_root: st
 
     Photo paths are written relative to `image_root`, not to the new file, so that parts in any
     folder are read back with ``read_catalog(path, image_root=image_root)``. A photo that is no file
-    is written out in base64.
+    is written out in base64. Where listings have further photos, they are one more column.
     """
     if Path(path).suffix.lower() != ".csv":
         raise ValueError(f"a catalogue is written as .csv, but {path} was asked for. Rename it.")
-    root = Path(image_root).resolve()
-    write_csv(
-        path,
-        FIELDS,
-        (
-            [_place(item, root) if name == "image" else getattr(item, name) for name in FIELDS]
-            for item in listings
-        ),
-    )
+    root, listings = Path(image_root).resolve(), list(listings)
+    several = any(item.more_images for item in listings)
+
+    def cells(item: Listing) -> list[str | None]:
+        texts = {name: getattr(item, name) for name in FIELDS}
+        texts["image"] = _place(item, item.image, root)
+        return [*texts.values(), *([_more_places(item, root)] if several else [])]
+
+    write_csv(path, (*FIELDS, *([MORE_IMAGES] if several else [])), map(cells, listings))
 
 
-def _place(listing: Listing, root: Path) -> str | None:
-    if listing.image is None:
+def _more_places(listing: Listing, root: Path) -> str | None:
+    """Write the further photos that can be used, as a JSON list."""
+    usable = (one for one in listing.more_images if not isinstance(one, UnusablePhoto))
+    places = [_place(listing, one, root) for one in usable]
+    return json.dumps(places, ensure_ascii=False) if places else None
+
+
+def _place(listing: Listing, image: str | Path | bytes | None, root: Path) -> str | None:
+    if image is None:
         return None
-    if isinstance(listing.image, bytes):
-        return f"data:;base64,{base64.b64encode(listing.image).decode()}"
-    photo = (root / listing.image).resolve()
+    if isinstance(image, bytes):
+        return f"data:;base64,{base64.b64encode(image).decode()}"
+    photo = (root / image).resolve()
     if not photo.is_relative_to(root):
         raise ValueError(
             f"photos must lie in the image folder {root}, but listing "

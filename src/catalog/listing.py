@@ -88,6 +88,18 @@ def with_photos(
     return None, tuple(kept)
 
 
+def numbered_photo(listing: Listing, number: int) -> str | Path | bytes | None:
+    """Give the photo that has a number, from 1, in a listing; the main one if it isn't known.
+
+    >>> numbered_photo(Listing(image="a", more_images=("b", "c")), 3)
+    'c'
+    """
+    for place, photo in enumerate(listing.more_images):
+        if not isinstance(photo, UnusablePhoto) and photo_number(listing, place) == number:
+            return photo
+    return listing.image
+
+
 def photo_number(listing: Listing, place: int) -> int:
     """Give the number, from 1, that a listing has for the photo at a place of `more_images`.
 

@@ -56,6 +56,7 @@ def split(
         embedded.titles,
         names,
         seed=seed,
+        further=embedded.further,
     ).announced()
     shares = {"train": 1 - test_fraction, "test": test_fraction}
     root = file.image_root or catalogue.parent

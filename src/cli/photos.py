@@ -41,6 +41,7 @@ def photos_fetch(
     """
     from ..catalog.columns import match_columns, named_columns
     from ..catalog.delimited import write_csv
+    from ..catalog.listing import MORE_IMAGES
     from ..catalog.photo_fetch import PhotoFetcher, hosts_of, web_addresses
     from ..catalog.tables import open_table
     from ..core.errors import CatalogError, ConfigError
@@ -50,8 +51,8 @@ def photos_fetch(
     named = {"image": image_column} if image_column else {}
     table = open_table(file, named=named_columns(named), encoding=encoding)
     match = match_columns(table.columns, named, need_category=False)
-    [column] = match.columns.get("image", (None,))
-    if column is None:
+    columns = [*match.columns.get("image", ()), *match.columns.get(MORE_IMAGES, ())]
+    if not columns:
         raise CatalogError(f"{file} must have a column of photos. Pass --image-column.")
     if file.resolve() == (folder / CATALOGUE).resolve():
         raise ConfigError(f"{file} would be replaced. Name another folder.")
@@ -61,11 +62,12 @@ def photos_fetch(
             f"{folder / CATALOGUE} is there, and no earlier `photos fetch` wrote it. Name another "
             "folder, or move it away."
         )
-    cells = (row.fields.get(column) for row in table.rows({column}))
+    rows = table.rows({*columns})
+    cells = (row.fields.get(column) for row in rows for column in columns)
     urls = list(dict.fromkeys(url for cell in cells for url in web_addresses(cell)))[:max_photos]
     if not urls:
         raise CatalogError(
-            f"{file}: column `{column}` must name photos by web address, http:// or https://, but "
+            f"{file}: column `{columns[0]}` must name photos by web address, http:// or https://, but "
             "no row does. There is nothing to bring; or pass --image-column."
         )
     hosts = hosts_of(urls)
@@ -76,9 +78,9 @@ def photos_fetch(
         raise typer.Exit(1)
     fetcher = PhotoFetcher(folder, {*hosts}, max_mb * 1_000_000, allow_private)
     failed = dict(_fetched(fetcher, urls, at_once))
-    header, rows = _named_by_file(table, column, fetcher)
+    header, named_rows = _named_by_file(table, columns, fetcher)
     write_csv(folder / FAILED, LISTED, failed.items())  # first: it says whose the catalogue is
-    write_csv(folder / CATALOGUE, header, rows)
+    write_csv(folder / CATALOGUE, header, named_rows)
     say(
         f"{len(urls) - len(failed):,} of {len(urls):,} photos are in {folder}"
         f"{f'; {len(failed):,} failed, see {FAILED}' if failed else ''}. "
@@ -114,7 +116,7 @@ def _fetched(
 
 
 def _named_by_file(
-    table: "TableSource", column: str, fetcher: "PhotoFetcher"
+    table: "TableSource", columns: Sequence[str], fetcher: "PhotoFetcher"
 ) -> tuple[list[str], Iterator[list[Any]]]:
     """Give the table's header and its rows, photos by their files' names where they are there."""
     from ..catalog.photo_fetch import web_addresses
@@ -122,13 +124,15 @@ def _named_by_file(
     header = list(dict.fromkeys(table.columns))
 
     def named(cell: Any) -> Any:
-        found = [path.name for url in web_addresses(cell) if (path := fetcher.there(url))]
-        return "|".join(found) or cell
+        places = [(fetcher.there(url), url) for url in web_addresses(cell)]
+        if not any(path for path, _ in places):
+            return cell
+        return "|".join(path.name if path else url for path, url in places)
 
     def rows() -> Iterator[list[Any]]:
         for row in table.rows(set(header)):
             if not row.defect and not row.is_blank:
-                own = row.fields | {column: named(row.fields.get(column))}
+                own = row.fields | {name: named(row.fields.get(name)) for name in columns}
                 yield [own.get(name) for name in header]
 
     return header, rows()

@@ -12,10 +12,11 @@ from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
-from ..catalog.groups import components, duplicate_groups, forest
+from ..catalog.groups import components, duplicate_groups, forest, same_key_links
 from ..catalog.listing import Listing
 from ..core.arrays import Ints
 from ..fusion.views import View
+from .further_photos import FurtherPhotos
 from .sessions import find_sessions
 
 Holds: TypeAlias = Literal["new_groups", "same_groups"]
@@ -76,6 +77,7 @@ def group_listings(
     n_folds: int = 5,
     seed: int = 0,
     known: Mapping[str, int] | None = None,
+    further: FurtherPhotos | None = None,
 ) -> Grouping:
     """Group a catalogue's listings by seller or session, as far as that can be told.
 
@@ -95,8 +97,10 @@ def group_listings(
     known
         sha256 -> session: what an encoder that was fine-tuned on them was told. Then no sessions
         are looked for.
+    further
+        What listings show besides: who shares any photo's bytes is a duplicate, too.
     """
-    stated = stated_groups(listings, photos, photo_hashes, titles, n_folds)
+    stated = stated_groups(listings, photos, photo_hashes, titles, n_folds, further)
     if stated.coarser:
         return stated
     duplicates = stated.duplicates
@@ -119,6 +123,7 @@ def stated_groups(
     photo_hashes: Sequence[str | None],
     titles: Sequence[str],
     n_folds: int,
+    further: FurtherPhotos | None = None,
 ) -> Grouping:
     """Group listings by what they say themselves: a group column, else duplicates alone.
 
@@ -131,10 +136,23 @@ def stated_groups(
         photos.dense(),
         has_photo=photos.present,
     )
+    if further is not None:
+        duplicates = _sharing(duplicates, photo_hashes, further)
     named = [listing.group for listing in listings]
     if any(named):
         return Grouping(named_groups(named, duplicates, n_folds), duplicates, "column")
     return Grouping(duplicates, duplicates, "duplicates")
+
+
+def _sharing(groups: Ints, photo_hashes: Sequence[str | None], further: FurtherPhotos) -> Ints:
+    """Join the groups of listings that have any photo in common, by its bytes.
+
+    One that more than a twentieth of the listings (and more than 10) show tells nothing.
+    """
+    n = len(photo_hashes)
+    owners = np.concatenate([np.arange(n), further.rows])
+    links = same_key_links([*photo_hashes, *further.hashes], "photo", max(10, n // 20))
+    return components(n, np.hstack([forest(groups), owners[links]]))
 
 
 def named_groups(names: Sequence[str | None], duplicates: Ints, n_folds: int) -> Ints:

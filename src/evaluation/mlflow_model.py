@@ -42,7 +42,7 @@ class BundleModel(mlflow.pyfunc.PythonModel):
 
 set_model(BundleModel())
 '''
-INPUTS = ("listing_id", "title", "description", "image", "image_path")
+INPUTS = ("listing_id", "title", "description", "image", "image_path", "more_images")
 OUTPUTS = ("listing_id", "decision", "category", "probability", "ood_p_value", "reasons", "verdict")
 _NUMBERS = ("probability", "ood_p_value")
 _PACKAGE = __name__.partition(".")[0]
@@ -56,8 +56,9 @@ def judge_table(pipeline: ListingPipeline, table: pd.DataFrame) -> pd.DataFrame:
     ----------
     table
         Columns ``title``, ``description``, ``image`` (the file's bytes, or these in base64) or
-        ``image_path``, and ``listing_id``; each may be missing, as may any of their values. One row
-        may hold a list of values a column, of a listing each.
+        ``image_path``, ``more_images`` (a list of further photos, as ``image`` has one), and
+        ``listing_id``; each may be missing, as may any of their values. One row may hold a list of
+        values a column, of a listing each.
 
     Returns
     -------
@@ -83,15 +84,21 @@ def listing_of(row: Mapping[Any, Any]) -> Listing:
 
     Text as a photo is base64, as JSON has it. What isn't stays as the bytes that it is: no photo.
     """
-    image = _given(row.get("image"))
-    if isinstance(image, str):
-        image = _decoded(image)
+    image = _photo(row.get("image"))
+    more: Any = row.get("more_images")
+    more = more.tolist() if hasattr(more, "tolist") else more
     return Listing(
         listing_id=_given(row.get("listing_id"), ""),
         title=_given(row.get("title")),
         description=_given(row.get("description")),
         image=_given(row.get("image_path")) if image is None else image,
+        more_images=tuple(map(_photo, more)) if isinstance(more, list | tuple) else (),
     )
+
+
+def _photo(value: Any) -> Any:
+    photo = _given(value)
+    return _decoded(photo) if isinstance(photo, str) else photo
 
 
 def _given(value: Any, missing: Any = None) -> Any:

@@ -110,6 +110,7 @@ def prepare(
         n_folds=config.n_folds,
         seed=config.seed,
         known=getattr(embedder.photos, "sessions", None),
+        further=embedded.further,
     ).announced()
     groups = grouping.of(config.accept.holds_for)
     data = TrainingData(

@@ -39,6 +39,7 @@ COLUMNS = ("listing_id", "title", "description", "brand", "category", "image", "
 GIVEN = {
     "image_root": "photos",
     **{f"{name}_column": f"my {name}" for name in COLUMNS},
+    "more_images_column": "my further photos",
     "category_separator": "/",
     "category_taxonomy": "taxonomy.txt",
     "encoding": "windows-1252",
@@ -112,6 +113,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     def read(path: Path, *, columns: dict[str, Any], image_root: Path, **others: Any) -> Any:
         told["image_root"] = str(image_root)
         columns["category"] = " > ".join(columns["category"])
+        columns["more_images"] = " + ".join(columns["more_images"])
         told.update({f"{name}_column": column for name, column in columns.items()})
         told.update(others, no_photos=not others["photos"])
         told["category_taxonomy"] = str(others["category_taxonomy"])

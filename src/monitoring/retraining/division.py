@@ -33,6 +33,7 @@ def divide(
         embedded.titles,
         names,
         seed=config.seed,
+        further=embedded.further,
     ).announced()
     ids = [one.listing_id for one in catalog.listings]
     parts = stable_parts(before, ids, names, grouping, test_fraction, config.seed)

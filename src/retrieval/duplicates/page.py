@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...catalog.listing import Listing
+from ...catalog.listing import Listing, numbered_photo
 from ...core.reports import templates
 from ...vision.thumbnails import thumbnail_uri
 from .alignment import Transform
@@ -22,13 +22,14 @@ _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 def render_page(result: DuplicateResult) -> str:
     """Render the page: it needs no network, runs no script, and shows titles as plain text."""
-    shown: dict[int, str | None] = {}  # by identity: many pairs show one listing
+    shown: dict[tuple[int, int], str | None] = {}  # by identity: many pairs show one listing
 
-    def thumbnail(listing: Listing) -> str | None:
-        if id(listing) not in shown:
-            image = listing.image
-            shown[id(listing)] = thumbnail_uri(image, side_px=THUMBNAIL_PX, enlarge=True)
-        return shown[id(listing)]
+    def thumbnail(listing: Listing, number: int = 1) -> str | None:
+        key = id(listing), number
+        if key not in shown:
+            image = numbered_photo(listing, number)
+            shown[key] = thumbnail_uri(image, side_px=THUMBNAIL_PX, enlarge=True)
+        return shown[key]
 
     pairs = [
         {

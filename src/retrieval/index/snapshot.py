@@ -83,7 +83,7 @@ class Snapshot:
             kind=self.manifest.kind,
             spaces=spaces,
             fingerprints=self.manifest.fingerprints,
-            n_removed=sum(len(entry.removed) for entry in entries),
+            n_removed=int((~self.live & ~self.is_further).sum()),
         )
 
     def ids(self) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from shelfsure.catalog.listing import Listing
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.rest.api import create_app
 from shelfsure.serving.rest.fields import EXAMPLE
 from shelfsure.serving.rest.limits import Limits
@@ -86,6 +87,43 @@ def test_verdict_takes_whole_numbers_as_ids_and_base64_in_lines(
     assert answer.json() == json.loads(expected.model_dump_json())
     for listing_id in (True, 1.5, 2**65, None):
         assert client.post("/v1/verdict", json={"listing_id": listing_id}).status_code == 422
+
+
+def test_verdict_takes_several_photos_as_a_list_or_as_parts(
+    client: TestClient, saved: ListingPipeline, photo: bytes, tiny_folder: Path
+) -> None:
+    others = [(tiny_folder / f"photos/{n}.png").read_bytes() for n in (3, 1)]
+    more = (others[0], b"GIF89a nonsense", others[1])
+    [expected] = saved.predict([Listing("x", "lamp", photo, more_images=more)])
+    assert expected.n_photos == 3
+    fields = {"listing_id": "x", "title": "lamp"}
+    by_json = client.post("/v1/verdict", json={**fields, "photo": [*map(b64, (photo, *more))]})
+    parts = [("photo", (f"{n}.png", one)) for n, one in enumerate((photo, *more))]
+    by_form = client.post("/v1/verdict", data=fields, files=parts)
+    for answer in (by_json, by_form):
+        assert Verdict.model_validate(answer.json()) == expected
+    batch = {"listings": [{**fields, "photo": [b64(photo), b64(others[0])]}]}
+    assert client.post("/v1/verdicts", json=batch).json()["results"][0]["verdict"]["n_photos"] == 2
+    found = client.post("/v1/duplicates", json=batch).json()["results"][0]
+    assert found["duplicates"]
+
+
+@pytest.mark.parametrize(
+    ("photos", "said"),
+    [
+        ([], "a listing may have 1 to 12 photos, got 0"),
+        ([""] * 13, "a listing may have 1 to 12 photos, got 13"),
+        (["aGk=", 7], "a photo must be text"),
+        (["aGk=", "???"], "a photo must be the file's bytes in base64"),
+        (["aGk=", ["aGk="]], "a photo must be text"),
+    ],
+)
+def test_verdict_says_what_is_wrong_with_a_list_of_photos(
+    client: TestClient, photos: list[Any], said: str
+) -> None:
+    answer = client.post("/v1/verdict", json={"title": "lamp", "photo": photos})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"#/photo: {said}")
 
 
 def test_verdict_of_a_broken_photo_is_rejected_with_the_reason(client: TestClient) -> None:
