@@ -35,7 +35,7 @@ def find_photos(folder: PhotoFolder, value: Any, more: Any = None) -> Photos:
     """
     named = [*folder.each(value), *folder.each(more)]
     if len(named) <= 1:
-        only = named[0] if named else value
+        only = named[0] if named else None
         return (None, (only,)) if isinstance(only, UnusablePhoto) else (folder.photo(only), ())
     found: list[Photo | UnusablePhoto] = []
     first_error = None

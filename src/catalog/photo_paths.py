@@ -80,7 +80,9 @@ class PhotoFolder:
             return [] if is_missing(value) else [value]
         if not value.strip():
             return []
-        parts = [value] if _DATA.match(value.strip()) else list(_each(value))
+        parts = [value] if _DATA.match(value.strip()) else [one.strip() for one in _each(value)]
+        if not parts and value.lstrip().startswith("["):  # an empty list
+            return []
         return [value] if len(parts) < 2 or self._is_one(value) else parts
 
     def _is_one(self, place: str) -> bool:

@@ -48,21 +48,25 @@ def say_photos(
     if lost:
         said.append(
             f"Photo {len(lost) + 1} stands in for the main one, which can't be used: "
-            f"{lost[0][1].why}."
+            f"{_said(lost[0][1])}."
         )
     if main is not None and further:
         said.append(_agreement(main, further))
     others = [(number, one) for number, one in unusable if not one.stood_in_for]
     said += [
-        f"Photo {number} can't be used: {one.why}."
+        f"Photo {number} can't be used: {_said(one)}."
         if one.n == 1
-        else f"{one.n} more photos: {one.why}."
+        else f"{one.n} more photos: {_said(one)}."
         for number, one in others[:_N_NAMED]
     ]
     n_more = sum(one.n for _, one in others[_N_NAMED:])
     if n_more:
         said.append(f"{n_more} more photos can't be used.")
     return tuple(said)
+
+
+def _said(photo: UnusablePhoto) -> str:
+    return photo.why.rstrip(".")
 
 
 def _agreement(main: Guess, further: Sequence[PhotoGuess]) -> str:

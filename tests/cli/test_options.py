@@ -200,7 +200,7 @@ def test_every_shared_option_of_a_command_arrives(
 
 @pytest.mark.parametrize(
     ("name", "n_options"), [("taxonomy list", 0), ("taxonomy add", 2), ("classify", 5),
-                            ("index search", 5), ("finetune", 17), ("export", 16)]
+                            ("index search", 5), ("finetune", 18), ("export", 17)]
 )  # fmt: skip
 def test_a_command_takes_no_option_that_it_has_no_use_for(name: str, n_options: int) -> None:
     assert len(shared(dict(commands())[name])) == n_options

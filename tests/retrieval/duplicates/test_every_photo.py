@@ -64,7 +64,7 @@ def test_an_edited_copy_among_further_photos_is_found(
     ("titles", "verdict"),
     [
         ((A, A), "same_photo"),
-        ((A, f"{A} gift"), "variant"),  # a word more: it may be a photo of all of a series
+        ((A, f"{A} saucer"), "variant"),  # a word more: it may be a photo of all of a series
         ((A, None), "variant"),
         ((A, B), "same_photo"),  # told, but not merged
     ],
@@ -98,7 +98,7 @@ def test_main_photos_are_believed_before_further_ones(
     fake_embedder: Callable[..., Embedder], png: list[bytes]
 ) -> None:
     a = Listing("a", A, png[0], more_images=(png[1],))
-    b = Listing("b", f"{A} gift", png[0], more_images=(png[1],))
+    b = Listing("b", f"{A} saucer", png[0], more_images=(png[1],))
     assert seen(match(fake_embedder(), a, b)) == [("a", "b", "same_photo", True, (1, 1))]
 
 
