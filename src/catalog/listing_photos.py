@@ -31,12 +31,10 @@ def find_photos(folder: PhotoFolder, value: Any, more: Any = None) -> Photos:
     Raises
     ------
     RowError
-        If there is a value, but no photo can be had; says why for the first one.
+        If there is a `value`, but no photo can be had; says why for the first one.
     """
-    named = [*folder.each(value), *folder.each(more)]
-    if len(named) <= 1:
-        only = named[0] if named else None
-        return (None, (only,)) if isinstance(only, UnusablePhoto) else (folder.photo(only), ())
+    main_ones = folder.each(value)
+    named = [*main_ones, *folder.each(more)]
     found: list[Photo | UnusablePhoto] = []
     first_error = None
     for one in named[:_AHEAD]:
@@ -49,6 +47,6 @@ def find_photos(folder: PhotoFolder, value: Any, more: Any = None) -> Photos:
     n_beyond = len(named) - _AHEAD
     found += [UnusablePhoto(_BEYOND, n=n_beyond)] if n_beyond > 0 else []
     main, further = with_photos(found)
-    if main is None and first_error is not None:
+    if main is None and main_ones and first_error is not None:
         raise first_error
     return main, further

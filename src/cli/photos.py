@@ -124,10 +124,8 @@ def _named_by_file(
     header = list(dict.fromkeys(table.columns))
 
     def named(cell: Any) -> Any:
-        places = [(fetcher.there(url), url) for url in web_addresses(cell)]
-        if not any(path for path, _ in places):
-            return cell
-        return "|".join(path.name if path else url for path, url in places)
+        found = [path.name for url in web_addresses(cell) if (path := fetcher.there(url))]
+        return "|".join(found) or cell
 
     def rows() -> Iterator[list[Any]]:
         for row in table.rows(set(header)):

@@ -84,6 +84,13 @@ def test_one_photo_stays_as_it_was(root: Path) -> None:
         assert str(found.value) == str(expected.value)
 
 
+def test_lost_further_photos_reject_no_listing_that_names_no_main_one(root: Path) -> None:
+    main, more = find_photos(PhotoFolder(root), None, ["lost.jpg", ""])
+    assert main is None
+    assert [type(one) for one in more] == [UnusablePhoto]
+    assert find_photos(PhotoFolder(root), "", ["lost.jpg", "a.jpg"])[0] == root / "a.jpg"
+
+
 def test_a_further_photo_leads_no_more_out_of_the_folder_than_the_main_one(root: Path) -> None:
     main, more = find_photos(PhotoFolder(root), "a.jpg, ../secret.jpg, /etc/hostname")
     assert main == root / "a.jpg"

@@ -135,8 +135,9 @@ def test_the_command_writes_a_catalogue_that_names_files(
     url, got = server
     shop, out = tmp_path / "shop.csv", tmp_path / "photos"
     shop.write_text(
-        f'id,title,image,price\na,"Mug, red",{url}/a.jpg,1\nb,Cup,"{url}/b.jpg|{url}/no",2\n'
-        f"c,Pot,{url}/no,3\nd,Pan,local.jpg,4\n"
+        "id,title,image,price,additional_image_link\n"
+        f'a,"Mug, red",{url}/a.jpg,1,{url}/b.jpg\nb,Cup,"{url}/b.jpg|{url}/no",2,\n'
+        f"c,Pot,{url}/no,3,\nd,Pan,local.jpg,4,\n"
     )
     command = ["photos", "fetch", str(shop), str(out)]
     refused = CliRunner().invoke(app, command, input="n\n")
@@ -155,6 +156,7 @@ def test_the_command_writes_a_catalogue_that_names_files(
     assert [row["title"] for row in rows] == ["Mug, red", "Cup", "Pot", "Pan"]
     assert all((out / rows[n]["image"]).is_file() for n in (0, 1))
     assert [row["image"] for row in rows[2:]] == [f"{url}/no", "local.jpg"]
+    assert rows[0]["additional_image_link"] == rows[1]["image"]
     with (out / "failed.csv").open(newline="") as file:
         assert [*csv.DictReader(file)] == [{"address": f"{url}/no", "reason": "it answered 404"}]
     n = len(got)

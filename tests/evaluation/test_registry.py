@@ -247,6 +247,14 @@ def test_log_model_gives_a_model_that_answers_as_the_bundle_does(
         [listing_of({"title": asked[0].title})])[0].category]  # fmt: skip
 
 
+def test_a_row_may_have_further_photos() -> None:
+    more = [b"back", base64.b64encode(b"side").decode(), None]
+    for several in (more, tuple(more), np.array(more, dtype=object)):
+        found = listing_of({"image": b"front", "more_images": several})
+        assert (found.image, found.more_images) == (b"front", (b"back", b"side", None))
+    assert listing_of({"image": b"front", "more_images": float("nan")}).more_images == ()
+
+
 def test_judge_table_of_no_rows_has_every_column(good: Path) -> None:
     empty = judge_table(ListingPipeline.load(good), pd.DataFrame({"title": []}))
     assert list(empty.columns) == list(OUTPUTS)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.embedding.embedder import Embedder
@@ -18,6 +19,8 @@ from shelfsure.retrieval.duplicates.report import write_duplicates
 from shelfsure.retrieval.index.rows import index_rows
 from shelfsure.retrieval.index.store import ListingIndex
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
+from shelfsure.text.encoder import SentenceEncoder
+from shelfsure.vision.encoder import PhotoEncoder
 
 A, B = "Printed ceramic mug with handle", "Woven bath towel"
 
@@ -180,3 +183,27 @@ def test_parts_of_a_catalogue_share_no_photo(
     apart, together = stated_groups(*given), stated_groups(*given, embedded.further)
     assert len(np.unique(apart.duplicates)) == 4
     assert together.duplicates.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.realdata
+def test_real_photos_are_found_among_further_ones(
+    real_data: Path, starter_photos: PhotoEncoder, starter_texts: SentenceEncoder
+) -> None:
+    catalog = read_catalog(real_data / "flipkart" / "listings.csv")
+    listings = [one for one in catalog.listings if one.image is not None][:36]
+    kept, others = listings[:12], listings[12:]
+    edited = [encode_jpeg(Image.open(Path(str(one.image))).convert("RGB"), 70) for one in kept]
+    copies = [
+        Listing(
+            f"copy {n}", one.title, others[n].image, more_images=(others[n + 12].image, edited[n])
+        )  # type: ignore[arg-type]
+        for n, one in enumerate(kept)
+    ]
+    embedder = Embedder(starter_photos, starter_texts)
+    result = match_listings(embedder.embed([*kept, *copies], description=False))
+    found = {
+        (pair.a.listing_id, pair.b.listing_id): pair for pair in result.pairs if pair.mergeable
+    }
+    expected = {(one.listing_id, f"copy {n}") for n, one in enumerate(kept)}
+    assert len(expected & found.keys()) >= 11
+    assert {found[key].photos for key in expected & found.keys()} == {(1, 3)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....catalog.catalog import Catalog, read_catalog
-from ....catalog.column_names import recognised
+from ....catalog.column_names import holds_more_images, recognised
 from ....catalog.listing import Listing
 from ....catalog.photo_listings import photos_in
 from ....catalog.photo_paths import photo_key, photo_parts
@@ -155,7 +155,11 @@ def _parquet_bytes(table: Path) -> int:
         with ParquetFile(table) as file:
             if file.metadata.num_rows > MAX_ROWS:
                 raise CatalogError(_too_many_rows(table, file.metadata.num_rows))
-            wanted = [name for name in file.schema_arrow.names if recognised(name)]
+            wanted = [
+                name
+                for name in file.schema_arrow.names
+                if recognised(name) or holds_more_images(name)
+            ]
             for part in file.iter_batches(batch_size=64, columns=wanted):
                 n_bytes += part.nbytes
                 if n_bytes > MAX_TABLE_BYTES:
