@@ -283,8 +283,7 @@ class ListingPipeline(PipelineState):
             )
         further = None
         if embedded.further is not None and PHOTO in self.modalities:
-            alone = {PHOTO: embedded.further.photo}
-            further = np.exp(self.classifier.log_probabilities(alone))
+            further = np.exp(self.classifier.log_probabilities({PHOTO: embedded.further.photo}))
         return Evidence(embedded, predictions, retrieved, further)
 
     def predict_views(self, views: Views) -> Predictions:
