@@ -67,8 +67,8 @@ def photos_fetch(
     urls = list(dict.fromkeys(url for cell in cells for url in web_addresses(cell)))[:max_photos]
     if not urls:
         raise CatalogError(
-            f"{file}: column `{columns[0]}` must name photos by web address, http:// or https://, but "
-            "no row does. There is nothing to bring; or pass --image-column."
+            f"{file}: column `{columns[0]}` must name photos by web address, http:// or https://, "
+            "but no row does. There is nothing to bring; or pass --image-column."
         )
     hosts = hosts_of(urls)
     for host, n in hosts.most_common():
