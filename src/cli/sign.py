@@ -18,7 +18,7 @@ def sign(
     ],
 ) -> None:
     """Sign a bundle, so that `--verify-key` can tell it from others."""
-    from ..pipeline.bundle import sign_bundle
+    from ..pipeline.signing import sign_bundle
 
     signed = sign_bundle(bundle, key)
     typer.echo(

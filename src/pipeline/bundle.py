@@ -26,7 +26,7 @@ from ..core.errors import (
     BundleReplacedError,
     ShelfsureError,
 )
-from ..core.files import atomic_folder, exclusive, parse_json, settled, sha256_of_file
+from ..core.files import atomic_folder, parse_json, settled, sha256_of_file
 from ..core.kinds import FolderKind
 from .manifest import (
     FORMAT,
@@ -37,7 +37,7 @@ from .manifest import (
     owned_files,
     parse_manifest,
 )
-from .signature import require_signature, sign
+from .signature import require_signature
 
 PATIENCE_S = 30.0
 """How long a bundle that is exchanged again and again is tried."""
@@ -154,32 +154,12 @@ def open_bundle(folder: Path) -> Bundle:
     BundleFormatError, BundleIncompleteError, BundleChangedError, BundleSignatureError
         Each with what was expected and what was found.
     """
-    bundle, raw = _verified(folder)
+    bundle, raw = verified(folder)
     require_signature(folder, raw)
     return bundle
 
 
-def sign_bundle(folder: Path, key: Path) -> Path:
-    """Verify a bundle and sign it; see `signature`.
-
-    Returns
-    -------
-    Path
-        The signature's file.
-
-    Raises
-    ------
-    BundleError
-        If the bundle can't be used.
-    ConfigError
-        If the key can't.
-    """
-    with exclusive(folder):
-        _, raw = _verified(folder)
-        return sign(folder, raw, key)
-
-
-def _verified(folder: Path) -> tuple[Bundle, bytes]:
+def verified(folder: Path) -> tuple[Bundle, bytes]:
     """Verify a bundle's manifest and files; also give the manifest's bytes."""
     path = folder / MANIFEST
     try:

@@ -15,35 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from ..core.errors import BundleSignatureError, ConfigError
-from ..core.files import atomic_path
 from .manifest import MANIFEST, SIGNATURE, VERIFY_KEY
-
-
-def sign(folder: Path, manifest: bytes, key: Path) -> Path:
-    """Sign a bundle that was verified; an earlier signature is replaced.
-
-    Parameters
-    ----------
-    manifest
-        The bytes of its manifest, as they were verified.
-    key
-        PEM file of an Ed25519 private key, without a passphrase.
-
-    Returns
-    -------
-    Path
-        The signature's file, in the bundle: 64 bytes in base64.
-
-    Raises
-    ------
-    ConfigError
-        If the key can't be used.
-    """
-    private = _private_key(key)
-    path = folder / SIGNATURE
-    with atomic_path(path) as partial:
-        partial.write_bytes(base64.b64encode(private.sign(manifest)) + b"\n")
-    return path
 
 
 def require_signature(folder: Path, manifest: bytes) -> None:
@@ -79,7 +51,8 @@ def require_signature(folder: Path, manifest: bytes) -> None:
         ) from error
 
 
-def _private_key(path: Path) -> Ed25519PrivateKey:
+def private_key(path: Path) -> Ed25519PrivateKey:
+    """Read a private key; a ConfigError says why it can't be."""
     what = "PEM file of an Ed25519 private key"
     key = _loaded(path, what, lambda pem: load_pem_private_key(pem, password=None))
     if not isinstance(key, Ed25519PrivateKey):

@@ -204,7 +204,7 @@ def train_arguments(tiny_folder: Path) -> dict[str, object]:
     ("change", "said"),
     [
         ({"catalogue": "nowhere.csv"}, ["nowhere.csv", "there is no such file"]),
-        ({"catalogue": "listings.docx"}, ["listings.docx", ".csv, .tsv", "'.docx'"]),
+        ({"catalogue": "full/listings.docx"}, ["listings.docx", ".csv, .tsv", "'.docx'"]),
         ({"--out": "full"}, ["full holds something else", "Name another folder"]),
         ({"--device": "toaster"}, ["'toaster'", "cpu"]),
         ({"--config": "broken.yaml"}, ["broken.yaml must be YAML", "line 1"]),
@@ -219,6 +219,7 @@ def test_train_says_in_one_line_what_is_wrong(
 ) -> None:
     Path("full").mkdir()
     Path("full/photo.jpg").touch()
+    Path("full/listings.docx").touch()
     Path("broken.yaml").write_text("levels: [1")
     Path("wrong.yaml").write_text("levels: two\nimage: {weight: x}\nn_folds: 1\n")
     arguments = {**train_arguments, **change}

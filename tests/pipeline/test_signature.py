@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from shelfsure.core.errors import BundleError, BundleSignatureError, ConfigError
-from shelfsure.pipeline.bundle import copy_bundle, open_bundle, sign_bundle, writing_bundle
+from shelfsure.pipeline.bundle import copy_bundle, open_bundle, writing_bundle
 from shelfsure.pipeline.manifest import MANIFEST, SIGNATURE, VERIFY_KEY, own_hash
+from shelfsure.pipeline.signing import sign_bundle
 
 Private = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 

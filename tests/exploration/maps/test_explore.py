@@ -122,5 +122,5 @@ def test_a_umap_that_fails_costs_only_its_own_map(tiny_folder, fake_embedder, mo
 
 def test_a_catalogue_that_no_family_can_use_is_an_error(fake_embedder) -> None:
     catalog = Catalog.from_listings([Listing("a", title="lamp"), Listing("b", title="rug")])
-    with pytest.raises(CatalogError, match=r"hog: no listing has a square"):
+    with pytest.raises(CatalogError, match=r"hog: no listing has a photo"):
         explore_catalog(catalog, Config(), embedder=fake_embedder(), names=["hog"])

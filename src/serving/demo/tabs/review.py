@@ -50,7 +50,7 @@ class ReviewTab:
         self.verdict = html_field("review-verdict")
         with gr.Accordion("What waits, the most useful first", open=False, elem_id="review-list"):
             self.queue = html_field("review-queue", js_on_load=script("review_clicks"))
-        self.together = TogetherPanel(reviews, service.pipeline.class_names, self.who)
+        self.together = TogetherPanel(service, reviews, self.who)
         with gr.Row():
             self.export = gr.Button("Export the answers", size="sm", elem_id="review-export")
             self.archive = gr.File(

@@ -9,6 +9,7 @@ from ....core.errors import ShelfsureError
 from ....vision.thumbnails import thumbnail_uri
 from ...review.store import ReviewStore
 from ...review.together import alike, answer_together, waiting_categories
+from ...service import Service
 from ..html import render, script
 from ..inputs import QUIET, html_field
 
@@ -18,8 +19,8 @@ N_SHOWN = 24
 class TogetherPanel:
     """The panel's fields, and what they do; `answered` has fired once answers were saved."""
 
-    def __init__(self, reviews: ReviewStore, class_names: tuple[str, ...], who: Any) -> None:
-        self.reviews, self.class_names = reviews, class_names
+    def __init__(self, service: Service, reviews: ReviewStore, who: Any) -> None:
+        self.service, self.reviews = service, reviews
         with gr.Accordion("Several at once", open=False, elem_id="review-together") as panel:
             with gr.Row():
                 self.seems = _categories("They seem to be", "together-seems", typed=False)
@@ -46,7 +47,9 @@ class TogetherPanel:
     def choices(self) -> tuple[Any, Any]:
         counted = waiting_categories(self.reviews)
         seems = [(f"{name} ({n:,})", name) for name, n in counted]
-        return gr.Dropdown(choices=seems), gr.Dropdown(choices=sorted(self.class_names))
+        return gr.Dropdown(choices=seems), gr.Dropdown(
+            choices=sorted(self.service.pipeline.class_names)
+        )
 
     def shown(
         self,
