@@ -90,8 +90,13 @@ def audit(
 
 def _parts(file: FileOptions, catalogue: Path, column: str) -> dict[int, str]:
     """Read each data row's part; the reader gives a column of any name as a brand."""
+    from ..core.errors import CatalogError
+
     named = replace(file, brand_column=column)
-    catalog = named.catalog(catalogue, need_category=True)
+    try:
+        catalog = named.catalog(catalogue, need_category=True)
+    except CatalogError as error:
+        raise CatalogError(str(error).replace("--brand-column", "--split-column")) from error
     return {
         row: one.brand for row, one in zip(catalog.rows, catalog.listings, strict=True) if one.brand
     }

@@ -67,8 +67,9 @@ class Experiment:
             champion, challenger = (Contender(**said[n]) for n in ("champion", "challenger"))
             return cls(champion, challenger, share=said["share"], off=said["off"])
         except (OSError, ValueError, KeyError, TypeError) as error:
+            missing = isinstance(error, FileNotFoundError)
+            found = "has none" if missing else f"has a damaged one ({error!r})"
             raise ConfigError(
-                f"A log of an A/B test must have a readable {NAME}, but {folder} has none "
-                f"({type(error).__name__}). Log one with: shelfsure serve CHAMPION "
-                "--challenger NEW --log-verdicts DIR."
+                f"A log of an A/B test must have a readable {NAME}, but {folder} {found}. Log one "
+                "with: shelfsure serve CHAMPION --challenger NEW --log-verdicts DIR."
             ) from error

@@ -64,5 +64,5 @@ def test_audit_replaces_no_folder_of_another_kind(run, shop):
 def test_audit_says_which_column_is_missing(run, shop, tmp_path):
     done = run("audit", shop / "catalogue.csv", "--out", "report", "--split-column", "fold")
     assert done.code == 1
-    assert "fold" in done.error
+    assert "`fold`, named by --split-column, is missing" in done.error
     assert not (tmp_path / "report").exists()

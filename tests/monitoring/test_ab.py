@@ -210,8 +210,10 @@ def test_ab_report_of_a_log_without_a_trial_says_how_to_begin_one(
     judged: Judge, folder: LogFolder, tmp_path: Path
 ) -> None:
     folder.append(log_rows(*judged(3), NOW), "w")
-    with pytest.raises(ConfigError, match=r"must have a readable experiment.json.*--challenger"):
+    with pytest.raises(
+        ConfigError, match=r"must have a readable experiment.json.*has none.*--challenger"
+    ):
         run("ab", "report", folder.path, "--out", tmp_path / "out")
     (folder.path / "experiment.json").write_text('{"champion": 3}')
-    with pytest.raises(ConfigError, match="TypeError"):
+    with pytest.raises(ConfigError, match=r"has a damaged one.*TypeError"):
         run("ab", "report", folder.path, "--out", tmp_path / "out")
