@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cholesky, solve_triangular, svd
 from scipy.sparse import csr_array
 
 from ...core.arrays import Floats, Ints, unit_rows
@@ -37,10 +37,29 @@ def whitening(centred: Floats) -> Floats:
     can be inverted with fewer listings than dimensions. From ``(n, d)`` deviations it makes
     ``(d, d)``: squared length of ``x @ whitening`` is x's squared Mahalanobis distance.
     """
+    n, d = centred.shape
+    if n < d:
+        return _whitening_of_few(centred)
     covariance = shrunk_covariance(centred)
     covariance[np.diag_indices_from(covariance)] += _VARIANCE_FLOOR
     lower = cholesky(covariance, lower=True)
     return np.asarray(solve_triangular(lower, np.eye(len(lower)), lower=True).T)
+
+
+def _whitening_of_few(centred: Floats) -> Floats:
+    """Do the same by the directions in which fewer listings than dimensions lie.
+
+    All others have one variance. The map is another root of the inverse covariance than Cholesky's,
+    turned within the whitened space, where only lengths and angles count.
+    """
+    _, singular, directions = svd(centred.astype(np.float64), full_matrices=False)
+    variances = singular**2 / len(centred)
+    kept, added = _shrinkage(centred, float(variances.sum()), float((variances**2).sum()))
+    rest = (added + _VARIANCE_FLOOR) ** -0.5
+    own = (kept * variances + added + _VARIANCE_FLOOR) ** -0.5
+    whitener = (directions.T * (own - rest)) @ directions
+    whitener[np.diag_indices_from(whitener)] += rest
+    return np.asarray(whitener)
 
 
 def shrunk_covariance(centred: Floats) -> Floats:
@@ -48,17 +67,24 @@ def shrunk_covariance(centred: Floats) -> Floats:
 
     Shape ``(d, d)`` from ``(n, d)`` deviations from a mean.
     """
+    covariance = np.asarray(centred.T @ centred, dtype=np.float64) / len(centred)
+    kept, added = _shrinkage(centred, float(np.trace(covariance)), float((covariance**2).sum()))
+    covariance *= kept
+    covariance[np.diag_indices_from(covariance)] += added
+    return np.asarray(covariance)
+
+
+def _shrinkage(centred: Floats, trace: float, squares: float) -> tuple[float, float]:
+    """Say which share of a covariance stays, and which variance all directions get instead.
+
+    `trace` and `squares` are the sums of its diagonal and of its squared entries.
+    """
     n, d = centred.shape
-    covariance = np.asarray(centred.T @ centred, dtype=np.float64) / n
-    mean_variance = float(np.trace(covariance)) / d
-    squares = float((covariance**2).sum())
     lengths = (centred.astype(np.float64) ** 2).sum(axis=1)
     noise = (float((lengths**2).sum()) / n - squares) / n
-    spread = squares - d * mean_variance**2
+    spread = squares - trace**2 / d
     shrinkage = 0.0 if noise <= 0 else min(noise, spread) / spread if spread > 0 else 1.0
-    covariance *= 1.0 - shrinkage
-    covariance[np.diag_indices_from(covariance)] += shrinkage * mean_variance
-    return np.asarray(covariance)
+    return 1.0 - shrinkage, shrinkage * trace / d
 
 
 def neighbour_distance(features: Floats, reference: Floats, k: int) -> Floats:

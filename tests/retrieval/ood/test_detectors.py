@@ -19,7 +19,7 @@ from shelfsure.retrieval.ood.distance_detectors import (
     whitening,
 )
 from shelfsure.retrieval.ood.logit_detectors import Exposure, Vim, energy, fit_own_head
-from sklearn.covariance import EmpiricalCovariance, LedoitWolf
+from sklearn.covariance import EmpiricalCovariance, LedoitWolf, ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
 
 EVERY = pytest.mark.parametrize("method", METHODS)
@@ -130,6 +130,17 @@ def test_mahalanobis_with_many_listings_equals_the_plain_covariance(
     centred = (x[:, 1:] - x[:, 1:].mean(axis=0)).astype(float)
     white = centred @ whitening(centred)
     np.testing.assert_allclose((white**2).sum(axis=1), expected, rtol=0.02, atol=0.02)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 60), d=st.integers(2, 60))
+def test_whitening_inverts_what_scikit_learn_estimates(seed: int, n: int, d: int) -> None:
+    rng = np.random.default_rng(seed)
+    centred = rng.normal(size=(n, d)) * rng.gamma(1, 1, d)
+    covariance, _ = ledoit_wolf(centred, assume_centered=True)
+    x = rng.normal(size=(5, d))
+    expected = np.einsum("ij,jk,ik->i", x, np.linalg.pinv(covariance + 1e-6 * np.eye(d)), x)
+    np.testing.assert_allclose(((x @ whitening(centred)) ** 2).sum(axis=1), expected, rtol=1e-5)
 
 
 def test_knn_equals_scikit_learn(rng: np.random.Generator) -> None:
