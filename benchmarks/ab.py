@@ -39,9 +39,11 @@ def serving(champion: ListingPipeline, trial: Challenger | None) -> Iterator[tup
         thread.start()
         while not (server.started and service.ready and (trial is None or trial.last)):
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", service
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", service
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def ask(
@@ -82,7 +84,8 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--rounds", type=int, default=3, help="0: the share alone")
     given = parser.parse_args()
-    titles = [x.title for x in read_catalog(given.catalogue).listings if x.title]
+    catalog = read_catalog(given.catalogue, photos=False)
+    titles = [listing.title for listing in catalog.listings if listing.title]
     champion = ListingPipeline.load(given.champion)
     challenger = ListingPipeline.load(given.challenger)
 

@@ -36,9 +36,11 @@ def serving(pipeline: ListingPipeline, **settings: int) -> Iterator[str]:
         thread.start()
         while not (server.started and service.ready):
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def timed(work: Callable[[], object]) -> float:
