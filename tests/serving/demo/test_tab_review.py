@@ -263,7 +263,6 @@ def test_several_are_answered_at_once(
     ]
     page.goto(demo_url)
     page.get_by_role("tab", name="Review queue").click()
-    page.get_by_label("Your name").fill("tick")
     page.get_by_text("Several at once").click()
     seems = page.locator("#together-seems input")
     seems.click()
@@ -279,6 +278,10 @@ def test_several_are_answered_at_once(
     grid.locator("label", has_text="Together 1").click()
     expect(button).to_have_text("The 2 ticked are: Home > Together")
     screenshot(page, "review-together")
+    button.click()
+    expect(grid.get_by_role("alert")).to_contain_text("must give a name")
+    expect(button).to_have_text("The 2 ticked are: Home > Together")
+    page.get_by_label("Your name").fill("tick")
     button.click()
     expect(grid.get_by_role("status")).to_contain_text("Saved 2 answers")
     expect(grid.locator("input[type=checkbox]")).to_have_count(1)

@@ -1,6 +1,6 @@
 """Several at once: listings of a kind that wait, as a grid; those ticked get one answer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import gradio as gr
@@ -59,6 +59,7 @@ class TogetherPanel:
         request: gr.Request,
         said: str = "",
         trouble: str = "",
+        ticked: Collection[int] = (),
     ) -> str:
         if not seems and not (words or "").strip():
             return render("review_together.html.j2", asked=False, said=said, trouble=trouble)
@@ -72,6 +73,7 @@ class TogetherPanel:
             category=(category or "").strip() or seems,
             said=said,
             trouble=trouble,
+            ticked={item.item_id for item in found.items} & {*ticked},
         )
 
     def act(
@@ -83,8 +85,10 @@ class TogetherPanel:
         who: str,
         request: gr.Request,
     ) -> str:
-        said = answer_ticked(self.reviews, event._data or {}, who)
-        return self.shown(seems, words, category, request, *said)
+        asked = event._data or {}
+        said, trouble = answer_ticked(self.reviews, asked, who)
+        ticked = _numbers(asked.get("items")) if trouble else []  # they aren't lost
+        return self.shown(seems, words, category, request, said, trouble, ticked)
 
 
 def answer_ticked(reviews: ReviewStore, asked: Mapping[str, Any], who: str) -> tuple[str, str]:
@@ -104,6 +108,10 @@ def answer_ticked(reviews: ReviewStore, asked: Mapping[str, Any], who: str) -> t
         return "", str(error).replace(str(reviews.path), reviews.path.name)
     late = f" {len(ids) - n} had an answer meanwhile." if n < len(ids) else ""
     return f"Saved {n:,} answers. “Undo my last answer” takes all of them back.{late}", ""
+
+
+def _numbers(items: Any) -> list[int]:
+    return [int(item) for item in items if str(item).isdecimal()] if isinstance(items, list) else []
 
 
 def _categories(label: str, elem_id: str, *, typed: bool = True) -> Any:
