@@ -21,9 +21,9 @@ from .options import (
     FileOptions,
     OnShiftOption,
     PhotoOptions,
-    share_of,
     takes_options,
 )
+from .shares import share_of
 
 if TYPE_CHECKING:
     from ..catalog.catalog_file import CatalogFile

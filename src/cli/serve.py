@@ -16,9 +16,9 @@ from .options import (
     EncoderOptions,
     OnShiftOption,
     PhotoOptions,
-    share_of,
     takes_options,
 )
+from .shares import share_of
 
 if TYPE_CHECKING:
     from ..pipeline.pipeline import ListingPipeline

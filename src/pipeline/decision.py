@@ -13,6 +13,7 @@ from ..fusion.calibration import entropy
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import PHOTO, TITLE, Modalities
 from ..retrieval.result import RetrievalResult
+from .reasons import explain
 from .several_photos import further_answers, n_photos, say_photos
 from .verdict import (
     Decision,
@@ -22,7 +23,6 @@ from .verdict import (
     PhotoGuess,
     Route,
     Verdict,
-    explain,
 )
 
 TOP_K = 5

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.stats import false_discovery_control
 
 from ..core.arrays import Bools, Floats
-from .verdict import Guess, Verdict, belongs_after_all
+from .reasons import belongs_after_all
+from .verdict import Guess, Verdict
 
 MOST = 2.0
 """So many times `alpha` of the catalogue's own may be refused, whatever else is in the batch."""

@@ -3,13 +3,13 @@ import json
 import pytest
 from pydantic import ValidationError
 from shelfsure.fusion.accept_rule import AcceptRule
+from shelfsure.pipeline.reasons import explain
 from shelfsure.pipeline.verdict import (
     MISMATCH,
     Duplicate,
     Guess,
     NearListing,
     Verdict,
-    explain,
 )
 
 CURTAINS = Guess(category="Home > Curtains", probability=0.912)
