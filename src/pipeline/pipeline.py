@@ -279,7 +279,7 @@ class ListingPipeline(PipelineState):
                 self.class_names,
                 alpha=self.config.retrieval.alpha,
                 uncertainty=predictions.uncertainty,
-                limits=self.embedder.options.limits if duplicates else None,
+                options=self.embedder.options if duplicates else None,
             )
         further = None
         if embedded.further is not None and PHOTO in self.modalities:

@@ -11,8 +11,9 @@ from ..core.arrays import Floats, Ints, evenly_spaced
 from ..core.errors import ConfigError
 from ..embedding.embedder import Embedder
 from ..embedding.listings import EmbeddedListings
+from ..embedding.run_options import RunOptions
 from ..fusion.views import View, Views
-from ..vision.load import PhotoLimits
+from .duplicates.detail_memory import catalogue_details
 from .duplicates.match import match_listings
 from .duplicates.pair_model import PairModel
 from .duplicates.verdict import DuplicatePair
@@ -167,7 +168,7 @@ class RetrievalModel:
         *,
         alpha: float,
         uncertainty: Floats | None = None,
-        limits: PhotoLimits | None = None,
+        options: RunOptions | None = None,
     ) -> list[RetrievalResult]:
         """Compare listings with the catalogue; each space of the index is searched once.
 
@@ -181,13 +182,13 @@ class RetrievalModel:
             Listings with a p-value up to this are refused.
         uncertainty
             Shape ``(n,)``, how unsure that category is (entropy, in nats).
-        limits
-            What a photo may be, to look for duplicates; None doesn't look.
+        options
+            How photos are read, to look for duplicates; None doesn't look.
         """
         p_values = self.p_values(views, predicted, uncertainty)
         unseen = self.unseen(embedded, trained)
         near = self.neighbours(embedded)
-        duplicates = self.duplicates(embedded, limits, near.by_photo) if limits else {}
+        duplicates = self.duplicates(embedded, options, near.by_photo) if options else {}
         pairs = self.joint.mismatch_p_values(embedded) if self.joint else None
         return [
             RetrievalResult(
@@ -215,15 +216,18 @@ class RetrievalModel:
     def duplicates(
         self,
         embedded: EmbeddedListings,
-        limits: PhotoLimits,
+        options: RunOptions,
         near: Sequence[Sequence[Neighbour]] | None,
     ) -> dict[int, list[DuplicatePair]]:
         """Compare listings closely with the catalogue photos that look most like theirs.
 
-        A catalogue photo that is gone from the disk is known by its bytes' hash only.
+        A catalogue photo that is gone from the disk is known by its bytes' hash only, unless what
+        is compared of it was kept: in memory, and where embeddings are.
 
         Parameters
         ----------
+        options
+            What photos may be, and where embeddings are remembered.
         near
             Each listing's nearest by photo; None if the index has no photos.
 
@@ -248,12 +252,14 @@ class RetrievalModel:
         usable = [row for row in range(len(own)) if row not in embedded.problems]
         if not close or not usable:
             return {}
+        kept_in = options.cache.path.parent if options.cache else None
         result = match_listings(
             replace(embedded, listings=own).take(usable),
             model=self.pair_model,
             against=embedded_rows(self.index.take(sorted(close), all_photos=True)),
             n_neighbours=N_COMPARED,
-            limits=limits,
+            limits=options.limits,
+            stores=(None, catalogue_details(kept_in, options.limits)),
         )
         pairs: dict[int, list[DuplicatePair]] = {}
         for pair in result.pairs:

@@ -19,10 +19,12 @@ from shelfsure.core.files import files_in
 from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.grouping import Grouping
 from shelfsure.embedding.listings import EmbeddedListings
+from shelfsure.embedding.run_options import RunOptions
 from shelfsure.embedding.training_data import TrainingData
 from shelfsure.fusion.views import View
 from shelfsure.pipeline.features import build_views
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.retrieval.duplicates.detail_memory import catalogue_details
 from shelfsure.retrieval.duplicates.find import index_listings
 from shelfsure.retrieval.fit import fit_retrieval
 from shelfsure.retrieval.index.change import LOCK_FILES
@@ -34,7 +36,6 @@ from shelfsure.retrieval.zero_shot.alignment import Alignment
 from shelfsure.retrieval.zero_shot.class_means import ClassMeans
 from shelfsure.retrieval.zero_shot.joint_space import JointSpace, KnownCategories
 from shelfsure.retrieval.zero_shot.load_space import fingerprints
-from shelfsure.vision.load import PhotoLimits
 
 MakeEmbedder = Callable[..., Embedder]
 TRAINED = ("Home > Lamps", "Home > Rugs", "Toys > Kites")
@@ -115,7 +116,7 @@ def uploads(listings: tuple[Listing, ...]) -> list[Listing]:
 
 
 def duplicates_of(model: RetrievalModel, embedded: EmbeddedListings) -> dict:
-    return model.duplicates(embedded, PhotoLimits(), model.neighbours(embedded).by_photo)
+    return model.duplicates(embedded, RunOptions(), model.neighbours(embedded).by_photo)
 
 
 def neighbours_of(kept: Kept, asked: list[Listing]) -> list:
@@ -314,7 +315,7 @@ def test_query_searches_once_and_finds_what_each_search_alone_would(
     assert index is not None
     photos = {"photo": embedded.photo}
     near = index.search({**photos, "title": embedded.title}, N_CANDIDATES)
-    copies = shop.loaded.duplicates(embedded, PhotoLimits(), index.search(photos, N_CANDIDATES))
+    copies = shop.loaded.duplicates(embedded, RunOptions(), index.search(photos, N_CANDIDATES))
     searches: list[str] = []
     nearest_in = Snapshot.nearest_in
 
@@ -324,7 +325,7 @@ def test_query_searches_once_and_finds_what_each_search_alone_would(
 
     monkeypatch.setattr(Snapshot, "nearest_in", counted)
     views, columns = build_views(embedded, {}), np.zeros(len(asked), dtype=int)
-    found = shop.loaded.query(embedded, views, columns, TRAINED, alpha=0.1, limits=PhotoLimits())
+    found = shop.loaded.query(embedded, views, columns, TRAINED, alpha=0.1, options=RunOptions())
     assert sorted(searches) == ["photo", "title"]
     for listing, expected, result in zip(asked, near, found, strict=True):
         assert result.neighbours == [n for n in expected if n.listing_id != listing.listing_id]
@@ -366,7 +367,7 @@ def test_duplicates_finds_copies_and_only_copies(
     }
 
 
-def test_duplicates_know_photos_that_are_gone_by_their_bytes_only(
+def test_duplicates_know_photos_that_are_gone_by_their_bytes_or_by_what_was_kept_of_them(
     listings: tuple[Listing, ...], naming_embedder: MakeEmbedder, drawn_shop: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(drawn_shop / "photos", tmp_path / "photos")
@@ -376,6 +377,7 @@ def test_duplicates_know_photos_that_are_gone_by_their_bytes_only(
                for i, x in enumerate(here)]  # fmt: skip
     longer = [replace(x, image=bytes(x.image or b"") + b"\0") for x in uploads]  # other bytes
     embedded, again = kept.embedder.embed(uploads), kept.embedder.embed(longer)
+    catalogue_details.cache_clear()
     (tmp_path / "photos/3.png").unlink()
     (tmp_path / "photos/4.png").write_bytes(b"no photo")
     assert sorted(duplicates_of(kept.loaded, embedded)) == list(range(12))
@@ -383,6 +385,8 @@ def test_duplicates_know_photos_that_are_gone_by_their_bytes_only(
     assert sorted(found) == [0, 1, 2, *range(5, 12)]
     shutil.rmtree(tmp_path / "photos")
     assert sorted(duplicates_of(kept.loaded, embedded)) == list(range(12))
+    assert sorted(duplicates_of(kept.loaded, again)) == [0, 1, 2, *range(5, 12)]
+    catalogue_details.cache_clear()
     assert duplicates_of(kept.loaded, again) == {}
     assert [row[0].listing_id for row in kept.loaded.neighbours(embedded).everywhere] == [
         f"s{i:02d}" for i in range(12)

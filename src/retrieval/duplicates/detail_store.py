@@ -1,9 +1,11 @@
 """Photos' details kept in a file, by content: what takes most of a close look is done once."""
 
+import hashlib
 import zlib
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from ...core.arrays import Floats
 from ...core.cache import ServingCache
 from ...core.errors import PhotoError
-from ...vision.load import PhotoLimits
+from ...vision.load import PhotoLimits, photo_bytes
 from ..index.change import DETAILS_FILE
 from .photo_detail import DETAIL_PX, MAX_POINTS, PICTURE_PX, PhotoDetail, load_detail
 
@@ -44,6 +46,14 @@ class DetailStore:
             self._rows.write(self._made_by, {key: pack(one) for key, one in details.items()})
 
 
+class KeptDetails(Protocol):
+    """Whatever keeps details by their photo's sha256."""
+
+    def read(self, hashes: Collection[str]) -> dict[str, PhotoDetail]: ...
+
+    def write(self, details: Mapping[str, PhotoDetail]) -> None: ...
+
+
 class PhotoDetails:
     """Details of a catalogue's photos by their row, from memory, the store or the photo itself."""
 
@@ -52,7 +62,7 @@ class PhotoDetails:
         sources: list[str | bytes],
         hashes: list[str | None],
         limits: PhotoLimits,
-        store: DetailStore | None = None,
+        store: KeptDetails | None = None,
     ) -> None:
         self.sources = sources
         self._hashes, self._limits, self._store = hashes, limits, store
@@ -76,10 +86,12 @@ class PhotoDetails:
         if digest is not None and digest in self._kept:
             return self._kept[digest]
         try:
-            detail = load_detail(self.sources[row], self._limits)
+            data = photo_bytes(self.sources[row])
+            detail = load_detail(data, self._limits)
         except PhotoError:
             return None
-        if digest is not None and self._store:
+        # a file may be another photo by now than when it was hashed
+        if self._store and digest == hashlib.sha256(data).hexdigest():
             self._fresh[digest] = detail
         return detail
 

@@ -15,7 +15,7 @@ from ...embedding.listings import EmbeddedListings
 from ...vision.load import PhotoLimits
 from .candidates import CandidateSearch, near_pairs
 from .column_match import differing_columns
-from .detail_store import DetailStore, PhotoDetails
+from .detail_store import KeptDetails, PhotoDetails
 from .every_photo import EveryPhoto, FoundPair, by_listing
 from .groups import DuplicateGroup, group_duplicates, keeper_order, parents_apart
 from .pair_model import PairModel
@@ -84,7 +84,7 @@ def match_listings(
     columns: Sequence[ProductColumns] | None = None,
     n_neighbours: int = 10,
     limits: PhotoLimits | None = None,
-    stores: tuple[DetailStore | None, DetailStore | None] = (None, None),
+    stores: tuple[KeptDetails | None, KeptDetails | None] = (None, None),
     progress: bool = False,
 ) -> DuplicateResult:
     """Find listings that are the same thing twice, and variants that only look like it.
@@ -270,7 +270,7 @@ def _details(
     embedded: EmbeddedListings,
     photos: list[list[int]],
     limits: PhotoLimits,
-    store: DetailStore | None,
+    store: KeptDetails | None,
 ) -> PhotoDetails:
     images = [embedded.listings[rows[0]].image for rows in photos]
     sources = [str(image) if isinstance(image, Path) else image or b"" for image in images]

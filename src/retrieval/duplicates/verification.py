@@ -1,6 +1,7 @@
 """Look closely at candidate pairs of photos: many at a time, each photo decoded once."""
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from tqdm import tqdm
 
 from ...core.arrays import Ints
+from ...core.errors import PhotoError
 from ...vision.load import PhotoLimits
 from .candidates import Candidates
 from .detail_store import PhotoDetails
@@ -18,7 +20,7 @@ from .photo_detail import PhotoDetail, same_pixels
 from .photo_match import FEATURES, PhotoMatch, find_match
 from .verdict import PhotoFinding, PhotoRelation
 
-BLOCK_PAIRS = 2048
+BLOCK_PAIRS = 256
 MAYBE_IDENTICAL = 2.0  # mean difference in grey levels, up to which full decoding is worth it
 
 
@@ -47,6 +49,12 @@ def verify_pairs(
     each other, so that few photos have to be decoded twice.
     """
 
+    def identical(a: str | bytes, b: str | bytes) -> bool:
+        try:
+            return same_pixels(a, b, limits)
+        except PhotoError:  # it is gone, and known by what was kept of it
+            return False
+
     def verify(number: int) -> VerifiedPair | None:
         row_a, row_b = candidates.rows[number].tolist()
         a, b = photos.of(row_a), others.of(row_b)
@@ -55,7 +63,7 @@ def verify_pairs(
         finding = _finding(match, float(candidates.similarity[number]), model)
         # a JPEG decoded at a fraction of its size is a little off the same pixels in a PNG
         may_be_identical = a.size == b.size and mean_difference(a, b) < MAYBE_IDENTICAL
-        if may_be_identical and same_pixels(photos.sources[row_a], others.sources[row_b], limits):
+        if may_be_identical and identical(photos.sources[row_a], others.sources[row_b]):
             finding = PhotoFinding("same_pixels", 1.0, finding.similarity)
         if finding.relation == "other":
             return None
@@ -71,6 +79,7 @@ def verify_pairs(
             block = order[start : start + BLOCK_PAIRS]
             for side, rows in _by_side(candidates.rows[block], photos, others):
                 side.fetch(rows)
+                deque(pool.map(side.of, rows), maxlen=0)  # each once, whoever compares it
             for number, pair in zip(block, pool.map(verify, block), strict=True):
                 bar.update()
                 if pair is not None:

@@ -28,7 +28,7 @@ def duplicate_batch(
     known: dict[int, list[DuplicatePair]] = {}
     if retrieval:
         near = retrieval.neighbours(embedded).by_photo
-        known = retrieval.duplicates(embedded, embedder.options.limits, near)
+        known = retrieval.duplicates(embedded, embedder.options, near)
     results = [
         DuplicateItem(index=n, error=item.problem())
         for n, item in enumerate(items)

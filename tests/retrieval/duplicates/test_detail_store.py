@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import sqlite3
@@ -17,6 +18,10 @@ from shelfsure.vision.load import PhotoLimits
 def same(a, b) -> bool:
     arrays = ("picture", "points", "descriptors")
     return a.size == b.size and all((getattr(a, x) == getattr(b, x)).all() for x in arrays)
+
+
+def sha256(photo: bytes) -> str:
+    return hashlib.sha256(photo).hexdigest()
 
 
 def test_pack_loses_nothing_and_takes_half(product, detail) -> None:
@@ -45,7 +50,7 @@ def test_unpack_of_a_damaged_row_is_none(product, detail, damage) -> None:
 
 def test_photo_details_are_made_once_and_then_read(product, detail, as_png, tmp_path, monkeypatch):
     photos = [as_png(product(1)), as_png(product(2)), b"no photo"]
-    hashes = ["a", "b", "c"]
+    hashes = [sha256(photo) for photo in photos]
     first = PhotoDetails(photos, hashes, PhotoLimits(), DetailStore(tmp_path, PhotoLimits()))
     first.fetch(range(3))
     made = [first.of(row) for row in range(3)]
@@ -67,24 +72,38 @@ def test_photo_details_are_made_once_and_then_read(product, detail, as_png, tmp_
 
 def test_photo_details_are_made_anew_where_what_is_kept_is_damaged(product, as_png, tmp_path):
     store = DetailStore(tmp_path, PhotoLimits())
-    photos = PhotoDetails([as_png(product(1))], ["a"], PhotoLimits(), store)
+    photo = as_png(product(1))
+    photos = PhotoDetails([photo], [sha256(photo)], PhotoLimits(), store)
     made = photos.of(0)
     photos.keep()
     with closing(sqlite3.connect(tmp_path / DETAILS_FILE)) as db, db:
         (row,) = db.execute("SELECT vector FROM embeddings").fetchone()
         db.execute("UPDATE embeddings SET vector = ?", (row[:900] + b"\1\2\3\4" + row[904:],))
-    assert store.read(["a"]) == {}
-    again = PhotoDetails([as_png(product(1))], ["a"], PhotoLimits(), store)
+    assert store.read([sha256(photo)]) == {}
+    again = PhotoDetails([photo], [sha256(photo)], PhotoLimits(), store)
     again.fetch([0])
     assert same(again.of(0), made)
     again.keep()
-    assert same(store.read(["a"])["a"], made)
+    assert same(store.read([sha256(photo)])[sha256(photo)], made)
+
+
+def test_a_file_that_is_another_photo_by_now_isnt_kept_under_the_old_ones_hash(
+    product, detail, as_png, tmp_path
+) -> None:
+    store = DetailStore(tmp_path / "store", PhotoLimits())
+    file, old, new = tmp_path / "mug.png", as_png(product(1)), as_png(product(2))
+    file.write_bytes(new)
+    photos = PhotoDetails([str(file)], [sha256(old)], PhotoLimits(), store)
+    assert same(photos.of(0), detail(product(2)))
+    photos.keep()
+    assert store.read([sha256(old), sha256(new)]) == {}
 
 
 def test_photo_details_do_without_a_store_that_cant_be_read(product, as_png, tmp_path, caplog):
     (tmp_path / DETAILS_FILE).write_bytes(b"this is no database" * 100)
     store = DetailStore(tmp_path, PhotoLimits())
-    photos = PhotoDetails([as_png(product(1))], ["a"], PhotoLimits(), store)
+    photo = as_png(product(1))
+    photos = PhotoDetails([photo], [sha256(photo)], PhotoLimits(), store)
     photos.fetch([0])
     assert photos.of(0) is not None
     photos.keep()
