@@ -60,7 +60,7 @@ test-spark: $(SPARK_READY)  ## on Spark itself, with two worker processes; needs
 	OMP_NUM_THREADS=1 SPARK_LOCAL_IP=127.0.0.1 SPARK_LOCAL_HOSTNAME=localhost \
 	PYSPARK_PYTHON=$(CURDIR)/$(SPARK)/bin/python PYSPARK_SUBMIT_ARGS="$(SPARK_SETTINGS)" \
 	SHELFSURE_SPARK_MASTER="local-cluster[2,1,1200]" \
-	$(SPARK)/bin/python -m pytest tests/spark/test_cluster.py
+	$(SPARK)/bin/python -m pytest tests/spark/test_cluster.py tests/spark/test_finetuning.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

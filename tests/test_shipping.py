@@ -17,7 +17,8 @@ import typer
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = [ROOT / "docs" / "deploy.md", ROOT / "docs" / "mlflow.md", ROOT / "compose.yaml"]
+DOCS = [ROOT / "docs" / "deploy.md", ROOT / "docs" / "mlflow.md", ROOT / "compose.yaml",
+        ROOT / "deploy" / "spark" / "compose.yaml"]  # fmt: skip
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -171,7 +172,7 @@ def test_documented_commands_exist() -> None:
     found = []
     for path in DOCS:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-        found += re.findall(r"(?:^|\s)(?:shelfsure|run --rm app) ([a-z]+ [^\n`#]+)", text)
+        found += re.findall(r"(?:^|\s)(?:shelfsure|run --rm (?:app|job)) ([a-z]+ [^\n`#]+)", text)
     runnable = [shlex.split(line) for line in found if line.split()[0] in
                 {words[0] for words in commands()}]  # fmt: skip
     assert len(runnable) >= 8

@@ -1,11 +1,13 @@
 """`shelfsure finetune`: a catalogue to a photo encoder of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.errors import ConfigError
 from ..core.tracking import LOCAL_STORE, OFF
 from .messages import say_levels
 from .options import (
@@ -20,6 +22,8 @@ from .options import (
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from ..finetuning.run import FinetuneResult
 
 _MACHINE = "Machine"
 
@@ -52,6 +56,14 @@ def finetune(
         int, typer.Option(help="Processes on each machine.", min=1, rich_help_panel=_MACHINE)
     ] = 1,
     nodes: Annotated[int, typer.Option(help="Machines.", min=1, rich_help_panel=_MACHINE)] = 1,
+    spark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MASTER",
+            help="Start --nodes as tasks of this Spark cluster; all see photos and --out.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
     device: Device = "auto",
     mlflow: Mlflow = LOCAL_STORE,
 ) -> None:
@@ -64,23 +76,23 @@ def finetune(
     from ..embedding.run_options import RunOptions
     from ..finetuning.config import load_finetune_config
     from ..finetuning.fitting import Machine
-    from ..finetuning.run import finetune as run
 
     out = out.resolve()
     settings = load_finetune_config(config, levels=levels, epochs=epochs, seed=seed)
     catalog = file.catalog(catalogue, need_category=True)
     say_levels(catalog, levels)
     try:
-        result = run(
-            catalog,
-            out,
-            settings,
-            outside=photos_in(outside) if outside else (),
-            options=RunOptions(device=device, limits=photos.limits(), progress=True),
-            machine=Machine(devices, nodes, max_minutes),
-            resume=resume,
-            overwrite=overwrite,
-        )
+        with _runner(spark) as run:
+            result = run(
+                catalog,
+                out,
+                settings,
+                outside=photos_in(outside) if outside else (),
+                options=RunOptions(device=device, limits=photos.limits(), progress=True),
+                machine=Machine(devices, nodes, max_minutes),
+                resume=resume,
+                overwrite=overwrite,
+            )
     except (KeyboardInterrupt, SystemExit):  # Lightning ends a stopped run by leaving
         typer.echo("\nStopped. The same command with --resume goes on from here.", err=True)
         raise typer.Exit(130) from None
@@ -103,6 +115,26 @@ def finetune(
         curves=result.curves,
         data=catalogue,
     )
+
+
+@contextmanager
+def _runner(master: str | None) -> "Iterator[Callable[..., FinetuneResult | None]]":
+    """Give what runs it: this process, or a Spark cluster's."""
+    if master is None:
+        from ..finetuning.run import finetune as run
+
+        yield run
+        return
+    from ..spark.finetuning import finetune as run_on_spark
+    from ..spark.session import SAIL, connect
+
+    if master == SAIL:
+        raise ConfigError(
+            "--spark needs a cluster that starts processes, which Sail doesn't. On one machine, "
+            "--devices starts several without Spark."
+        )
+    with connect(master):
+        yield run_on_spark
 
 
 def result_table(facts: Mapping[str, Any]) -> "Table":
