@@ -229,6 +229,7 @@ def fit_accept_rule(
 def _shares(worth: Sequence[float], target_precision: float, confidence: float) -> dict[int, float]:
     """Share the allowed error among starts at which a flawless record would prove something.
 
+    Where none does, all of it is for the first step at which one would.
     It depends on groups and probabilities alone, not on what was right, so it is shared fairly.
     """
     steps = [round(start * N_STEPS) for start in STARTS]
@@ -236,7 +237,8 @@ def _shares(worth: Sequence[float], target_precision: float, confidence: float) 
         allowed = (1.0 - confidence) / (len(steps) - first)
         if target_precision ** worth[steps[first] - 1] <= allowed:
             return dict.fromkeys(steps[first:], allowed)
-    return {N_STEPS: 1.0 - confidence}
+    flawless = [target_precision**own <= 1.0 - confidence for own in worth]
+    return {flawless.index(True) + 1 if any(flawless) else N_STEPS: 1.0 - confidence}
 
 
 def _with_ties(descending: Floats, k: int) -> int:

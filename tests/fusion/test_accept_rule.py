@@ -223,6 +223,14 @@ def test_fit_accept_rule_says_how_many_groups_it_takes() -> None:
     assert fit_accept_rule(np.ones(500), np.ones(500, bool), groups=np.arange(500) % 100).coverage
 
 
+def test_fit_accept_rule_asks_of_as_few_as_could_show_it_where_there_are_few() -> None:
+    # 99 right ones are enough, and the least sure, who are wrong, needn't be among them
+    probability, right = np.linspace(1.0, 0.5, 110), np.arange(110) < 104
+    assert fit_accept_rule(probability, right).coverage == pytest.approx(104 / 110, abs=0.02)
+    right[97] = False
+    assert fit_accept_rule(probability, right).coverage == 0
+
+
 def test_effective_numbers_count_groups_of_one_size_and_discount_large_ones() -> None:
     assert effective_numbers(np.repeat(np.arange(7), 3))[-1] == pytest.approx(7)
     assert effective_numbers(np.r_[1, 2, 3, 4, np.zeros(96, int)])[[3, -1]] == pytest.approx(
