@@ -74,12 +74,14 @@ def say_expected(pipeline: "ListingPipeline") -> None:
     rule = max(facts["evidence"], key=lambda each: len(each["modalities"]))["accept"]
     promised = f"{promise.target_precision:.1%}"
     if not accepted:
+        showable = rule.get("showable")
+        could = f"{showable:.0%} could be promised. " if showable else ""
         say(
             f"Warning: nothing will be accepted. {rule['n_groups']:,} groups of listings couldn't "
             f"show a precision of {promised} with {promise.confidence:.1%} confidence at any "
             f"cut-off: it takes {rule['n_groups_needed']:,} of them accepted without a mistake, or "
-            "more with some. Add listings of more groups, or lower accept.target_precision in the "
-            "configuration."
+            f"more with some. {could}Add listings of more groups, or lower accept.target_precision "
+            "in the configuration."
         )
     else:
         say(

@@ -50,6 +50,8 @@ class AcceptRule:
         Number of groups that they form; None in a bundle from before groups were counted.
     n_groups_needed
         So many of them had to be accepted, without a mistake, for anything to be shown.
+    showable
+        Where nothing is accepted: the precision that could be promised; see `showable_precision`.
     """
 
     threshold: float
@@ -60,6 +62,12 @@ class AcceptRule:
     n_calibration: int
     n_groups: int | None = None
     n_groups_needed: int | None = None
+    showable: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields as JSON values; `showable` only where there is one."""
+        fields = asdict(self)
+        return fields if self.showable else {k: v for k, v in fields.items() if k != "showable"}
 
     def accepts(self, probability: Floats) -> Bools:
         """Decide; the shape of `probability` is kept."""
@@ -108,7 +116,7 @@ class Rules:
 
     def to_json(self) -> list[dict[str, Any]]:
         return [
-            {"modalities": sorted(pattern), "levels": [asdict(rule) for rule in rules]}
+            {"modalities": sorted(pattern), "levels": [rule.to_json() for rule in rules]}
             for pattern, rules in self.by_pattern.items()
         ]
 
@@ -224,6 +232,21 @@ def fit_accept_rule(
         n_groups=int(groups.max()) + 1,
         n_groups_needed=n_flawless(target_precision, confidence),
     )
+
+
+def showable_precision(
+    probability: Floats, right: Bools, target_precision: float, confidence: float, groups: Ints
+) -> float | None:
+    """Find what could be promised in place of a target that can't; parameters as above.
+
+    The highest precision in whole percents, .8 or more, with which a tenth of the listings or more
+    would be accepted; None if there is none.
+    """
+    for percent in range(math.ceil(100 * target_precision) - 1, 79, -1):
+        rule = fit_accept_rule(probability, right, percent / 100, confidence, groups=groups)
+        if rule.coverage >= 0.1:
+            return percent / 100
+    return None
 
 
 def _shares(worth: Sequence[float], target_precision: float, confidence: float) -> dict[int, float]:

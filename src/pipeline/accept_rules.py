@@ -1,7 +1,7 @@
 """Fit the accept rules: on answers to listings that the models hadn't seen."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,13 @@ import numpy as np
 from ..catalog.listing import category_prefix
 from ..core.arrays import Bools, Floats, Ints
 from ..core.config import AcceptConfig, Config
-from ..fusion.accept_rule import AcceptRule, Examples, Rules, fit_accept_rule
+from ..fusion.accept_rule import (
+    AcceptRule,
+    Examples,
+    Rules,
+    fit_accept_rule,
+    showable_precision,
+)
 from ..fusion.calibration import entropy
 from ..fusion.classifier import FusionClassifier, HeldOut
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
@@ -151,15 +157,12 @@ def _rule(
     """Fit a rule on the answers that may be accepted at all; coverage is of all of them."""
     if not enough.any():  # nothing that could be shown to be right
         enough, right = np.ones_like(enough), np.zeros_like(right)
-    rule = fit_accept_rule(
-        probability[enough],
-        right[enough],
-        accept.target_precision,
-        accept.confidence,
-        groups=groups[enough],
-    )
+    answers = probability[enough], right[enough]
+    promise = accept.target_precision, accept.confidence
+    rule = fit_accept_rule(*answers, *promise, groups=groups[enough])
+    showable = None if rule.coverage else showable_precision(*answers, *promise, groups[enough])
     coverage = rule.coverage * float(enough.mean())
-    return replace(rule, coverage=coverage, n_calibration=len(enough))
+    return replace(rule, coverage=coverage, n_calibration=len(enough), showable=showable)
 
 
 def evidence(
@@ -174,7 +177,7 @@ def evidence(
             "modalities": sorted(pattern),
             "n": len(held.rows),
             "top1": float((held.log_probabilities.argmax(axis=1) == labels[held.rows]).mean()),
-            "accept": asdict(rules.for_pattern(pattern)[-1]),
+            "accept": rules.for_pattern(pattern)[-1].to_json(),
         }
         for pattern, held in sorted(
             held_out.items(), key=lambda item: (len(item[0]), *sorted(item[0]))

@@ -14,6 +14,7 @@ from shelfsure.fusion.accept_rule import (
     effective_numbers,
     fit_accept_rule,
     precision_lower_bound,
+    showable_precision,
 )
 
 Array = npt.NDArray[np.float64]
@@ -229,6 +230,16 @@ def test_fit_accept_rule_asks_of_as_few_as_could_show_it_where_there_are_few() -
     assert fit_accept_rule(probability, right).coverage == pytest.approx(104 / 110, abs=0.02)
     right[97] = False
     assert fit_accept_rule(probability, right).coverage == 0
+
+
+def test_showable_precision_is_what_could_be_promised_instead() -> None:
+    probability, right = np.linspace(1.0, 0.5, 80), np.arange(80) < 79
+    assert fit_accept_rule(probability, right).coverage == 0
+    found = showable_precision(probability, right, 0.97, 0.95, np.arange(80))
+    assert found == 0.96
+    assert fit_accept_rule(probability, right, found).coverage > 0.9
+    few = np.arange(5)
+    assert showable_precision(np.ones(5), np.ones(5, bool), 0.97, 0.95, few) is None
 
 
 def test_effective_numbers_count_groups_of_one_size_and_discount_large_ones() -> None:
