@@ -121,6 +121,7 @@ def serve(
     require_extra("serve", "Serving")
     from ..catalog.taxonomy_file import read_taxonomy
     from ..core.cache import ServingCache
+    from ..pipeline.persistence import load_settings
     from ..serving.rest.guard import LOOPBACK_NAMES
     from ..serving.rest.limits import MEGABYTE, Limits
     from ..serving.serve import serve as run
@@ -139,15 +140,13 @@ def serve(
     taxonomy = read_taxonomy(category_taxonomy) if category_taxonomy else {}
     ids = {path: key for key, path in taxonomy.items()}
     given = _challenger_share(share, shadow=shadow, challenger=challenger)
-    if challenger is not None:
-        from ..pipeline.persistence import load_settings
-
-        load_settings(challenger)  # say at once if it is no bundle
-        if log.log_verdicts is None:
-            typer.echo(
-                "Warning: nothing is kept to compare the challenger by. Pass --log-verdicts DIR.",
-                err=True,
-            )
+    for folder in filter(None, (bundle, challenger)):
+        load_settings(folder)  # say at once if it is no bundle
+    if challenger is not None and log.log_verdicts is None:
+        typer.echo(
+            "Warning: nothing is kept to compare the challenger by. Pass --log-verdicts DIR.",
+            err=True,
+        )
     verdict_log = log.opened()
     options = encoders.run_options(photos, progress=bundle is None, cache=ServingCache)
     trials: list[threading.Thread] = []

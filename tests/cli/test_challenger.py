@@ -77,9 +77,11 @@ def test_a_share_that_can_t_be_is_refused(
     assert not given
 
 
-def test_a_challenger_that_is_no_bundle_is_refused_before_anything_is_served(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("arguments", [("{nowhere}",), ("{bundle}", "--challenger", "{nowhere}")])
+def test_what_is_no_bundle_is_refused_before_anything_is_served(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, saved: Path, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(shelfsure.serving.serve, "serve", lambda *_, **__: pytest.fail("served"))
+    named = {"nowhere": tmp_path / "nowhere", "bundle": saved}
     with pytest.raises(BundleError, match="nowhere"):
-        serve("--challenger", str(tmp_path / "nowhere"))
+        cli.app(["serve", *(each.format(**named) for each in arguments)], standalone_mode=False)

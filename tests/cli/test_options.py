@@ -160,6 +160,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     monkeypatch.setattr(ListingPipeline, "load", begin)
     monkeypatch.setattr(ListingPipeline, "add_categories", begin)
     monkeypatch.setattr(shelfsure.finetuning.run, "finetune", begin)
+    monkeypatch.setattr(shelfsure.pipeline.persistence, "load_settings", lambda _: None)
     monkeypatch.setattr(shelfsure.serving.serve, "serve", lambda open_, **_: open_())
     comparison = shelfsure.finetuning.backbone_comparison
     monkeypatch.setattr(comparison.candidates, "find_candidates", lambda _: ([], {}))
