@@ -10,6 +10,7 @@ import json
 import mimetypes
 import re
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -22,12 +23,14 @@ import urllib3
 
 from ..core.errors import PhotoError
 from ..core.files import atomic_path
+from ..core.output import output
 
 TIMEOUT_S, TOTAL_S = 15.0, 60.0
 MAX_REDIRECTS = 3
 _CHUNK = 1 << 16
-_WEB = re.compile(r"https?://[^\s]+$", re.IGNORECASE)
-_BETWEEN = re.compile(r"[|;,\s]+(?=https?://)", re.IGNORECASE)
+_SCHEMES = {"http", "https"}
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+:)?//", re.IGNORECASE)
+_BETWEEN = re.compile(r"[|;,\s]+(?=[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
 """Between two addresses; a comma within one belongs to it."""
 _SUFFIXES = {"image/jpeg": ".jpg", "image/jpg": ".jpg", "image/webp": ".webp"}
 
@@ -50,16 +53,20 @@ class PhotoFetcher:
         Of one photo.
     allow_private
         Whether addresses that aren't public may be asked, such as this machine's.
+    stopped
+        Once set, photos under way are given up.
     """
 
     folder: Path
     hosts: Collection[str]
     max_bytes: int = 20_000_000
     allow_private: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
     _stems: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with output(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._stems.update({path.stem: path for path in self.folder.iterdir() if path.is_file()})
 
     def there(self, url: str) -> Path | None:
@@ -93,7 +100,9 @@ class PhotoFetcher:
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
             raise FetchError(f"no web address: {error}") from error
-        if parts.scheme not in {"http", "https"} or host not in self.hosts:
+        if parts.scheme not in _SCHEMES:
+            raise FetchError(f"it must begin with http:// or https://, not {parts.scheme}://")
+        if host not in self.hosts:
             raise FetchError(f"{parts.scheme}://{host} isn't among the hosts agreed to")
         port = port or (443 if parts.scheme == "https" else 80)
         address = public_address(host, port, allow_private=self.allow_private)
@@ -133,6 +142,8 @@ class PhotoFetcher:
                     n_bytes += len(chunk)
                     if n_bytes > self.max_bytes:
                         raise FetchError(f"it has more than {self.max_bytes:,} bytes")
+                    if self.stopped.is_set():
+                        raise FetchError("it was stopped")
                     if time.monotonic() > until:
                         raise FetchError(f"it took more than {TOTAL_S:g} s")
                     file.write(chunk)
@@ -177,13 +188,12 @@ def is_public(address: str) -> bool:
 
 
 def hosts_of(urls: Sequence[str]) -> Counter[str]:
-    """Count the addresses by host; those that are none don't count."""
+    """Count the addresses by host; those that can't be asked for don't count."""
     counts: Counter[str] = Counter()
     for url in urls:
-        try:
-            counts[urlsplit(url).hostname or ""] += 1
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            parts = urlsplit(url)
+            counts[(parts.scheme in _SCHEMES and parts.hostname) or ""] += 1
     del counts[""]
     return counts
 
@@ -193,7 +203,9 @@ def _stem(url: str) -> str:
 
 
 def web_addresses(value: object) -> list[str]:
-    """Give the web addresses among the photos that a field names: one, several, or a list.
+    """Give the addresses among the photos that a field names: one, several, or a list.
+
+    Those that can't be asked for (``ftp://``) are among them: `PhotoFetcher.fetch` says why not.
 
     >>> web_addresses("https://a/w_300,h_300/1.jpg, https://a/2.jpg|3.jpg")
     ['https://a/w_300,h_300/1.jpg', 'https://a/2.jpg|3.jpg']
@@ -206,4 +218,4 @@ def web_addresses(value: object) -> list[str]:
     if isinstance(value, list | tuple):
         return [address for each in value for address in web_addresses(each)]
     text = value.strip() if isinstance(value, str) else ""
-    return [one for one in _BETWEEN.split(text) if _WEB.match(one)]
+    return [one for one in _BETWEEN.split(text) if _ADDRESS.match(one)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,15 +66,15 @@ def photos_fetch(
     rows = table.rows({*columns})
     cells = (row.fields.get(column) for row in rows for column in columns)
     urls = list(dict.fromkeys(url for cell in cells for url in web_addresses(cell)))[:max_photos]
-    if not urls:
+    hosts = hosts_of(urls)
+    if not hosts:
         raise CatalogError(
             f"{file}: column `{columns[0]}` must name photos by web address, http:// or https://, "
             "but no row does. There is nothing to bring; or pass --image-column."
         )
-    hosts = hosts_of(urls)
     for host, n in hosts.most_common():
         say(f"  {n:>9,} of {host}")
-    asked = f"Ask {len(hosts):,} hosts for up to {len(urls):,} photos?"
+    asked = f"Ask {len(hosts):,} hosts for up to {hosts.total():,} photos?"
     if not (yes or typer.confirm(asked, err=True)):
         raise typer.Exit(1)
     fetcher = PhotoFetcher(folder, {*hosts}, max_mb * 1_000_000, allow_private)
@@ -111,7 +112,10 @@ def _fetched(
             told = tqdm(outcomes, "Bringing photos", len(urls), disable=None)
             yield from ((url, why) for url, why in zip(urls, told, strict=True) if why)
         except BaseException:
+            fetcher.stopped.set()
             pool.shutdown(cancel_futures=True)
+            with suppress(OSError):  # where nothing is in it
+                fetcher.folder.rmdir()
             raise
 
 

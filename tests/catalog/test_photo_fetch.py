@@ -1,7 +1,9 @@
 """Photos by address, from a server of this machine's: bounded, resumable, and no detours."""
 
 import csv
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -80,10 +82,35 @@ def test_fetch_says_why_not_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_fetch_gives_a_photo_up_that_trickles_in_once_it_is_stopped(
+    answering_server: Callable[..., AbstractContextManager[str]], tmp_path: Path
+) -> None:
+    trickled, ended = threading.Event(), threading.Event()
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", "image/jpeg")
+        request.end_headers()
+        while not ended.wait(0.05):
+            request.wfile.write(b"x" * (1 << 17))
+            trickled.set()
+
+    fetcher = PhotoFetcher(tmp_path, {"127.0.0.1"}, max_bytes=1 << 40, allow_private=True)
+    with answering_server(answer) as url, ThreadPoolExecutor(1) as pool:
+        photo = pool.submit(fetcher.fetch, f"{url}/a.jpg")
+        assert trickled.wait(20)
+        fetcher.stopped.set()
+        with pytest.raises(FetchError, match="it was stopped"):
+            photo.result(20)
+        ended.set()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("ftp://127.0.0.1/x", "ftp://127.0.0.1 isn't among the hosts"),
+        ("ftp://127.0.0.1/x", "must begin with http:// or https://, not ftp://"),
+        ("//127.0.0.1/x", "must begin with http:// or https://, not ://"),
         ("http://other.example/x", "http://other.example isn't among the hosts"),
         ("http://[/", "no web address"),
     ],
@@ -125,8 +152,33 @@ def test_web_addresses_takes_what_shops_write() -> None:
     a, b = "https://cdn.example/w_300,h_300/a.jpg", "http://cdn.example/b.jpg"
     for value in (f"{a}, {b}", f"{a}|{b}", f"{a};{b}", f'["{a}", "{b}"]', [a, {"src": b}]):
         assert web_addresses(value) == [a, b]
-    assert web_addresses("a.jpg") == web_addresses(None) == web_addresses("[1]") == []
-    assert hosts_of([a, b, "http://["]) == {"cdn.example": 2}
+    for none in ("a.jpg", None, "[1]", "data:image/png;base64,AAAA", "/media/a.jpg", "C:\\a.jpg"):
+        assert web_addresses(none) == []
+    assert hosts_of([a, b, "http://[", "ftp://cdn.example/c.jpg"]) == {"cdn.example": 2}
+
+
+def test_the_command_says_of_every_address_what_became_of_it(
+    server: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    url, got = server
+    shop, out = tmp_path / "shop.csv", tmp_path / "photos"
+    odd = ["ftp://127.0.0.1/a.jpg", "//127.0.0.1/a.jpg", "s3://bucket/a.jpg", "HTTP://[/a.jpg"]
+    spaced = f"{url}/red mug 1.jpg"
+    rows = [f'{n},Mug,"{each}"' for n, each in enumerate([*odd, spaced, f"{spaced}, {odd[0]}"])]
+    shop.write_text("\n".join(["id,title,image", *rows]))
+    command = ["photos", "fetch", str(shop), str(out), "--yes", "--allow-private"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert (done.exit_code, got) == (0, ["/red%20mug%201.jpg"]), done.output
+    assert "1 of 5 photos" in done.output
+    with (out / "failed.csv").open(newline="") as file:
+        failed = {row["address"]: row["reason"] for row in csv.DictReader(file)}
+    assert [*failed] == odd
+    assert "not ftp://" in failed[odd[0]]
+    with (out / "catalogue.csv").open(newline="") as file:
+        images = [row["image"] for row in csv.DictReader(file)]
+    assert images[:4] == odd
+    assert images[4] == images[5]
+    assert (out / images[4]).is_file()
 
 
 def test_the_command_writes_a_catalogue_that_names_files(
