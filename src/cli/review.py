@@ -87,12 +87,13 @@ def review_import(
     """Take another tool's answers into the queue; exit code 1 if some couldn't be taken."""
     from ..serving.review.exchange import import_answers
 
-    found = import_answers(opened_queue(store), format, file, names=_names(bundle), who=who)
+    reviews = opened_queue(store)
+    found = import_answers(reviews, format, file, names=_names(bundle), who=who)
     for where, reason in found.problems:
         typer.echo(f"{file}, {where}: {reason}", err=True)
     typer.echo(
         f"{found.n:,} answers taken, {found.n_known:,} had been before, "
-        f"{len(found.problems):,} couldn't be taken."
+        f"{len(found.problems):,} couldn't be taken{_disputed(reviews.counts().n_disputed)}."
     )
     if found.problems:
         raise typer.Exit(1)

@@ -17,7 +17,14 @@ from ...core.arrays import Floats
 from ...core.config import problem_lines
 from ...pipeline.verdict import Verdict
 from .active_learning import WIDTH, is_strange, query_order, uncertainty, verdict_vector
-from .records import Answer, ReviewError, ReviewItem, ReviewsFormatError, printable
+from .records import (
+    Answer,
+    ReviewError,
+    ReviewItem,
+    ReviewsFileError,
+    ReviewsFormatError,
+    printable,
+)
 
 SCHEMA_VERSION = 1
 _ADDED = {
@@ -38,7 +45,7 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises
     ------
-    ReviewError
+    ReviewsFileError
         If it can't be read or written; ReviewsFormatError if a newer Shelfsure wrote it.
     """
     try:
@@ -61,9 +68,9 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
             f"{problem_lines(error)[0]}. Restore it, or set SHELFSURE_REVIEWS to another file."
         ) from error
     except (sqlite3.Error, OSError) as error:
-        raise ReviewError(
+        raise ReviewsFileError(
             f"The review store {path} must be a readable and writable SQLite file, but: {error}. "
-            "Restore it, or set SHELFSURE_REVIEWS to another file."
+            "Make room or restore it, or set SHELFSURE_REVIEWS to another file."
         ) from error
 
 

@@ -14,7 +14,7 @@ from ...core.errors import ConfigError, ShelfsureError
 from ...core.files import atomic_folder, parse_json
 from ...core.kinds import FolderKind
 from . import argilla, fiftyone, label_studio
-from .records import Answer, ReviewError, ReviewItem
+from .records import ReviewError, ReviewItem, ReviewsFileError, reviewer_name
 from .store import ReviewStore
 from .tasks import CANT_TELL, NOT_SOLD, Read, Task, TaskError, item_name
 
@@ -107,8 +107,9 @@ def import_answers(
 ) -> Imported:
     """Take a tool's answers into the queue; one that can't be taken never stops the others.
 
-    Of several about one item the last counts. An answer that stands already isn't repeated, so a
-    file may be read again.
+    Each annotator is a reviewer: of several answers of one about an item the last counts, and where
+    annotators disagree the item is disputed. An answer of theirs that stands already isn't
+    repeated, so a file may be read again.
 
     Parameters
     ----------
@@ -123,6 +124,8 @@ def import_answers(
     ------
     ConfigError
         If the file can't be read as JSON of this tool.
+    ReviewsFileError
+        If the queue can't be written; what was taken until then stays.
     """
     try:
         said = parse_json(path.read_bytes())
@@ -132,22 +135,26 @@ def import_answers(
             f"{path} must be readable JSON that {tool} exported, but: {reason}."
         ) from error
     known, result = {*choices(store, names)}, Imported()
-    newest: dict[int, Read] = {}
+    newest: dict[tuple[int, str], Read] = {}
     for read in TOOLS[tool].read(said):
         if isinstance(read, TaskError):
             result.problems.append(read)
         else:
-            newest[read.item_id] = read
-    for read in newest.values():
+            newest[read.item_id, who or read.who or tool] = read
+    for (_, reviewer), read in newest.items():
         try:
-            _take(store, read, known, who or read.who or tool, result)
+            _take(store, read, known, reviewer_name(reviewer), result)
+        except ReviewsFileError as error:  # it takes no other answer either
+            raise ReviewsFileError(
+                f"{error} {result.n:,} answers were taken; import the file again for the rest."
+            ) from error
         except ShelfsureError as error:
             result.problems.append((read.where, str(error)))
     return result
 
 
 def _take(store: ReviewStore, read: Read, known: set[str], who: str, result: Imported) -> None:
-    standing = store.item(read.item_id).answer
+    standing = [own for own in store.item(read.item_id).answers if own.who == who]
     kind = {NOT_SOLD: "not_sold", CANT_TELL: "cant_tell"}.get(read.answer, "category")
     if kind == "category" and read.answer not in known:
         raise ReviewError(
@@ -155,7 +162,7 @@ def _take(store: ReviewStore, read: Read, known: set[str], who: str, result: Imp
             "model that has it, or correct the answer."
         )
     category = read.answer if kind == "category" else None
-    if _says(standing, kind, category):
+    if (kind, category) in {(own.kind, own.category) for own in standing}:
         result.n_known += 1
         return
     if category is None:
@@ -163,10 +170,6 @@ def _take(store: ReviewStore, read: Read, known: set[str], who: str, result: Imp
     else:
         store.label(read.item_id, category, who)
     result.n += 1
-
-
-def _says(answer: Answer | None, kind: str, category: str | None) -> bool:
-    return answer is not None and (answer.kind, answer.category) == (kind, category)
 
 
 def _photo(item: ReviewItem, folder: Path, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 ReviewError
 ├── ReviewsFullError      too much waits already; nothing was dropped to make room
+├── ReviewsFileError      the store can't be read or written
 └── ReviewsFormatError    the store was written by a newer Shelfsure
 """
 
@@ -28,6 +29,10 @@ class ReviewError(ShelfsureError):
 
 class ReviewsFullError(ReviewError):
     """Too many items, or too many bytes, wait already."""
+
+
+class ReviewsFileError(ReviewError):
+    """The store's file can't be read or written."""
 
 
 class ReviewsFormatError(ReviewError):

@@ -124,9 +124,45 @@ def test_label_studio_answers_come_back_and_bad_rows_say_why(
     assert "got 'other'" in reasons["task 4"]
     assert "review item 99, but there is none" in reasons["task 5"]
     assert "one choice named category" in reasons["task 6"]
-    again = import_answers(store, "label-studio", file, names=["Toys"], who="bob")
+    again = import_answers(store, "label-studio", file, names=["Toys"])
     assert (again.n, again.n_known) == (0, 2)
     assert answers(store)[1][1] == ODD
+    for n, n_known in ((2, 0), (0, 2)):  # bob says the same of himself, once
+        bobs = import_answers(store, "label-studio", file, names=["Toys"], who=" bob ")
+        assert (bobs.n, bobs.n_known) == (n, n_known)
+    assert [own.who for own in store.item(1).answers] == ["ann@shop.example", "bob"]
+    assert store.disputed() == []
+
+
+@pytest.mark.parametrize("tool", ["label-studio", "argilla"])
+def test_annotators_who_disagree_are_reviewers_who_disagree(
+    store: ReviewStore, tmp_path: Path, tool: str
+) -> None:
+    given = {1: ["Home > Lamps", ODD], 2: ["(can't tell)", ODD, ODD], 3: [ODD, ODD]}
+    said: list[dict[str, Any]] = []
+    for number, each in given.items():
+        by = [{"value": answer, "user_id": f"user{n}"} for n, answer in enumerate(each)]
+        if tool == "argilla":
+            record = {"id": f"item-{number}", "status": "completed", "responses": {"category": by}}
+        else:
+            task = {"data": {"item": f"item-{number}"}}
+            whole = [annotated(task, a["value"], completed_by=a["user_id"]) for a in by]
+            record = task | {"annotations": [x for one in whole for x in one["annotations"]]}
+        said.append(record)
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps(said))
+    for n, n_known in ((7, 0), (0, 7)):
+        found = import_answers(store, tool, file)
+        assert (found.n, found.n_known, found.problems) == (n, n_known, [])
+    assert [item.item_id for item in store.disputed()] == [1]
+    assert [(own.who, own.category) for own in store.item(1).answers] == [
+        ("user0", "Home > Lamps"),
+        ("user1", ODD),
+    ]
+    assert {number: said[:2] for number, said in answers(store).items() if number > 1} == {
+        2: ("category", ODD),
+        3: ("category", ODD),
+    }
 
 
 def test_argilla_records_fit_their_settings_and_come_back(
