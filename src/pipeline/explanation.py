@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..catalog.listing import Listing
+from ..catalog.listing import SEPARATOR, Listing
 from ..core.arrays import Floats
 from ..core.errors import ExplanationError, PhotoError
 from ..embedding.listings import EmbeddedListings
@@ -26,6 +27,8 @@ from .pipeline import ListingPipeline
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 FUSED = "fused"
+N_NAMED = 20
+"""Categories that are named where one is unknown."""
 PHOTO_PX = 640
 """The longer side of the photo that an explanation shows; smaller ones stay as they are."""
 
@@ -158,7 +161,7 @@ def _game(
     if category is not None and category not in names:
         raise ExplanationError(
             f"An explanation needs one of the {len(names)} trained categories, got {category!r}. "
-            "Choose one, or none for the most probable."
+            f"Choose one, or none for the most probable. {_nearest_first(category, names)}"
         )
     embedded = pipeline.embedder.embed([listing], description=pipeline.config.description)
     if embedded.problems:
@@ -173,6 +176,19 @@ def _game(
     else:
         column = names.index(category)
     return embedded, PartsGame.of(pipeline.classifier, views, column)
+
+
+def _nearest_first(said: str, names: Sequence[str]) -> str:
+    """List categories, those first that are spelled like what was said, or end like it."""
+
+    def likeness(name: str) -> float:
+        ways = (name.casefold(), name.rpartition(SEPARATOR)[2].casefold())
+        return max(SequenceMatcher(None, way, said.casefold()).ratio() for way in ways)
+
+    shown = sorted(names, key=likeness, reverse=True)[:N_NAMED]
+    n_more = len(names) - len(shown)
+    more = f"; and {n_more:,} more" if n_more else ""
+    return f"The nearest first: {'; '.join(shown)}{more}."
 
 
 def _account(

@@ -33,6 +33,8 @@ def test_explain_says_what_it_cant_explain(run, bundle, tmp_path, tiny_folder):
         (("--photo", "nowhere.jpg", "--title", "lamp"), "nowhere.jpg"),
         (("--description", "only this"), "neither"),
         (("--title", "a boat", "--category", "Boats"), "'Boats'"),
+        (("--title", "a lamp", "--category", "lamp"), "The nearest first: Home > Lamps; "),
+        (("--title", "a kite", "--category", "toys > kite"), "The nearest first: Toys > Kites; "),
     ):
         done = run("explain", bundle, *arguments, "--out", "why.html")
         assert done.code == 1
