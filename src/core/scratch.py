@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
+from .errors import OutputError
 from .staging import held
 
 _PREFIX = "shelfsure-scratch-"
@@ -27,10 +28,14 @@ def new_scratch_folder() -> Path:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield an empty folder, which goes with the block."""
+    """Yield an empty folder, which goes with the block; an OutputError about it names TMPDIR."""
     folder = new_scratch_folder()
     try:
         yield folder
+    except OutputError as error:
+        if str(folder) not in str(error):
+            raise
+        raise OutputError(f"{error} TMPDIR in the environment does that.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

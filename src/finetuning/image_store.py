@@ -1,6 +1,5 @@
 """Photos decoded once: training reads squares of pixels, not JPEGs, in every later epoch."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from ..core.errors import PhotoError
 from ..core.files import atomic_path
-from ..core.output import output
+from ..core.mapped import new_map
 from ..embedding.reading_ahead import ahead, threads
 from ..vision.load import PhotoLimits
 from ..vision.preprocess import CropMode, load_square
@@ -82,9 +81,7 @@ def prepare_squares(
     done_path = folder / "squares-done.u8"
     if not done_path.is_file():
         if kept:
-            with output(folder):
-                _map(folder, shape, "w+")
-                _take_room(folder / SQUARES)
+            new_map(folder / SQUARES, shape)
         with atomic_path(done_path) as partial:
             np.zeros(len(sources), dtype=np.uint8).tofile(partial)
     done = np.memmap(done_path, dtype=np.uint8, mode="r+", shape=(len(sources),))
@@ -111,18 +108,6 @@ def prepare_squares(
         pixels.flush()
     done.flush()
     return problems
-
-
-def _take_room(path: Path) -> None:
-    """Raise OSError now if the disk has no room for a file; later, writing a map would crash."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    try:
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except OSError:
-        path.unlink()  # what there is of it would be in the way of others
-        raise
 
 
 def open_squares(sources: Sequence[Any], framing: Framing, folder: Path) -> ImageStore:

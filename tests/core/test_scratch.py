@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from shelfsure.core import scratch
+from shelfsure.core.errors import OutputError
 from shelfsure.core.scratch import new_scratch_folder, scratch_folder
 
 USING = """
@@ -76,3 +77,16 @@ def test_scratch_folder_goes_with_the_block(root: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert not places[0].exists()
+
+
+def test_an_error_about_a_scratch_folder_says_how_to_have_it_elsewhere(root: Path) -> None:
+    def needs_room(scratch: bool) -> None:
+        with scratch_folder() as folder:
+            place = folder if scratch else Path("report")
+            raise OutputError(f"{place} must be writable, but: the disk is full.")
+
+    with pytest.raises(OutputError, match=r"^/\S+ must be writable.*full\. TMPDIR in the envir"):
+        needs_room(scratch=True)
+    with pytest.raises(OutputError, match=r"^report must be writable, but: the disk is full\.$"):
+        needs_room(scratch=False)
+    assert photos(root) == []

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ...core.arrays import Bools, Ints
 from ...core.errors import PhotoError
+from ...core.mapped import new_map
 from ...embedding.reading_ahead import ahead, threads
 from ...embedding.run_options import RunOptions
 from ...vision.preprocess import decode_for_square, square
@@ -37,10 +38,16 @@ class Squares:
 
 
 def decode_squares(sources: Sequence[Any], folder: Path, options: RunOptions) -> Squares:
-    """Decode photos (paths, bytes, or None) into a file of `folder`; a bad one is left out."""
+    """Decode photos (paths, bytes, or None) into a file of `folder`; a bad one is left out.
+
+    Raises
+    ------
+    OutputError
+        If there is no room for it.
+    """
     n = len(sources)
     shape = (max(n, 1), SIDE_PX, SIDE_PX, 3)
-    pixels = np.memmap(folder / "squares.u8", dtype=np.uint8, mode="w+", shape=shape)
+    pixels = new_map(folder / "squares.u8", shape)
     present, sizes = np.zeros(n, dtype=bool), np.zeros((n, 2), dtype=np.intp)
 
     def load(row: int) -> tuple[Any, tuple[int, int]]:
