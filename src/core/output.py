@@ -18,6 +18,8 @@ _CANT_WRITE = {
 }
 _SAID_OF_FULL_DISKS = ("No space left", "os error 28", "disk is full", "Disk quota exceeded")
 """What libraries say that don't hand the system's error on (safetensors, SQLite)."""
+_SAID_OF_LIMITS = ("File too large", "disk I/O error", "file write failed")
+"""What safetensors, SQLite and PyTorch say where a limit or quota ends a file."""
 _FULL_BYTES = 64 << 10
 
 
@@ -59,6 +61,8 @@ def _why_unwritable(error: BaseException, out: Path, partial: Path | None) -> st
         if partial is None:
             return f"the disk is full, with {free / 1e6:,.1f} MB free"
         return f"the disk is full: more than {(_size(partial) + free) / 1e6:,.1f} MB are needed"
+    if any(said in str(error) for said in _SAID_OF_LIMITS):
+        return f"a limit, a quota or the disk itself ended a file ({str(error).splitlines()[0]})"
     if not isinstance(error, OSError) or error.errno not in _CANT_WRITE:
         return None
     if not isinstance(error.filename, str):
