@@ -90,7 +90,7 @@ def backbones(
         comparison = compare_backbones(
             candidates, material, out, settings, options, skipped=skipped, names=names
         )
-    except (KeyboardInterrupt, SystemExit):  # Lightning ends a stopped run by leaving
+    except KeyboardInterrupt:
         typer.echo(
             f"\nStopped. What is done is in {out / PAGE}; the same command goes on from there.",
             err=True,

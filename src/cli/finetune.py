@@ -93,7 +93,7 @@ def finetune(
                 resume=resume,
                 overwrite=overwrite,
             )
-    except (KeyboardInterrupt, SystemExit):  # Lightning ends a stopped run by leaving
+    except KeyboardInterrupt:
         typer.echo("\nStopped. The same command with --resume goes on from here.", err=True)
         raise typer.Exit(130) from None
     if result is None:

@@ -113,7 +113,7 @@ def fit(
 
     from .data import PhotoData
     from .module import Finetuning
-    from .trainer import History, known_warnings, make_trainer
+    from .trainer import History, known_warnings, make_trainer, stoppable
 
     history = History(config.batch_size)
     trainer: Any = make_trainer(
@@ -125,7 +125,7 @@ def fit(
     training, held_out = (_part(prepared, r) for r in (prepared.training, prepared.held_out))
     data = PhotoData(training, held_out, config, schedule, workers)
     module.train()  # Lightning takes a network as it finds it
-    with known_warnings():
+    with known_warnings(), stoppable():
         trainer.fit(
             module.to(memory_format=torch.channels_last),
             datamodule=data,

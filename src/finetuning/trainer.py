@@ -1,6 +1,7 @@
 """Lightning's trainer, set up so that a killed run can go on."""
 
 import logging
+import signal
 import sys
 import time
 import warnings
@@ -59,6 +60,19 @@ def known_warnings() -> Iterator[None]:
         ):
             warnings.filterwarnings("ignore", message)
         yield
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C be a KeyboardInterrupt: Lightning leaves the process, and ignores further ones."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, before)
+            raise KeyboardInterrupt from error
+        raise
 
 
 def make_trainer(
