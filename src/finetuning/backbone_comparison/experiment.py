@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ...core.errors import OutputError
 from ...core.extras import require_extra
 from ...core.kinds import FolderKind, folder_marked
 from ...embedding.run_options import ResolvedOptions
@@ -43,6 +44,8 @@ def compare_backbones(
 
     Raises
     ------
+    OutputError
+        If results can't be written.
     MissingExtraError
         If there is fine-tuning among it, and Lightning isn't installed.
     """
@@ -98,6 +101,8 @@ def _failing(reasons: dict[Any, str], what: Any) -> Iterator[None]:
     """Note why something failed, and go on."""
     try:
         yield
+    except OutputError:  # a disk that takes nothing concerns all of them
+        raise
     except Exception as error:  # noqa: BLE001 (whatever a network raises concerns that one alone)
         reasons[what] = f"{type(error).__name__}: {error}"
 

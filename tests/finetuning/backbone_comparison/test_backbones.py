@@ -14,7 +14,7 @@ from PIL import Image
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.cli.main import app
-from shelfsure.core.errors import ConfigError, TrainingError, WeightsError
+from shelfsure.core.errors import ConfigError, OutputError, TrainingError, WeightsError
 from shelfsure.core.files import require_free_folder
 from shelfsure.embedding.run_options import ResolvedOptions
 from shelfsure.finetuning.backbone_comparison import trials
@@ -239,6 +239,22 @@ def test_compare_backbones_survives_one_that_fails(
     assert bad.top1 is None
     assert bad.missing == "seed 0 failed, not timed"
     assert "random:test\\_maxvit, frozen, seed 0 failed" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("work", ["run_trial", "time_candidate"])
+def test_compare_backbones_ends_once_the_disk_takes_nothing(
+    resnet: Candidate,
+    material: Material,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    work: str,
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("out must be writable, but: the disk is full")
+
+    monkeypatch.setattr(f"shelfsure.finetuning.backbone_comparison.experiment.{work}", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        compare_backbones([resnet], material, tmp_path, Settings(QUICK, seeds=(0,)), OPTIONS)
 
 
 def test_compare_backbones_leaves_what_is_done_and_goes_on(
