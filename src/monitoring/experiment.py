@@ -18,6 +18,8 @@ class Contender:
 
     Parameters
     ----------
+    version
+        Empty: it could never be opened.
     bundle
         Its folder, as it was given; empty if unknown.
     target_precision, confidence

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ..catalog.listing import Listing
+from ..core.config import AcceptConfig
 from ..core.errors import ShelfsureError
 from ..monitoring.experiment import Contender, Experiment
 from ..monitoring.log_rows import Link
@@ -189,15 +190,17 @@ class ABTest:
                 return
             self._noted = versions[0], versions[1], off
         self.metrics.show_challenger(versions[1], off.why if off else None)
-        if self.verdict_log is None or champion is None or challenger is None:
+        if self.verdict_log is None or champion is None:
+            return
+        if challenger is None and (off is None or off.why != "loading"):
             return
         if off and off.why == "promoted":  # what was compared stays to be read
             return
         reason = off.reason if off and off.why != "removed" else None  # that was somebody's wish
         one, other = self.challenger.bundles
         experiment = Experiment(
-            _contender(champion, one),
-            _contender(challenger, other),
+            _contender(champion.version, one, champion.config.accept),
+            _contender(versions[1], other, (challenger or champion).config.accept),
             share=self.challenger.share,
             off=reason,
         )
@@ -207,6 +210,5 @@ class ABTest:
             _LOG.warning("the trial can't be written down: %s", error)
 
 
-def _contender(pipeline: ListingPipeline, bundle: str) -> Contender:
-    accept = pipeline.config.accept
-    return Contender(pipeline.version, bundle, accept.target_precision, accept.confidence)
+def _contender(version: str, bundle: str, accept: AcceptConfig) -> Contender:
+    return Contender(version, bundle, accept.target_precision, accept.confidence)

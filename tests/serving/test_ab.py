@@ -15,7 +15,7 @@ from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config
 from shelfsure.core.errors import BundleError, ConfigError
-from shelfsure.monitoring.experiment import Experiment
+from shelfsure.monitoring.experiment import Contender, Experiment
 from shelfsure.monitoring.log_folder import LogFolder
 from shelfsure.monitoring.pairs import pairs_in
 from shelfsure.monitoring.verdict_log import VerdictLog
@@ -236,6 +236,23 @@ def test_a_challenger_that_cant_be_opened_leaves_the_champion_alone(
     assert service.challenger is not None
     assert service.challenger.off is not None
     assert service.challenger.off.reason == "It can't be opened (BundleError)."
+
+
+def test_a_trial_whose_challenger_cant_be_opened_is_written_down_as_lost(
+    serving: Callable[..., Service], tmp_path: Path
+) -> None:
+    def broken() -> Any:
+        raise BundleError("damaged")
+
+    folder = LogFolder.create(tmp_path / "log")
+    earlier = [Contender(version, "", 0.9, 0.95) for version in ("old", "newer")]
+    Experiment(*earlier, share=0.5).write(folder.path)
+    with VerdictLog(folder) as log:
+        assert answerers(serving(0.5, broken, verdict_log=log), 2) == ["old", "old"]
+        wait_for(lambda: Experiment.read(folder.path).off)
+    lost = Experiment.read(folder.path)
+    assert (lost.champion.version, lost.challenger.version) == ("old", "")
+    assert lost.off == "It can't be opened (BundleError)."
 
 
 def test_a_challenger_that_is_promoted_is_no_challenger_any_more(
