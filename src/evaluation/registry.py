@@ -110,7 +110,8 @@ def promote(
         version = str(info.registered_model_version)
         client.set_model_version_tag(name, version, "bundle_version", challenger.version)
         if comparison is not None:
-            client.set_model_version_tag(name, version, "compared", str(comparison))
+            told = f"; breaks its promise: {', '.join(broken)}" if broken else ""
+            client.set_model_version_tag(name, version, "compared", f"{comparison}{told}")
         promoted = comparison is None or (comparison.excludes_loss and not broken)
         if promoted and champion is not None:
             client.set_model_version_tag(name, version, CHAMPION_BEFORE, str(champion.version))

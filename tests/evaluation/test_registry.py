@@ -180,7 +180,9 @@ def test_promote_refuses_what_breaks_its_promise_where_the_champion_keeps_it(
     monkeypatch.setattr(registry, "newly_broken", lambda *_: ("dark 3 by photo",))
     refused = promote(uri, SHOP, good, challenger=strong, against=catalog, robustness=True)
     assert (refused.promoted, refused.newly_broken) == (False, ("dark 3 by photo",))
-    assert [v.aliases for v in registered(uri)] == [(CHALLENGER,), (CHAMPION,)]
+    versions = registered(uri)
+    assert [v.aliases for v in versions] == [(CHALLENGER,), (CHAMPION,)]
+    assert versions[0].compared == f"{refused.comparison}; breaks its promise: dark 3 by photo"
     assert promote(uri, SHOP, good, challenger=strong, against=catalog).promoted
 
 
