@@ -183,7 +183,9 @@ class Verdict(BaseModel):
 
     def without_photo(self, why: str) -> "Verdict":
         """Say that the listing has a photo that isn't used, and why."""
-        reason = f"It goes by its title, as its photo can't be used: {why}"
+        judged = self.decision != "rejected"
+        said = "It goes by its title, as its photo" if judged else "Its photo"
+        reason = f"{said} can't be used: {why}"
         return self.model_copy(update={"reasons": (*self.reasons, reason)})
 
 

@@ -66,6 +66,16 @@ def test_a_product_is_judged_by_its_words_and_says_that_no_image_was_fetched(
     assert said["route"] == "text_only"
 
 
+def test_a_product_without_a_title_is_rejected_and_not_said_to_go_by_it(client: TestClient) -> None:
+    empty = dict.fromkeys(("title", "body_html", "vendor", "variants", "image"))
+    body = json.dumps(PRODUCT | empty).encode()
+    answer = client.post(PATH, content=body, headers=signed(body, event="no-title"))
+    assert answer.status_code == 200, answer.text
+    verdict = answer.json()["verdict"]
+    assert verdict["decision"] == "rejected"
+    assert verdict["reasons"][-1] == f"Its photo can't be used: {NO_PHOTO}"
+
+
 def test_a_photo_that_is_written_out_is_looked_at(client: TestClient, tiny_folder: Path) -> None:
     photo = base64.b64encode((tiny_folder / "photos/0.png").read_bytes()).decode()
     body = json.dumps(PRODUCT | {"images": [{"src": "https://x"}, {"attachment": photo}]}).encode()
