@@ -18,7 +18,7 @@ _CANT_WRITE = {
 }
 _SAID_OF_FULL_DISKS = ("No space left", "os error 28", "disk is full", "Disk quota exceeded")
 """What libraries say that don't hand the system's error on (safetensors, SQLite)."""
-_SAID_OF_LIMITS = ("File too large", "disk I/O error", "file write failed")
+_SAID_OF_LIMITS = ("File too large", "disk I/O error", "inline_container.cc")
 """What safetensors, SQLite and PyTorch say where a limit or quota ends a file."""
 _FULL_BYTES = 64 << 10
 
