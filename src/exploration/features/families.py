@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TypeAlias
 
+from ...core.arrays import unit_rows
 from ...core.config import Config
 from ...core.errors import ConfigError
 from ...embedding.embedder import Embedder, load_photo_encoder
@@ -14,13 +15,14 @@ from ...retrieval.zero_shot.image_text_space import ImageTextSpace
 from ...retrieval.zero_shot.load_space import CONSE, load_space
 from ...text.encoder import SentenceEncoder
 from .bag_of_words import BagOfWords
-from .colour import ColourHistogram
+from .colour import colour_histogram
 from .encoders import EncodedPhotos, EncodedTexts
 from .family import FeatureFamily
-from .gabor import Gabor
-from .glcm import CoOccurrence
-from .hog import OrientedGradients
-from .lbp import LocalBinaryPatterns
+from .gabor import gabor_energies
+from .glcm import co_occurrence
+from .hog import oriented_gradients
+from .lbp import binary_patterns
+from .pixels import DescribedPhotos, histogram_rows, standardised
 from .sift_words import SiftWords
 from .tfidf import TfidfWords
 from .word_vectors import WordVectors
@@ -34,6 +36,13 @@ FUSIONS = (
     f"{PHOTOS}+{TITLES}",
     f"{PHOTOS}+{TITLES}{WHITENED}",
     f"{PHOTOS}+{TITLES}+{DESCRIPTIONS}",
+)
+DESCRIBED = (
+    DescribedPhotos("colour", colour_histogram, histogram_rows),
+    DescribedPhotos("lbp", binary_patterns, histogram_rows, is_extra=True),
+    DescribedPhotos("glcm", co_occurrence, standardised, is_extra=True),
+    DescribedPhotos("gabor", gabor_energies, standardised),
+    DescribedPhotos("hog", oriented_gradients, unit_rows, is_extra=True),
 )
 Factory: TypeAlias = Callable[[], FeatureFamily]
 Single: TypeAlias = Callable[[str], tuple[View, float, str]]
@@ -68,11 +77,7 @@ def factories(config: Config, embedder: Embedder, language: str) -> dict[str, Fa
         "word-vectors": WordVectors,
         TITLES: partial(EncodedTexts, TITLES, embedder.texts, options),
         DESCRIPTIONS: partial(EncodedTexts, DESCRIPTIONS, embedder.texts, options, "description"),
-        "colour": ColourHistogram,
-        "lbp": LocalBinaryPatterns,
-        "glcm": CoOccurrence,
-        "gabor": Gabor,
-        "hog": OrientedGradients,
+        **{each.name: partial(replace, each) for each in DESCRIBED},
         "sift": SiftWords,
         PHOTOS: partial(EncodedPhotos, PHOTOS, embedder.photos, options),
         CLIP[0]: lambda: EncodedPhotos(CLIP[0], space().photos, options),

@@ -1,7 +1,5 @@
 """Gabor filters: how strongly a photo answers to stripes of each width and direction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -9,22 +7,10 @@ import numpy as np
 
 from ...core.arrays import Floats
 from ...embedding.encoders import Square
-from .family import Takes
-from .pixels import described, grey, standardised
+from .pixels import grey
 
 WAVELENGTHS_PX = (4.0, 8.0, 16.0)
 N_DIRECTIONS = 6
-
-
-@dataclass(frozen=True)
-class Gabor:
-    """Mean and deviation of the answers to 18 filters; see `FeatureFamily`."""
-
-    name: str = "gabor"
-    takes: Takes = "square"
-
-    def encode(self, items: Sequence[Square]) -> Floats:
-        return standardised(described(items, gabor_energies))
 
 
 def gabor_energies(square: Square) -> Floats:

@@ -1,24 +1,48 @@
 """What families that look at pixels share: a vector a photo, then one scale for all columns."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
 from ...core.arrays import Floats, unit_rows
+from ...core.extras import require_extra
 from ...core.parallel import in_parallel
 from ...embedding.encoders import Square
+from .family import Takes
+
+
+@dataclass(frozen=True)
+class DescribedPhotos:
+    """A vector a photo, by hand-made measures; see `FeatureFamily`.
+
+    Parameters
+    ----------
+    describe
+        Square -> its vector.
+    scale
+        All vectors, shape ``(n, d)`` -> the same as rows of unit length.
+    is_extra
+        It needs what the extra ``explore`` installs.
+    """
+
+    name: str
+    describe: Callable[[Square], Any]
+    scale: Callable[[Floats], Floats]
+    is_extra: bool = False
+    takes: Takes = "square"
+
+    def encode(self, items: Sequence[Square]) -> Floats:
+        if self.is_extra:
+            require_extra("explore", self.name.upper())
+        return self.scale(np.asarray(in_parallel(self.describe, items), dtype=np.float32))
 
 
 def grey(square: Square) -> Square:
     """Give a square's brightness, shape ``(side, side)``, 0 to 255."""
     return np.asarray(cv2.cvtColor(np.asarray(square), cv2.COLOR_RGB2GRAY))
-
-
-def described(squares: Sequence[Square], describe: Callable[[Square], Any]) -> Floats:
-    """Describe every photo; shape ``(n, d)``."""
-    return np.asarray(in_parallel(describe, squares), dtype=np.float32)
 
 
 def standardised(rows: Floats) -> Floats:

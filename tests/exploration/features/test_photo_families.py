@@ -3,22 +3,17 @@
 import numpy as np
 import pytest
 from shelfsure.embedding.run_options import RunOptions
-from shelfsure.exploration.features.colour import ColourHistogram, colour_histogram
-from shelfsure.exploration.features.gabor import N_DIRECTIONS, Gabor, gabor_energies
-from shelfsure.exploration.features.glcm import CoOccurrence, co_occurrence
-from shelfsure.exploration.features.hog import OrientedGradients, oriented_gradients
-from shelfsure.exploration.features.lbp import LocalBinaryPatterns, binary_patterns
+from shelfsure.exploration.features.colour import colour_histogram
+from shelfsure.exploration.features.families import DESCRIBED
+from shelfsure.exploration.features.gabor import N_DIRECTIONS, gabor_energies
+from shelfsure.exploration.features.glcm import co_occurrence
+from shelfsure.exploration.features.hog import oriented_gradients
+from shelfsure.exploration.features.lbp import binary_patterns
 from shelfsure.exploration.features.sift_words import SiftWords, sift_patches
 from shelfsure.exploration.features.squares import SIDE_PX, decode_squares
 
-FAMILIES = {
-    ColourHistogram(): 128,
-    LocalBinaryPatterns(): 112,
-    CoOccurrence(): 48,
-    Gabor(): 36,
-    OrientedGradients(): 1764,
-    SiftWords(n_words=16): 16,
-}
+DIMS = {"colour": 128, "lbp": 112, "glcm": 48, "gabor": 36, "hog": 1764, "sift": 16}
+FAMILIES = (*DESCRIBED, SiftWords(n_words=16))
 
 
 def stripes(width_px: int) -> np.ndarray:
@@ -37,7 +32,7 @@ def squares() -> list[np.ndarray]:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_a_family_gives_finite_rows_of_unit_length(family, squares) -> None:
     rows = family.encode(squares)
-    assert rows.shape == (len(squares), FAMILIES[family])
+    assert rows.shape == (len(squares), DIMS[family.name])
     lengths = np.linalg.norm(rows, axis=1)
     assert lengths[:4] == pytest.approx(np.ones(4), abs=1e-5)
     assert np.minimum(lengths, abs(lengths - 1)).max() < 1e-5  # nothing, or of unit length
