@@ -49,7 +49,7 @@ def split_records(
     Parameters
     ----------
     lines
-        With their ends; see `text_lines`.
+        With their ends; nothing but CR and LF ends one.
     n_fields
         How many a record should have; ``None`` takes the first record's number.
     first_line

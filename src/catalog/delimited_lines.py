@@ -4,14 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from .file_lines import ROW_LINE
-
 TAB = "\t"
-
-
-def text_lines(text: str) -> list[str]:
-    """Cut a text into lines with their ends; nothing but CR and LF ends one."""
-    return ROW_LINE.findall(text)
 
 
 def split_line(line: str, delimiter: str) -> list[str]:

@@ -38,11 +38,6 @@ class PhotoRegions:
     blurred_nats: float
     box: Box = WHOLE
 
-    @property
-    def shown_nats(self) -> Floats:
-        """What each region adds when it isn't blurred; 0 for one that blurring doesn't change."""
-        return np.asarray(self.nats - self.blurred_nats / self.nats.size)
-
 
 @dataclass(frozen=True)
 class Account:

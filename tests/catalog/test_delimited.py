@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.delimited import split_records
-from shelfsure.catalog.delimited_lines import are_rows, split_line, text_lines
+from shelfsure.catalog.delimited_lines import are_rows, split_line
+from shelfsure.catalog.file_lines import ROW_LINE
 
 AMAZON = (
     "feed_product_type\titem_sku\titem_name\tproduct_description\tbullet_point1\r\n"
@@ -143,8 +144,8 @@ def test_what_a_csv_writer_wrote_is_read_back_equal(
     for row in rows:  # lines that are whole rows each can't be told from rows between stray quotes
         own = io.StringIO(newline="")
         csv.writer(own, delimiter=separator, quoting=quoting).writerow(row)  # type: ignore[arg-type]
-        assume(not are_rows(text_lines(own.getvalue()), separator, 3))
-    records = list(split_records(text_lines(file.getvalue()), separator, 3))
+        assume(not are_rows(ROW_LINE.findall(own.getvalue()), separator, 3))
+    records = list(split_records(ROW_LINE.findall(file.getvalue()), separator, 3))
     assert [record.fields for record in records] == [header, *rows]
 
 
@@ -153,7 +154,7 @@ def test_what_a_csv_writer_wrote_is_read_back_equal(
     text=st.text(st.sampled_from('a1,\t"\\\n\r '), max_size=60), separator=st.sampled_from(",\t")
 )
 def test_every_line_is_in_one_record_whatever_the_text(text: str, separator: str) -> None:
-    records = list(split_records(text_lines(text), separator, 3))
+    records = list(split_records(ROW_LINE.findall(text), separator, 3))
     last = 0
     for record in records:
         assert last < record.line <= record.last_line
@@ -184,7 +185,7 @@ def test_no_row_is_lost_however_many_quotes_go_astray(
         for n, pair in enumerate(cells)
     ]
     text = "\n".join(separator.join(row) for row in [["listing_id", "title", "brand"], *rows])
-    _, *records = split_records(text_lines(text), separator, 3)
+    _, *records = split_records(ROW_LINE.findall(text), separator, 3)
     assert [(record.line, record.last_line) for record in records] == [
         (n, n) for n in range(2, len(rows) + 2)
     ]

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.delimited import split_records, write_csv
-from shelfsure.catalog.delimited_lines import are_rows, text_lines
+from shelfsure.catalog.delimited_lines import are_rows
+from shelfsure.catalog.file_lines import ROW_LINE
 from shelfsure.catalog.raw_rows import Row
 from shelfsure.catalog.tables import open_table
 from shelfsure.core.errors import CatalogError
@@ -59,7 +60,7 @@ def test_read_table_returns_csv_and_tsv_text_as_written(
 ) -> None:
     write_csv(tmp_path / "a.csv", ("listing_id", "title"), cells)
     for row in cells:  # see test_delimited: some texts can't be told from two rows
-        lines = text_lines(f'{row[0]},"{row[1]}"')
+        lines = ROW_LINE.findall(f'{row[0]},"{row[1]}"')
         assume(not are_rows(lines, ",", 2) and not are_rows(lines, "\t", 2))
     with (tmp_path / "a.tsv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL).writerows([("x", "y"), *cells])
@@ -89,9 +90,9 @@ def test_read_catalog_keeps_any_title_in_every_format(tmp_path: Path, titles: li
 @quick
 @given(text=st.text(st.sampled_from('ab,"\n\r\t\x00é'), max_size=40))
 def test_split_records_takes_any_text(text: str) -> None:
-    records = list(split_records(text_lines(text), ","))
+    records = list(split_records(ROW_LINE.findall(text), ","))
     lines = [line for record in records for line in range(record.line, record.last_line + 1)]
-    filled = [n for n, line in enumerate(text_lines(text), start=1) if line.strip("\r\n")]
+    filled = [n for n, line in enumerate(ROW_LINE.findall(text), start=1) if line.strip("\r\n")]
     assert lines == sorted(set(lines)), "no line is read twice"
     assert set(filled) <= set(lines), "and none is lost"
     if '"' not in text:
@@ -101,7 +102,9 @@ def test_split_records_takes_any_text(text: str) -> None:
 
 def test_split_records_resumes_after_an_open_quote() -> None:
     text = 'a,b\n1,"open\n2,x\n3,"y, z"\n4,"two\nlines"\n5,"end\n6,w'
-    assert [(record.line, record.fields) for record in split_records(text_lines(text), ",")] == [
+    assert [
+        (record.line, record.fields) for record in split_records(ROW_LINE.findall(text), ",")
+    ] == [
         (1, ["a", "b"]),
         (2, None),
         (3, ["2", "x"]),

@@ -86,11 +86,6 @@ def _worth(features: Floats) -> float:
     return float(agreeing * covered + 0.2 * edges + 0.02 * np.log1p(n_inliers))
 
 
-def compare_aligned(a: PhotoDetail, b: PhotoDetail, alignment: Alignment) -> Floats:
-    """Lay photo a over photo b, and measure where they agree: shape ``(9,)``, see `FEATURES`."""
-    return _compare(a, _Frame.of(b), alignment)
-
-
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """A photo in which others are laid: blurred, float32, its grey levels and their edges."""
@@ -107,6 +102,7 @@ class _Frame:
 
 
 def _compare(a: PhotoDetail, frame: _Frame, alignment: Alignment) -> Floats:
+    """Lay a photo over another, and measure where they agree: shape ``(9,)``, see `FEATURES`."""
     height, width = frame.grey.shape
     source, matrix = _pixel_matrix(a.picture, alignment, width, height)
     large, small = np.linalg.svd(matrix[:, :2], compute_uv=False)

@@ -102,26 +102,22 @@ class TitleComparison(NamedTuple):
     extra: tuple[str, ...]
 
 
-def title_attributes(title: str | None) -> dict[str, frozenset[str | float]]:
+def read_title(title: str | None) -> tuple[dict[str, frozenset[str | float]], str]:
     """Read the attributes that set variants of one product apart.
 
     Returns
     -------
-    dict
+    dict, str
         Attribute -> its values: measures in one unit a dimension (``"length (cm)"``), ``pack``
         (pieces), ``size``, ``colour``, ``model`` (tokens of letters and digits, and plain numbers).
-        An attribute that the title doesn't name isn't there, but a pack is, as 1.
+        An attribute that the title doesn't name isn't there, but a pack is, as 1. And what is left
+        of the title without measures and packs.
 
     Examples
     --------
-    >>> title_attributes("Red Curtain 7 ft, pack of 2")["pack"]
+    >>> read_title("Red Curtain 7 ft, pack of 2")[0]["pack"]
     frozenset({'2'})
     """
-    return _read(title)[0]
-
-
-def _read(title: str | None) -> tuple[dict[str, frozenset[str | float]], str]:
-    """Read the attributes of a title, and what is left of it without measures and packs."""
     text = _CROSS.sub("x", _CERTAIN.sub(" ", clean_text(title)))
     found: dict[str, set[str | float]] = {"pack": set()}
 
@@ -194,7 +190,7 @@ def compare_titles(a: str | None, b: str | None) -> TitleComparison:
     >>> compare_titles("Mug", "Mug - free shipping").differences
     ()
     """
-    (seen_a, text_a), (seen_b, text_b) = _read(a), _read(b)
+    (seen_a, text_a), (seen_b, text_b) = read_title(a), read_title(b)
     if not text_a or not text_b or same_words(clean_text(a), clean_text(b)):
         return TitleComparison((), ())
     lacking = lacking_words(text_a, text_b)

@@ -3,12 +3,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shelfsure.retrieval.duplicates.title_match import (
     differing_attributes,
-    title_attributes,
+    read_title,
 )
 
 
 def differing(a: str, b: str) -> list[str]:
-    found = differing_attributes(title_attributes(a), title_attributes(b))
+    found = differing_attributes(read_title(a)[0], read_title(b)[0])
     return [difference.attribute for difference in found]
 
 
@@ -67,24 +67,24 @@ def test_differing_attributes_accepts_other_wordings(a: str, b: str) -> None:
     assert differing(b, a) == []
 
 
-def test_title_attributes_reads_each_token_once() -> None:
-    found = title_attributes("Red Rug 120x80 cm, set of 2, model RX-7, 100 % wool")
+def test_read_title_reads_each_token_once() -> None:
+    found = read_title("Red Rug 120x80 cm, set of 2, model RX-7, 100 % wool")[0]
     assert found == {
         "pack": {"2"},
         "length (cm)": {120.0, 80.0},
         "colour": {"red"},
         "model": {"rx7"},
     }
-    assert "length (cm)" not in title_attributes("3 in 1 cable")
-    assert "size" not in title_attributes("Men's T-shirt, adapter CR540E/L")
+    assert "length (cm)" not in read_title("3 in 1 cable")[0]
+    assert "size" not in read_title("Men's T-shirt, adapter CR540E/L")[0]
 
 
 @settings(deadline=None)
 @given(st.text(max_size=60))
-def test_title_attributes_takes_any_text(title: str) -> None:
-    found = title_attributes(title)
+def test_read_title_takes_any_text(title: str) -> None:
+    found = read_title(title)[0]
     assert found["pack"]
-    assert differing_attributes(found, title_attributes(title)) == []
+    assert differing_attributes(found, read_title(title)[0]) == []
 
 
 @settings(deadline=None)
