@@ -20,22 +20,6 @@ from .kinds import FileKind, FolderKind
 from .output import output
 from .staging import exchange, exchanging, held, mend, staging, sync
 
-__all__ = [
-    "FileKind",
-    "FolderKind",
-    "atomic_files",
-    "atomic_folder",
-    "atomic_path",
-    "exclusive",
-    "files_in",
-    "parse_json",
-    "require_free_file",
-    "require_free_folder",
-    "settled",
-    "sha256_of_file",
-    "sync",
-]
-
 ReadFile: TypeAlias = Callable[[str], bytes]
 """A file's name in a folder -> its bytes."""
 
@@ -58,6 +42,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         partial.touch()
         yield partial
         partial.stat()  # raises if it is gone
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 whole, as it stands: a ``?`` for half characters, of which a title may have some.
+
+    Raises
+    ------
+    OutputError
+        As `atomic_path`.
+    """
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
 
 @contextmanager
@@ -196,6 +192,11 @@ def parse_json(data: bytes) -> Any:
         raise ValueError(f"every number must be finite, but one is {number}")
 
     return json.loads(data, parse_constant=refuse)
+
+
+def json_text(values: Any) -> str:
+    """Write JSON for people, too; NaN and infinity are a ValueError."""
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
 def sha256_of_file(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What every page and report is made with: templates, pictures, escaping, grey and clear."""
 
 import base64
+import hashlib
 import io
 from html import escape
 from pathlib import Path
@@ -32,6 +33,22 @@ def templates(folder: Path) -> "Environment":
     )
     made.filters["plain"] = markdown_text
     return made
+
+
+def render(template: Path, /, **values: object) -> str:
+    """Fill in one file of a folder of templates; see `templates`."""
+    return templates(template.parent).get_template(template.name).render(**values)
+
+
+def own_scripts(*scripts: str) -> dict[str, list[str]]:
+    """Give a page ``scripts`` that are our own, and ``script_hashes``: it lets no others run."""
+    from markupsafe import Markup
+
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    return {
+        "scripts": [Markup(script) for script in scripts],  # noqa: S704  nothing from a row
+        "script_hashes": ["sha256-" + base64.b64encode(digest).decode() for digest in digests],
+    }
 
 
 def jpeg_uri(image: "Image", *, quality: int = 78) -> str:

@@ -1,19 +1,15 @@
 """An evaluation as files: numbers for programs, a page and a picture for people."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ..core.files import atomic_path
+from ..core.files import atomic_path, json_text, write_text
 from ..core.kinds import FolderKind, folder_marked
-from ..core.reports import templates
+from ..core.reports import own_scripts, templates
 from . import category_plots, plots
 from .baselines import FUSION, SINGLE_VIEWS, arm_colour, arm_label
 from .compare import EvaluationInput, compare
@@ -67,7 +63,7 @@ def write_report(
     out = Path(out_dir)
     metrics = compare(evaluation)
     page = _page(evaluation, metrics, photos, header)
-    numbers = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+    numbers = json_text(metrics)
     (out / "metrics.json").unlink(missing_ok=True)
     with atomic_path(out / "per_category.csv") as path:
         category_table(evaluation).to_csv(path, index=False)
@@ -75,11 +71,8 @@ def write_report(
         row_table(evaluation).to_csv(path, index=False)
     with atomic_path(out / "comparison.png") as path:
         save_comparison(evaluation, metrics, path)
-    with atomic_path(out / "report.html") as path:
-        # a title may hold half a character, which UTF-8 can't; newlines are part of scripts' hashes
-        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-    with atomic_path(out / "metrics.json") as path:
-        path.write_text(numbers, encoding="utf-8")
+    write_text(out / "report.html", page)
+    write_text(out / "metrics.json", numbers)
     return out / "report.html"
 
 
@@ -107,7 +100,6 @@ def _page(
     pages = templates(Path(__file__).parent)
     pages.globals |= {"arm_label": arm_label, "arm_colour": arm_colour, "counted": counted}
     pages.filters["difference"] = difference_text
-    scripts = [get_plotlyjs(), pages.get_template("report_script.html.j2").render()]
     return pages.get_template("report.html.j2").render(
         header=header,
         metrics=metrics,
@@ -120,8 +112,7 @@ def _page(
         broken=[_answers(evaluation, row) for row in np.flatnonzero(broke)[:MAX_BROKEN]],
         n_broken=int(broke.sum()),
         views=[arm for arm in SINGLE_VIEWS if arm in evaluation.baselines],
-        scripts=[Markup(script) for script in scripts],  # noqa: S704  our own, nothing from a row
-        script_hashes=[_content_hash(script) for script in scripts],
+        **own_scripts(get_plotlyjs(), pages.get_template("report_script.html.j2").render()),
     )
 
 
@@ -153,8 +144,3 @@ def _answers(evaluation: EvaluationInput, row: int) -> dict[str, Any]:
         "category": evaluation.categories[row],
         "arms": baselines,
     }
-
-
-def _content_hash(script: str) -> str:
-    """Name a script by its content, so that the page's policy lets this one run and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,15 +1,14 @@
 """A digest as files: a page for category managers, tables for a spreadsheet, numbers."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..catalog.delimited import write_csv
 from ..catalog.listing import Listing
-from ..core.files import atomic_path, encodable
+from ..core.files import encodable, json_text, write_text
 from ..core.kinds import FolderKind, folder_marked
-from ..core.reports import templates
+from ..core.reports import render
 from ..pipeline.category_rules import CategoryRule
 from ..vision.thumbnails import thumbnail_uri
 from .digest import CategoryDigest, Digest, doubt_of
@@ -41,27 +40,20 @@ def write_digest(
     header
         What the page says about its making; shown as written.
     """
-    page = (
-        templates(Path(__file__).parent)
-        .get_template("digest.html.j2")
-        .render(
-            digest=digest,
-            header=header,
-            shown=[each for each in digest.categories if each.clusters][:MAX_CATEGORIES],
-            n_shown=N_SHOWN,
-            cut_offs=cut_offs,
-            second=second_guess,
-            thumbnail=lambda row: thumbnail_uri(listings[row].image, side_px=THUMBNAIL_PX),
-        )
+    page = render(
+        Path(__file__).with_name("digest.html.j2"),
+        digest=digest,
+        header=header,
+        shown=[each for each in digest.categories if each.clusters][:MAX_CATEGORIES],
+        n_shown=N_SHOWN,
+        cut_offs=cut_offs,
+        second=second_guess,
+        thumbnail=lambda row: thumbnail_uri(listings[row].image, side_px=THUMBNAIL_PX),
     )
     write_csv(out / "digest.csv", COLUMNS, _rows(digest))
     write_csv(out / "categories.csv", CATEGORY_COLUMNS, map(_category_row, digest.categories))
-    with atomic_path(out / "digest.html") as path:
-        # a title may hold half a character, which UTF-8 can't
-        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-    with atomic_path(out / "digest.json") as path:
-        numbers = json.dumps(digest_values(digest), indent=2, allow_nan=False) + "\n"
-        path.write_text(numbers, encoding="utf-8")
+    write_text(out / "digest.html", page)
+    write_text(out / "digest.json", json_text(digest_values(digest)))
     return out / "digest.html"
 
 

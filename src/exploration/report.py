@@ -1,6 +1,5 @@
 """An audit as files: a page for people, a table to act on, numbers for programs."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog.delimited import write_csv
-from ..core.files import atomic_path, encodable
+from ..core.files import encodable, json_text, write_text
 from ..core.kinds import FolderKind, folder_marked
-from ..core.reports import templates
+from ..core.reports import render
 from ..vision.thumbnails import thumbnail_uri
 from .audit import Audit
 from .findings import KINDS, Finding, Kind
@@ -96,12 +95,8 @@ def write_audit(audit: Audit, out_dir: str | Path, *, header: Mapping[str, str])
     out = Path(out_dir)
     page = render_page(audit, header)
     write_csv(out / "findings.csv", COLUMNS, map(_csv_row, audit.findings))
-    with atomic_path(out / "audit.html") as path:
-        # a title may hold half a character, which UTF-8 can't
-        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-    with atomic_path(out / "audit.json") as path:
-        numbers = json.dumps(audit_values(audit), indent=2, allow_nan=False) + "\n"
-        path.write_text(numbers, encoding="utf-8")
+    write_text(out / "audit.html", page)
+    write_text(out / "audit.json", json_text(audit_values(audit)))
     return out / "audit.html"
 
 
@@ -139,17 +134,14 @@ def render_page(audit: Audit, header: Mapping[str, str]) -> str:
         for kind, found in by_kind.items()
         if found
     ]
-    return (
-        templates(Path(__file__).parent)
-        .get_template("audit.html.j2")
-        .render(
-            audit=audit,
-            header=header,
-            sections=sections,
-            counts={kind: len(found) for kind, found in by_kind.items()},
-            listing=listings.get,
-            thumbnail=lambda image: thumbnail_uri(image, side_px=THUMBNAIL_PX),
-        )
+    return render(
+        Path(__file__).with_name("audit.html.j2"),
+        audit=audit,
+        header=header,
+        sections=sections,
+        counts={kind: len(found) for kind, found in by_kind.items()},
+        listing=listings.get,
+        thumbnail=lambda image: thumbnail_uri(image, side_px=THUMBNAIL_PX),
     )
 
 

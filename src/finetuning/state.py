@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..core.files import atomic_path
+from ..core.files import write_text
 from ..core.tracking import flatten
 
 SETTINGS = "settings.json"
@@ -79,13 +79,11 @@ class RunState:
                 )
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as partial:
-            partial.write_text(json.dumps(dict(settings), indent=2), encoding="utf-8")
+        write_text(path, json.dumps(dict(settings), indent=2))
 
     def remember(self, name: str, value: Any) -> None:
         """Keep what the first process found out, for a resumed run and for other processes."""
-        with atomic_path(self.folder / f"{name}.json") as partial:
-            partial.write_text(json.dumps(value), encoding="utf-8")
+        write_text(self.folder / f"{name}.json", json.dumps(value))
 
     def recall(self, name: str, *, wait: bool) -> Any:
         """Give what was remembered; None if nothing was, unless `wait` says to wait for it."""

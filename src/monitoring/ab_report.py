@@ -1,6 +1,5 @@
 """What an A/B test found, as files: a page for people, JSON for programs."""
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.files import atomic_files
+from ..core.files import atomic_files, json_text
 from ..core.kinds import FolderKind, folder_marked
-from ..core.reports import templates
+from ..core.reports import render
 from .comparison import CONFIDENCE, Comparison, Interval, Outcome, differences
 from .experiment import Experiment
 from .pairs import Pairs
@@ -96,12 +95,8 @@ def table(said: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]]:
 
 def write_report(out: Path, said: Mapping[str, Any]) -> Path:
     """Write ``ab.html`` and ``ab.json``, both or none; gives the page."""
-    page = (
-        templates(Path(__file__).parent)
-        .get_template("ab.html.j2")
-        .render(said=said, rows=list(table(said)))
-    )
-    numbers = json.dumps(said, indent=2, allow_nan=False, ensure_ascii=True) + "\n"
+    page = render(Path(__file__).with_name("ab.html.j2"), said=said, rows=list(table(said)))
+    numbers = json_text(said)
     with atomic_files(out) as folder:
         (folder / "ab.html").write_text(page, encoding="utf-8", errors="replace")
         (folder / "ab.json").write_text(numbers, encoding="utf-8")

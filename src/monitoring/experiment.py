@@ -1,12 +1,11 @@
 """Which two models a verdict log compares: one file beside the verdicts, without any listing."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..core.files import atomic_path, parse_json
+from ..core.files import json_text, parse_json, write_text
 from ..core.output import output
 
 NAME = "experiment.json"
@@ -51,9 +50,8 @@ class Experiment:
 
     def write(self, folder: Path) -> None:
         """Write it down in a log's folder; an OutputError if that can't be."""
-        with output(folder), atomic_path(folder / NAME) as partial:
-            said = {"format": 1, **asdict(self)}
-            partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        with output(folder):
+            write_text(folder / NAME, json_text({"format": 1, **asdict(self)}))
 
     @classmethod
     def read(cls, folder: Path) -> "Experiment":

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from ..core.errors import ConfigError
-from ..core.files import atomic_path, parse_json
+from ..core.files import atomic_path, parse_json, write_text
 from ..core.output import output
 from .log_rows import SCHEMA
 
@@ -65,8 +65,7 @@ class LogFolder:
                         f"Verdicts are logged in a new or empty folder, but {path} holds something "
                         "else. Name another folder."
                     )
-                with atomic_path(path / MARKER) as partial:
-                    partial.write_text(json.dumps(_FORMAT) + "\n", encoding="utf-8")
+                write_text(path / MARKER, json.dumps(_FORMAT) + "\n")
         return cls(path, keep_days, keep_bytes)
 
     @classmethod
@@ -115,8 +114,7 @@ class LogFolder:
         with self._locked():
             known = self._forgotten() | {_hashed(key): now for key in ids}
             fresh = {key: at.isoformat() for key, at in known.items() if now - at < REMEMBERED}
-            with atomic_path(self.path / _FORGOTTEN) as partial:
-                partial.write_text(json.dumps(fresh), encoding="utf-8")
+            write_text(self.path / _FORGOTTEN, json.dumps(fresh))
             n_removed = 0
             for path in self.files():
                 found = pc.is_in(

@@ -1,6 +1,5 @@
 """What monitoring found, as files: a page for people, JSON for programs, gauges for Prometheus."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.files import atomic_files
+from ..core.files import atomic_files, json_text
 from ..core.kinds import FolderKind, folder_marked
-from ..core.reports import templates
+from ..core.reports import render
 from ..embedding.listings import EmbeddedListings
 from ..vision.thumbnails import thumbnail_uri
 from .causes import most_unlike, ordinary_by
@@ -84,12 +83,14 @@ def write_report(out: Path, said: Mapping[str, Any], photos: Mapping[str, Any]) 
         each | {"thumbnail": thumbnail_uri(photos.get(each["listing_id"]))}
         for each in said["unlike"]
     ]
-    page = (
-        templates(Path(__file__).parent)
-        .get_template("monitor.html.j2")
-        .render(said=said, unlike=shown, history=history(said), alarm_level=ALARM)
+    page = render(
+        Path(__file__).with_name("monitor.html.j2"),
+        said=said,
+        unlike=shown,
+        history=history(said),
+        alarm_level=ALARM,
     )
-    numbers = json.dumps(said, indent=2, allow_nan=False, ensure_ascii=True) + "\n"
+    numbers = json_text(said)
     with atomic_files(out) as folder:
         # a title may hold half a character, which UTF-8 can't
         (folder / "monitor.html").write_text(page, encoding="utf-8", errors="replace")

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 from scipy.special import expit
 
-from ..core.files import atomic_path
+from ..core.files import write_text
 from ..core.kinds import FileKind
 from ..core.reports import jpeg_uri, templates
 from ..fusion.views import DESCRIPTION, PHOTO, TITLE
@@ -78,9 +78,7 @@ def write_explanation(explanation: Explanation, path: Path, *, header: Mapping[s
             dividends=[(" + ".join(_in_order(p)), nats) for p, nats in account.dividends.items()],
         )
     )
-    with atomic_path(path) as partial:
-        # a title may hold half a character, which UTF-8 can't
-        partial.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+    write_text(path, page)
 
 
 def account_html(account: Account, photo: Pixels | None = None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.reports import templates
+from ..core.reports import render
 
 
 def model_card(
@@ -13,5 +13,5 @@ def model_card(
     """Write the card as Markdown: data, classes, metrics, limits."""
     optional = {"n_fold_encoders": 0, "n_in_encoder_train_set": 0, "forecast": {}}
     optional |= {"grouping": {"source": "duplicates"}, "joint_space": {"kept": []}}
-    card = templates(Path(__file__).parent).get_template("model_card.md.j2")
-    return f"{card.render(class_names=class_names, config=config, facts=optional | dict(facts))}\n"
+    given = {"class_names": class_names, "config": config, "facts": optional | dict(facts)}
+    return render(Path(__file__).with_name("model_card.md.j2"), **given) + "\n"

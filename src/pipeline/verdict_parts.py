@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..core.files import atomic_path
+from ..core.files import atomic_path, write_text
 from ..core.output import output
 from ..core.staging import held
 from .verdict_file import JudgedRow
@@ -164,8 +164,7 @@ class VerdictParts:
         path = self.folder / _RUN
         if not path.exists() and not self.there():
             self._require_ours()
-            with atomic_path(path) as partial:
-                partial.write_text(json.dumps(self._run, indent=1), encoding="utf-8")
+            write_text(path, json.dumps(self._run, indent=1))
             return
         try:
             before = json.loads(path.read_bytes())

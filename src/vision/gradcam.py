@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arrays import Floats
-from .preprocess import Preprocessing, resize_side_px, resized_size
+from .preprocess import Preprocessing, resized_size
 
 
 def category_heatmap(
@@ -85,10 +85,8 @@ def over_photo(
         nothing speaks for the category. What the model's crop leaves out is 0; what its padding
         adds is left out.
     """
-    side = preprocessing.side_px
-    resized = resized_size(
-        *photo_px, resize_side_px(side, preprocessing.crop_fraction), preprocessing.crop_mode
-    )
+    side, mode = preprocessing.side_px, preprocessing.crop_mode
+    resized = resized_size(photo_px, side, preprocessing.crop_fraction, mode)
     maps = [_input_places(length, side, n) for length, n in zip(resized, size_px, strict=True)]
     rows, columns = heat.shape
     # pixel centres: the input's place p lies at (p + 0.5) / side * rows - 0.5 on the map

@@ -41,9 +41,8 @@ def square(
     np.ndarray
         Shape ``(side_px, side_px, 3)``, RGB, 0 to 255.
     """
-    width, height = resized_size(
-        photo.width_px, photo.height_px, resize_side_px(side_px, crop_fraction), crop_mode
-    )
+    photo_px = photo.width_px, photo.height_px
+    width, height = resized_size(photo_px, side_px, crop_fraction, crop_mode)
     if width * height > WASTE * side_px**2:
         picture = _part(photo, width, height, side_px)
     else:
@@ -116,8 +115,11 @@ def resize_side_px(side_px: int, crop_fraction: float) -> int:
     return math.floor(side_px / crop_fraction)
 
 
-def resized_size(width: int, height: int, side: int, crop_mode: CropMode) -> tuple[int, int]:
+def resized_size(
+    photo_px: tuple[int, int], side_px: int, crop_fraction: float, crop_mode: CropMode
+) -> tuple[int, int]:
     """Give a photo's size before the crop, rounded as torchvision (center), timm (border) do."""
+    (width, height), side = photo_px, resize_side_px(side_px, crop_fraction)
     if crop_mode == "squash":
         return side, side
     if crop_mode == "center":

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.arrays import Bools, Ints
-from .preprocess import Preprocessing, resize_side_px, resized_size
+from .preprocess import Preprocessing, resized_size
 
 Square: TypeAlias = npt.NDArray[np.uint8]
 GRID = (4, 4)
@@ -39,10 +39,8 @@ def framing(preprocessing: Preprocessing, photo_px: tuple[int, int]) -> tuple[Bo
     Box, Box
         In shares of the input's sides (padding is left out), and of the photo's (what is cropped).
     """
-    side = preprocessing.side_px
-    resized = resized_size(
-        *photo_px, resize_side_px(side, preprocessing.crop_fraction), preprocessing.crop_mode
-    )
+    side, mode = preprocessing.side_px, preprocessing.crop_mode
+    resized = resized_size(photo_px, side, preprocessing.crop_fraction, mode)
     inside, seen = [], []
     for length in resized:
         padding, cropped = max(0, (side - length) // 2), max(0, round((length - side) / 2))

@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 from shelfsure.core.errors import CacheError, ConfigError
 from shelfsure.core.files import (
-    FolderKind,
     atomic_folder,
     atomic_path,
+    json_text,
     require_free_folder,
     sha256_of_file,
+    write_text,
 )
+from shelfsure.core.kinds import FolderKind
 
 
 def test_atomic_path_puts_the_new_file_into_place_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -30,6 +32,18 @@ def test_atomic_path_puts_the_new_file_into_place_and_leaves_nothing_else(tmp_pa
         assert not path.exists()
     assert path.read_text() == "new"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_write_text_writes_what_utf_8_can_hold_as_it_stands(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.html", "Café\r\n\ud83d half\n")
+    assert (tmp_path / "a.html").read_bytes() == "Café\r\n? half\n".encode()
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.html"]
+
+
+def test_json_text_is_json_as_the_standard_has_it() -> None:
+    assert json_text({"a": [1, "\ud83d"]}) == '{\n  "a": [\n    1,\n    "\\ud83d"\n  ]\n}\n'
+    with pytest.raises(ValueError, match="nan"):
+        json_text({"a": float("nan")})
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -186,7 +200,8 @@ def test_atomic_folder_keeps_the_old_one_where_a_rename_fails(
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from shelfsure.core.files import FolderKind, atomic_folder
+from shelfsure.core.files import atomic_folder
+from shelfsure.core.kinds import FolderKind
 
 def everything(folder):
     return [path.relative_to(folder).as_posix() for path in folder.rglob("*")]

@@ -22,7 +22,7 @@ from ..cache import default_cache_dir
 from ..device import Precision, RuntimeName
 from ..errors import RuntimeUnusableError
 from ..extras import RUNTIMES, require_extra
-from ..files import atomic_path
+from ..files import write_text
 from .onnx_export import write_onnx
 from .session import Graph, Parity, Session, parity
 
@@ -82,9 +82,8 @@ class RuntimeBenchmark:
                 named = " and ".join(missing)
                 _LOG.warning("First use here: trying %s, which takes some seconds, once.", named)
                 known |= self._try(missing)
-                with atomic_path(path) as partial:
-                    rows = {name: asdict(trial) for name, trial in known.items()}
-                    partial.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+                rows = {name: asdict(trial) for name, trial in known.items()}
+                write_text(path, json.dumps(rows, indent=1))
         return known
 
     def open(self, name: RuntimeName) -> Session:

@@ -1,6 +1,5 @@
 """Robustness as files: a page with the same few photos under every condition, CSV, JSON."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ import numpy as np
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
 from ...core.errors import PhotoError
-from ...core.files import atomic_path
+from ...core.files import json_text, write_text
 from ...core.kinds import FolderKind, folder_marked
-from ...core.reports import templates
+from ...core.reports import render
 from ...vision.load import PhotoLimits
 from ...vision.thumbnails import thumbnail_uri
 from .conditions import Condition, disturbed, pixels_of
@@ -50,14 +49,11 @@ def write_report(
         The page: one file that needs no network and runs no script.
     """
     page = _page(found, said, header)
-    numbers = json.dumps(said, indent=2, allow_nan=False) + "\n"
+    numbers = json_text(said)
     cells = said["cells"]
     write_csv(out / "cells.csv", list(cells[0]), [list(cell.values()) for cell in cells])
-    with atomic_path(out / "robustness.html") as path:
-        # a title may hold half a character, which UTF-8 can't
-        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-    with atomic_path(out / "robustness.json") as path:
-        path.write_text(numbers, encoding="utf-8")
+    write_text(out / "robustness.html", page)
+    write_text(out / "robustness.json", numbers)
     return out / "robustness.html"
 
 
@@ -85,40 +81,37 @@ def n_accepting(said: Mapping[str, Any]) -> int:
 def _page(found: Robustness, said: Mapping[str, Any], header: Mapping[str, str]) -> str:
     cells = {(c["condition"], c["severity"], c["by"]): c for c in said["cells"]}
     shown = _shown(found.catalog.listings)
-    return (
-        templates(Path(__file__).parents[1])
-        .get_template("robustness.html.j2")
-        .render(
-            said=said,
-            header=header,
-            promise=promise_text(said),
-            n_accepting=n_accepting(said),
-            n_shown=0,
-            ways={by: WAYS[by] for by in found.undisturbed},
-            before={by: cells[UNDISTURBED, 0, by] for by in found.undisturbed},
-            worst=min(said["cells"], key=lambda c: 1 if c["precision"] is None else c["precision"]),
-            cell_name=cell_name,
-            originals=[_seen(listing) for listing in shown],
-            sections=[
-                {
-                    "condition": each,
-                    "rows": [
-                        {
-                            "severity": severity,
-                            "strength": each.severities[severity - 1],
-                            "seen": _examples(shown, each, severity),
-                            "cells": {
-                                by: cells[each.name, severity, by]
-                                for by in found.undisturbed
-                                if (each.name, severity, by) in cells
-                            },
-                        }
-                        for severity in severities(each)
-                    ],
-                }
-                for each in found.conditions
-            ],
-        )
+    return render(
+        Path(__file__).parents[1] / "robustness.html.j2",
+        said=said,
+        header=header,
+        promise=promise_text(said),
+        n_accepting=n_accepting(said),
+        n_shown=0,
+        ways={by: WAYS[by] for by in found.undisturbed},
+        before={by: cells[UNDISTURBED, 0, by] for by in found.undisturbed},
+        worst=min(said["cells"], key=lambda c: 1 if c["precision"] is None else c["precision"]),
+        cell_name=cell_name,
+        originals=[_seen(listing) for listing in shown],
+        sections=[
+            {
+                "condition": each,
+                "rows": [
+                    {
+                        "severity": severity,
+                        "strength": each.severities[severity - 1],
+                        "seen": _examples(shown, each, severity),
+                        "cells": {
+                            by: cells[each.name, severity, by]
+                            for by in found.undisturbed
+                            if (each.name, severity, by) in cells
+                        },
+                    }
+                    for severity in severities(each)
+                ],
+            }
+            for each in found.conditions
+        ],
     )
 
 

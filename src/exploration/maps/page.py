@@ -1,17 +1,15 @@
 """The page: tables by Jinja, maps as packed numbers that plotly draws in the browser."""
 
 import base64
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from ...core.arrays import Floats
 from ...core.files import encodable
-from ...core.reports import templates
+from ...core.reports import own_scripts, templates
 from .explore import Exploration
 from .look import Look
 from .overview import imbalance
@@ -48,8 +46,7 @@ def render_page(found: Exploration, header: Mapping[str, str]) -> str:
         max_fitted=MAX_FITTED["tsne"],
         n_shown=len(shown),
         points=points(found, shown) if has_maps else None,
-        scripts=[Markup(script) for script in scripts],  # noqa: S704  our own, nothing from a row
-        script_hashes=[_content_hash(script) for script in scripts],
+        **own_scripts(*scripts),
     )
 
 
@@ -117,8 +114,3 @@ def _cluster_sizes(found: Exploration) -> list[tuple[str, int]]:
     one = next(each for each in found.looks if each.name == found.best[0])
     counts = np.bincount(one.clusters[one.clusters >= 0])
     return list(zip(found.cluster_words[one.name], counts.tolist(), strict=True))
-
-
-def _content_hash(script: str) -> str:
-    """Name a script by its content, so that the page's policy lets this one run and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,6 +1,5 @@
 """What was found as files: a page for people, tables, and points for other tools."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...catalog.delimited import write_csv
-from ...core.files import atomic_path, encodable
+from ...core.files import atomic_path, encodable, json_text, write_text
 from ...core.kinds import FolderKind, folder_marked
 from .explore import Exploration
 from .look import Look
@@ -58,14 +57,8 @@ def write_exploration(found: Exploration, out: Path, *, header: Mapping[str, str
     categories = [asdict(one) for one in found.categories]
     write_csv(out / "categories.csv", list(categories[0]), [list(c.values()) for c in categories])
     _write_points(out / POINTS, point_columns(found))
-    with atomic_path(out / PAGE) as path:
-        # a title may hold half a character, which UTF-8 can't
-        path.write_text(
-            render_page(found, header), encoding="utf-8", errors="replace", newline="\n"
-        )
-    with atomic_path(out / NUMBERS) as path:
-        told = json.dumps(values(found), indent=2, allow_nan=False) + "\n"
-        path.write_text(told, encoding="utf-8")
+    write_text(out / PAGE, render_page(found, header))
+    write_text(out / NUMBERS, json_text(values(found)))
     return out / PAGE
 
 

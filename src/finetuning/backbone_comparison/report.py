@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...catalog.delimited import write_csv
-from ...core.files import atomic_path
-from ...core.reports import templates
+from ...core.files import atomic_path, write_text
+from ...core.reports import render
 from .plot import save_picture
 from .records import ARM_NAMES, Comparison, Row
 
@@ -28,18 +28,15 @@ def write_report(comparison: Comparison, out: Path) -> None:
         "rows": [asdict(row) for row in rows],
         "results": [asdict(result) for result in comparison.results],
     }
-    with atomic_path(out / RESULTS) as path:
-        path.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    write_text(out / RESULTS, json.dumps(facts, indent=2))
     with atomic_path(out / PICTURE) as path:
         save_picture(rows, path)
-    with atomic_path(out / PAGE) as path:
-        path.write_text(write_page(comparison), encoding="utf-8")
+    write_text(out / PAGE, write_page(comparison))
 
 
 def write_page(comparison: Comparison) -> str:
     """Write README.md; names and reasons come from outside, so they can't become markup."""
     facts = comparison.facts
-    template = templates(Path(__file__).parent).get_template("page.md.j2")
     values = facts | {
         "rows": [cells(row) for row in comparison.rows()],
         "picture": PICTURE,
@@ -48,7 +45,7 @@ def write_page(comparison: Comparison) -> str:
         "tuned": [result for result in comparison.results if result.encoder],
         "recipe": json.dumps(facts["recipe"], indent=2),
     }
-    return template.render(values) + "\n"
+    return render(Path(__file__).with_name("page.md.j2"), **values) + "\n"
 
 
 def result_table(comparison: Comparison) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...catalog.catalog import Catalog
 from ...core.errors import TrainingError
-from ...core.files import atomic_path
+from ...core.files import write_text
 from ...embedding.run_options import ResolvedOptions
 from ...vision.backbone import TUNED_FILE
 from ...vision.encoder import PhotoEncoder
@@ -149,5 +149,4 @@ def read_result(path: Path) -> Result:
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(value, indent=2), encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import ConfigError
-from ...core.files import atomic_path, parse_json
+from ...core.files import parse_json, write_text
 from .steps import STEP, STEPS
 
 LATEST = "latest.json"
@@ -14,8 +14,7 @@ LATEST = "latest.json"
 
 def write_latest(out: Path, done: Mapping[str, Any]) -> None:
     """Write down that a retraining is finished."""
-    with atomic_path(out / LATEST) as partial:
-        partial.write_text(json.dumps(done, indent=2), encoding="utf-8")
+    write_text(out / LATEST, json.dumps(done, indent=2))
 
 
 def read_latest(out: Path) -> dict[str, Any]:

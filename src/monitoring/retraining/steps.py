@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...core.errors import RetrainingLockedError
-from ...core.files import atomic_folder, atomic_path
+from ...core.files import atomic_folder, write_text
 from ...core.kinds import FolderKind, folder_marked
 from ...core.output import output
 
@@ -109,8 +109,7 @@ class Steps:
         if in_place:
             place.mkdir(parents=True, exist_ok=True)
             work(place)
-            with atomic_path(place / STEP) as partial:
-                partial.write_text(told, encoding="utf-8")
+            write_text(place / STEP, told)
         else:
             with atomic_folder(place, _KIND) as partial:
                 work(partial)

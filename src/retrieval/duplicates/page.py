@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ...catalog.listing import Listing, numbered_photo
-from ...core.reports import templates
+from ...core.reports import render
 from ...vision.thumbnails import thumbnail_uri
 from .alignment import Transform
 from .match import DuplicateResult
@@ -39,18 +39,15 @@ def render_page(result: DuplicateResult) -> str:
         }
         for pair in result.pairs[:MAX_PAIRS_SHOWN]
     ]
-    return (
-        templates(Path(__file__).parent)
-        .get_template("report.html.j2")
-        .render(
-            result=result,
-            counts=Counter(pair.verdict for pair in result.pairs),
-            n_members=sum(len(group.members) for group in result.groups),
-            groups=result.groups[:MAX_GROUPS_SHOWN],
-            max_photos=MAX_PHOTOS_SHOWN,
-            pairs=pairs,
-            thumbnail=thumbnail,
-        )
+    return render(
+        Path(__file__).with_name("report.html.j2"),
+        result=result,
+        counts=Counter(pair.verdict for pair in result.pairs),
+        n_members=sum(len(group.members) for group in result.groups),
+        groups=result.groups[:MAX_GROUPS_SHOWN],
+        max_photos=MAX_PHOTOS_SHOWN,
+        pairs=pairs,
+        thumbnail=thumbnail,
     )
 
 

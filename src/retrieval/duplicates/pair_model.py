@@ -1,6 +1,5 @@
 """From how well two photos agree to the probability that one is a copy of the other."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from scipy.special import expit
 
 from ...core.arrays import Floats
 from ...core.errors import CalibrationError
-from ...core.files import atomic_path, parse_json
+from ...core.files import json_text, parse_json, write_text
 from .photo_match import FEATURES
 
 DEFAULT_MODEL = Path(__file__).parent / "pair_model.json"
@@ -93,8 +92,7 @@ class PairModel:
 
     def save(self, path: str | Path) -> None:
         """Write the model as JSON: its numbers, nothing of the photos that it was fitted on."""
-        with atomic_path(path) as partial:
-            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_text(path, json_text(asdict(self)))
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT_MODEL) -> "PairModel":

@@ -1,12 +1,11 @@
 """Duplicates as files: tables for programs, a page for people, a plan for whoever merges."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ...catalog.delimited import write_csv
 from ...catalog.listing import FIELDS, MORE_IMAGES, Listing
-from ...core.files import atomic_path, encodable
+from ...core.files import encodable, json_text, write_text
 from ...core.kinds import FolderKind, folder_marked
 from .match import DuplicateResult
 from .page import render_page
@@ -48,12 +47,8 @@ def write_duplicates(result: DuplicateResult, out_dir: str | Path) -> Path:
     write_csv(out / "pairs.csv", PAIR_COLUMNS, map(pair_row, result.pairs))
     write_csv(out / "groups.csv", GROUP_COLUMNS, _group_rows(result))
     write_csv(out / "merge.csv", STEP_COLUMNS, _step_rows(result))
-    with atomic_path(out / "merge.json") as path:
-        plan = json.dumps(merge_plan(result), indent=2, ensure_ascii=True) + "\n"
-        path.write_text(plan, encoding="utf-8")
-    with atomic_path(out / "report.html") as path:
-        # a title may hold half a character, which UTF-8 can't
-        path.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+    write_text(out / "merge.json", json_text(merge_plan(result)))
+    write_text(out / "report.html", page)
     return out / "report.html"
 
 

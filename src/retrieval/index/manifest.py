@@ -20,7 +20,8 @@ from ...core.errors import (
     IndexFormatError,
     IndexIncompleteError,
 )
-from ...core.files import atomic_path, sha256_of_file, sync
+from ...core.files import sha256_of_file, write_text
+from ...core.staging import sync
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -128,8 +129,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Make `manifest` the index, in one step that survives a power cut."""
     body = manifest.model_dump(mode="json")
     sync(folder)  # the files that it names come first
-    with atomic_path(folder / MANIFEST) as path:
-        path.write_text(json.dumps({"sha256": _digest(body), "index": body}))
+    write_text(folder / MANIFEST, json.dumps({"sha256": _digest(body), "index": body}))
     sync(folder)
 
 

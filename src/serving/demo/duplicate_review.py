@@ -1,6 +1,5 @@
 """What a person says of the duplicates that were found, and the merge plan that follows."""
 
-import json
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
-from ...core.files import atomic_path
+from ...core.files import json_text, write_text
 from ...retrieval.duplicates.groups import DuplicateGroup
 from ...retrieval.duplicates.match import DuplicateResult
 from ...retrieval.duplicates.report import PAIR_COLUMNS, merge_plan, pair_row
@@ -145,8 +144,7 @@ def write_plan(review: DuplicateReview, folder: Path, root: Path | None) -> list
     for step in plan["steps"]:
         step["before"]["image"] = _told(step["before"]["image"], root)
     paths = [folder / "merge.json", folder / "pairs.csv"]
-    with atomic_path(paths[0]) as partial:
-        partial.write_text(json.dumps(plan, indent=2, ensure_ascii=True) + "\n", encoding="utf-8")
+    write_text(paths[0], json_text(plan))
     rows = [
         (*pair_row(pair), review.answers.get(number, OPEN))
         for number, pair in enumerate(review.result.pairs)
