@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 LOWEST := .venv-lowest
 COMPILE := $(BIN)/uv pip compile --python-version 3.11 --extra dev --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
@@ -44,10 +45,10 @@ sample: $(READY)  ## draw the sample catalogue that ships anew
 	$(BIN)/python -m tools.sample_catalogue --out src/catalog/sample.zip
 
 test: $(READY)  ## each file in one of WORKERS processes
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL)
 
 test-fast: $(READY)  ## without what starts and kills processes
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" $(PARALLEL)
 
 $(SPARK_READY): $(READY)
 	$(PYTHON) -m venv $(SPARK)
@@ -87,7 +88,7 @@ lowest: $(READY)  ## install every lower bound of pyproject.toml (6 GB) and run 
 	$(BIN)/uv venv --quiet --clear --python 3.11 --no-python-downloads $(LOWEST)
 	$(BIN)/uv pip sync --quiet --python $(LOWEST)/bin/python build/lowest.txt
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -W default -m "not slow" --numprocesses $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -W default -m "not slow" $(PARALLEL)
 
 clean:
 	rm -rf $(VENV) $(SPARK) $(LOWEST) demo build dist

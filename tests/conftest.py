@@ -10,6 +10,7 @@ import shutil
 import socket
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -65,10 +66,30 @@ FORKED.set_forkserver_preload(
 STARTS_PROCESSES = {"start_process", "demo_url"}
 """Fixtures whose tests are `slow`."""
 
+LONGEST_FILES = (
+    "finetuning/test_run.py",
+    "pipeline/test_ensemble.py",
+    "serving/demo/test_tab_check.py",
+    "test_realdata.py",
+    "core/test_extras.py",
+    "core/runtimes/test_sessions.py",
+    "serving/demo/test_tab_duplicates.py",
+    "test_reference.py",
+    "core/test_weights.py",
+    "cli/test_catalogue.py",
+    "pipeline/test_framing.py",
+    "test_walk.py",
+)
+"""They come first, then those with the most tests: a long one at the end would leave the other
+worker with nothing to do."""
+TESTS = Path(__file__).resolve().parent
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {TESTS / name: number for number, name in enumerate(LONGEST_FILES)}
+    n_tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (place.get(item.path, len(place)), -n_tests[item.path]))
     for item in items:
         if STARTS_PROCESSES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import shelfsure
 
+from .conftest import LONGEST_FILES
+
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
 MODULES = sorted(m.name for m in pkgutil.walk_packages(shelfsure.__path__, "shelfsure."))
@@ -50,3 +52,7 @@ def test_every_folder_of_code_is_shipped() -> None:
     code = {".".join(["shelfsure", *folder.relative_to(SRC).parts]) for folder in folders}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert set(project["tool"]["setuptools"]["packages"]) == code | {"shelfsure.configs"}
+
+
+def test_the_longest_test_files_are_named_as_they_are() -> None:
+    assert all((ROOT / "tests" / name).is_file() for name in LONGEST_FILES)
