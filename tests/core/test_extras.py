@@ -182,7 +182,9 @@ def test_auto_chooses_among_what_is_installed(
 
 def test_the_core_alone_trains_and_predicts(tiny_folder: Path, tmp_path: Path) -> None:
     catalogue, bundle = str(tiny_folder / "catalogue.csv"), str(tmp_path / "bundle")
-    train = ["train", catalogue, "--mlflow", "none", "--levels", "2", "--out"]
+    quick = tmp_path / "quick.yaml"
+    quick.write_text("levels: 2\nimage: {side_px: 64}\n")
+    train = ["train", catalogue, "--mlflow", "none", "--config", str(quick), "--out"]
     verdicts = str(tmp_path / "verdicts.csv")
     predict = ["predict", bundle, catalogue, "--out"]
     finetune = ["finetune", catalogue, "--out", str(tmp_path / "encoder")]
@@ -212,4 +214,4 @@ def test_the_core_alone_trains_and_predicts(tiny_folder: Path, tmp_path: Path) -
     for extra, text in zip(expected, said[len(working) : -1], strict=True):
         assert re.search(rf'^Error: .*pip install "shelfsure\[{extra}\]"$', text, re.MULTILINE)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"bundle", "verdicts.csv"}
+    assert left == {"quick.yaml", "bundle", "verdicts.csv"}
