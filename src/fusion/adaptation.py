@@ -4,8 +4,8 @@ A head's coefficients are refitted with a penalty on how far they move away from
 on how large they are: a quadratic prior around the old solution, which a few labels can't overturn
 (adapted regularisation; Evgeniou & Pontil 2004, "Regularized multi-task learning"). What must
 change lies in the span of the new listings' features, so it is solved for there. Where training
-listings are at hand, fitting a head anew on both is tried as well. What did best on held-out
-listings is taken.
+listings are at hand, fitting a head anew on both is tried as well, and so are prototypes placed by
+both, which need the fewest examples of all. What did best on held-out listings is taken.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,19 @@ from scipy.special import log_softmax
 from ..core.arrays import Floats, Ints
 from .calibration import fit_temperature, log_loss
 from .heads import INVERSE_REGULARISATION, LinearHead, fit_head, tempered
+from .prototypes import fit_prototypes
 from .views import Features
 
 STRENGTHS = (0.0, 3.0, 30.0)
 """How freely coefficients may move; 0 leaves them where they are."""
 MAX_STEPS = 60
 MAX_WEIGHT = 10.0
+PROTOTYPE_WEIGHTS = (1.0, 10.0, 1_000.0)
+"""What a new listing counts in prototypes; by the last, old ones place what no new one shows."""
+MAX_TRAINING = 5_000
+"""Training listings that experts are fitted on again; more take long, and say little more."""
+N_FOLDS = 10
+"""More than training has: with some hundred labels, each that an expert can move by counts."""
 
 
 class Labelled(NamedTuple):
@@ -102,12 +109,36 @@ def refit_head(
     )
 
 
+def refit_prototypes(
+    known: Labelled, features: Floats, labels: Ints, n_categories: int, weight: float
+) -> LinearHead:
+    """Place prototypes anew, by training listings and new ones together.
+
+    Parameters
+    ----------
+    known
+        Training listings.
+    features, labels, n_categories
+        As for `fit_prototypes`, of the new ones.
+    weight
+        Above 0; what each new one counts.
+    """
+    return fit_prototypes(
+        np.concatenate([known.features, features]),
+        np.concatenate([known.labels, labels]),
+        n_categories,
+        weights=np.repeat([1.0, weight], [len(known.labels), len(labels)]),
+    )
+
+
 def recalibrate_head(
     head: LinearHead,
     features: Features,
     labels: Ints,
     folds: Ints,
     known: Labelled | None = None,
+    *,
+    prototypes: bool = False,
 ) -> tuple[LinearHead, Floats]:
     """Move a head in the way that helps most on listings that it wasn't moved by; calibrate it.
 
@@ -119,6 +150,8 @@ def recalibrate_head(
         Shape ``(n,)``; a group's listings share a fold.
     known
         Training listings of the same view, if there are any to fit it on anew.
+    prototypes
+        Whether that is to place prototypes, rather than a regression.
 
     Returns
     -------
@@ -132,7 +165,12 @@ def recalibrate_head(
         lambda x, y, strength=strength: adapt_head(head, x, y, strength)  # type: ignore[misc]
         for strength in STRENGTHS
     ]
-    if known is not None:
+    if known is not None and prototypes:
+        ways += [
+            lambda x, y, weight=weight: refit_prototypes(known, x, y, n_categories, weight)  # type: ignore[misc]
+            for weight in PROTOTYPE_WEIGHTS
+        ]
+    elif known is not None:
         ways += [
             lambda x, y, c=c: refit_head(known, x, y, n_categories, c)  # type: ignore[misc]
             for c in INVERSE_REGULARISATION

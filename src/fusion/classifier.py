@@ -174,16 +174,17 @@ class LateFusion:
         views, labels, folds
             As for `fit`; none of the listings was in training.
         known
-            View name -> training listings that have it, as far as they are at hand.
+            Dense view's name -> training listings that have it, as far as they are at hand.
         """
         heads, answers, views = dict(self.heads), {}, with_prototypes(views)
+        shown = {f"{modality(name)}_{PROTOTYPES}": own for name, own in known.items()}
         for name, head in self.heads.items():
             if name not in views or views[name].present.sum() < MIN_ROWS:
                 continue
             there = np.flatnonzero(views[name].present)
-            heads[name], answered = recalibrate_head(
-                head, views[name].features[there], labels[there], folds[there], known.get(name)
-            )
+            new = (views[name].features[there], labels[there], folds[there])
+            old = known.get(name, shown.get(name))
+            heads[name], answered = recalibrate_head(head, *new, old, prototypes=name in shown)
             answers[name] = _spread_out(answered, there, len(labels))
         everyone = np.ones(len(labels), dtype=bool)
         weights, held_out = _pool_all(answers, views, labels, folds, everyone)

@@ -24,7 +24,11 @@ UNSEEN = -30.0
 
 
 def fit_prototypes(
-    features: Floats, labels: Ints, n_categories: int, names: Floats | None = None
+    features: Floats,
+    labels: Ints,
+    n_categories: int,
+    names: Floats | None = None,
+    weights: Floats | None = None,
 ) -> LinearHead:
     """Place each category's prototype, not yet calibrated.
 
@@ -37,11 +41,14 @@ def fit_prototypes(
     names
         Shape ``(n_categories, d)``, unit vectors of the categories' names in the same space; None
         if it has none.
+    weights
+        Shape ``(n,)``, above 0, what each listing counts; None: 1.
     """
-    centre = features.mean(axis=0)
-    counts = np.bincount(labels, minlength=n_categories).astype(np.float32)
-    ones, shape = np.ones(len(labels), dtype=np.float32), (n_categories, len(labels))
-    members = csr_matrix((ones, (labels, np.arange(len(labels)))), shape=shape)
+    weights = np.ones(len(labels)) if weights is None else weights
+    weights, shape = weights.astype(np.float32), (n_categories, len(labels))
+    centre = weights @ features / weights.sum()
+    counts = np.bincount(labels, weights, minlength=n_categories).astype(np.float32)
+    members = csr_matrix((weights, (labels, np.arange(len(labels)))), shape=shape)
     sums = np.asarray(members @ features) - np.outer(counts, centre)
     known = counts > 0
     if names is not None:

@@ -1,7 +1,7 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -19,16 +19,7 @@ from ..core.files import exclusive
 from ..embedding.embedder import Embedder, load_embedder
 from ..embedding.listings import EmbeddedListings
 from ..embedding.run_options import RunOptions
-from ..fusion.views import (
-    DESCRIPTION,
-    PHOTO,
-    TITLE,
-    Modalities,
-    View,
-    Views,
-    patterns,
-    restrict,
-)
+from ..fusion.views import DESCRIPTION, PHOTO, TITLE, Modalities, View, Views, patterns, restrict
 from ..retrieval.result import RetrievalResult
 from ..retrieval.storage import with_saved_index
 from .decision import DecisionPolicy, Evidence, Predictions
@@ -59,6 +50,7 @@ class ListingPipeline(PipelineState):
         *,
         embedder: Embedder | None = None,
         outside: Sequence[Listing] = (),
+        newest: Collection[str] = (),
     ) -> Self:
         """Train on a labelled catalogue.
 
@@ -75,6 +67,10 @@ class ListingPipeline(PipelineState):
             The encoders that `config` names, with their options; None loads them.
         outside
             Things that the catalogue doesn't sell: they sharpen the out-of-catalogue detector.
+        newest
+            Ids of the listings that show best what comes in now. If they answer each other better
+            than all listings alike do, the classifier leans towards them, and the promise is about
+            more of their kind.
 
         Raises
         ------
@@ -89,7 +85,7 @@ class ListingPipeline(PipelineState):
             config = with_framing(catalog, config, options)
             embedder = load_embedder(config, options)
         config = embedder.options.applied_to(config)
-        return cls(**vars(fit_state(catalog, embedder, config, outside=outside)))
+        return cls(**vars(fit_state(catalog, embedder, config, outside=outside, newest=newest)))
 
     @classmethod
     def load(cls, folder: str | Path, options: RunOptions | None = None, **given: Any) -> Self:

@@ -13,18 +13,13 @@ from ..catalog.splits import group_folds
 from ..core.arrays import Floats, Ints
 from ..core.errors import ConfigError, TrainingError
 from ..embedding.grouping import stated_groups
-from ..fusion.adaptation import Labelled
+from ..fusion.adaptation import MAX_TRAINING, N_FOLDS, Labelled
 from ..fusion.classifier import MIN_ROWS, LateFusion
 from ..fusion.views import PHOTO, TITLE, Modalities, Views, take
 from ..retrieval.model import RetrievalModel, dense
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .category_rules import fit_category_rules
 from .pipeline import ListingPipeline
-
-MAX_TRAINING = 5_000
-"""Training listings that experts are fitted on again; more take long, and say little more."""
-N_FOLDS = 10
-"""More than training has: with some hundred labels, each that an expert can move by counts."""
 
 
 def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:

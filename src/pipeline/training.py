@@ -1,7 +1,7 @@
 """Training in stages: the data laid out, a classifier, its accept rules, the catalogue's model."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from ..text.tfidf import Tfidf
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .category_rules import CategoryRule, fit_category_rules
 from .features import build_views
+from .newest import lean_to_newest
 from .state import PipelineState
 
 MIN_TEXTS = 30
@@ -43,6 +44,7 @@ def fit_state(
     config: Config,
     *,
     outside: Sequence[Listing] = (),
+    newest: Collection[str] = (),
 ) -> PipelineState:
     """Fit everything on a labelled catalogue; see `ListingPipeline.fit`.
 
@@ -55,16 +57,25 @@ def fit_state(
     """
     catalog, data, tfidf = prepare(catalog, embedder, config)
     classifier, held_out = fit_classifier(data, config)
-    unseen = unseen_answers(classifier, take(data.views, data.other_rows), held_out)
-    rules, by_category = fit_accept_rules(data, held_out, unseen, config)
     n, known, others = len(data.categories), data.trained_rows, data.other_rows
+    unseen = unseen_answers(classifier, take(data.views, others), held_out)
     unsure = uncertainty(n, known, held_out, others, unseen)
+    of_newest = [n for n, row in enumerate(known) if catalog.listings[row].listing_id in newest]
+    leaning = lean_to_newest(data, config, np.array(of_newest, dtype=int), held_out)
+    if leaning:
+        classifier, held_out = leaning.classifier, leaning.held_out
+        unseen = unseen_answers(classifier, take(data.views, others), held_out)
+        for pattern, own in uncertainty(n, known, held_out, others, unseen).items():
+            unsure[pattern] = np.where(np.isnan(own), unsure[pattern], own)
+    rules, by_category = fit_accept_rules(data, held_out, unseen, config)
     retrieval = fit_retrieval(data, embedder, config.retrieval, outside, unsure)
     facts = _facts(data, catalog) | {
         "evidence": evidence(held_out, data.labels, rules),
-        "forecast": _forecast(data, held_out, rules, config),
+        "forecast": _forecast(data, held_out, rules, config, alone=leaning is not None),
         "category_rules": [each.to_json() for each in by_category],
     }
+    if leaning:
+        facts["newest"] = {"n_listings": leaning.n_listings, "gain_nats": leaning.gain}
     if retrieval and retrieval.joint_facts:
         facts["joint_space"] = dict(retrieval.joint_facts)
     return PipelineState(
@@ -205,18 +216,25 @@ def _forecast(
     held_out: Mapping[Modalities, HeldOut],
     rules: Rules,
     config: Config,
+    *,
+    alone: bool,
 ) -> dict[Holds, dict[str, float]]:
     """Say what to expect of listings of groups that training knows, and of new ones.
+
+    Parameters
+    ----------
+    alone
+        Say it of what `held_out` is about, and nothing else.
 
     Returns
     -------
     dict
-        ``same_groups`` and ``new_groups``; only the latter where no groups are known.
+        ``same_groups`` and ``new_groups``; only the latter where no groups are known, or `alone`.
     """
     holds_for = config.accept.holds_for
     examples = _examples(data, config)
     known = {holds_for: forecast(held_out, data.labels, rules, data.trained_views, examples)}
-    if not data.grouping.coarser:
+    if alone or not data.grouping.coarser:
         return {"new_groups": known[holds_for]}
     other: Holds = "same_groups" if holds_for == "new_groups" else "new_groups"
     groups = data.grouping.of(other)

@@ -6,8 +6,16 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 from shelfsure.core.arrays import Floats, Ints
-from shelfsure.fusion.adaptation import Labelled, adapt_head, recalibrate_head, refit_head
+from shelfsure.fusion.adaptation import (
+    PROTOTYPE_WEIGHTS,
+    Labelled,
+    adapt_head,
+    recalibrate_head,
+    refit_head,
+    refit_prototypes,
+)
 from shelfsure.fusion.heads import INVERSE_REGULARISATION, LinearHead, fit_head
+from shelfsure.fusion.prototypes import fit_prototypes
 
 K, D = 3, 12
 
@@ -114,3 +122,29 @@ def test_recalibrate_head_uses_training_listings_where_they_help(rng: np.random.
         for c in INVERSE_REGULARISATION
     )
     assert not np.allclose(both.coefficients, alone.coefficients)
+
+
+def test_recalibrate_head_places_prototypes_by_the_new_listings_where_they_contradict_the_old(
+    rng: np.random.Generator,
+) -> None:
+    # what was a category's place is another's now
+    known, (features, labels) = Labelled(*listings(rng, 300)), listings(rng, 60)
+    labels = (labels + 1) % K
+    new, truth = listings(rng, 300)
+    old = fit_prototypes(known.features, known.labels, K)
+    folds = np.arange(60) % 5
+    placed, held_out = recalibrate_head(old, features, labels, folds, known, prototypes=True)
+    assert (held_out.argmax(axis=1) == labels).mean() > 0.9
+    assert (placed.logits(new).argmax(axis=1) == (truth + 1) % K).mean() > 0.95
+    kept, _ = recalibrate_head(old, *listings(rng, 60), folds, known, prototypes=True)
+    assert (kept.logits(new).argmax(axis=1) == truth).mean() > 0.95
+
+
+def test_prototypes_keep_the_place_of_a_category_that_no_new_listing_shows(
+    rng: np.random.Generator,
+) -> None:
+    known, (features, labels) = Labelled(*listings(rng, 300)), listings(rng, 60, moved=0.5)
+    shown = labels < K - 1
+    placed = refit_prototypes(known, features[shown], labels[shown], K, PROTOTYPE_WEIGHTS[-1])
+    new, truth = listings(rng, 300)
+    assert (placed.logits(new).argmax(axis=1)[truth == K - 1] == K - 1).mean() > 0.9

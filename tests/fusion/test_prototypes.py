@@ -31,6 +31,16 @@ def test_fit_prototypes_gives_centred_cosines_to_the_means_of_examples() -> None
     np.testing.assert_allclose(logits[0], 10 * cosines, rtol=1e-5)
 
 
+def test_a_weight_counts_as_so_many_copies(rng: np.random.Generator, centres: np.ndarray) -> None:
+    labels = np.repeat(np.arange(4), 3)
+    features = clustered(rng, centres, labels, 0.5)
+    often = np.where(np.arange(12) % 3 == 0, 5, 1)
+    weighted = fit_prototypes(features, labels, 4, weights=often)
+    copied = fit_prototypes(np.repeat(features, often, axis=0), np.repeat(labels, often), 4)
+    np.testing.assert_allclose(weighted.coefficients, copied.coefficients, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(weighted.intercepts, copied.intercepts, rtol=1e-4, atol=1e-5)
+
+
 def test_one_example_a_category_is_enough(rng: np.random.Generator, centres: np.ndarray) -> None:
     head = fit_prototypes(clustered(rng, centres, np.arange(K)), np.arange(K), K)
     asked = np.repeat(np.arange(K), 5)

@@ -43,12 +43,13 @@ class RetrainConfig(Section):
     name
         In the registry; default: the name of `out`.
     winner
-        What a bundle becomes that loses nothing against the champion: ``challenger``, for
-        `shelfsure serve --challenger` to try on live traffic, or ``champion`` at once.
+        What a bundle becomes at most: ``challenger``, for `shelfsure serve --challenger` to try on
+        live traffic, or ``champion`` at once, if it is shown to be better.
     test_fraction
         Of listings that are new, those that never train.
     newest
-        So many of the newest answers, as far as they are test listings, are compared by themselves.
+        So many of the newest answers show what comes in now: training leans towards them where
+        that helps, and those that are test listings are compared by themselves.
     """
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)

@@ -1,7 +1,7 @@
 """A retraining: parts, encoder, bundle, comparison, registration, hand-over."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -120,7 +120,7 @@ class _Run:
             mode="json", include={"winner", "test_fraction", "newest", "mlflow"}
         )
         asked |= {"finetune": tuned, "name": self.settings.model_name}
-        key = digest([data.version, self.told, asked])
+        key = digest([data.version, self._newest_answers(), self.told, asked])
         latest = read_latest(self.settings.out)
         if latest.get("key") == key and self._is_whole(latest):
             steps.log("retrain", "skipped", f"nothing to do: data {data.version[:12]} is done")
@@ -193,26 +193,31 @@ class _Run:
         return self.steps.run("encoder", inputs, work, in_place=True)
 
     def _bundle(self, parts: Path, encoder: Path | None) -> Path:
-        config = self.training
+        config, train = self.training, self._of(parts, "train")
+        newest = [name for name in self._newest_answers() if name in train]
         if encoder:
             section = image_encoder_section(str(encoder / "encoder"))
             config = config.model_copy(update={"image": ImageConfig(**section)})
 
         def work(folder: Path) -> None:
             pipeline = ListingPipeline.fit(
-                self.data.only(self._of(parts, "train")),
+                self.data.only(train),
                 config,
                 self.options,
                 outside=self.data.outside,
+                newest=newest,
             )
+            if found := pipeline.facts.get("newest"):
+                self.steps.log("bundle", "leans", "to the newest {n_listings:,}".format(**found))
             pipeline.save(folder / "bundle")
 
         inputs = {"parts": self._content(parts), "encoder": encoder and encoder.name, **self.told}
+        inputs["newest"] = digest(newest)
         return self.steps.run("bundle", inputs, work)
 
     def _comparison(self, parts: Path, bundle: Path, champion: str) -> Path:
         settings, tests = self.settings, self._of(parts, "test")
-        newest = [name for name in self.data.answered[-settings.newest :] if name in tests]
+        newest = [name for name in self._newest_answers() if name in tests]
 
         def work(folder: Path) -> None:
             gate = Gate(None, None)
@@ -239,7 +244,7 @@ class _Run:
     def _registered(self, comparison: Path, bundle: Path, run_key: str, champion: str) -> Path:
         settings, gate = self.settings, read_gate(comparison)
         alias = CHALLENGER if gate.worth_a_trial else ""
-        if gate.first or (gate.no_loss and settings.winner == CHAMPION):
+        if gate.first or (gate.gain and settings.winner == CHAMPION):
             alias = CHAMPION
 
         def work(folder: Path) -> None:
@@ -264,6 +269,9 @@ class _Run:
         if alias == CHALLENGER:
             copy_bundle(bundle / "bundle", settings.out / CHALLENGER, overwrite=True)
         pull_champion(settings.mlflow, settings.model_name, settings.out / CHAMPION)
+
+    def _newest_answers(self) -> Sequence[str]:
+        return self.data.answered[-self.settings.newest :]
 
     def _of(self, parts: Path, part: str) -> set[str]:
         return {name for name, own in read_parts(parts).items() if own == part}

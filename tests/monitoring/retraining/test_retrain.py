@@ -168,6 +168,27 @@ def test_losing_bundle_is_not_handed_on(
     assert (registry.home / "registered").read_text().startswith(" -")
 
 
+def test_retrain_leans_towards_the_newest_answers_that_train(
+    settings: RetrainConfig, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit, given = ListingPipeline.fit, []
+
+    def noted(*own: Any, newest: Any, **more: Any) -> Any:
+        given.append(list(newest))
+        return fit(*own, newest=newest, **more)
+
+    monkeypatch.setattr(ListingPipeline, "fit", noted)
+    few = settings.model_copy(update={"newest": 12})
+    run(few, answered("Home > Lamps", 8, 10), answered("Toys > Kites", 8, 30))
+    newest = [f"rev-{n}" for n in (*range(14, 18), *range(30, 38))]
+    tests = ids_that_test(few)
+    assert given == [[name for name in newest if name not in tests]]
+    # the same listings, answered in another order: others are the newest
+    run(few, answered("Toys > Kites", 8, 30), answered("Home > Lamps", 8, 10))
+    newest = [f"rev-{n}" for n in (*range(34, 38), *range(10, 18))]
+    assert given[1:] == [[name for name in newest if name not in tests]]
+
+
 STEPS = ("parts", "bundle", "comparison", "registration")
 
 
