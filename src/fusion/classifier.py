@@ -174,17 +174,17 @@ class LateFusion:
         views, labels, folds
             As for `fit`; none of the listings was in training.
         known
-            Dense view's name -> training listings that have it, as far as they are at hand.
+            Name of an expert's view, dense -> training listings to fit it on anew.
         """
         heads, answers, views = dict(self.heads), {}, with_prototypes(views)
-        shown = {f"{modality(name)}_{PROTOTYPES}": own for name, own in known.items()}
         for name, head in self.heads.items():
             if name not in views or views[name].present.sum() < MIN_ROWS:
                 continue
             there = np.flatnonzero(views[name].present)
             new = (views[name].features[there], labels[there], folds[there])
-            old = known.get(name, shown.get(name))
-            heads[name], answered = recalibrate_head(head, *new, old, prototypes=name in shown)
+            heads[name], answered = recalibrate_head(
+                head, *new, known.get(name), prototypes=name.endswith(PROTOTYPES)
+            )
             answers[name] = _spread_out(answered, there, len(labels))
         everyone = np.ones(len(labels), dtype=bool)
         weights, held_out = _pool_all(answers, views, labels, folds, everyone)

@@ -11,7 +11,7 @@ from ..core.config import Config
 from ..embedding.training_data import TrainingData
 from ..fusion.adaptation import MAX_TRAINING, N_FOLDS, Labelled
 from ..fusion.classifier import MIN_ROWS, HeldOut, LateFusion, trainable
-from ..fusion.views import Modalities, Views, patterns, restrict, take
+from ..fusion.views import Modalities, Views, patterns, restrict, take, with_prototypes
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ def lean_to_newest(
     """Try whether what came before is best left to be a start; None if it isn't, or can't be tried.
 
     After a drift a few hundred newest listings drown among all others. So experts are fitted on
-    the others and recalibrated on the newest, as by `shelfsure recalibrate`. That is taken if it
-    lowers the log loss of answers to the newest that were held out, by more than one standard error
-    of groups (the rule of Breiman et al. 1984 for choices by cross-validation).
+    the others and recalibrated on the newest, as by `shelfsure recalibrate`, prototypes included.
+    That is taken if it lowers the log loss of answers to the newest that were held out, by more
+    than one standard error of groups (the rule of Breiman et al. 1984 for choices by
+    cross-validation).
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def _can_be_tried(
 def _labelled(views: Views, labels: Ints, rows: Ints) -> dict[str, Labelled]:
     """Take those of `rows` that have a dense view, where they are of two categories or more."""
     found = {}
-    for name, view in views.items():
+    for name, view in with_prototypes(views).items():
         there = rows[view.present[rows]]
         if isinstance(view.features, np.ndarray) and len(np.unique(labels[there])) > 1:
             found[name] = Labelled(view.features[there], labels[there])

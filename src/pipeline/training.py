@@ -60,7 +60,8 @@ def fit_state(
     n, known, others = len(data.categories), data.trained_rows, data.other_rows
     unseen = unseen_answers(classifier, take(data.views, others), held_out)
     unsure = uncertainty(n, known, held_out, others, unseen)
-    of_newest = [n for n, row in enumerate(known) if catalog.listings[row].listing_id in newest]
+    asked = frozenset(newest)
+    of_newest = [n for n, row in enumerate(known) if catalog.listings[row].listing_id in asked]
     leaning = lean_to_newest(data, config, np.array(of_newest, dtype=int), held_out)
     if leaning:
         classifier, held_out = leaning.classifier, leaning.held_out
