@@ -13,6 +13,9 @@ from ..fusion.adaptation import MAX_TRAINING, N_FOLDS, Labelled
 from ..fusion.classifier import MIN_ROWS, HeldOut, LateFusion, trainable
 from ..fusion.views import Modalities, Views, patterns, restrict, take, with_prototypes
 
+SHARES = (1, 2, 4)
+"""All of the newest, their last half and their last quarter are tried: a drift may be young."""
+
 
 @dataclass(frozen=True)
 class Leaning:
@@ -25,7 +28,8 @@ class Leaning:
     n_listings
         The newest, and those of their groups.
     gain
-        Log loss on the newest that it saves against training on all alike, in nats a listing.
+        Log loss on the last of the newest that it saves against training on all alike, in nats a
+        listing.
     """
 
     classifier: LateFusion
@@ -41,16 +45,34 @@ def lean_to_newest(
 
     After a drift a few hundred newest listings drown among all others. So experts are fitted on
     the others and recalibrated on the newest, as by `shelfsure recalibrate`, prototypes included.
-    That is taken if it lowers the log loss of answers to the newest that were held out, by more
-    than one standard error of groups (the rule of Breiman et al. 1984 for choices by
-    cross-validation).
+    How many are the newest (see `SHARES`) is chosen by log loss on the last of them, all answers
+    held out, and the best is taken if it lowers that by more than one standard error of groups
+    (the rule of Breiman et al. 1984 for choices by cross-validation).
 
     Parameters
     ----------
     newest
-        Rows as in `TrainingData.labels`; listings of their groups join them.
+        Rows as in `TrainingData.labels`, the newest last; listings of their groups join them.
     held_out
         Answers by models that took all listings alike.
+    """
+    sizes = [len(newest) // share for share in SHARES]
+    windows = [newest[len(newest) - size :] for size in sizes if size >= MIN_ROWS]
+    tried = [each for each in (_moved(data, config, window) for window in windows) if each]
+    gains = [_gain(data, held_out, each[1], windows[-1]) for each in tried]
+    if not gains:
+        return None
+    best = int(np.argmax([gain for gain, _ in gains]))
+    (gain, error), (classifier, moved, n_listings) = gains[best], tried[best]
+    return Leaning(classifier, moved, n_listings, gain) if gain > error else None
+
+
+def _moved(
+    data: TrainingData, config: Config, newest: Ints
+) -> tuple[LateFusion, dict[Modalities, HeldOut], int] | None:
+    """Fit on what came before, and move to the newest; also give answers, and how many those are.
+
+    None if that can't be tried.
     """
     groups, folds = data.groups[data.trained_rows], data.folds[data.trained_rows]
     new = np.isin(groups, groups[newest])
@@ -69,9 +91,8 @@ def lean_to_newest(
         group_folds(names, groups[rows], n_folds, config.seed),
         _labelled(views, labels, others[evenly_spaced(len(others), MAX_TRAINING)]),
     )
-    moved = {p: HeldOut(rows[own.rows], own.log_probabilities) for p, own in answers.items()}
-    gain, error = _gain(held_out, moved, labels, views, groups)
-    return Leaning(classifier, moved, len(rows), gain) if gain > error else None
+    held_out = {p: HeldOut(rows[own.rows], own.log_probabilities) for p, own in answers.items()}
+    return classifier, held_out, len(rows)
 
 
 def _can_be_tried(
@@ -87,7 +108,6 @@ def _can_be_tried(
     known = [view.in_encoder_train_set for view in views.values()]
     return (
         (config.fusion, config.calibration) == (LateFusion.method, "cross")
-        and len(rows) >= MIN_ROWS
         and len(np.unique(groups[rows])) > 1
         and any(trainable(v.present[others], labels[others], folds[others]) for v in views.values())
         and not any(own is not None and own[rows].any() for own in known)
@@ -105,21 +125,21 @@ def _labelled(views: Views, labels: Ints, rows: Ints) -> dict[str, Labelled]:
 
 
 def _gain(
+    data: TrainingData,
     before: Mapping[Modalities, HeldOut],
     after: Mapping[Modalities, HeldOut],
-    labels: Ints,
-    views: Views,
-    groups: Ints,
+    rows: Ints,
 ) -> tuple[float, float]:
-    """Mean log loss that is saved, in nats, and its standard error by groups."""
-    own = patterns(restrict(views, {part for pattern in before for part in pattern}))
-    saved = _losses(before, labels, own) - _losses(after, labels, own)
+    """Mean log loss that is saved on these rows, in nats, and its standard error by groups."""
+    views = restrict(data.trained_views, {part for pattern in before for part in pattern})
+    own, labels = patterns(views), data.labels
+    saved = (_losses(before, labels, own) - _losses(after, labels, own))[rows]
     there = np.isfinite(saved)
     if not there.any():
         return 0.0, 0.0
     gain, n = float(saved[there].mean()), int(there.sum())
-    _, numbers = np.unique(groups[there], return_inverse=True)
-    sums = np.bincount(numbers, saved[there] - gain)
+    groups = data.groups[data.trained_rows][rows[there]]
+    sums = np.bincount(np.unique(groups, return_inverse=True)[1], saved[there] - gain)
     return gain, float(np.sqrt(np.square(sums).sum()) / n)
 
 

@@ -1,7 +1,7 @@
 """The pipeline: listings in, verdicts out; the only place where the rooms meet."""
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -50,7 +50,7 @@ class ListingPipeline(PipelineState):
         *,
         embedder: Embedder | None = None,
         outside: Sequence[Listing] = (),
-        newest: Collection[str] = (),
+        newest: Sequence[str] = (),
     ) -> Self:
         """Train on a labelled catalogue.
 
@@ -68,9 +68,9 @@ class ListingPipeline(PipelineState):
         outside
             Things that the catalogue doesn't sell: they sharpen the out-of-catalogue detector.
         newest
-            Ids of the listings that show best what comes in now. If they answer each other better
-            than all listings alike do, the classifier leans towards them, and the promise is about
-            more of their kind.
+            Ids of the listings that show best what comes in now, the newest last. If they answer
+            each other better than all listings alike do, the classifier leans towards them, and the
+            promise is about more of their kind.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Training in stages: the data laid out, a classifier, its accept rules, the catalogue's model."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,7 +44,7 @@ def fit_state(
     config: Config,
     *,
     outside: Sequence[Listing] = (),
-    newest: Collection[str] = (),
+    newest: Sequence[str] = (),
 ) -> PipelineState:
     """Fit everything on a labelled catalogue; see `ListingPipeline.fit`.
 
@@ -60,9 +60,9 @@ def fit_state(
     n, known, others = len(data.categories), data.trained_rows, data.other_rows
     unseen = unseen_answers(classifier, take(data.views, others), held_out)
     unsure = uncertainty(n, known, held_out, others, unseen)
-    asked = frozenset(newest)
-    of_newest = [n for n, row in enumerate(known) if catalog.listings[row].listing_id in asked]
-    leaning = lean_to_newest(data, config, np.array(of_newest, dtype=int), held_out)
+    place = {catalog.listings[row].listing_id: n for n, row in enumerate(known)}
+    of_newest = np.array([place[name] for name in newest if name in place], dtype=int)
+    leaning = lean_to_newest(data, config, of_newest, held_out)
     if leaning:
         classifier, held_out = leaning.classifier, leaning.held_out
         unseen = unseen_answers(classifier, take(data.views, others), held_out)

@@ -71,6 +71,14 @@ def test_training_leans_towards_newest_listings_of_another_kind(
     assert leaning.rules.for_pattern(frozenset({TITLE}))[-1].n_calibration == 45
 
 
+def test_a_young_drift_is_leant_to_alone(fake_embedder: MakeEmbedder, tiny_config: Config) -> None:
+    old, new = listings(120, "old", moved=False), listings(60, "new", moved=True)
+    asked = listings(150, "asked", moved=True)
+    leaning = fit(old[:60], [*old[60:], *new], fake_embedder(), tiny_config)
+    assert leaning.facts["newest"]["n_listings"] <= 60
+    assert right(leaning, asked) > 0.9
+
+
 def test_training_stays_as_it_is_where_the_newest_are_like_all_others(
     fake_embedder: MakeEmbedder, tiny_config: Config
 ) -> None:
