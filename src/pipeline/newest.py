@@ -15,6 +15,8 @@ from ..fusion.views import Modalities, Views, patterns, restrict, take, with_pro
 
 SHARES = (1, 2, 4)
 """All of the newest, their last half and their last quarter are tried: a drift may be young."""
+ERRORS = 2.0
+"""So many standard errors, of groups, a gain must be: the best of several tries flatters itself."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,7 @@ def lean_to_newest(
     After a drift a few hundred newest listings drown among all others. So experts are fitted on
     the others and recalibrated on the newest, as by `shelfsure recalibrate`, prototypes included.
     How many are the newest (see `SHARES`) is chosen by log loss on the last of them, all answers
-    held out, and the best is taken if it lowers that by more than one standard error of groups
-    (the rule of Breiman et al. 1984 for choices by cross-validation).
+    held out, and the best is taken if it lowers that by more than `ERRORS` standard errors.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def lean_to_newest(
         return None
     best = int(np.argmax([gain for gain, _ in gains]))
     (gain, error), (classifier, moved, n_listings) = gains[best], tried[best]
-    return Leaning(classifier, moved, n_listings, gain) if gain > error else None
+    return Leaning(classifier, moved, n_listings, gain) if gain > ERRORS * error else None
 
 
 def _moved(

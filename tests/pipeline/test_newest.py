@@ -16,11 +16,10 @@ from shelfsure.pipeline.pipeline import ListingPipeline
 MakeEmbedder = Callable[..., Embedder]
 WORDS = {"Home > Lamps": "lamp", "Home > Rugs": "rug", "Toys > Kites": "kite"}
 NAMES = tuple(WORDS)
-OTHER_WORDS = {"Home > Lamps": "glow", "Home > Rugs": "woven", "Toys > Kites": "sky"}
 
 
 def listings(n: int, name: str, *, moved: bool, wrong: int = 0) -> list[Listing]:
-    """Name n things; once sellers have moved, they use another category's word beside a new one.
+    """Name n things; once sellers have moved, they use another category's word.
 
     Every `wrong`-th has another's category.
     """
@@ -29,7 +28,7 @@ def listings(n: int, name: str, *, moved: bool, wrong: int = 0) -> list[Listing]
         kind = NAMES[number % 3]
         word = WORDS[NAMES[(number + 1) % 3]] if moved else WORDS[kind]
         said = NAMES[(number + 2) % 3] if wrong and number % wrong == 0 else kind
-        title = f"{word} {OTHER_WORDS[kind] if moved else 'nice'} {name}{number} of maker{number}"
+        title = f"{word} {name}{number} of maker{number}"
         made.append(Listing(f"{name}-{number}", title, category=said))
     return made
 
