@@ -101,7 +101,8 @@ def test_what_cannot_be_tried_is_trained_alike(
     config = tiny_config.model_copy(update=changed)
     old, new = listings(120, "old", moved=False), listings(n_new, "new", moved=True)
     assert "newest" not in fit(old, new, fake_embedder(), config).facts
-    assert "newest" not in fit([], new, fake_embedder(), config).facts  # nothing came before
+    if n_new >= 30:  # fewer can't train; and before these nothing came
+        assert "newest" not in fit([], new, fake_embedder(), config).facts
 
 
 def test_listings_of_the_newest_ones_groups_join_them(
