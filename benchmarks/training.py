@@ -1,13 +1,17 @@
 """What does training cost once everything is embedded, and how does that grow?
 
-python benchmarks/training.py [--sizes 2000x100 6000x150] [--against CHECKOUT] [--curve FILE.png]
+python benchmarks/training.py [--sizes 2000x100 4000x100] [--large] [--against CHECKOUT]
+    [--curve FILE.png]
 
 Draws embeddings (1,280 numbers a photo, 384 a title) and TF-IDF rows of listings that are separable
 but not trivially so, and runs what training does with arrays: grouping look-alike photos, fitting
-the experts, the accept rules and the out-of-catalogue detector. Each size runs in a process of its
-own. Prints CPU seconds (both cores added up, so a busy machine changes little) and peak memory,
-and log loss and top-1 on 2,000 other listings. With --against it runs the same on an older build,
-in the same call, and prints ratios.
+the experts, the accept rules and the out-of-catalogue detector. With more than 1,000 categories
+most of them are small. Each size runs in a process of its own. Prints CPU seconds (all cores added
+up, so a busy machine changes little), the exponent with which they grew since the size before of as
+many categories, peak memory, log loss and top-1 on 2,000 other listings, what experts and detector
+weigh in a bundle, and CPU milliseconds that they take to judge a listing. --large adds the sizes
+that take long, up to 150,000 x 150 and 142,000 x 9,691. With --against it runs the same on an older
+build, in the same call, and prints ratios.
 """
 
 import argparse
@@ -18,9 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from rich.console import Console
@@ -32,6 +37,20 @@ N_FOLDS = 5
 PHOTO_DIM, TITLE_DIM, N_GRAMS = 1280, 384, 30_000
 N_WORDS, GRAMS_PER_WORD, WORDS_PER_TITLE, WORDS_PER_CATEGORY = 8_000, 12, 8, 40
 STAGES = ("grouping", "experts", "accept rules", "detector")
+SMALL = ("2000x100", "4000x100")
+LARGE = (
+    "12000x150", "50000x150", "150000x150", "20000x1000", "20000x2000", "50000x2000", "142000x9691"
+)  # fmt: skip
+MANY, SIZES_SPREAD, BLOCK = 1_000, 1.0, 500
+
+
+def columns(rng: np.random.Generator, n: int, k: int) -> np.ndarray:
+    """Draw each listing's category: all of one size, or of many categories most small."""
+    if k <= MANY:
+        return rng.permutation(np.arange(n) % k)
+    weights = np.exp(SIZES_SPREAD * rng.standard_normal(k))
+    drawn = rng.choice(k, n - k, p=weights / weights.sum())
+    return rng.permutation(np.concatenate([np.arange(k), drawn]))
 
 
 def embeddings(rng: np.random.Generator, labels: np.ndarray, dim: int, spread: float) -> np.ndarray:
@@ -68,6 +87,10 @@ def grams(rng: np.random.Generator, labels: np.ndarray) -> csr_matrix:
     return counts
 
 
+Measured: TypeAlias = tuple[str, int, int, dict[str, float]]
+"""Build, listings, categories, what was found."""
+
+
 @contextmanager
 def measured(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.process_time()
@@ -80,14 +103,19 @@ def train(n: int, k: int) -> dict[str, float]:
     from shelfsure.catalog.groups import similar_links
     from shelfsure.catalog.splits import group_folds
     from shelfsure.core.config import Config
+    from shelfsure.fusion import calibration
+    from shelfsure.fusion.accept_rule import Examples
     from shelfsure.fusion.calibration import entropy, log_loss
     from shelfsure.fusion.classifier import LateFusion
-    from shelfsure.fusion.views import View, take
+    from shelfsure.fusion.storage import save_classifier
+    from shelfsure.fusion.views import View, restrict, take
     from shelfsure.pipeline.accept_rules import fit_rules
+    from shelfsure.pipeline.category_rules import fit_category_rules
+    from shelfsure.retrieval import fit
     from shelfsure.retrieval.ood.fit import fit_ood_detector
 
     rng = np.random.default_rng(0)
-    labels = rng.permutation(np.arange(n + N_ASKED) % k)
+    labels = columns(rng, n + N_ASKED, k)
     everyone = np.ones(len(labels), dtype=bool)
     spread = 4.0 * (n / k / 20) ** 0.25  # more examples make it easier
     features = {
@@ -108,19 +136,34 @@ def train(n: int, k: int) -> dict[str, float]:
     with measured(seconds, "grouping"):
         similar_links(views["photo"].features, 0.97)
     with measured(seconds, "experts"):
-        classifier, held_out = LateFusion.fit(views, labels, k, folds)
+        some = getattr(calibration, "some_rows", None)  # older builds ask about all
+        chosen = {"asked": some(n, calibration.held_out_fraction(n, k))} if some else {}
+        classifier, held_out = LateFusion.fit(views, labels, k, folds, **chosen)
     with measured(seconds, "accept rules"):
-        fit_rules(
-            held_out, categories, {}, [], class_names, config, groups=groups, unseen_groups=groups
-        )
+        given = (held_out, categories, {}, [], class_names, config)
+        examples = Examples(np.bincount(labels, minlength=k), config.accept.min_examples)
+        grouped = {"groups": groups, "unseen_groups": groups[:0]}
+        fit_rules(*given, examples=examples, **grouped)
+        fit_category_rules(*given, examples=examples, **grouped)
     with measured(seconds, "detector"):
         unsure = {}
         for pattern, held in held_out.items():
             unsure[pattern] = np.full(n, np.nan)
             unsure[pattern][held.rows] = entropy(np.exp(held.log_probabilities))
         dense = {name: view for name, view in views.items() if name != "title_tfidf"}
-        fit_ood_detector(dense, labels, folds, groups=groups, uncertainty=unsure)
+        least = fit.min_of_kind(n) if hasattr(fit, "min_of_kind") else fit.MIN_OF_KIND
+        kinds = fit.finest_labels(categories, least)
+        detector = fit_ood_detector(dense, kinds, folds, groups=groups, uncertainty=unsure)
     peak = peak_gb()
+    start = time.process_time()
+    for first in range(0, N_ASKED, BLOCK):
+        block = take(asked, np.arange(first, first + BLOCK))
+        answers = classifier.log_probabilities(block)
+        for part in ("photo", "title"):
+            classifier.log_probabilities(restrict(block, {part}))
+        seen = {name: block[name] for name in dense}
+        detector.p_values(seen, answers.argmax(axis=1), entropy(np.exp(answers)))
+    judging_ms = (time.process_time() - start) / N_ASKED * 1000
     answers = classifier.log_probabilities(asked)
     alone = {
         name: float((head.logits(asked[name].features).argmax(axis=1) == truth).mean())
@@ -130,10 +173,20 @@ def train(n: int, k: int) -> dict[str, float]:
         "all": sum(seconds.values()),
         "drawn_gb": drawn_gb,
         "peak_gb": peak,
+        "bundle_mb": saved_mb(classifier, detector, save_classifier),
+        "judging_ms": judging_ms,
         "log_loss": log_loss(answers, truth),
         "top1": float((answers.argmax(axis=1) == truth).mean()),
         **{f"top1 of {name}": share for name, share in alone.items()},
     }
+
+
+def saved_mb(classifier: Any, detector: Any, save: Callable[[Any, Path], object]) -> float:
+    """Tell what experts and detector weigh in a bundle."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(classifier, Path(folder))
+        n_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
+    return (n_bytes + sum(array.nbytes for array in detector.to_parts()[0].values())) / 1e6
 
 
 def peak_gb() -> float:
@@ -152,49 +205,66 @@ def in_process(checkout: Path, size: str) -> dict[str, float]:
     return measured
 
 
-def draw_curve(results: list[tuple[str, int, dict[str, float]]], path: Path) -> None:
-    """Draw CPU seconds over the number of listings, both on logarithmic axes."""
+def growth(results: list[Measured], build: str, n: int, k: int, seconds: float) -> str:
+    """Tell the exponent of the time over the next smaller size of as many categories."""
+    smaller = [(m, found["all"]) for b, m, j, found in results if b == build and j == k and m < n]
+    if not smaller:
+        return ""
+    before, took = max(smaller)
+    return f"{np.log(seconds / took) / np.log(n / before):.2f}"
+
+
+def draw_curve(results: list[Measured], path: Path) -> None:
+    """Draw CPU seconds and memory over the number of listings, all axes logarithmic."""
     import matplotlib.pyplot as plt
 
-    for build in dict.fromkeys(name for name, *_ in results):
-        points = sorted((n, found["all"]) for name, n, found in results if name == build)
-        plt.loglog(*zip(*points, strict=True), marker="o", label=build)
-    plt.xlabel("listings")
-    plt.ylabel("CPU seconds")
-    plt.legend()
-    plt.savefig(path, dpi=120)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5))
+    for (key, label), axis in zip((("all", "CPU seconds"), ("peak_gb", "GB")), axes, strict=True):
+        for build, k in dict.fromkeys((build, k) for build, _, k, _ in results):
+            points = sorted((n, found[key]) for b, n, j, found in results if (b, j) == (build, k))
+            axis.loglog(*zip(*points, strict=True), marker="o", label=f"{k} categories, {build}")
+        axis.set(xlabel="listings", ylabel=label)
+        axis.legend()
+    figure.savefig(path, dpi=120)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", default=["2000x100", "6000x150"])
+    parser.add_argument("--sizes", nargs="+", default=list(SMALL))
+    parser.add_argument("--large", action="store_true", help=f"also {', '.join(LARGE)}")
     parser.add_argument("--against", type=Path, help="an older build's checkout")
-    parser.add_argument("--curve", type=Path)
+    parser.add_argument("--curve", type=Path, help="draw time and memory to this picture")
     parser.add_argument("--json", action="store_true", help="run one size here, print JSON")
     options = parser.parse_args()
+    sizes = [*options.sizes, *(LARGE if options.large else ())]
     if options.json:
-        n, k = map(int, options.sizes[0].split("x"))
+        n, k = map(int, sizes[0].split("x"))
         print(json.dumps(train(n, k)))
         return
     builds = {"this": Path(__file__).parent.parent}
     if options.against:
         builds = {"before": options.against, **builds}
-    table = Table("listings", "build", *STAGES, "all", "ratio", "log loss", "top-1", "GB", "drawn")
-    results = []
-    for size in options.sizes:
+    table = Table(
+        "listings", "build", *STAGES, "all", "ratio", "growth", "GB", "drawn", "log loss", "top-1",
+        "MB", "ms",
+    )  # fmt: skip
+    results: list[Measured] = []
+    for size in sizes:
         before = None
+        n, k = map(int, size.split("x"))
         for build, checkout in builds.items():
             found = in_process(checkout, size)
-            results.append((build, int(size.split("x")[0]), found))
             before = before or found
             table.add_row(
                 size, build, *(f"{found[stage]:.1f}" for stage in (*STAGES, "all")),
-                f"{found['all'] / before['all']:.3f}",
-                f"{found['log_loss']:.4f}", f"{found['top1']:.3f}",
+                f"{found['all'] / before['all']:.3f}", growth(results, build, n, k, found["all"]),
                 f"{found['peak_gb']:.2f}", f"{found['drawn_gb']:.2f}",
+                f"{found['log_loss']:.4f}", f"{found['top1']:.3f}",
+                f"{found['bundle_mb']:.0f}", f"{found['judging_ms']:.2f}",
             )  # fmt: skip
+            results.append((build, n, k, found))
             print(size, build, json.dumps(found), file=sys.stderr)
-    Console(width=140).print(table)
+    Console(width=160).print(table)
     if options.curve:
         draw_curve(results, options.curve)
 

@@ -22,6 +22,13 @@ def evenly_spaced(n: int, at_most: int) -> Ints:
     return np.unique(np.linspace(0, n - 1, min(n, at_most)).astype(np.intp))
 
 
+def largest(values: Floats, k: int) -> Ints:
+    """Find the places of the k largest of ``(n,)`` values, largest first; of equals the first."""
+    k = min(k, len(values))
+    few = np.flatnonzero(values >= np.partition(values, -k)[-k])
+    return few[np.argsort(-values[few], kind="stable")[:k]]
+
+
 def require_finite(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Raise ValueError for an array that holds NaN or infinity."""
     for name, array in arrays.items():

@@ -71,4 +71,5 @@ class TrainingData:
     @cached_property
     def trained_views(self) -> Views:
         """The views of `trained_rows`."""
-        return take(self.views, self.trained_rows)
+        whole = len(self.trained_rows) == len(self.categories)
+        return self.views if whole else take(self.views, self.trained_rows)

@@ -8,7 +8,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..core.arrays import Bools, Floats, Ints
 from ..embedding.training_data import TrainingData
-from ..fusion.classifier import HeldOut
+from ..fusion.held_out import HeldOut
 from ..fusion.views import TITLE, Modalities
 from .findings import Finding
 from .label_noise import LabelNoise, fit_label_noise

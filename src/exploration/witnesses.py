@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.arrays import Bools, Floats, Ints
-from ..fusion.classifier import HeldOut
+from ..fusion.held_out import HeldOut
 from ..fusion.views import Modalities
 
 NEIGHBOURS = "neighbours"

@@ -78,7 +78,7 @@ def start_head(model: "nn.Module", features: Floats, labels: Ints, added: Floats
     intercepts = np.where(seen, head.intercepts, head.intercepts[seen].min()) - added
     classifier = model.get_classifier()  # type: ignore[operator]
     with torch.no_grad():
-        classifier.weight.copy_(torch.from_numpy(head.coefficients / length))
+        classifier.weight.copy_(torch.from_numpy(head.array / length))
         classifier.bias.copy_(torch.from_numpy(intercepts))
 
 

@@ -89,7 +89,7 @@ class Examples:
     counts: Ints
     needed: int = 0
 
-    def of_parents(self, places: Sequence[int], n_parents: int) -> "Examples":
+    def of_parents(self, places: Ints, n_parents: int) -> "Examples":
         """Count a higher level's; see `hierarchy.ancestors`."""
         counts = np.bincount(places, self.counts, n_parents).astype(int)
         return Examples(counts, self.needed)

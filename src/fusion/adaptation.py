@@ -20,6 +20,7 @@ from scipy.special import log_softmax
 from ..core.arrays import Floats, Ints
 from .calibration import fit_temperature, log_loss
 from .heads import INVERSE_REGULARISATION, LinearHead, fit_head, tempered
+from .many_categories import MANY
 from .prototypes import fit_prototypes
 from .views import Features
 
@@ -61,28 +62,29 @@ def adapt_head(head: LinearHead, features: Features, labels: Ints, strength: flo
     LinearHead
         With a temperature of 1.
     """
-    before, n_categories = head.logits(features) / head.temperature, len(head.coefficients)
-    coefficients = head.coefficients / head.temperature
-    if strength > 0:
-        products = features @ features.T
-        gram = np.asarray(products.toarray() if issparse(products) else products, dtype=np.float64)
-        wanted = np.eye(n_categories)[labels]
+    intercepts = head.intercepts / head.temperature
+    if strength == 0:
+        return LinearHead(head.coefficients / head.temperature, intercepts)
+    before, n_categories = head.logits(features) / head.temperature, len(intercepts)
+    coefficients = head.array / head.temperature
+    products = features @ features.T
+    gram = np.asarray(products.toarray() if issparse(products) else products, dtype=np.float64)
+    wanted = np.zeros((len(labels), n_categories))
+    wanted[np.arange(len(labels)), labels] = 1.0
 
-        def loss_and_slope(flat: Floats) -> tuple[float, Floats]:
-            moved = gram @ flat.reshape(wanted.shape)
-            answers = log_softmax(before + moved, axis=1)
-            distance = (flat * moved.ravel()).sum() / strength
-            loss = -answers[np.arange(len(labels)), labels].sum() + distance / 2
-            return float(loss), (gram @ (np.exp(answers) - wanted) + moved / strength).ravel()
+    def loss_and_slope(flat: Floats) -> tuple[float, Floats]:
+        moved = gram @ flat.reshape(wanted.shape)
+        answers = log_softmax(before + moved, axis=1)
+        distance = (flat * moved.ravel()).sum() / strength
+        loss = -answers[np.arange(len(labels)), labels].sum() + distance / 2
+        return float(loss), (gram @ (np.exp(answers) - wanted) + moved / strength).ravel()
 
-        start = np.zeros(wanted.size)
-        found = minimize(
-            loss_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS}
-        ).x
-        coefficients = coefficients + np.asarray(found.reshape(wanted.shape).T @ features)
-    return LinearHead(
-        np.ascontiguousarray(coefficients, dtype=np.float32), head.intercepts / head.temperature
-    )
+    start = np.zeros(wanted.size)
+    found = minimize(
+        loss_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": MAX_STEPS}
+    ).x
+    coefficients = coefficients + np.asarray(found.reshape(wanted.shape).T @ features)
+    return LinearHead(np.ascontiguousarray(coefficients, dtype=np.float32), intercepts)
 
 
 def refit_head(
@@ -160,17 +162,19 @@ def recalibrate_head(
     Floats
         Held-out log-probabilities, shape ``(n, n_categories)``.
     """
-    n_categories = len(head.coefficients)
+    n_categories = len(head.intercepts)
+    # words of thousands of categories stay sparse: only their temperature moves
+    strengths = STRENGTHS if isinstance(head.coefficients, np.ndarray) else STRENGTHS[:1]
     ways: list[Callable[[Any, Ints], LinearHead]] = [
         lambda x, y, strength=strength: adapt_head(head, x, y, strength)  # type: ignore[misc]
-        for strength in STRENGTHS
+        for strength in strengths
     ]
     if known is not None and prototypes:
         ways += [
             lambda x, y, weight=weight: refit_prototypes(known, x, y, n_categories, weight)  # type: ignore[misc]
             for weight in PROTOTYPE_WEIGHTS
         ]
-    elif known is not None:
+    elif known is not None and n_categories <= MANY:
         ways += [
             lambda x, y, c=c: refit_head(known, x, y, n_categories, c)  # type: ignore[misc]
             for c in INVERSE_REGULARISATION

@@ -10,14 +10,13 @@ from scipy.sparse import csr_matrix, diags, hstack, vstack
 from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
 from .classifier import (
-    MIN_ROWS,
     NO_NAMES,
     FusionClassifier,
-    HeldOut,
     log_shares,
     trainable,
 )
 from .heads import LinearHead, fit_calibrated
+from .held_out import MIN_ROWS, HeldOut
 from .views import (
     Features,
     Modalities,
@@ -62,9 +61,10 @@ class Concatenation:
         n_categories: int,
         folds: Ints,
         names: Mapping[str, Floats] = NO_NAMES,  # noqa: ARG003
+        asked: Bools | None = None,
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
         """See `FusionClassifier.fit`; names aren't used."""
-        held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)
+        held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds, asked)
         return cls.fit_only(views, labels, n_categories, folds), held_out
 
     @classmethod
@@ -109,9 +109,10 @@ class Stacking:
         n_categories: int,
         folds: Ints,
         names: Mapping[str, Floats] = NO_NAMES,  # noqa: ARG003
+        asked: Bools | None = None,
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
         """See `FusionClassifier.fit`; names aren't used."""
-        held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds)
+        held_out = cross_fit(cls.fit_only, views, labels, n_categories, folds, asked)
         return cls.fit_only(views, labels, n_categories, folds), held_out
 
     @classmethod
@@ -159,13 +160,18 @@ def cross_fit(
     labels: Ints,
     n_categories: int,
     folds: Ints,
+    asked: Bools | None = None,
 ) -> dict[Modalities, HeldOut]:
-    """Answer each row by a classifier that hasn't seen it, for each pattern of modalities."""
-    shape = (len(labels), n_categories)
+    """Answer each row by a classifier that hasn't seen it, for each pattern of modalities.
+
+    `asked`, shape ``(n,)``, tells which rows; None: all.
+    """
+    asked = np.ones(len(labels), dtype=bool) if asked is None else asked
+    place, shape = np.cumsum(asked) - 1, (int(asked.sum()), n_categories)
     names = all_patterns(_trainable(views, labels, folds))
     answers: dict[Modalities, Floats] = {name: np.zeros(shape, np.float32) for name in names}
     answered = {name: np.zeros(len(labels), dtype=bool) for name in names}
-    for each in rounds(views, folds):
+    for each in rounds(views, folds, asked):
         known = np.flatnonzero(each.train_mask)
         seen = {
             name: replace(view, fold_encoders=()) for name, view in take(each.views, known).items()
@@ -173,13 +179,13 @@ def cross_fit(
         classifier = fit(seen, labels[known], n_categories, folds[known])
         for pattern in names:
             rows = np.flatnonzero(each.predict_mask & _calibration_mask(each.views, pattern))
-            asked = restrict(take(each.views, rows), pattern)
-            answers[pattern][rows] = classifier.log_probabilities(asked)
+            own = restrict(take(each.views, rows), pattern)
+            answers[pattern][place[rows]] = classifier.log_probabilities(own)
             answered[pattern][rows] = True
     return {
-        pattern: HeldOut(np.flatnonzero(answered[pattern]), answers[pattern][answered[pattern]])
-        for pattern in names
-        if answered[pattern].sum() >= MIN_ROWS
+        pattern: HeldOut(np.flatnonzero(own), answers[pattern][place[own]])
+        for pattern, own in answered.items()
+        if own.sum() >= MIN_ROWS
     }
 
 

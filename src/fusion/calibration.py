@@ -4,12 +4,16 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import entr, logsumexp
 
-from ..core.arrays import Floats, Ints, evenly_spaced
+from ..core.arrays import Bools, Floats, Ints, evenly_spaced
 from ..core.errors import CalibrationError
 
 MAX_ANSWERS = 2**21
 """Numbers among held-out answers that fix a temperature or a few weights: some 14,000 listings in
 150 categories. More would move them by less than chance does."""
+
+MAX_HELD_OUT, MIN_HELD_OUT = 2**26, 10_000
+"""Numbers among the held-out answers that training keeps of one expert (256 MiB), as long as these
+are so many listings: all 150,000 in 150 categories, 13,800 in 4,860."""
 
 
 def log_loss(log_probabilities: Floats, labels: Ints) -> float:
@@ -25,6 +29,18 @@ def entropy(probabilities: Floats) -> Floats:
 def enough_rows(n: int, n_categories: int) -> Ints:
     """Pick the rows to calibrate on: all, or as many as make `MAX_ANSWERS`, evenly spaced."""
     return evenly_spaced(n, max(2_000, MAX_ANSWERS // n_categories))
+
+
+def held_out_fraction(n: int, n_categories: int) -> float:
+    """Say which share of n listings is asked about while training; see `MAX_HELD_OUT`."""
+    return min(1.0, max(MIN_HELD_OUT, MAX_HELD_OUT // n_categories) / max(n, 1))
+
+
+def some_rows(n: int, fraction: float) -> Bools:
+    """Pick a share of n rows, evenly spaced; shape ``(n,)``."""
+    chosen = np.zeros(n, dtype=bool)
+    chosen[evenly_spaced(n, int(np.ceil(fraction * n)))] = True
+    return chosen
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:

@@ -1,6 +1,6 @@
 """Late fusion: one calibrated expert a view, pooled over the views that are there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
@@ -11,13 +11,14 @@ from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
 from .adaptation import Labelled, recalibrate_head
 from .heads import LinearHead, fit_calibrated
-from .pool import cross_fitted_pool, fit_weights, pool
+from .held_out import MIN_ROWS, HeldOut, pool_patterns
+from .many_categories import MANY, calibrated_solution
+from .pool import pool
 from .prototypes import calibrated_prototypes
 from .views import (
     PROTOTYPES,
     Modalities,
     Views,
-    all_patterns,
     have_sisters,
     modality,
     n_rows,
@@ -27,25 +28,7 @@ from .views import (
     with_prototypes,
 )
 
-MIN_ROWS = 30
-"""Fewer listings than this can't train a view's expert or a pattern's weights."""
 NO_NAMES: Mapping[str, Floats] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What a classifier said about training listings that it hadn't seen, for one pattern.
-
-    Parameters
-    ----------
-    rows
-        Shape ``(m,)``, the listings that have every modality of the pattern.
-    log_probabilities
-        Shape ``(m, n_categories)``.
-    """
-
-    rows: Ints
-    log_probabilities: Floats
 
 
 class FusionClassifier(Protocol):
@@ -75,8 +58,12 @@ class FusionClassifier(Protocol):
         n_categories: int,
         folds: Ints,
         names: Mapping[str, Floats] = NO_NAMES,
+        asked: Bools | None = None,
     ) -> tuple[Self, dict[Modalities, HeldOut]]:
-        """Fit on all rows; also give held-out answers for each pattern of modalities."""
+        """Fit on all rows; also give held-out answers for each pattern of modalities.
+
+        `asked`, shape ``(n,)``, tells whose; None: everyone's.
+        """
         ...
 
     def log_probabilities(self, views: Views) -> Floats:
@@ -89,6 +76,7 @@ class LateFusion:
     """The default: experts pooled by learned weights (see `pool`).
 
     Each view has a head, and a dense one prototypes as well, which do with one example a category.
+    With thousands of categories each has one expert that is both; see `many_categories`.
 
     Parameters
     ----------
@@ -113,6 +101,7 @@ class LateFusion:
         n_categories: int,
         folds: Ints,
         names: Mapping[str, Floats] = NO_NAMES,
+        asked: Bools | None = None,
     ) -> tuple["LateFusion", dict[Modalities, HeldOut]]:
         """Fit experts, then one set of weights a pattern.
 
@@ -126,6 +115,9 @@ class LateFusion:
             Shape ``(n,)``; duplicates share a fold.
         names
             View name -> shape ``(n_categories, d)``: what each category's name looks like in it.
+        asked
+            Shape ``(n,)``, the rows whose held-out answers are wanted; None: all. A view that fewer
+            than `MIN_ROWS` of them have gets no expert.
 
         Raises
         ------
@@ -134,26 +126,33 @@ class LateFusion:
         """
         heads: dict[str, LinearHead] = {}
         answers: dict[str, Floats] = {}
-        views = with_prototypes(views)
-        named = {f"{modality(name)}_{PROTOTYPES}": vectors for name, vectors in names.items()}
+        many = n_categories > MANY
+        asked = np.ones(len(labels), dtype=bool) if asked is None else asked
+        if not many:
+            views = with_prototypes(views)
+            names = {f"{modality(name)}_{PROTOTYPES}": own for name, own in names.items()}
         for name, view in views.items():
-            if not trainable(view.present, labels, folds):
+            there = view.present
+            if (there & asked).sum() < MIN_ROWS or not trainable(there, labels, folds):
                 continue
-            there = np.flatnonzero(view.present)
-            own = view if len(there) == len(labels) else view.take(there)
+            own = view if there.all() else view.take(np.flatnonzero(there))
             known = (own, labels[there], n_categories, folds[there])
-            heads[name], answered = (
-                calibrated_prototypes(*known, named.get(name))
-                if name.endswith(PROTOTYPES)
-                else fit_calibrated(*known)
-            )
-            answers[name] = _spread_out(answered, there, len(labels))
+            if many:
+                found = calibrated_solution(*known, names.get(name), asked[there])
+            elif name.endswith(PROTOTYPES):
+                found = calibrated_prototypes(*known, names.get(name), asked[there])
+            else:
+                found = fit_calibrated(*known, asked[there])
+            heads[name], answered = found
+            answers[name] = _spread_out(answered, there[asked])
         if not heads:
             raise TrainingError(
                 f"At least one view (photo, title, description) needs {MIN_ROWS} listings of 2 "
                 f"categories in every fold, but none has them among {len(labels)}. Add listings."
             )
-        weights, held_out = _pool_all(answers, views, labels, folds, have_sisters(labels, folds))
+        calibrate = {name: views[name].calibration_mask for name in answers}
+        answerable = have_sisters(labels, folds)
+        weights, held_out = pool_patterns(answers, calibrate, labels, folds, answerable, asked)
         return cls(heads, weights, log_shares(labels, n_categories)), held_out
 
     def recalibrated(
@@ -185,9 +184,10 @@ class LateFusion:
             heads[name], answered = recalibrate_head(
                 head, *new, known.get(name), prototypes=name.endswith(PROTOTYPES)
             )
-            answers[name] = _spread_out(answered, there, len(labels))
+            answers[name] = _spread_out(answered, views[name].present)
+        calibrate = {name: views[name].calibration_mask for name in answers}
         everyone = np.ones(len(labels), dtype=bool)
-        weights, held_out = _pool_all(answers, views, labels, folds, everyone)
+        weights, held_out = pool_patterns(answers, calibrate, labels, folds, everyone, everyone)
         return replace(self, heads=heads, weights={**self.weights, **weights}), held_out
 
     def log_probabilities(self, views: Views) -> Floats:
@@ -232,53 +232,14 @@ class LateFusion:
         return cls(heads, weights, np.array(settings["log_prior"], dtype=np.float32))
 
 
-def _spread_out(answered: Floats, rows: Ints, n: int) -> Floats:
-    """Put answers to some of n listings where they belong; NaN elsewhere."""
+def _spread_out(answered: Floats, there: Bools) -> Floats:
+    """Put answers to those of the listings that are there where they belong; NaN elsewhere."""
     answered = np.asarray(answered, dtype=np.float32)
-    if len(rows) == n:
+    if there.all():
         return answered
-    whole = np.full((n, answered.shape[1]), np.nan, dtype=np.float32)
-    whole[rows] = answered
+    whole = np.full((len(there), answered.shape[1]), np.nan, dtype=np.float32)
+    whole[there] = answered
     return whole
-
-
-def _pool_all(
-    answers: Mapping[str, Floats], views: Views, labels: Ints, folds: Ints, answerable: Bools
-) -> tuple[dict[Modalities, dict[str, float]], dict[Modalities, HeldOut]]:
-    """Weigh experts for each pattern of modalities, by held-out answers; see `pool`.
-
-    Parameters
-    ----------
-    answerable
-        Shape ``(n,)``, the rows of categories that the experts that answered them knew.
-    """
-    weights: dict[Modalities, dict[str, float]] = {}
-    held_out: dict[Modalities, HeldOut] = {}
-    for pattern in all_patterns(answers):
-        names = [name for name in answers if modality(name) in pattern]
-        rows = np.flatnonzero(np.all([views[name].calibration_mask for name in names], axis=0))
-        if len(rows) < MIN_ROWS:
-            continue
-        whole = len(rows) == len(labels)
-        experts = [answers[name] if whole else answers[name][rows] for name in names]
-        asked = answerable[rows]
-        if asked.any():
-            seen = experts if asked.all() else [each[asked] for each in experts]
-            fitted = fit_weights(seen, labels[rows[asked]])
-            pooled = cross_fitted_pool(experts, labels[rows], folds[rows], asked)
-        else:
-            fitted = _untried_weights(names)
-            pooled = pool(experts, fitted.tolist())
-        weights[pattern] = dict(zip(names, fitted.tolist(), strict=True))
-        held_out[pattern] = HeldOut(rows, pooled)
-    return weights, held_out
-
-
-def _untried_weights(names: Sequence[str]) -> Floats:
-    """Weigh experts that no listing could try: those that do with one example, all the same."""
-    chosen = np.array([name.endswith(PROTOTYPES) for name in names])
-    chosen = chosen if chosen.any() else ~chosen
-    return np.asarray(chosen / chosen.sum())
 
 
 def trainable(present: Bools, labels: Ints, folds: Ints) -> bool:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.sparse import csc_matrix, issparse
 
 from ..core.arrays import Bools, Floats, Ints
 from ..core.errors import TrainingError
@@ -34,20 +34,28 @@ class LinearHead:
     Parameters
     ----------
     coefficients
-        Shape ``(n_categories, d)``, float32.
+        Shape ``(n_categories, d)``, float32; sparse where words of thousands of categories are.
     intercepts
         Shape ``(n_categories,)``; very low for a category that this view never saw.
     temperature
         Above 0; above 1 softens.
     """
 
-    coefficients: Floats
+    coefficients: Floats | csc_matrix
     intercepts: Floats
     temperature: float = 1.0
 
+    @property
+    def array(self) -> Floats:
+        """The coefficients of a head that is known to be dense."""
+        if not isinstance(self.coefficients, np.ndarray):
+            raise TypeError("A head must be dense here, got a sparse one.")
+        return self.coefficients
+
     def logits(self, features: Features) -> Floats:
         """Score categories; shape ``(n, n_categories)``, in nats, before the temperature."""
-        return np.asarray(features @ self.coefficients.T) + self.intercepts
+        products = features @ self.coefficients.T
+        return np.asarray(products.toarray() if issparse(products) else products) + self.intercepts
 
     def log_probabilities(self, features: Features) -> Floats:
         """Calibrated log-probabilities; shape ``(n, n_categories)``, each at least FLOOR / K."""
@@ -56,9 +64,12 @@ class LinearHead:
 
 def tempered(logits: Floats, temperature: float) -> Floats:
     """Turn logits into floored log-probabilities."""
-    answers = np.asarray(log_softmax(logits / temperature, axis=1))
-    answers += float(np.log1p(-FLOOR))
-    return np.asarray(np.logaddexp(answers, float(np.log(FLOOR / logits.shape[1])), out=answers))
+    answers = np.asarray(logits / temperature)
+    answers -= answers.max(axis=1, keepdims=True)
+    np.exp(answers, out=answers)
+    answers *= (1 - FLOOR) / answers.sum(axis=1, keepdims=True)
+    answers += FLOOR / logits.shape[1]
+    return np.asarray(np.log(answers, out=answers))
 
 
 def fit_head(
@@ -113,6 +124,7 @@ def held_out_logits(
     c: float,
     curvature: Curvature | None = None,
     known: Trials = MappingProxyType({}),
+    asked: Bools | None = None,
 ) -> Floats:
     """Predict every row by a head that has seen neither it nor its duplicates; see `views.rounds`.
 
@@ -120,23 +132,26 @@ def held_out_logits(
     ----------
     known
         Answers that are there already; see `choose_c`.
+    asked
+        Shape ``(n,)``, the rows that are predicted; None: all.
 
     Returns
     -------
     Floats
-        Shape ``(n, n_categories)``.
+        Shape ``(n_asked, n_categories)``.
     """
     curvature = Curvature.of(view.features) if curvature is None else curvature
-    logits = np.zeros((len(labels), n_categories), dtype=np.float32)
+    asked = np.ones(len(labels), dtype=bool) if asked is None else asked
+    logits = np.zeros((int(asked.sum()), n_categories), dtype=np.float32)
 
     def answer(numbered: tuple[int, Round]) -> None:
         number, each = numbered
         given = known.get((c, number))
-        logits[each.predict_mask] = (
+        logits[each.predict_mask[asked]] = (
             _answers(each, labels, n_categories, c, curvature) if given is None else given
         )
 
-    in_parallel(answer, enumerate(rounds({ALONE: view}, folds)))
+    in_parallel(answer, enumerate(rounds({ALONE: view}, folds, asked)))
     return logits
 
 
@@ -147,6 +162,7 @@ def choose_c(
     folds: Ints,
     candidates: Sequence[float] = INVERSE_REGULARISATION,
     curvature: Curvature | None = None,
+    asked: Bools | None = None,
 ) -> tuple[float, Trials]:
     """Pick the regularisation with the lowest log loss on held-out rows, after calibration.
 
@@ -161,13 +177,14 @@ def choose_c(
         What its heads answered to the rows of the rounds that were tried.
     """
     curvature = Curvature.of(view.features) if curvature is None else curvature
+    asked = np.ones(len(labels), dtype=bool) if asked is None else asked
     tried: list[tuple[int, Round, Bools]] = []
-    n_judged, answerable = 0, _calibrating(view, labels, folds)
-    for number, each in enumerate(rounds({ALONE: view}, folds)):
-        asked = each.predict_mask & each.views[ALONE].calibration_mask & answerable
-        if asked.any():
-            tried.append((number, each, asked))
-            n_judged += int(asked.sum())
+    n_judged, answerable = 0, calibrating(view, labels, folds, asked)
+    for number, each in enumerate(rounds({ALONE: view}, folds, asked)):
+        judged = each.predict_mask & each.views[ALONE].calibration_mask & answerable
+        if judged.any():
+            tried.append((number, each, judged))
+            n_judged += int(judged.sum())
         if n_judged >= MIN_JUDGED:
             break
     attempts = [(c, number, each) for c in candidates for number, each, _ in tried]
@@ -175,21 +192,26 @@ def choose_c(
         lambda attempt: _answers(attempt[2], labels, n_categories, attempt[0], curvature), attempts
     )
     trials = {(c, n): given for (c, n, _), given in zip(attempts, answers, strict=True)}
-    truth = np.concatenate([labels[asked] for *_, asked in tried])
+    truth = np.concatenate([labels[judged] for *_, judged in tried])
     losses = {}
     for c in candidates:
         logits = np.concatenate(
-            [trials[c, number][asked[each.predict_mask]] for number, each, asked in tried]
+            [trials[c, number][judged[each.predict_mask]] for number, each, judged in tried]
         )
         losses[c] = log_loss(tempered(logits, fit_temperature(logits, truth)), truth)
     best = min(losses, key=lambda c: losses[c])
     return best, {key: given for key, given in trials.items() if key[0] == best}
 
 
-def _calibrating(view: View, labels: Ints, folds: Ints) -> Bools:
-    """Tell which rows say how a head does on new listings of categories that it knows."""
-    asked = view.calibration_mask & have_sisters(labels, folds)
-    return asked if asked.any() else view.calibration_mask
+def calibrating(view: View, labels: Ints, folds: Ints, asked: Bools) -> Bools:
+    """Tell which rows say how a head does on new listings of categories that it knows.
+
+    Where no category has two examples, none is known to those who haven't seen the other: then
+    all rows that calibrate are told.
+    """
+    judged = view.calibration_mask & asked
+    known = judged & have_sisters(labels, folds)
+    return known if known.any() else judged
 
 
 def _answers(
@@ -202,7 +224,7 @@ def _answers(
 
 
 def fit_calibrated(
-    view: View, labels: Ints, n_categories: int, folds: Ints
+    view: View, labels: Ints, n_categories: int, folds: Ints, asked: Bools | None = None
 ) -> tuple[LinearHead, Floats]:
     """Fit a head on all rows, calibrated on held-out answers to those that calibrate.
 
@@ -210,28 +232,31 @@ def fit_calibrated(
     ----------
     view
         Every row is there. Where none calibrates, all do.
+    asked
+        Shape ``(n,)``, the rows whose answers are wanted; None: all.
 
     Returns
     -------
     LinearHead
         Fitted on every row.
     Floats
-        Held-out log-probabilities, shape ``(n, n_categories)``.
+        Held-out log-probabilities, shape ``(n_asked, n_categories)``.
     """
-    if not view.calibration_mask.any():
+    asked = np.ones(len(labels), dtype=bool) if asked is None else asked
+    if not (view.calibration_mask & asked).any():
         view = View(view.features, view.present)
     span = None if view.fold_encoders else Span.of(view.features)
     if span is None:
         curvature = Curvature.of(view.features)
     else:
         view, curvature = replace(view, features=span.rows), span.curvature
-    c, known = choose_c(view, labels, n_categories, folds, curvature=curvature)
-    logits = held_out_logits(view, labels, n_categories, folds, c, curvature, known)
-    asked = _calibrating(view, labels, folds)
-    temperature = fit_temperature(logits[asked], labels[asked])
+    c, known = choose_c(view, labels, n_categories, folds, curvature=curvature, asked=asked)
+    logits = held_out_logits(view, labels, n_categories, folds, c, curvature, known, asked)
+    judged = calibrating(view, labels, folds, asked)
+    temperature = fit_temperature(logits[judged[asked]], labels[judged])
     (head,) = in_parallel(
         lambda c: fit_head(view.features, labels, n_categories, c, curvature=curvature), [c]
     )
     if span is not None:
-        head = LinearHead(*span.unspanned(head.coefficients, head.intercepts))
+        head = LinearHead(*span.unspanned(head.array, head.intercepts))
     return replace(head, temperature=temperature), tempered(logits, temperature)

@@ -6,10 +6,14 @@ mean: Mensink et al. 2013, "Distance-Based Image Classification"; prototypes: Sn
 "Prototypical Networks for Few-shot Learning"). That is linear, so what comes out is a head.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ..core.arrays import Floats, Ints, unit_rows
+from ..core.arrays import Bools, Floats, Ints, unit_rows
 from ..core.parallel import in_parallel
 from .calibration import fit_temperature
 from .heads import LinearHead, tempered
@@ -21,6 +25,9 @@ NAME_COUNTS = 1.0
 """Examples that a category's name is worth, where names and listings are vectors of one space."""
 UNSEEN = -30.0
 """Intercept, in nats, of a category that has neither an example nor a name."""
+
+Fit: TypeAlias = Callable[[Any, Ints], LinearHead]
+"""Features ``(n, d)`` and labels ``(n,)`` in, a head out that isn't calibrated yet."""
 
 
 def fit_prototypes(
@@ -45,11 +52,10 @@ def fit_prototypes(
         Shape ``(n,)``, above 0, what each listing counts; None: 1.
     """
     weights = np.ones(len(labels)) if weights is None else weights
-    weights, shape = weights.astype(np.float32), (n_categories, len(labels))
+    weights = weights.astype(np.float32)
     centre = weights @ features / weights.sum()
     counts = np.bincount(labels, weights, minlength=n_categories).astype(np.float32)
-    members = csr_matrix((weights, (labels, np.arange(len(labels)))), shape=shape)
-    sums = np.asarray(members @ features) - np.outer(counts, centre)
+    sums = np.asarray(members(labels, n_categories, weights) @ features) - np.outer(counts, centre)
     known = counts > 0
     if names is not None:
         sums += NAME_COUNTS * (names - names.mean(axis=0))
@@ -59,39 +65,71 @@ def fit_prototypes(
     return LinearHead(coefficients, np.asarray(intercepts, dtype=np.float32))
 
 
+def members(labels: Ints, n_categories: int, weights: Floats | None = None) -> csr_matrix:
+    """Tell whose category each listing is: shape ``(n_categories, n)``; times rows, their sums.
+
+    `weights`, shape ``(n,)``, float32, is what each listing counts; None: 1.
+    """
+    own = np.ones(len(labels), dtype=np.float32) if weights is None else weights
+    shape = (n_categories, len(labels))
+    return csr_matrix((own, (labels, np.arange(len(labels)))), shape=shape)
+
+
 def calibrated_prototypes(
-    view: View, labels: Ints, n_categories: int, folds: Ints, names: Floats | None = None
+    view: View,
+    labels: Ints,
+    n_categories: int,
+    folds: Ints,
+    names: Floats | None = None,
+    asked: Bools | None = None,
 ) -> tuple[LinearHead, Floats]:
-    """Place prototypes by all rows, calibrated on answers to rows that they weren't placed by.
+    """Place prototypes by all rows; `view` is dense, and the rest as for `calibrated`."""
+
+    def fit(features: Floats, labels: Ints) -> LinearHead:
+        return fit_prototypes(features, labels, n_categories, names)
+
+    return calibrated(fit, view, labels, n_categories, folds, asked)
+
+
+def calibrated(
+    fit: Fit,
+    view: View,
+    labels: Ints,
+    n_categories: int,
+    folds: Ints,
+    asked: Bools | None = None,
+) -> tuple[LinearHead, Floats]:
+    """Fit a head on all rows, calibrated on answers to rows by heads that hadn't seen them.
 
     Parameters
     ----------
+    fit
+        Solves for a head at once, nothing being chosen on held-out rows.
     view
-        Dense, and every row is there. Where none calibrates, all do. Where no category has two
-        examples, none can be answered by the other's prototype, and the temperature stays 1.
-    names
-        See `fit_prototypes`.
+        Every row is there. Where none calibrates, all do. Where no category has two examples, none
+        can be answered by who has seen the other only, and the temperature stays 1.
+    asked
+        Shape ``(n,)``, the rows whose answers are wanted; None: all.
 
     Returns
     -------
     LinearHead
         Of every row.
     Floats
-        Held-out log-probabilities, shape ``(n, n_categories)``.
+        Held-out log-probabilities, shape ``(n_asked, n_categories)``.
     """
-    if not view.calibration_mask.any():
+    asked = np.ones(len(labels), dtype=bool) if asked is None else asked
+    if not (view.calibration_mask & asked).any():
         view = View(view.features, view.present)
-    logits = np.zeros((len(labels), n_categories), dtype=np.float32)
+    logits = np.zeros((int(asked.sum()), n_categories), dtype=np.float32)
 
     def answer(each: Round) -> None:
-        seen, asked = each.views[ALONE].array, each.predict_mask
-        known = each.train_mask
-        head = fit_prototypes(seen[known], labels[known], n_categories, names)
-        logits[asked] = head.logits(seen[asked])
+        seen, known = each.views[ALONE].features, each.train_mask
+        head = fit(seen[known], labels[known])
+        logits[each.predict_mask[asked]] = head.logits(seen[each.predict_mask])
 
-    in_parallel(answer, rounds({ALONE: view}, folds))
-    asked = view.calibration_mask & have_sisters(labels, folds)
-    temperature = fit_temperature(logits[asked], labels[asked]) if asked.any() else 1.0
-    head = fit_prototypes(view.array, labels, n_categories, names)
-    calibrated = LinearHead(head.coefficients, head.intercepts, temperature)
-    return calibrated, tempered(logits, temperature)
+    in_parallel(answer, rounds({ALONE: view}, folds, asked))
+    judged = view.calibration_mask & asked & have_sisters(labels, folds)
+    temperature = fit_temperature(logits[judged[asked]], labels[judged]) if judged.any() else 1.0
+    (head,) = in_parallel(lambda rows: fit(rows, labels), [view.features])
+    return replace(head, temperature=temperature), tempered(logits, temperature)

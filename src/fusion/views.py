@@ -148,7 +148,7 @@ class Round(NamedTuple):
     fold_encoder: int | None = None
 
 
-def rounds(views: Views, folds: Ints) -> list[Round]:
+def rounds(views: Views, folds: Ints, asked: Bools | None = None) -> list[Round]:
     """Plan how every row is asked about once, by models that know neither it nor its duplicates.
 
     Without fold encoders it is a round for each fold. With them it is one for each: a model
@@ -160,7 +160,17 @@ def rounds(views: Views, folds: Ints) -> list[Round]:
     ----------
     folds
         Shape ``(n,)``; duplicates share a fold.
+    asked
+        Shape ``(n,)``, the rows whose answers are wanted; None: all.
     """
+    planned = _rounds_of_all(views, folds)
+    if asked is None:
+        return planned
+    fewer = [each._replace(predict_mask=each.predict_mask & asked) for each in planned]
+    return [each for each in fewer if each.predict_mask.any()]
+
+
+def _rounds_of_all(views: Views, folds: Ints) -> list[Round]:
     average = next((view for view in views.values() if view.fold_encoders), None)
     if average is None or average.in_encoder_train_set is None:
         return [Round(dict(views), folds != fold, folds == fold) for fold in np.unique(folds)]

@@ -17,7 +17,8 @@ from ..fusion.accept_rule import (
     showable_precision,
 )
 from ..fusion.calibration import entropy
-from ..fusion.classifier import FusionClassifier, HeldOut
+from ..fusion.classifier import FusionClassifier
+from ..fusion.held_out import HeldOut
 from ..fusion.hierarchy import ancestors, depth, sum_by_parent
 from ..fusion.views import Modalities, Views, n_rows, patterns, restrict, take
 

@@ -16,7 +16,7 @@ from ..catalog.listing import category_prefix
 from ..core.arrays import Bools, Floats, Ints
 from ..core.config import AcceptConfig, Config
 from ..fusion.accept_rule import AcceptRule, Examples, effective_numbers, fit_accept_rule
-from ..fusion.classifier import HeldOut
+from ..fusion.held_out import HeldOut
 from ..fusion.views import Modalities
 from .accept_rules import pooled_answers
 

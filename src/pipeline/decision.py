@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from ..core.arrays import Floats
+from ..core.arrays import Floats, largest
 from ..embedding.listings import EmbeddedListings
 from ..fusion.accept_rule import AcceptRule, Examples, Rules
 from ..fusion.calibration import entropy
@@ -244,10 +245,9 @@ class DecisionPolicy:
 
     def guesses(self, probabilities: Floats, k: int) -> tuple[Guess, ...]:
         """Name the `k` likeliest categories, most probable first."""
-        best = np.argsort(-probabilities, kind="stable")[:k]
         return tuple(
             Guess(category=self.class_names[i], probability=round(float(probabilities[i]), 6))
-            for i in best
+            for i in largest(probabilities, k)
         )
 
     def _sure(self, predictions: Predictions, row: int) -> bool:
@@ -262,9 +262,12 @@ class DecisionPolicy:
         """Count the training listings of a category; 0 where it is known by name only."""
         if self.examples is None:
             return None
-        if guess.category not in self.class_names:
-            return 0
-        return int(self.examples.counts[self.class_names.index(guess.category)])
+        column = self._column.get(guess.category)
+        return 0 if column is None else int(self.examples.counts[column])
+
+    @cached_property
+    def _column(self) -> Mapping[str, int]:
+        return {name: column for column, name in enumerate(self.class_names)}
 
     def _sure_alone(self, part: str) -> float:
         rules = self.rules.for_pattern(frozenset({part}))

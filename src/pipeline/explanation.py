@@ -261,12 +261,12 @@ def photo_coefficients(classifier: FusionClassifier) -> Floats | None:
     """Sum up the photo's experts, each as much as it counts where there is only a photo."""
     if not isinstance(classifier, LateFusion):
         head = classifier.heads.get(PHOTO)
-        return None if head is None else head.coefficients
+        return None if head is None else head.array
     weights = classifier.weights_for(frozenset({PHOTO}))
     heads = {name: head for name, head in classifier.heads.items() if modality(name) == PHOTO}
     if not heads:
         return None
-    own = [weights[name] / head.temperature * head.coefficients for name, head in heads.items()]
+    own = [weights[name] / head.temperature * head.array for name, head in heads.items()]
     return np.asarray(np.sum(own, axis=0), dtype=np.float32)
 
 

@@ -10,7 +10,8 @@ from ..core.arrays import Floats, Ints, evenly_spaced
 from ..core.config import Config
 from ..embedding.training_data import TrainingData
 from ..fusion.adaptation import MAX_TRAINING, N_FOLDS, Labelled
-from ..fusion.classifier import MIN_ROWS, HeldOut, LateFusion, trainable
+from ..fusion.classifier import LateFusion, trainable
+from ..fusion.held_out import MIN_ROWS, HeldOut
 from ..fusion.views import Modalities, Views, patterns, restrict, take, with_prototypes
 
 SHARES = (1, 2, 4)

@@ -201,13 +201,13 @@ class ListingPipeline(PipelineState):
             listings, description=self.config.description, quality=quality
         )
         embedded = embedded.by_title() if on_photo_error == "title" else embedded
-        verdicts: list[Verdict] = []
+        policy, verdicts = self.policy, list[Verdict]()
         hidden = None if self.embedder.options.progress else True
         with tqdm(total=len(listings), desc="Judging listings", disable=hidden) as bar:
             for start in range(0, len(listings), BLOCK):  # so that memory doesn't grow with them
                 block = embedded.take(range(start, min(start + BLOCK, len(listings))))
                 evidence = self.evidence(block, self.views(block), duplicates=duplicates)
-                own = [self.policy.verdict(evidence, row) for row in range(len(evidence))]
+                own = [policy.verdict(evidence, row) for row in range(len(evidence))]
                 if on_judged:
                     on_judged(block, own)
                 verdicts += own

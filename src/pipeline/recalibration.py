@@ -14,7 +14,8 @@ from ..core.arrays import Floats, Ints
 from ..core.errors import ConfigError, TrainingError
 from ..embedding.grouping import stated_groups
 from ..fusion.adaptation import MAX_TRAINING, N_FOLDS, Labelled
-from ..fusion.classifier import MIN_ROWS, LateFusion
+from ..fusion.classifier import LateFusion
+from ..fusion.held_out import MIN_ROWS
 from ..fusion.views import PHOTO, TITLE, Modalities, Views, take
 from ..retrieval.model import RetrievalModel, dense
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers

@@ -60,8 +60,9 @@ def require_sound(pipeline: Pipeline) -> None:
     _require_probabilities(
         evidence.predictions.probabilities, (len(embedded.listings), n_categories)
     )
+    policy = pipeline.policy
     for row in range(len(embedded.listings)):
-        pipeline.policy.verdict(evidence, row)
+        policy.verdict(evidence, row)
     if pipeline.retrieval is not None:
         _try_retrieval(pipeline.retrieval, views, n_categories)
 

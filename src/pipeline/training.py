@@ -10,7 +10,7 @@ import numpy as np
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing, category_levels, category_prefix
 from ..catalog.splits import group_folds, split_indices
-from ..core.arrays import Floats, Ints
+from ..core.arrays import Bools, Floats, Ints
 from ..core.config import Config
 from ..core.errors import TrainingError
 from ..embedding.embedder import Embedder
@@ -19,7 +19,9 @@ from ..embedding.grouping import Holds, group_listings
 from ..embedding.listings import EmbeddedListings
 from ..embedding.training_data import TrainingData
 from ..fusion.accept_rule import Examples, Rules
-from ..fusion.classifier import FusionClassifier, HeldOut
+from ..fusion.calibration import held_out_fraction, some_rows
+from ..fusion.classifier import FusionClassifier
+from ..fusion.held_out import HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
 from ..retrieval.fit import fit_retrieval
@@ -56,8 +58,10 @@ def fit_state(
         With precisions that this machine has; see `RunOptions.applied_to`.
     """
     catalog, data, tfidf = prepare(catalog, embedder, config)
-    classifier, held_out = fit_classifier(data, config)
     n, known, others = len(data.categories), data.trained_rows, data.other_rows
+    fraction = held_out_fraction(len(known), len(data.class_names))
+    asked, others = some_rows(len(known), fraction), others[some_rows(len(others), fraction)]
+    classifier, held_out = fit_classifier(data, config, asked)
     unseen = unseen_answers(classifier, take(data.views, others), held_out)
     unsure = uncertainty(n, known, held_out, others, unseen)
     place = {catalog.listings[row].listing_id: n for n, row in enumerate(known)}
@@ -68,11 +72,11 @@ def fit_state(
         unseen = unseen_answers(classifier, take(data.views, others), held_out)
         for pattern, own in uncertainty(n, known, held_out, others, unseen).items():
             unsure[pattern] = np.where(np.isnan(own), unsure[pattern], own)
-    rules, by_category = fit_accept_rules(data, held_out, unseen, config)
+    rules, by_category = fit_accept_rules(data, held_out, others, unseen, config)
     retrieval = fit_retrieval(data, embedder, config.retrieval, outside, unsure)
     facts = _facts(data, catalog) | {
         "evidence": evidence(held_out, data.labels, rules),
-        "forecast": _forecast(data, held_out, rules, config, alone=leaning is not None),
+        "forecast": _forecast(data, held_out, rules, config, asked, alone=leaning is not None),
         "category_rules": [each.to_json() for each in by_category],
     }
     if leaning:
@@ -141,18 +145,18 @@ def prepare(
 
 
 def fit_classifier(
-    data: TrainingData, config: Config
+    data: TrainingData, config: Config, asked: Bools | None = None
 ) -> tuple[FusionClassifier, dict[Modalities, HeldOut]]:
     """Fit the classifier, and gather its answers to listings that it hadn't seen.
 
     With ``calibration: cross`` every listing gives one, by models that have seen neither it nor its
-    duplicates.
+    duplicates; or those that are `asked`, shape ``(n_trained_rows,)``.
     """
     if config.calibration == "split":
         return _fit_split(data, config)
     method, folds = METHODS[config.fusion], data.folds[data.trained_rows]
     n_categories = len(data.class_names)
-    return method.fit(data.trained_views, data.labels, n_categories, folds, data.names)
+    return method.fit(data.trained_views, data.labels, n_categories, folds, data.names, asked)
 
 
 def _fit_split(
@@ -194,14 +198,16 @@ def _fit_split(
 def fit_accept_rules(
     data: TrainingData,
     held_out: Mapping[Modalities, HeldOut],
+    others: Ints,
     unseen: Mapping[Modalities, HeldOut],
     config: Config,
 ) -> tuple[Rules, list[CategoryRule]]:
     """Fit when an answer is accepted, on `held_out`, and on listings of categories left out.
 
-    And what each category's own cut-off would be, which decides nothing.
+    And what each category's own cut-off would be, which decides nothing. `others` are the rows that
+    `unseen` is about.
     """
-    trained, others = data.trained_rows, data.other_rows
+    trained = data.trained_rows
     names = [[data.categories[row] for row in rows] for rows in (trained, others)]
     given = (held_out, names[0], unseen, names[1], data.class_names, config)
     options: dict[str, Any] = {
@@ -217,6 +223,7 @@ def _forecast(
     held_out: Mapping[Modalities, HeldOut],
     rules: Rules,
     config: Config,
+    asked: Bools,
     *,
     alone: bool,
 ) -> dict[Holds, dict[str, float]]:
@@ -240,7 +247,7 @@ def _forecast(
     other: Holds = "same_groups" if holds_for == "new_groups" else "new_groups"
     groups = data.grouping.of(other)
     folds = group_folds(data.categories, groups, _n_folds(groups, config), config.seed)
-    _, answers = fit_classifier(replace(data, groups=groups, folds=folds), config)
+    _, answers = fit_classifier(replace(data, groups=groups, folds=folds), config, asked)
     return known | {other: forecast(answers, data.labels, rules, data.trained_views, examples)}
 
 

@@ -18,13 +18,14 @@ from ..fusion.views import PHOTO, Modalities, View
 from .duplicates.pair_model import PairModel
 from .model import RetrievalModel, dense
 from .ood.detector import OODDetector
+from .ood.detectors import MAX_LISTINGS
 from .ood.fit import NOTHING, STATISTICS_ONLY, fit_ood_detector
 from .zero_shot.classifier import ZeroShot
 from .zero_shot.fit_joint_space import fit_joint_space
 from .zero_shot.load_space import load_space, space_embedder
 
 MIN_OF_KIND = 5
-"""A category of so many listings is a kind of its own to the out-of-catalogue detector."""
+"""A category of so many listings that a detector learns from is a kind of its own to it."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,6 +78,11 @@ def with_joint_space(
     return replace(retrieval, joint=found.space, joint_facts=found.to_json())
 
 
+def min_of_kind(n: int) -> int:
+    """Tell how many of n listings make a kind of their own: `MIN_OF_KIND` of those learned from."""
+    return MIN_OF_KIND * max(1, n // MAX_LISTINGS)
+
+
 def finest_labels(categories: Sequence[str], min_examples: int) -> Ints:
     """Number each listing's deepest category that has enough listings; shape ``(n,)``.
 
@@ -111,7 +117,7 @@ def _fit_detector(
     try:
         return fit_ood_detector(
             dense(data.views),
-            finest_labels(paths, MIN_OF_KIND),
+            finest_labels(paths, min_of_kind(len(paths))),
             data.folds,
             config.alpha,
             strangers,

@@ -12,7 +12,8 @@ import pytest
 from scipy.sparse import csr_matrix
 from shelfsure.core.errors import TrainingError
 from shelfsure.core.files import files_in
-from shelfsure.fusion.classifier import FusionClassifier, HeldOut
+from shelfsure.fusion.classifier import FusionClassifier
+from shelfsure.fusion.held_out import HeldOut
 from shelfsure.fusion.storage import METHODS, load_classifier, save_classifier
 from shelfsure.fusion.views import Modalities, View, restrict, take
 
@@ -190,6 +191,23 @@ def test_held_out_answers_come_from_models_that_saw_neither_the_row_nor_its_dupl
     _, leaky = METHODS[method].fit(views, labels, K, np.arange(2 * n) % 7)
     for held in leaky.values():
         assert right(held.log_probabilities, labels[held.rows]) > known_to_all + 0.1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_fit_answers_only_who_is_asked(method: str) -> None:
+    drawn = draw(0)
+    asked, folds = np.arange(len(drawn.labels)) % 2 == 0, np.arange(len(drawn.labels)) // 2 % 4
+    given = (drawn.views, drawn.labels, K, folds)
+    _, every = METHODS[method].fit(*given)
+    _, some = METHODS[method].fit(*given, asked=asked)
+    assert set(some) == set(every)
+    for pattern, held in some.items():
+        expected = every[pattern].rows[asked[every[pattern].rows]]
+        np.testing.assert_array_equal(held.rows, expected)
+        assert held.log_probabilities.shape == (len(held.rows), K)
+        same = every[pattern].log_probabilities[np.isin(every[pattern].rows, held.rows)]
+        agree = held.log_probabilities.argmax(axis=1) == same.argmax(axis=1)
+        assert agree.mean() > 0.9
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,7 +6,7 @@ from shelfsure.exploration.witnesses import (
     neighbour_votes,
     neighbour_witness,
 )
-from shelfsure.fusion.classifier import HeldOut
+from shelfsure.fusion.held_out import HeldOut
 
 PHOTO, BOTH = frozenset({"photo"}), frozenset({"photo", "title"})
 

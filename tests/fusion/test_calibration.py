@@ -5,7 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 from shelfsure.core.errors import CalibrationError
-from shelfsure.fusion.calibration import fit_temperature, log_loss
+from shelfsure.fusion.calibration import (
+    fit_temperature,
+    held_out_fraction,
+    log_loss,
+    some_rows,
+)
 from sklearn.metrics import log_loss as reference_log_loss
 
 Array = npt.NDArray[np.float64]
@@ -78,3 +83,17 @@ def test_log_loss_equals_scikit_learn() -> None:
     z, labels = drawn(2, 100)
     expected = reference_log_loss(labels, softmax(z, axis=1), labels=range(5))
     assert log_loss(log_softmax(z, axis=1), labels) == pytest.approx(expected)
+
+
+def test_held_out_fraction_asks_all_until_answers_grow_large() -> None:
+    assert held_out_fraction(0, 3) == held_out_fraction(150_000, 150) == 1.0
+    assert held_out_fraction(142_000, 9_691) * 142_000 == pytest.approx(10_000)
+    assert held_out_fraction(1_000_000, 1_024) == 65_536 / 1_000_000
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(0, 1.0), (1, 0.01), (7, 1.0), (997, 0.31)])
+def test_some_rows_picks_the_share_from_all_along(n: int, fraction: float) -> None:
+    chosen = some_rows(n, fraction)
+    assert chosen.shape == (n,)
+    assert chosen.sum() == int(np.ceil(n * fraction))
+    assert np.diff(np.flatnonzero(chosen), prepend=0).max(initial=0) <= np.ceil(1 / fraction)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from shelfsure.core.config import AcceptConfig, Config
 from shelfsure.fusion.accept_rule import AcceptRule, Examples, Rules
-from shelfsure.fusion.classifier import HeldOut, LateFusion
+from shelfsure.fusion.classifier import LateFusion
+from shelfsure.fusion.held_out import HeldOut
 from shelfsure.fusion.views import View
 from shelfsure.pipeline.accept_rules import evidence, forecast, unseen_answers
 from shelfsure.pipeline.accept_rules import fit_rules as fit_grouped_rules

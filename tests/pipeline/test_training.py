@@ -80,6 +80,21 @@ def test_train_fits_a_rule_for_each_level(tiny_trained: ListingPipeline) -> None
     assert all(rule.target_precision == 0.8 and rule.n_calibration == 60 for rule in rules)
 
 
+def test_train_asks_about_a_share_of_the_listings_where_there_are_very_many(
+    catalog: Catalog,
+    fake_embedder: MakeEmbedder,
+    tiny_config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shelfsure.fusion.calibration.MAX_HELD_OUT", 3 * 40)
+    monkeypatch.setattr("shelfsure.fusion.calibration.MIN_HELD_OUT", 1)
+    pipeline = ListingPipeline.fit(catalog, tiny_config, embedder=fake_embedder())
+    assert pipeline.facts["n_listings"] == 60
+    assert all(each["n"] == 40 and each["top1"] > 0.9 for each in pipeline.facts["evidence"])
+    rules = pipeline.rules.for_pattern(frozenset(ALL))
+    assert all(rule.n_calibration == 40 for rule in rules)
+
+
 def test_train_again_gives_the_same(
     catalog: Catalog,
     tiny_trained: ListingPipeline,

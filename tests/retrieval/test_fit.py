@@ -18,7 +18,7 @@ from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.grouping import Grouping
 from shelfsure.embedding.training_data import TrainingData
 from shelfsure.pipeline.features import build_views
-from shelfsure.retrieval.fit import finest_labels, fit_retrieval
+from shelfsure.retrieval.fit import finest_labels, fit_retrieval, min_of_kind
 from shelfsure.retrieval.model import RetrievalModel
 
 MakeEmbedder = Callable[..., Embedder]
@@ -51,6 +51,10 @@ def fitted(
 ) -> RetrievalModel:
     data = training_data(listings, embedder)
     return fit_retrieval(data, embedder, RetrievalConfig(**config), outside)
+
+
+def test_min_of_kind_is_five_of_those_that_a_detector_learns_from() -> None:
+    assert [min_of_kind(n) for n in (0, 9_999, 10_000, 142_000)] == [5, 5, 10, 140]
 
 
 def test_finest_labels_takes_the_deepest_category_that_is_large_enough() -> None:

@@ -28,6 +28,7 @@ METHODS: dict[str, Any] = {kind.method: kind for kind in (Mahalanobis, Vim, Knn,
 
 MAX_LISTINGS = 5_000
 """Listings that a detector learns from; more make a detector large and slow, and hardly sharper."""
+ROWS_AT_ONCE = 4_096
 
 
 def fit_detector(method: str, features: Floats, labels: Ints) -> Detector:
@@ -69,7 +70,9 @@ def fit_detector(method: str, features: Floats, labels: Ints) -> Detector:
 
 def ood_score(fitted: Detector, features: Floats) -> Floats:
     """Score features ``(n, d)``; shape ``(n,)``, float32, larger = stranger."""
-    return np.asarray(fitted.ood_score(features), dtype=np.float32)
+    starts = range(0, max(len(features), 1), ROWS_AT_ONCE)
+    scores = [fitted.ood_score(features[start : start + ROWS_AT_ONCE]) for start in starts]
+    return np.concatenate(scores).astype(np.float32)
 
 
 def to_arrays(fitted: Detector) -> dict[str, Floats]:

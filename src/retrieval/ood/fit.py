@@ -99,7 +99,8 @@ def fit_ood_detector(
         views = {name: replace(view, fold_encoders=()) for name, view in views.items()}
     views = with_joint_view(views)
     outside = with_joint_view(outside or {})
-    own, own_labels, own_folds = take(views, fitting), labels[fitting], folds[fitting]
+    own = views if fitting.all() else take(views, fitting)
+    own_labels, own_folds = labels[fitting], folds[fitting]
     scorers: dict[str, OODScorer] = {}
     scores: dict[str, Floats] = {}
     for name, view in own.items():
@@ -109,7 +110,7 @@ def fit_ood_detector(
         if len(np.unique(own_folds[there])) < 2:
             continue
         scorers[name], held_out = fit_view_scorer(
-            view.take(there),
+            view if there.all() else view.take(there),
             own_labels[there],
             own_folds[there],
             chosen,

@@ -61,7 +61,7 @@ class Vim:
         x = unit_rows(features)
         head = fit_own_head(x, labels)
         # softmax logits sum to a constant: one singular value is zero but for rounding
-        inverse = np.linalg.pinv(head.coefficients, rcond=1e-5)
+        inverse = np.linalg.pinv(head.array, rcond=1e-5)
         origin = (-inverse @ head.intercepts).astype(np.float32)
         deviation = (x - origin).astype(np.float64)
         n_components = max(1, min(N_COMPONENTS, len(x) // 2, x.shape[1] // 2))
@@ -71,9 +71,7 @@ class Vim:
         best_logits = np.maximum(head.logits(x).max(axis=1), 0.0).sum()
         # no logits (one category) or no residual (constant features): leave the scale alone
         weight = best_logits / residual if min(best_logits, residual) > 1e-6 else 1.0
-        return cls(
-            head.coefficients, head.intercepts, origin, principal, np.asarray(weight, np.float32)
-        )
+        return cls(head.array, head.intercepts, origin, principal, np.asarray(weight, np.float32))
 
     def ood_score(self, features: Floats) -> Floats:
         """Shape ``(n,)``, in nats."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.arrays import Floats, Ints
+from ...core.arrays import Floats, Ints, evenly_spaced
 from ...core.parallel import in_parallel
 from ...fusion.views import ALONE, Round, View, rounds
-from .detectors import Detector, fit_detector, ood_score
+from .detectors import MAX_LISTINGS, Detector, fit_detector, ood_score
 from .logit_detectors import Exposure
 
 
@@ -80,10 +80,11 @@ def fit_view_scorer(
         view = View(view.features, view.present)
 
     def detectors(rows: Ints, own: View, strangers: View | None) -> dict[str, Detector]:
-        features = own.array[rows]
-        fitted = {m: fit_detector(m, features, labels[rows]) for m in methods}
+        kept = rows[evenly_spaced(len(rows), MAX_LISTINGS)]  # no more is copied than is learned
+        features = own.array[kept]
+        fitted = {m: fit_detector(m, features, labels[kept]) for m in methods}
         if strangers is not None:
-            fitted[Exposure.method] = Exposure.fit(features, strangers.array)
+            fitted[Exposure.method] = Exposure.fit(own.array[rows], strangers.array)
         return fitted
 
     def score_held_out(each: Round) -> dict[str, Floats]:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from ...core.arrays import Floats, Ints
+from ...fusion.calibration import enough_rows
 from ...fusion.pool import fit_weights
 from .image_text_space import ImageTextSpace, Slopes
 from .prototypes import Prototypes, embed_categories
@@ -45,6 +46,7 @@ def fit_slopes(
     """Fit temperatures, and what each view counts, by log loss, where there are labelled listings.
 
     Prototypes stay as they are, so categories that have listings gain nothing over those without.
+    Of very many listings some are looked at; see `enough_rows`.
 
     Parameters
     ----------
@@ -57,8 +59,8 @@ def fit_slopes(
     """
     photo, title = _both(photo, title)
     views = {
-        "photo": (photo.any(axis=1), _above(photo, prototypes.vectors, prototypes.photo_baseline)),
-        "title": (title.any(axis=1), _above(title, prototypes.vectors, prototypes.title_baseline)),
+        "photo": (photo, photo.any(axis=1), prototypes.photo_baseline),
+        "title": (title, title.any(axis=1), prototypes.title_baseline),
     }
     fitted: dict[str, float] = asdict(slopes)
     for slope_of in (
@@ -66,14 +68,16 @@ def fit_slopes(
         {"title": "title_alone"},
         {"photo": "photo_beside_title", "title": "title_beside_photo"},
     ):
-        rows = np.all([views[view][0] for view in slope_of], axis=0)
-        if rows.sum() < MIN_ROWS:
+        rows = np.flatnonzero(np.all([views[view][1] for view in slope_of], axis=0))
+        if len(rows) < MIN_ROWS:
             continue
+        rows = rows[enough_rows(len(rows), len(prototypes.names))]
         n_views = len(slope_of)  # the pool's prior is 1 / n_views: here it shall mean the old slope
-        experts = [
-            log_softmax(n_views * fitted[slope] * views[view][1][rows], axis=1)
-            for view, slope in slope_of.items()
-        ]
+        experts = []
+        for view, slope in slope_of.items():
+            vectors, _, baseline = views[view]
+            above = _above(vectors[rows], prototypes.vectors, baseline)
+            experts.append(log_softmax(n_views * fitted[slope] * above, axis=1))
         weights = fit_weights(experts, labels[rows])
         for slope, weight in zip(slope_of.values(), weights.tolist(), strict=True):
             fitted[slope] *= n_views * weight

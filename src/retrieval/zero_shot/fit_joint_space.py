@@ -23,6 +23,8 @@ MIN_PAIRS = 200
 """Fewer listings with both photo and title align nothing."""
 MAX_PAIRS = 10_000
 """Of more, some are taken, from all along the catalogue."""
+MAX_NAMES = 1_000
+"""Comparing all pairs with more categories than this, three times over, doesn't fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,12 @@ def fit_joint_space(
         return JointFit(None, facts)
     whole = pairs.align(np.ones(len(rows), bool))
     space = JointSpace(whole, similarity, voices(pairs.groups))
-    if before is not None and zero_shot is not None and slopes is not None:
+    if (
+        before is not None
+        and zero_shot is not None
+        and slopes is not None
+        and len(zero_shot.names) <= MAX_NAMES
+    ):
         column = {name: i for i, name in enumerate(zero_shot.names)}
         labels = np.array([column[data.categories[row]] for row in rows.tolist()])
         task = Naming(pairs, labels, before, zero_shot, slopes, min_of_category)

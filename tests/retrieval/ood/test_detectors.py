@@ -62,6 +62,18 @@ def test_ood_score_ignores_length_and_order(method: str, rng: np.random.Generato
 
 
 @EVERY
+def test_ood_score_works_through_many_rows_in_parts(
+    method: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, labels = clusters(rng)
+    fitted = fit_detector(method, x, labels)
+    at_once = ood_score(fitted, x)
+    monkeypatch.setattr("shelfsure.retrieval.ood.detectors.ROWS_AT_ONCE", 7)
+    np.testing.assert_allclose(ood_score(fitted, x), at_once, rtol=1e-4, atol=1e-3)
+    assert ood_score(fitted, x[:0]).shape == (0,)
+
+
+@EVERY
 def test_ood_score_of_a_row_does_not_depend_on_its_batch(
     method: str, rng: np.random.Generator
 ) -> None:
