@@ -5,16 +5,14 @@ import pytest
 from shelfsure.fusion.alternatives import Concatenation, Stacking
 from shelfsure.fusion.calibration import log_loss
 from shelfsure.fusion.classifier import (
-    MIN_ROWS,
     FusionClassifier,
-    HeldOut,
     LateFusion,
-    all_patterns,
     log_shares,
     trainable,
 )
 from shelfsure.fusion.heads import LinearHead
-from shelfsure.fusion.views import View, restrict, take
+from shelfsure.fusion.held_out import MIN_ROWS, HeldOut
+from shelfsure.fusion.views import View, all_patterns, restrict, take
 
 PHOTO, TITLE, BOTH = frozenset({"photo"}), frozenset({"title"}), frozenset({"photo", "title"})
 LABELS = np.arange(120) % 3
