@@ -64,7 +64,8 @@ def adapt_head(head: LinearHead, features: Features, labels: Ints, strength: flo
     """
     intercepts = head.intercepts / head.temperature
     if strength == 0:
-        return LinearHead(head.coefficients / head.temperature, intercepts)
+        scaled: Any = head.coefficients / head.temperature  # sparse ones stay so
+        return LinearHead(scaled, intercepts)
     before, n_categories = head.logits(features) / head.temperature, len(intercepts)
     coefficients = head.array / head.temperature
     products = features @ features.T

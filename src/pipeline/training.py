@@ -68,7 +68,7 @@ def fit_state(
     of_newest = np.array([place[name] for name in newest if name in place], dtype=int)
     leaning = lean_to_newest(data, config, of_newest, held_out)
     if leaning:
-        classifier, held_out = leaning.classifier, leaning.held_out
+        classifier, held_out = leaning.classifier, dict(leaning.held_out)
         unseen = unseen_answers(classifier, take(data.views, others), held_out)
         for pattern, own in uncertainty(n, known, held_out, others, unseen).items():
             unsure[pattern] = np.where(np.isnan(own), unsure[pattern], own)

@@ -18,6 +18,11 @@ from shelfsure.pipeline.bundle import open_bundle
 from shelfsure.pipeline.verdict import Guess, Verdict
 from shelfsure.serving.review.store import ReviewStore
 
+# MLflow's models use a loader strategy that the newest SQLAlchemy warns of
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType.*:UserWarning"),
+]
 Run = Callable[..., Any]
 COMMANDS = {
     "audit": "audit {tiny} --out {disk}/out --no-learning-curve",

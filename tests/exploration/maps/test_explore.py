@@ -8,6 +8,7 @@ from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.config import Config
 from shelfsure.core.errors import CatalogError
+from shelfsure.exploration.features import families
 from shelfsure.exploration.maps import explore
 from shelfsure.exploration.maps.explore import explore_catalog
 from shelfsure.exploration.maps.overview import imbalance
@@ -93,12 +94,11 @@ def test_without_labels_clusters_are_named_by_their_words(tiny_folder, fake_embe
 
 
 def test_what_one_family_cannot_do_ends_nothing(tiny_folder, fake_embedder, monkeypatch) -> None:
-    import shelfsure.exploration.features.colour as colour
-
     def fail(_: object) -> None:
         raise MemoryError("no room for colours")
 
-    monkeypatch.setattr(colour, "colour_histogram", fail)
+    colour, *others = families.DESCRIBED
+    monkeypatch.setattr(families, "DESCRIBED", (replace(colour, describe=fail), *others))
     catalog = read_catalog(tiny_folder / "catalogue.csv")
     names = ["colour", "clip-photo", "gabor", "colour+gabor"]
     found = explore_catalog(catalog, embedder=fake_embedder(), names=names, maps=False)
