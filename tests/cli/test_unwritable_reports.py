@@ -22,6 +22,7 @@ from shelfsure.serving.review.store import ReviewStore
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*type hint is inferred as AnyType.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*"),
 ]
 Run = Callable[..., Any]
 COMMANDS = {
@@ -37,7 +38,7 @@ COMMANDS = {
     "review export": "review export {disk}/out",
     "review export as tasks": "review export {disk}/out --format argilla",
     "photos fetch": "photos fetch feed.csv {disk}/out --yes --allow-private",
-    "registry pull": "registry pull shop --out {disk}/out --mlflow sqlite:///mlflow.db",
+    "registry pull": "registry pull shop --out {disk}/out --mlflow sqlite:///{here}/mlflow.db",
 }
 
 
@@ -99,7 +100,7 @@ def prepared(
                 Experiment(*both, share=0.5).write(Path("log"))
             if command == "registry pull":
                 promote = ("registry", "promote", bundle, "--name", "shop")
-                done = run(*promote, "--mlflow", "sqlite:///mlflow.db")
+                done = run(*promote, "--mlflow", f"sqlite:///{Path.cwd()}/mlflow.db")
                 assert done.code == 0, done.error
             own = Ed25519PrivateKey.generate()
             pem = own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -125,6 +126,7 @@ def test_a_disk_that_takes_nothing_is_one_line_and_all_stays(
     refuse(small_disk, why)
     before = everything(small_disk)
     named = {"disk": small_disk, "bundle": bundle, "tiny": tiny_folder / "catalogue.csv"}
+    named["here"] = Path.cwd()
     done = run(*COMMANDS[command].format(**named).split())
     assert done.code == 1, done
     [error] = [line for line in done.error.splitlines() if line.startswith("Error: ")]
