@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..catalog.catalog import Catalog
-from ..catalog.listing import Listing, category_levels, category_prefix
+from ..catalog.listing import Listing, category_prefix
 from ..catalog.splits import group_folds, split_indices
-from ..core.arrays import Bools, Floats, Ints
+from ..core.arrays import Bools, Ints
 from ..core.config import Config
 from ..core.errors import TrainingError
 from ..embedding.embedder import Embedder
@@ -25,11 +25,10 @@ from ..fusion.held_out import HeldOut
 from ..fusion.storage import METHODS
 from ..fusion.views import DESCRIPTION, TITLE, Modalities, modality, restrict, take
 from ..retrieval.fit import fit_retrieval
-from ..text.clean import clean_text
 from ..text.tfidf import Tfidf
 from .accept_rules import evidence, fit_rules, forecast, uncertainty, unseen_answers
 from .category_rules import CategoryRule, fit_category_rules
-from .features import build_views
+from .features import build_views, embed_names
 from .newest import lean_to_newest
 from .state import PipelineState
 
@@ -138,7 +137,7 @@ def prepare(
         grouping=grouping,
         groups=groups,
         folds=group_folds(categories, groups, _n_folds(groups, config), config.seed),
-        names=_name_vectors(class_names, embedder),
+        names=embed_names(class_names, embedder),
     )
     tfidf = _fit_tfidf(embedded, data.trained_rows, config.text.min_listings)
     return catalog, replace(data, views=build_views(embedded, tfidf)), tfidf
@@ -254,13 +253,6 @@ def _forecast(
 def _examples(data: TrainingData, config: Config) -> Examples:
     counts = np.bincount(data.labels, minlength=len(data.class_names))
     return Examples(counts, config.accept.min_examples)
-
-
-def _name_vectors(class_names: Sequence[str], embedder: Embedder) -> dict[str, Floats]:
-    """Read category names as titles (and descriptions) are read, the whole path as one text."""
-    paths = [clean_text(" ".join(category_levels(name))) for name in class_names]
-    vectors = embedder.texts.encode(paths)
-    return {f"{part}_embedding": vectors for part in (TITLE, DESCRIPTION)}
 
 
 def _fit_tfidf(embedded: EmbeddedListings, rows: Ints, min_texts: int) -> dict[str, Tfidf]:

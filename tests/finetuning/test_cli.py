@@ -62,6 +62,18 @@ def test_finetune_command_writes_an_encoder_and_says_how_good_it_is(
     assert json.loads((shop / "ft/finetuned.json").read_text())["config"]["levels"] == 1
 
 
+def test_a_cluster_that_starts_no_processes_is_refused(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["shelfsure", *command(shop, "--spark", "sail")])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    assert done.value.code == 1
+    assert "--devices starts several without Spark" in " ".join(capsys.readouterr().err.split())
+    assert not (shop / "ft").exists()
+    assert not list(shop.glob(".ft*"))
+
+
 @pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
 def test_finetune_command_logs_its_curves(
     shop: Path,
