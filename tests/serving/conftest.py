@@ -102,9 +102,13 @@ def _wait_until_ready(url: str, process: Any, log: Path) -> None:
         time.sleep(0.2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, as the system has it."""
+    """Chromium, as the system has it.
+
+    Its end comes with the file's: while Playwright lives, an event loop counts as running in this
+    thread, and tests that start one of their own would fail.
+    """
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=30_000)  # a busy machine is no failure
