@@ -149,7 +149,6 @@ def serve(
         )
     verdict_log = log.opened()
     options = encoders.run_options(photos, progress=bundle is None, cache=ServingCache)
-    trials: list[threading.Thread] = []
 
     def open_pipeline(folder: Path | None = bundle) -> "ListingPipeline":
         if folder is None:
@@ -164,7 +163,6 @@ def serve(
         trial = threading.Thread(
             target=pipeline.embedder.select_runtime, name="select-runtime", daemon=True
         )
-        trials.append(trial)
         trial.start()
         return replace(pipeline, category_ids=ids)
 
@@ -198,7 +196,7 @@ def serve(
         shopify_secret=shopify_secret or None,
         challenger=on_trial(),
     )
-    if any(trial.is_alive() for trial in trials):
+    if any(one.name in ("select-runtime", "shelfsure-job") for one in threading.enumerate()):
         # everything is answered; a runtime's own threads abort a Python that ends under them
         sys.stdout.flush()
         sys.stderr.flush()

@@ -5,14 +5,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...catalog.catalog import Catalog
 from ...catalog.listing import Listing
-from ...core.errors import ShelfsureError
+from ...core.errors import ConfigError, ShelfsureError
 from ...pipeline.batch import judge
 from ...pipeline.verdict import Verdict
+from ...pipeline.verdict_file import JudgedRow
+from ...pipeline.verdict_parts import VerdictParts
 from ..review.store import ReviewStore
 from ..service import QueueFullError, Service
 from .uploads.uploads import Upload
@@ -30,8 +33,8 @@ _POLL_S = 0.1
 class Progress:
     """How far a job is.
 
-    Of all rows, `n_done` have a verdict: rejected ones had theirs from the start, `n_judged` got
-    it from the model.
+    Of all rows, `n_done` have a verdict: rejected ones had theirs from the start, others from
+    before an interruption; `n_judged` got it from the model since.
     """
 
     n_done: int
@@ -62,10 +65,22 @@ class BatchJob:
         As for `ListingPipeline.predict`.
     chunk
         Listings asked for at once; a cancelled job asks for no more.
+    keep
+        A file beside which verdicts are kept as they come, for a job of the same upload that goes
+        on after an interruption; None keeps none.
+    cancelled
+        Stops the job, as `cancel` does.
     """
 
     def __init__(
-        self, service: Service, upload: Upload, *, duplicates: bool = True, chunk: int = CHUNK
+        self,
+        service: Service,
+        upload: Upload,
+        *,
+        duplicates: bool = True,
+        chunk: int = CHUNK,
+        keep: Path | None = None,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self.service = service
         self.upload = upload
@@ -74,7 +89,10 @@ class BatchJob:
         self._pipeline = service.pipeline
         self._said: list[Verdict] = []
         self._together: list[Verdict] = []
-        self._cancelled = threading.Event()
+        self._n_before = 0
+        self._cancelled = cancelled or threading.Event()
+        run = {"bundle": self._pipeline.version, "duplicates": duplicates, "chunk": chunk}
+        self._parts = VerdictParts(keep, run) if keep else None
         rejected = Catalog((), (), upload.catalog.rejected)
         self._rejected = judge(self._pipeline, rejected)
 
@@ -139,19 +157,52 @@ class BatchJob:
         """
         start = time.monotonic()
         catalog = self.upload.catalog
-        yield self._progress(start)
         try:
-            for first in range(0, len(catalog.listings), self.chunk):
-                part = slice(first, first + self.chunk)
-                verdicts = self._judge(catalog.listings[part])
-                if verdicts is None:
-                    break
-                self._said += map(self._presentable, verdicts)
-                self._together = self._pipeline.as_batch(self._said, self.service.on_shift)
+            with self._kept():
                 yield self._progress(start)
+                for first in range(len(self._said), len(catalog.listings), self.chunk):
+                    part = slice(first, first + self.chunk)
+                    verdicts = self._judge(catalog.listings[part])
+                    if verdicts is None:
+                        break
+                    presentable = [self._presentable(verdict) for verdict in verdicts]
+                    self._keep(first, presentable)
+                    self._said += presentable
+                    self._together = self._pipeline.as_batch(self._said, self.service.on_shift)
+                    yield self._progress(start)
         finally:  # what is kept of a job that failed is held or audited like any other
             listings = catalog.listings[: len(self._together)]
             self._together = self.service.audited(self._pipeline, listings, self._together)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Take up the verdicts of before, as far as they are of this model, and keep more."""
+        with ExitStack() as opened:
+            if self._parts is not None:
+                try:
+                    opened.enter_context(self._parts.opened(resume=True))
+                except ConfigError as error:  # another model has begun
+                    _LOG.info("a batch begins anew: %s", error)
+                    self._parts.remove()
+                    opened.enter_context(self._parts.opened(resume=False))
+                self._take_up(self._parts)
+            yield
+
+    def _take_up(self, parts: VerdictParts) -> None:
+        catalog = self.upload.catalog
+        there = parts.there()
+        n_whole = next((n for n, part in enumerate(there) if n != part), len(there))
+        before = list(parts.read(n_whole))
+        if before and tuple(row.row for row in before) == catalog.rows[: len(before)]:
+            self._said = [row.verdict for row in before]
+            self._n_before = len(before)
+            self._together = self._pipeline.as_batch(self._said, self.service.on_shift)
+
+    def _keep(self, first: int, verdicts: Sequence[Verdict]) -> None:
+        if self._parts is not None:
+            rows = zip(self.upload.catalog.rows[first:], verdicts, strict=False)
+            judged = [JudgedRow(row=row, verdict=verdict) for row, verdict in rows]
+            self._parts.write(first // self.chunk, judged)
 
     def _judge(self, listings: Sequence[Listing]) -> list[Verdict] | None:
         """Wait for a part's verdicts; None if the job is cancelled before they are there."""
@@ -181,11 +232,10 @@ class BatchJob:
         return verdict.model_copy(update={"reasons": reasons})
 
     def _progress(self, start: float) -> Progress:
-        n_judged = len(self._said)
         return Progress(
-            n_done=len(self._rejected) + n_judged,
+            n_done=len(self._rejected) + len(self._said),
             n_rows=self.upload.catalog.n_rows,
-            n_judged=n_judged,
+            n_judged=len(self._said) - self._n_before,
             elapsed_s=time.monotonic() - start,
         )
 

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ...catalog.delimited import write_csv
 from ...catalog.listing import Listing
@@ -73,6 +74,15 @@ class DuplicateReview:
         if self._before:
             self._put(self._before.pop())
 
+    def kept(self) -> dict[str, Any]:
+        """Give the answers as JSON, with what `undo` takes back."""
+        return {"answers": self.answers, "before": list(self._before)}
+
+    def take_up(self, kept: Mapping[str, Any]) -> None:
+        """Take the place of the answers that `kept` gave."""
+        self.answers = _numbered(kept["answers"])
+        self._before.extend(map(_numbered, kept["before"]))
+
     def _put(self, answers: Mapping[int, str]) -> None:
         for number, said in answers.items():
             if said in (ACCEPTED, REJECTED):
@@ -116,6 +126,10 @@ class DuplicateReview:
                 members, pairs = zip(*kept, strict=True)
                 groups.append(DuplicateGroup(group.keeper, members, pairs))
         return replace(self.result, groups=groups)
+
+
+def _numbered(answers: Mapping[str, str]) -> dict[int, str]:
+    return {int(number): said for number, said in answers.items()}
 
 
 def cases_of(result: DuplicateResult) -> list[Case]:

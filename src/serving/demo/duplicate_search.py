@@ -17,16 +17,17 @@ from ...retrieval.zero_shot.load_space import fingerprints
 from ..indexes import NONE, named_indexes, open_index
 
 MAX_LISTINGS = 20_000
+NOTHING = "Something must be looked through. Add a table, or choose an index."
 _BLOCK = 32
 _POLL_S = 1.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, and in what; `catalog` is the upload's, with unusable rows set aside."""
+    """What was found, and in what; `note` says which rows of an upload were set aside, if any."""
 
     result: DuplicateResult
-    catalog: Catalog | None
+    note: str
     n_against: int
 
     @property
@@ -36,11 +37,6 @@ class Found:
         where += f" against {self.n_against:,}" if self.n_against else ""
         n_pairs, n_groups = len(self.result.pairs), len(self.result.groups)
         return f"{n_pairs:,} pairs and {n_groups:,} groups in {where}"
-
-    @property
-    def note(self) -> str:
-        """Say which rows were set aside, if any were."""
-        return self.catalog.summary() if self.catalog and self.catalog.rejected else ""
 
 
 def index_choices(pipeline: ListingPipeline) -> list[tuple[str, str]]:
@@ -99,9 +95,10 @@ def search_duplicates(
         against = embedded
         catalog, embedded = embedder.embed_catalog(catalog, description=False)
     if embedded is None:
-        raise CatalogError("Something must be looked through. Add a table, or choose an index.")
+        raise CatalogError(NOTHING)
     result = yield from _match(pipeline, embedded, against)
-    yield Found(result, catalog, len(against.listings) if against else 0)
+    note = catalog.summary() if catalog and catalog.rejected else ""
+    yield Found(result, note, len(against.listings) if against else 0)
 
 
 def _match(

@@ -21,7 +21,7 @@ from ...evaluation.tables import difference_text, fusion_effect
 from ...pipeline.pipeline import ListingPipeline
 from ...pipeline.shift import OnShift
 
-CHUNK, _TITLE_PX = 32, 36
+CHUNK, _TITLE_PX, _ZIP = 32, 36, "evaluation.zip"
 HEADERS = ("Answer by", "Right", "95% interval", "In top 5", "Macro-F1", "ECE", "Fusion minus it")
 CHARTS = {
     "accuracy": "Right category, with 95% interval",
@@ -151,15 +151,18 @@ def _for_page(figure: Figure, title: str) -> Figure:
     return figure | {"layout": layout | more}
 
 
-def write_results(result: Evaluated, folder: Path, *, version: str, listings: str) -> list[str]:
+def write_results(result: Evaluated, folder: Path, *, version: str, listings: str) -> None:
     """Write the report as one page, on a bundle's version and a table's name, and all as a zip."""
     header = {"bundle": version, "listings": listings}
     page = report.write_report(
         result.evaluation, folder / "report", photos=thumbnails(result.catalog), header=header
     )
     result.catalog.write_rejected(page.parent / "rejected.csv")
-    everything = folder / "evaluation.zip"
-    with zipfile.ZipFile(everything, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(folder / _ZIP, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(page.parent.iterdir()):
             archive.write(path, path.name)
-    return [str(page), str(everything)]
+
+
+def results_in(folder: Path) -> list[Path]:
+    """List what to take away of that: the page, and the zip."""
+    return [folder / "report" / "report.html", folder / _ZIP]

@@ -2,10 +2,13 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
 
 from ...catalog.listing import Listing
 from ...core.errors import CatalogError, ConfigError, PhotoError
@@ -20,7 +23,6 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 """No event of the page is an endpoint for others."""
 QUIET = PRIVATE | {"show_progress": "hidden"}
 NO_ANSWER = "The model can't answer at the moment; the server's log says why."
-STOPPED = notice("Stopped before the end: there is no result.")
 
 
 class UploadFields(NamedTuple):
@@ -78,13 +80,13 @@ def disabled() -> Any:
     return gr.Button(interactive=False)
 
 
-def stop_by_cancelling(stop: Any, status: Any, running: Any) -> None:
-    """Let the button break an event off, and say so."""
-    said = [status, stop]
-    stop.click(lambda: (STOPPED, disabled()), None, said, cancels=[running], **QUIET)
+def handed_out(paths: Sequence[Path]) -> Any:
+    """Show files to take away: copies, where Gradio may read them."""
+    copies = [save_file_to_cache(path, get_upload_folder()) for path in paths]
+    return gr.Files(copies, visible=True)
 
 
-def required_table(table: str | None) -> Path:
+def required_table(table: str | Path | None) -> Path:
     """Give the uploaded table's path, or say that it is missing."""
     if table is None:
         raise CatalogError("A table of listings is needed, but there is none yet. Add one.")

@@ -1,6 +1,7 @@
 """The demo's page: six tabs over one service, in our colours and the system's own fonts."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -20,6 +21,8 @@ from ..service import Service
 from .firewall import MAX_UPLOAD_BYTES, Firewall
 from .html import asset, notice, render, script
 from .inputs import QUIET, html_field
+from .jobs.folder import JobStore
+from .jobs.running import Jobs
 from .tabs.batch import BatchTab, shown_row
 from .tabs.check import CheckTab
 from .tabs.duplicates import DuplicatesTab
@@ -27,6 +30,7 @@ from .tabs.evaluate import EvaluateTab
 from .tabs.review import ReviewTab
 from .tabs.search import SearchTab
 
+_LOG = logging.getLogger(__name__)
 NAME = "Shelfsure"
 TABS = ("check", "search", "batch", "duplicates", "evaluate", "review")
 """Their names in an address: ``?tab=review``."""
@@ -57,6 +61,7 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
         fill_width=True,
     )
     page.state_session_capacity = MAX_SESSIONS
+    jobs = Jobs(JobStore(jobs_folder(reviews)), lambda: service.ending)
     with page:
         gr.HTML(
             render("header.html.j2", name=NAME, logo=asset("logo.svg")), apply_default_css=False
@@ -68,13 +73,15 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
             with gr.Tab("Search", id="search"):
                 search = SearchTab(service)
             with gr.Tab("Batch", id="batch"):
-                batch = BatchTab(service, reviews, local=local)
+                batch = BatchTab(service, reviews, jobs, local=local)
             with gr.Tab("Duplicates", id="duplicates"):
-                DuplicatesTab(service, local=local)
+                DuplicatesTab(service, jobs, local=local)
             with gr.Tab("Evaluate", id="evaluate"):
-                EvaluateTab(service, local=local)
+                EvaluateTab(service, jobs, local=local)
             with gr.Tab("Review queue", id="review"):
                 review = ReviewTab(service, reviews)
+        for tab in tabs.children:
+            tab.select(None, js=script("tab").replace("$TAB", tab.id))
         for part in (check.verdict, check.similar):
             search.listen(tabs, part, check.checked, lambda held, _: held and held[0])
         search.listen(tabs, batch.chosen, batch.state, shown_row)
@@ -87,6 +94,19 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
         page.load(asked_tab, None, tabs, **QUIET)
         page.load(search.opened, None, search.results, **QUIET)
     return page.queue(max_size=MAX_WAITING)
+
+
+def jobs_folder(reviews: ReviewStore) -> Path:
+    """Give the place where jobs lie: beside the reviews, or where that can't be, until the end."""
+    root = reviews.path.with_name(f"{reviews.path.stem}-jobs")
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.access(root, os.W_OK):
+            return root
+    except OSError:
+        pass
+    _LOG.warning("jobs don't outlive the server, because %s isn't writable", root)
+    return new_scratch_folder()
 
 
 def asked_tab(request: gr.Request) -> Any:

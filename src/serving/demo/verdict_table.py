@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ...catalog.listing import Listing
 from ...pipeline.batch import SUFFIXES, write_verdicts
@@ -91,6 +91,16 @@ def table_rows(
     return table, len(passing)
 
 
+class JudgedListings(Protocol):
+    """Verdicts of a file's rows, and the listings of those that could be read."""
+
+    @property
+    def rows(self) -> Rows: ...
+
+    @property
+    def listings(self) -> Mapping[int, Listing]: ...
+
+
 class RowPhotos:
     """Small photos for a table's cells; the last ones are kept."""
 
@@ -159,18 +169,19 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def row_html(pipeline: ListingPipeline, job: BatchJob, row: int) -> str:
-    """Show a row's photo, title and verdict; nothing for a row that isn't there."""
-    verdict = dict(job.rows).get(row)
+def row_html(pipeline: ListingPipeline, judged: JudgedListings, row: int, *, link: str = "") -> str:
+    """Show a row's photo, title and verdict, and its address; nothing for one that isn't there."""
+    verdict = dict(judged.rows).get(row)
     if verdict is None:
         return ""
-    listing = job.listings.get(row)
+    listing = judged.listings.get(row)
     photo = render(
         "listing.html.j2",
         listing_id=verdict.listing_id,
         row=row,
         title=(listing and listing.title) or "",
         photo=thumbnail_uri(listing.image, side_px=480) if listing else None,
+        link=link,
     )
     return photo + verdict_html(verdict) + similar_listings(pipeline, verdict)
 

@@ -18,7 +18,7 @@ _ASKED = (
 
 
 class Alike(NamedTuple):
-    """Waiting items of a kind: the first of them, and how many there are."""
+    """Waiting items of a kind: some of them, and how many there are."""
 
     items: list[ReviewItem]
     n: int
@@ -35,7 +35,13 @@ def waiting_categories(reviews: ReviewStore) -> list[tuple[str, int]]:
 
 
 def alike(
-    reviews: ReviewStore, category: str | None, words: str, n: int, holder: str = ""
+    reviews: ReviewStore,
+    category: str | None,
+    words: str,
+    n: int,
+    holder: str = "",
+    *,
+    first: int = 0,
 ) -> Alike:
     """Find waiting items that others don't look at; what the model is least sure of comes last.
 
@@ -45,15 +51,16 @@ def alike(
         What they seem to be; None: anything.
     words
         What their titles contain, whatever its case; empty: anything.
-    n
-        At most so many items are read.
+    n, first
+        At most so many items are read, after this many are passed over.
     """
     asked = {"category": category, "words": words.strip(), "holder": holder, "now": time.time()}
     with connect(reviews.path) as db:
         db.create_function("folded", 1, lambda text: (text or "").casefold(), deterministic=True)
         (n_all,) = db.execute(f"SELECT COUNT(*){_ASKED}", asked).fetchone()
         rows = db.execute(
-            f"SELECT item_id{_ASKED} ORDER BY skipped, unsure, item_id LIMIT :n", asked | {"n": n}
+            f"SELECT item_id{_ASKED} ORDER BY skipped, unsure, item_id LIMIT :n OFFSET :first",
+            asked | {"n": n, "first": first},
         ).fetchall()
         return Alike(read_items(db, [row["item_id"] for row in rows], reviews.photos), n_all)
 

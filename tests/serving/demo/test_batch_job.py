@@ -238,3 +238,30 @@ def test_run_keeps_what_was_judged_before_a_failure(
     assert job.partial
     assert len(job.rows) == 11
     assert slow.n_audited == 10  # what is kept is held or audited like any other
+
+
+def test_run_goes_on_where_an_interruption_left_it(
+    pipeline: ListingPipeline, upload: Upload, tmp_path: Path
+) -> None:
+    slow, keep = Slow(pipeline), tmp_path / "verdicts"
+    job = BatchJob(slow, upload, chunk=10, keep=keep)  # type: ignore[arg-type]
+    steps = job.run()
+    next(steps)
+    for place in range(2):
+        threading.Timer(0.05, slow.answer, [place]).start()
+        assert next(steps).n_judged == 10 * (place + 1)
+    steps.close()
+    again = Slow(pipeline)
+    job = BatchJob(again, upload, chunk=10, keep=keep)  # type: ignore[arg-type]
+    steps = job.run()
+    assert next(steps) == Progress(21, 64, 0, pytest.approx(0, abs=60))
+    threading.Timer(0.05, again.answer).start()
+    step = next(steps)
+    assert (step.n_done, step.n_judged) == (31, 10)
+    assert list(again.asked[0]) == list(upload.catalog.listings[20:30])
+    assert [listing for listing, _ in job.judged] == list(upload.catalog.listings[:30])
+    steps.close()
+    other = Slow(replace(pipeline, version="another"))
+    steps = BatchJob(other, upload, chunk=10, keep=keep).run()  # type: ignore[arg-type]
+    assert next(steps).n_done == 1, "verdicts of another model don't count"
+    steps.close()

@@ -21,6 +21,7 @@ from shelfsure.serving.demo.evaluation_job import (
     check_labels,
     comparison_rows,
     evaluate_in_parts,
+    results_in,
     write_results,
 )
 from shelfsure.serving.demo.tabs.evaluate import results_html
@@ -165,8 +166,9 @@ def test_evaluate_in_parts_does_of_a_drift_what_it_is_told(
 def test_write_results_gives_the_page_and_everything_in_one_zip(
     result: Evaluated, tmp_path: Path
 ) -> None:
-    page, everything = write_results(result, tmp_path, version="abc", listings="t.csv")
-    assert "t.csv" in Path(page).read_text(encoding="utf-8")
+    write_results(result, tmp_path, version="abc", listings="t.csv")
+    page, everything = results_in(tmp_path)
+    assert "t.csv" in page.read_text(encoding="utf-8")
     with zipfile.ZipFile(everything) as archive:
         assert set(archive.namelist()) == {
             "comparison.png",

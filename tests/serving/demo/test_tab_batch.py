@@ -1,85 +1,42 @@
 import csv
 import json
 import re
-import threading
 import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, replace
+from contextlib import AbstractContextManager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import gradio as gr
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.core.errors import CatalogError
-from shelfsure.fusion.accept_rule import Rules
 from shelfsure.pipeline.batch import judge, write_verdicts
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.pipeline.shift import OnShift
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.inputs import photo_source, required_table
-from shelfsure.serving.demo.tabs.batch import BatchTab
-from shelfsure.serving.demo.ui import appearance
 from shelfsure.serving.demo.verdict_table import duration
 from shelfsure.serving.review.store import ReviewStore
-from shelfsure.serving.service import Service
 
 # Gradio uses what pandas is about to drop
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 
+Served: TypeAlias = Callable[..., AbstractContextManager[str]]
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='x'</script>"
 BROKEN = "the model breaks at this title"
 SECONDS = 15_000
 
 
-class SlowPipeline(ListingPipeline):
-    """Takes its time, so that there is something to cancel."""
+class BrokenPipeline(ListingPipeline):
+    """Breaks at a title."""
 
     def predict(self, listings: Sequence[Listing], **options: bool) -> list[Verdict]:
-        time.sleep(0.4)
         if any(listing.title == BROKEN for listing in listings):
             raise RuntimeError("a bug")
         return super().predict(listings, **options)
-
-
-@pytest.fixture(scope="module")
-def pipeline(tiny_trained: ListingPipeline) -> ListingPipeline:
-    """Stricter than it need be, so that something is left to review."""
-    strict = {
-        pattern: tuple(replace(rule, threshold=0.9997) for rule in rules)
-        for pattern, rules in tiny_trained.rules.by_pattern.items()
-    }
-    return replace(tiny_trained, rules=Rules(strict), retrieval=None, version="abc")
-
-
-@contextmanager
-def served(
-    pipeline: ListingPipeline, folder: Path, *, local: bool, on_shift: OnShift = "review"
-) -> Iterator[str]:
-    with Service(lambda: pipeline, on_shift=on_shift) as service:
-        with gr.Blocks(analytics_enabled=False) as blocks:
-            BatchTab(service, ReviewStore(folder), local=local)
-        app = gr.mount_gradio_app(FastAPI(), blocks.queue(), "/", **appearance())
-        # pages keep a stream open, for which it would wait
-        options = {"log_level": "critical", "ws": "none", "timeout_graceful_shutdown": 0}
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, **options)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        until = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive(), "the server ended at once"
-            assert time.monotonic() < until, "the server didn't start"
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-        server.should_exit = True
-        thread.join(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +45,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def batch_url(pipeline: ListingPipeline, reviews: Path) -> Iterator[str]:
+def batch_url(served: Served, pipeline: ListingPipeline, reviews: Path) -> Iterator[str]:
     with served(pipeline, reviews, local=True) as url:
         yield url
 
@@ -180,6 +137,7 @@ def test_batch_tab_gives_the_verdicts_of_predict(
 
 def test_batch_tab_says_loudly_that_listings_have_drifted_and_sorts_by_number(
     page: Any,
+    served: Served,
     drifting: ListingPipeline,
     tiny_folder: Path,
     photos: Path,
@@ -227,18 +185,11 @@ def test_batch_tab_says_loudly_that_listings_have_drifted_and_sorts_by_number(
 
 
 def test_batch_tab_cancels_within_a_chunk_and_keeps_what_is_done(
-    page: Any, pipeline: ListingPipeline, tiny_folder: Path, photos: Path, tmp_path: Path
+    page: Any, served: Served, slow_pipeline: ListingPipeline, many: Path, tmp_path: Path
 ) -> None:
-    slow = SlowPipeline(**{item.name: getattr(pipeline, item.name) for item in fields(pipeline)})
-    table = tmp_path / "many.csv"
-    with (tiny_folder / "catalogue.csv").open(encoding="utf-8", newline="") as file:
-        header, *rows = list(csv.reader(file))
-    with table.open("w", encoding="utf-8", newline="") as file:
-        many = [[f"{row[0]}-{i}", *row[1:]] for i in range(20) for row in rows]
-        csv.writer(file).writerows([header, *many])
-    with served(slow, tmp_path / "reviews", local=True) as url:
+    with served(slow_pipeline, tmp_path / "reviews", local=True) as url:
         page.goto(url)
-        start(page, table, photos)
+        start(page, many, None)
         wait_for(page, "listings a second")
         page.locator("#batch-cancel").click()
         begin = time.monotonic()
@@ -254,13 +205,13 @@ def test_batch_tab_cancels_within_a_chunk_and_keeps_what_is_done(
 
 
 def test_batch_tab_keeps_what_was_judged_before_a_bug(
-    page: Any, pipeline: ListingPipeline, tmp_path: Path
+    page: Any, served: Served, pipeline: ListingPipeline, tmp_path: Path
 ) -> None:
-    slow = SlowPipeline(**{item.name: getattr(pipeline, item.name) for item in fields(pipeline)})
+    kept = {item.name: getattr(pipeline, item.name) for item in fields(pipeline)}
     table = tmp_path / "t.csv"
     rows = "".join(f"{i},{BROKEN if i == 40 else 'lamp'}\n" for i in range(50))
     table.write_text(f"listing_id,title\n{rows}", encoding="utf-8")
-    with served(slow, tmp_path / "reviews", local=False) as url:
+    with served(BrokenPipeline(**kept), tmp_path / "reviews", local=False) as url:
         page.goto(url)
         start(page, table, None)
         said = wait_for(page, "Stopped:")
@@ -305,6 +256,7 @@ def test_batch_tab_says_what_is_missing(page: Any, batch_url: str, tmp_path: Pat
 
 def test_batch_tab_reads_a_folder_of_this_machine_only_where_that_is_allowed(
     new_page: Callable[..., Any],
+    served: Served,
     batch_url: str,
     pipeline: ListingPipeline,
     tiny_folder: Path,

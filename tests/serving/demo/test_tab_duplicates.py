@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -13,20 +14,23 @@ from PIL import Image, ImageEnhance
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.core.errors import CatalogError, ConfigError, IndexIncompleteError
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.retrieval.duplicates.report import pair_row
 from shelfsure.retrieval.index.store import ListingIndex
+from shelfsure.serving.demo.duplicate_file import KeptReview, read_found, write_found
+from shelfsure.serving.demo.duplicate_review import DuplicateReview
 from shelfsure.serving.demo.duplicate_search import (
     Found,
     chosen_index,
     index_choices,
     search_duplicates,
 )
+from shelfsure.serving.demo.jobs.folder import JobFolder
 from shelfsure.serving.demo.tabs.duplicates import (
     PAGE,
     DuplicateSession,
     cases_html,
     summary_html,
 )
-from shelfsure.serving.demo.uploads.uploads import Workspace
 from shelfsure.serving.indexes import BUNDLE
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
@@ -85,8 +89,9 @@ def found(
 
 
 @pytest.fixture
-def session(found: Found, twice: Path) -> DuplicateSession:
-    return DuplicateSession(Workspace(), found, twice)
+def session(found: Found, twice: Path, tmp_path: Path) -> DuplicateSession:
+    kept = KeptReview(found, tmp_path / "answers.json", twice)
+    return DuplicateSession(JobFolder(tmp_path / ("0" * 32)), kept=kept)
 
 
 def test_search_finds_what_is_listed_twice(found: Found) -> None:
@@ -158,6 +163,53 @@ def test_chosen_index_opens_only_what_is_on_the_menu(
         chosen_index(pipeline, "", str(tmp_path / "index/empty"), local=True)
 
 
+def test_what_was_found_is_read_as_it_was_written(found: Found, tmp_path: Path) -> None:
+    write_found(found, tmp_path, tmp_path)
+    kept = read_found(tmp_path)
+    assert (kept.heading, kept.note) == (found.heading, found.note)
+    assert kept.result.search == found.result.search
+    assert list(map(pair_row, kept.result.pairs)) == list(map(pair_row, found.result.pairs))
+    assert any(pair.differences for pair in kept.result.pairs)
+    assert [(p.a.title, str(p.a.image), p.b.title, str(p.b.image)) for p in kept.result.pairs] == [
+        (p.a.title, str(p.a.image), p.b.title, str(p.b.image)) for p in found.result.pairs
+    ]
+    ours, theirs = DuplicateReview(kept.result).cases, DuplicateReview(found.result).cases
+    assert [(c.keeper.listing_id, [(n, x.listing_id) for n, x in c.pairs]) for c in ours] == [
+        (c.keeper.listing_id, [(n, x.listing_id) for n, x in c.pairs]) for c in theirs
+    ]
+
+
+def test_answers_are_kept_one_by_one_with_what_undo_takes_back(
+    found: Found, tmp_path: Path
+) -> None:
+    path = tmp_path / "answers.json"
+    kept = KeptReview(found, path)
+    with kept.changing() as review:
+        review.answer([0], "accepted")
+    with kept.changing() as review:
+        review.answer_rest("same_product", "rejected")
+    again = KeptReview(found, path).review
+    assert again.answers == review.answers
+    assert len(again.answers) > 5
+    again.undo()
+    assert again.answers == {0: "accepted"}
+    again.undo()
+    assert not again.answers
+    assert not again.undoable
+
+
+def test_cases_html_opens_the_page_of_a_pair(session: DuplicateSession) -> None:
+    assert session.kept is not None
+    number = session.kept.review.cases[PAGE].pairs[0][0]
+    session.pair = number
+    html = cases_html(session)
+    assert "Page 2 of 2" in html
+    assert html.count('aria-current="true"') == 1
+    assert f"pair={number}" in html
+    session.pair = 10**9
+    assert 'aria-current="true"' not in cases_html(session)
+
+
 def test_cases_html_shows_titles_as_text_and_photos_with_words(session: DuplicateSession) -> None:
     everything = cases_html(session)
     session.kind = "same_photo"
@@ -177,13 +229,15 @@ def test_cases_html_pages_and_keeps_within_them(session: DuplicateSession) -> No
     assert session.page == 1
     session.kind = "same_photo"
     assert "Page" not in cases_html(session)
-    session.review.answer_rest("same_photo", "accepted")
+    assert session.kept is not None
+    session.kept.review.answer_rest("same_photo", "accepted")
     session.only_open = True
     assert "Nothing of this kind is left" in cases_html(session)
 
 
 def test_summary_html_counts_answers(session: DuplicateSession) -> None:
-    session.review.answer_rest("variant", "accepted")
+    assert session.kept is not None
+    session.kept.review.answer_rest("variant", "accepted")
     html = summary_html(session)
     assert f"<strong>1 of {N_COPIED}</strong>" in html
     assert "1 pair: 1 accepted, 0 rejected" in html
@@ -210,7 +264,8 @@ def test_duplicates_from_upload_to_plan(
     page.get_by_role("tab", name="Duplicates").click()
     summary, cases = page.locator("#duplicates-summary"), page.locator("#duplicates-cases")
     page.get_by_role("button", name="Find duplicates").click()
-    expect(summary.get_by_role("alert")).to_contain_text("Something must be looked through")
+    status = page.locator("#duplicates-status")
+    expect(status.get_by_role("alert")).to_contain_text("Something must be looked through")
     upload(page, twice)
     page.get_by_role("button", name="Find duplicates").click()
     expect(summary).to_contain_text("pairs and", timeout=120_000)
@@ -247,6 +302,25 @@ def test_duplicates_from_upload_to_plan(
     assert page.locator("dialog.sf-zoom img").count() >= 2, "side by side"
     page.keyboard.press("Escape")
     expect(page.locator("dialog.sf-zoom")).to_be_hidden()
+
+    page.locator("#duplicates-kind input").click()
+    page.get_by_role("option", name="Same product").click()
+    page.get_by_label("Only what has no answer yet").check()
+    expect(cases).to_contain_text("Nothing of this kind is left")
+    page.get_by_label("Only what has no answer yet").uncheck()
+    n_cases = cases.locator("article").count()
+    expect(page).to_have_url(re.compile("show=same_product"))
+    link = cases.get_by_role("link", name="Link to this pair").last.get_attribute("href")
+    page.reload()
+    expect(cases.locator("article")).to_have_count(n_cases)
+    expect(summary.locator("p strong").first).to_have_text(answered)
+    expect(page.locator("#duplicates-kind input")).to_have_value(re.compile("Same product"))
+    page.goto(demo_url + link)
+    expect(cases.locator(".sf-side[aria-current]")).to_have_count(1)
+    page.locator("h1").click()
+    page.keyboard.press("r")
+    expect(summary.locator("p strong").first).to_have_text(answered)
+    page.keyboard.press("u")
     cases.get_by_role("button", name="Next").click()
     expect(cases).to_contain_text("Page 2 of")
 

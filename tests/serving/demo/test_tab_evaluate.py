@@ -43,6 +43,12 @@ def test_evaluate_tab_compares_the_arms(
     caught.value.save_as(tmp_path / "report.html")
     assert "Content-Security-Policy" in (tmp_path / "report.html").read_text(encoding="utf-8")
     screenshot(page, "evaluate")
+    said = status.inner_text()
+    page.reload()
+    status.get_by_text("Done.").wait_for()
+    assert status.inner_text() == said
+    page.locator("#evaluate-coverage .js-plotly-plot").wait_for()
+    table.get_by_text("Fusion").filter(visible=True).first.wait_for()
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(500)  # plots follow the page's width a moment later
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0

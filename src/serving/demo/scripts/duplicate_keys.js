@@ -14,7 +14,10 @@ const go = place => {
   all[at].setAttribute('aria-current', 'true');
   all[at].scrollIntoView({block: 'nearest'});
 };
-watch('value', () => setTimeout(() => { if (at >= 0) go(Math.min(at, sides().length - 1)); }, 50));
+watch('value', () => setTimeout(() => {
+  if (at < 0) at = sides().findIndex(side => side.ariaCurrent === 'true'); // a link's pair
+  if (at >= 0) go(Math.min(at, sides().length - 1));
+}, 50));
 document.addEventListener('keydown', event => {
   const typing = event.target.closest?.('input, textarea, select, [contenteditable], dialog');
   if (typing || element.offsetParent === null || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -9,6 +9,7 @@ element.addEventListener('change', count);
 element.addEventListener('click', event => {
   const button = event.target.closest('button');
   if (!button) return;
+  if (button.dataset.page) trigger('submit', {page: button.dataset.page});
   if (button.dataset.tick) {
     for (const box of boxes()) box.checked = button.dataset.tick === 'all';
     count();

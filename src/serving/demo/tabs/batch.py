@@ -2,20 +2,25 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import gradio as gr
 
 from ....catalog.listing import Listing
 from ...review.store import ReviewStore
-from ...service import Service
+from ...service import Service, ServiceClosedError
 from .. import inputs
 from .. import verdict_table as table
 from ..batch_job import BatchJob, Progress, queue_for_review
+from ..batch_result import BatchResult, downloads, read_batch, write_batch
 from ..examples import example_filler, example_uploads
 from ..html import banner, notice, script
+from ..jobs.folder import JobFolder
+from ..jobs.running import Jobs, RunningJob
 from ..uploads.archives import keep_only
-from ..uploads.uploads import Workspace, read_upload
+from .job_tab import ADDRESS, Given, JobSession, JobTab, Query, Updates, read_given
 
 N_AT_ONCE = 4
 """Batches that may run at once; the service lets each have its turn."""
@@ -31,40 +36,36 @@ _DRAWN = notice(
 
 
 @dataclass
-class BatchSession:
-    """What one visitor's tab holds: an upload's folder, the job on it, and what is shown of it."""
+class BatchSession(JobSession):
+    """What one visitor's page shows of a batch."""
 
-    place: Workspace
-    job: BatchJob
-    keep: table.Filter
+    judged: BatchJob | BatchResult = field(default_factory=BatchResult)
+    keep: table.Filter = field(default_factory=table.Filter)
     page: int = 0
+    row: str = ""
     photos: table.RowPhotos = field(default_factory=table.RowPhotos)
-
-
-def close(session: BatchSession | None) -> None:
-    """End a visitor's session, if there is one: stop the job and remove the photos."""
-    if session is not None:
-        session.job.cancel()
-        session.place.close()
 
 
 def shown_row(session: BatchSession | None, asked: Mapping[str, Any]) -> Listing | None:
     """Give the listing of the row that a button says; it comes from a browser, so may be odd."""
     row = str(asked.get("row", ""))
-    return session.job.listings.get(int(row)) if session and row.isdecimal() else None
+    return session.judged.listings.get(int(row)) if session and row.isdecimal() else None
 
 
-class BatchTab:
+class BatchTab(JobTab):
     """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
-    def __init__(self, service: Service, reviews: ReviewStore, *, local: bool) -> None:
+    kind, views, n_at_once = "batch", ("row",), N_AT_ONCE
+
+    def __init__(self, service: Service, reviews: ReviewStore, jobs: Jobs, *, local: bool) -> None:
+        super().__init__(jobs)
         self.service, self.reviews, self.local = service, reviews, local
-        self.state = gr.State(None, delete_callback=close)
+        self.state = gr.State(None)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self._build_inputs()
             with gr.Column(scale=7, min_width=300):
-                self.status = inputs.html_field("batch-status", _START)
+                self.status = inputs.html_field("batch-status", _START, js_on_load=ADDRESS)
                 self.files = inputs.files_field("batch", "Downloads")
         self.drift = inputs.html_field("batch-shift")
         with gr.Column(visible=False, elem_id="batch-results") as self.results:
@@ -103,23 +104,13 @@ class BatchTab:
         self.page = gr.Number(
             1, label="Page", minimum=1, precision=0, visible=False, elem_id="batch-page"
         )
-        self.chosen = inputs.html_field("batch-chosen", js_on_load=script("more_like"))
+        self.chosen = inputs.html_field("batch-chosen", js_on_load=script("more_like", "address"))
 
     def _connect(self) -> None:
         filters = [self.decisions, self.category, self.flagged]
         results = [self.results, self.verdicts, self.page, self.chosen]
-        results += [self.decisions, self.flagged]
-        running = self.start.click(
-            self.run,
-            [*self.uploads, self.duplicates, self.queueing, *filters, self.state],
-            [self.state, self.status, self.drift, self.files, *results, self.stop],
-            concurrency_limit=N_AT_ONCE,
-            show_progress_on=self.status,
-            **inputs.PRIVATE,
-        )
-        # also after an unexpected error, so in a step of its own
-        running.then(inputs.disabled, None, self.stop, **inputs.QUIET)
-        self.stop.click(self.cancel, self.state, self.stop, **inputs.QUIET)
+        results += [*filters, self.drift, self.files]
+        self.connect([*self.uploads, self.duplicates, self.queueing], results)
         gr.on(
             [self.decisions.input, self.category.change, self.flagged.input],
             self.narrow,
@@ -135,60 +126,95 @@ class BatchTab:
         filled = [self.uploads.table, self.uploads.archive, self.status]
         self.example.click(fill, None, filled, **inputs.PRIVATE)
 
-    def run(
+    def begin(
         self,
         uploaded: str | None,
         archive: str | None,
         folder: str,
         duplicates: bool,
         queueing: bool,
-        *rest: Any,
-    ) -> Iterator[dict[Any, Any]]:
-        """Judge what was uploaded, telling how far it is; what was judged before an error stays."""
-        *wanted, old = rest
-        close(old)
-        cleared = {self.state: None, self.files: gr.Files(visible=False)}
-        cleared |= {self.verdicts: [], self.chosen: "", self.drift: ""}
-        place = Workspace()
-        try:
-            photos = inputs.photo_source(archive, folder, local=self.local)
-            upload = read_upload(inputs.required_table(uploaded), photos, place.folder("photos"))
-            job = BatchJob(self.service, upload, duplicates=duplicates)
-        except Exception as error:  # noqa: BLE001 (the log gets what the visitor can't mend)
-            place.close()
-            yield cleared | {self.status: notice(inputs.explained(error), kind="error")}
-            return
-        session = BatchSession(place, job, table.Filter(*wanted))
-        begun = {self.state: session, self.stop: gr.Button(interactive=True)}
-        yield cleared | begun | {self.results: gr.Column(visible=True)}
+    ) -> RunningJob:
+        """Begin to judge what was uploaded."""
+        given = Given({"duplicates": duplicates, "queueing": queueing})
+        given.files["table"] = inputs.required_table(uploaded)
+        given.add_photos("photos", archive, folder, local=self.local)
+        return self.jobs.begin(self.kind, given.asked, given.files)
+
+    def work(self, job: JobFolder, cancelled: Event) -> Iterator[tuple[BatchJob, str]]:
+        """Judge, telling how far it is; what was judged before an error stays."""
+        asked = job.asked
+        upload = read_given(job)
+        batch = BatchJob(
+            self.service,
+            upload,
+            duplicates=asked["duplicates"],
+            keep=job.path / "verdicts",
+            cancelled=cancelled,
+        )
         failure = ""
         try:
-            for far in job.run():
-                yield self.shown(session, table.progress_html(job, far))
+            for far in batch.run():
+                yield batch, table.progress_html(batch, far)
+        except ServiceClosedError:
+            raise
         except Exception as error:  # noqa: BLE001 (what is judged is kept; the log gets the rest)
             failure = inputs.explained(error)
-        finally:  # not before, because a drift changes verdicts; also if the visitor has gone
-            trouble = queue_for_review(self.reviews, job.judged) if queueing else ""
-        done = Progress(len(job.rows), job.upload.catalog.n_rows, 0, 0)
-        status = table.progress_html(job, done, ended=True, failure=failure, trouble=trouble)
-        files = table.write_downloads(job, place.folder("downloads"))
-        keep_only(place.folder("photos"), job.usable_photos())
-        yield self.shown(session, status, ended=True) | {self.files: gr.Files(files, visible=True)}
+        # not before, because a drift changes verdicts
+        trouble = queue_for_review(self.reviews, batch.judged) if asked["queueing"] else ""
+        done = Progress(len(batch.rows), upload.catalog.n_rows, 0, 0)
+        status = table.progress_html(batch, done, ended=True, failure=failure, trouble=trouble)
+        with job.finishing({"status": status, "warnings": batch.warnings}) as result:
+            keep_only(job.folder("photos"), batch.usable_photos())
+            write_batch(batch, result, job.folder("photos"))
 
-    def shown(self, session: BatchSession, status: str, *, ended: bool = False) -> dict[Any, Any]:
+    def session(self, job: JobFolder, wanted: Query) -> BatchSession:
+        return BatchSession(job, row=wanted.get("row", ""))
+
+    def cleared(self) -> Updates:
+        nothing: Updates = {self.verdicts: [], self.chosen: "", self.drift: "", self.category: ""}
+        nothing |= {
+            self.decisions: gr.CheckboxGroup(choices=_named(table.DECISION_NAMES), value=[])
+        }
+        nothing |= {self.flagged: gr.CheckboxGroup(choices=_named(table.FLAG_NAMES), value=[])}
+        return nothing | {
+            self.files: gr.Files(visible=False),
+            self.results: gr.Column(visible=True),
+        }
+
+    def meanwhile(self, session: BatchSession, said: tuple[BatchJob, str]) -> Updates:
+        session.judged, status = said
+        return self.shown(session, photos=False) | {
+            self.status: status,
+            self.drift: banner(session.judged.warnings),
+        }
+
+    def finished(self, session: BatchSession, shown: Mapping[str, Any], result: Path) -> Updates:
+        session.judged = read_batch(result)
+        row = int(session.row) if session.row.isdecimal() else 0
+        return self.shown(session) | {
+            self.results: gr.Column(visible=True),
+            self.drift: banner(shown["warnings"]),
+            self.files: inputs.handed_out(downloads(result)),
+            self.chosen: self.row_html(session, row),
+        }
+
+    def shown(self, session: BatchSession, *, photos: bool = True) -> Updates:
         """Show the verdicts that pass the filters, and how many there are of each kind.
 
         Their photos follow at the end, since the whole table is sent each time.
         """
-        rows = session.job.rows
+        rows = session.judged.rows
         return {
-            self.status: status,
-            self.drift: banner(session.job.warnings),
-            self.verdicts: _verdicts(session, photos=ended),
+            self.verdicts: _verdicts(session, photos=photos),
             self.page: _pages(session),
             self.decisions: gr.CheckboxGroup(choices=table.decision_choices(rows)),
             self.flagged: gr.CheckboxGroup(choices=table.flag_choices(rows)),
         }
+
+    def row_html(self, session: BatchSession, row: int) -> str:
+        job_id = session.job.job_id
+        link = f"?tab={self.kind}&{self.kind}={job_id}&row={row}"
+        return table.row_html(self.service.pipeline, session.judged, row, link=link)
 
     def narrow(
         self, decisions: list[str], category: str, flagged: list[str], session: BatchSession | None
@@ -205,26 +231,22 @@ class BatchTab:
         return _verdicts(session)
 
     def show(self, session: BatchSession | None, event: gr.SelectData) -> str:
-        row = int(event.row_value[0])
-        return "" if session is None else table.row_html(self.service.pipeline, session.job, row)
-
-    def cancel(self, session: BatchSession | None) -> Any:
-        if session is not None:
-            session.job.cancel()
-        return inputs.disabled()
+        return "" if session is None else self.row_html(session, int(event.row_value[0]))
 
 
 def _choices(name: str, words: Mapping[str, str], **options: Any) -> Any:
-    choices = [(word, key) for key, word in words.items()]
     label = f"Show these {name} (none ticked: all)"
-    return gr.CheckboxGroup(choices, label=label, elem_id=f"batch-{name}", **options)
+    return gr.CheckboxGroup(_named(words), label=label, elem_id=f"batch-{name}", **options)
+
+
+def _named(words: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(word, key) for key, word in words.items()]
 
 
 def _verdicts(session: BatchSession, *, photos: bool = True) -> Any:
-    job = session.job
     cells, n_passing = table.table_rows(
-        job.rows,
-        job.listings,
+        session.judged.rows,
+        session.judged.listings,
         session.keep,
         page=session.page,
         photos=session.photos if photos else None,
@@ -233,7 +255,7 @@ def _verdicts(session: BatchSession, *, photos: bool = True) -> Any:
 
 
 def _n_passing(session: BatchSession) -> int:
-    return sum(session.keep.keeps(verdict) for _, verdict in session.job.rows)
+    return sum(session.keep.keeps(verdict) for _, verdict in session.judged.rows)
 
 
 def _pages(session: BatchSession) -> Any:

@@ -1,26 +1,32 @@
 """The tab "Duplicates": groups side by side, an answer to each, a plan of what to merge."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any
+from urllib.parse import urlencode
+from weakref import WeakValueDictionary
 
 import gradio as gr
 from gradio.context import Context
 
-from ....catalog.listing import Listing
-from ....core.errors import ConfigError, ListingIndexError, ShelfsureError
+from ....core.errors import CatalogError, ConfigError, ListingIndexError
+from ....core.scratch import scratch_folder
 from ....retrieval.duplicates.page import word_differences
-from ....vision.thumbnails import thumbnail_uri
 from ...indexes import NONE
 from ...service import Service
 from .. import inputs
-from ..duplicate_review import KINDS, DuplicateReview, write_plan
-from ..duplicate_search import Found, chosen_index, index_choices, search_duplicates
+from ..duplicate_file import KeptReview, read_found, write_found
+from ..duplicate_review import KINDS, write_plan
+from ..duplicate_search import NOTHING, chosen_index, index_choices, search_duplicates
 from ..html import COPIES, notice, render, script
+from ..jobs.folder import JobFolder
+from ..jobs.listings import photo_files
+from ..jobs.running import Jobs, RunningJob
 from ..uploads.archives import keep_only
-from ..uploads.uploads import Workspace, read_upload
+from .job_tab import ADDRESS, Given, JobSession, JobTab, Query, Updates, read_given
 
 _START = notice(
     "Add a catalogue to look through, choose an index, or both: then the catalogue's listings are "
@@ -29,52 +35,47 @@ _START = notice(
 )
 
 
-PAGE, PHOTO_PX = 10, 400
-"""Cases on one page; the longer side of a photo, which may be enlarged."""
+PAGE = 10
+"""Cases on one page."""
 
 
 @dataclass
-class DuplicateSession:
+class DuplicateSession(JobSession):
     """What one visitor's page shows: of what was found, the kind, openness and page they chose.
 
-    `root` is the upload's folder; `photos` were shrunk already, by the listing's identity.
+    `pair` is the number of the pair that they asked for; -1: none.
     """
 
-    place: Workspace
-    found: Found
-    root: Path | None = None
+    kept: KeptReview | None = None
     kind: str = ""
     only_open: bool = False
     page: int = 0
-    photos: dict[int, str | None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.review = DuplicateReview(self.found.result)
-
-    def photo(self, listing: Listing) -> str | None:
-        if id(listing) not in self.photos:
-            self.photos[id(listing)] = thumbnail_uri(listing.image, side_px=PHOTO_PX)
-        return self.photos[id(listing)]
+    pair: int = -1
 
 
-class DuplicatesTab:
+class DuplicatesTab(JobTab):
     """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
-    def __init__(self, service: Service, *, local: bool) -> None:
+    kind, views = "duplicates", ("show", "open", "page", "pair")
+
+    def __init__(self, service: Service, jobs: Jobs, *, local: bool) -> None:
+        super().__init__(jobs)
         self.service, self.local = service, local
-        self.state = gr.State(None, delete_callback=lambda held: held and held.place.close())
+        self._shown: WeakValueDictionary[str, KeptReview] = WeakValueDictionary()
+        self._opening = Lock()
+        self.state = gr.State(None)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self._build_inputs()
             with gr.Column(scale=7, min_width=300):
+                self.status = inputs.html_field("duplicates-status", _START, js_on_load=ADDRESS)
                 clicks = script("duplicate_summary")
-                self.summary = inputs.html_field("duplicates-summary", _START, js_on_load=clicks)
+                self.summary = inputs.html_field("duplicates-summary", js_on_load=clicks)
                 with gr.Column(visible=False, elem_id="duplicates-found") as self.found_any:
                     self._build_filters()
                 self.files = inputs.files_field("duplicates", "Merge plan")
-        self.cases = inputs.html_field(
-            "duplicates-cases", js_on_load=script("duplicate_cases", "duplicate_keys")
-        )
+        scripts = script("address", "duplicate_cases", "duplicate_keys")
+        self.cases = inputs.html_field("duplicates-cases", js_on_load=scripts)
         self._connect()
 
     def _build_inputs(self) -> None:
@@ -92,7 +93,7 @@ class DuplicatesTab:
 
     def _build_filters(self) -> None:
         with gr.Row():
-            self.kind = gr.Dropdown(
+            self.kind_shown = gr.Dropdown(
                 [("All kinds", ""), *((COPIES[name].name, name) for name in KINDS)],
                 value="",
                 label="Show",
@@ -105,19 +106,11 @@ class DuplicatesTab:
 
     def _connect(self) -> None:
         tab, root = Context.block, Context.root_block
-        found = [self.state, self.summary, self.cases, self.files, self.found_any, self.stop]
-        running = self.start.click(
-            self.run,
-            [*self.uploads, self.choice, self.typed, self.state],
-            found,
-            concurrency_limit=1,
-            show_progress_on=self.summary,
-            **inputs.PRIVATE,
-        )
-        running.then(inputs.disabled, None, self.stop, **inputs.QUIET)
-        inputs.stop_by_cancelling(self.stop, self.summary, running)
+        results = [self.summary, self.cases, self.files, self.found_any, self.kind_shown]
+        results.append(self.only_open)
+        self.connect([*self.uploads, self.choice, self.typed], results)
         gr.on([root.load, tab.select], self.choices, None, self.choice, **inputs.QUIET)
-        filters = [self.kind, self.only_open]
+        filters = [self.kind_shown, self.only_open]
         changed = [each.input for each in filters]
         gr.on(changed, self.narrow, [*filters, self.state], self.cases, **inputs.QUIET)
         # a click while an earlier one is under way counts, too
@@ -128,84 +121,114 @@ class DuplicatesTab:
         self.summary.click(self.answer_rest, self.state, both, **every)
         self.plan.click(self.make_plan, self.state, self.files, **inputs.PRIVATE)
 
-    def run(
-        self,
-        table: str | None,
-        archive: str | None,
-        photos: str,
-        choice: str,
-        typed: str,
-        old: DuplicateSession | None,
-    ) -> Iterator[dict[Any, Any]]:
-        """Look through what was uploaded or chosen, and show what is there twice."""
-        if old is not None:
-            old.place.close()
-        place = Workspace()
-        cleared = {self.state: None, self.cases: "", self.files: gr.Files(visible=False)}
-        cleared |= {
-            self.found_any: gr.Column(visible=False),
-            self.stop: gr.Button(interactive=True),
-        }
-        yield cleared | {self.summary: notice("Reading …")}
-        pipeline = self.service.pipeline
-        try:
-            index = chosen_index(pipeline, choice, typed, local=self.local)
-            source = inputs.photo_source(archive, photos, local=self.local)
-            upload = read_upload(Path(table), source, place.folder("photos")) if table else None
-            catalog = upload.catalog if upload else None
-            for found in search_duplicates(pipeline, catalog, index, place.folder("cache")):
-                if isinstance(found, Found):
-                    listings = catalog.listings if catalog else ()
-                    shown = (item.image for item in listings if isinstance(item.image, Path))
-                    keep_only(place.folder("photos"), shown)
-                    session = DuplicateSession(place, found, upload.root if upload else None)
-                    any_pair = gr.Column(visible=bool(found.result.pairs))
-                    yield {self.state: session, self.found_any: any_pair} | self.shown(session)
-                else:
-                    yield {self.summary: notice(found)}
-        except ShelfsureError as error:
-            place.close()
-            yield {self.summary: notice(refused(error), kind="error")}
+    def begin(
+        self, table: str | None, archive: str | None, photos: str, choice: str, typed: str
+    ) -> RunningJob:
+        """Begin to look through what was uploaded or chosen."""
+        chosen_index(self.service.pipeline, choice, typed, local=self.local)  # says what is wrong
+        if not table and not choice and not (typed and self.local):
+            raise CatalogError(NOTHING)
+        given = Given({"index": choice, "index folder": typed if self.local else ""})
+        given.files["table"] = Path(table) if table else None
+        given.add_photos("photos", archive, photos, local=self.local)
+        return self.jobs.begin(self.kind, given.asked, given.files)
 
-    def shown(self, session: DuplicateSession) -> dict[Any, Any]:
+    def work(self, job: JobFolder, cancelled: Event) -> Iterator[str]:
+        """Look for what is there twice."""
+        pipeline, asked = self.service.pipeline, job.asked
+        typed = asked["index folder"]
+        index = chosen_index(pipeline, asked["index"], typed, local=bool(typed))
+        upload = read_given(job) if job.given("table") else None
+        catalog = upload.catalog if upload else None
+        for found in search_duplicates(pipeline, catalog, index, job.folder("cache")):
+            if cancelled.is_set():
+                return
+            if isinstance(found, str):
+                yield notice(found)
+                continue
+            photos, pairs = job.folder("photos"), found.result.pairs
+            keep_only(photos, photo_files(one for pair in pairs for one in (pair.a, pair.b)))
+            root = str(upload.root) if upload else None
+            with job.finishing({"status": "", "root": root}) as result:
+                write_found(found, result, photos)
+
+    def session(self, job: JobFolder, wanted: Query) -> DuplicateSession:
+        page, pair = wanted.get("page", ""), wanted.get("pair", "")
+        return DuplicateSession(
+            job,
+            kind=wanted["show"] if wanted.get("show") in KINDS else "",
+            only_open=wanted.get("open") == "1",
+            page=int(page) - 1 if page.isdecimal() and page != "0" else 0,
+            pair=int(pair) if pair.isdecimal() else -1,
+        )
+
+    def cleared(self) -> Updates:
+        hidden = {self.files: gr.Files(visible=False), self.found_any: gr.Column(visible=False)}
+        return hidden | {self.summary: "", self.cases: ""}
+
+    def finished(
+        self, session: DuplicateSession, shown: Mapping[str, Any], result: Path
+    ) -> Updates:
+        job, root = session.job, shown["root"]
+        with self._opening:
+            session.kept = self._shown.get(job.job_id) or KeptReview(
+                read_found(result), job.path / "answers.json", Path(root) if root else None
+            )
+            self._shown[job.job_id] = session.kept
+        any_pair = bool(session.kept.found.result.pairs)
+        return self.shown(session) | {
+            self.found_any: gr.Column(visible=any_pair),
+            self.kind_shown: session.kind,
+            self.only_open: session.only_open,
+        }
+
+    def shown(self, session: DuplicateSession) -> Updates:
         return {self.summary: summary_html(session), self.cases: cases_html(session)}
 
     def narrow(self, kind: str, only_open: bool, session: DuplicateSession | None) -> str:
-        if session is None:
+        if session is None or session.kept is None:
             return ""
-        session.kind, session.only_open, session.page = kind, only_open, 0
+        session.kind, session.only_open, session.page, session.pair = kind, only_open, 0, -1
         return cases_html(session)
 
     def turn(self, event: gr.EventData, session: DuplicateSession | None) -> str:
-        if session is None:
+        if session is None or session.kept is None:
             return ""
         asked = _asked(event, "page")
-        session.page = int(asked) if asked.isdecimal() else 0
+        session.page, session.pair = int(asked) if asked.isdecimal() else 0, -1
         return cases_html(session)
 
     def decide(self, event: gr.EventData, session: DuplicateSession | None) -> Any:
-        if session is None:
+        if session is None or session.kept is None:
             return gr.skip()
         numbers = [int(n) for n in _asked(event, "pairs").split(",") if n.isdecimal()]
-        session.review.answer(numbers, _asked(event, "answer"))
+        with session.kept.changing() as review:
+            review.answer(numbers, _asked(event, "answer"))
         return summary_html(session)
 
     def answer_rest(self, event: gr.EventData, session: DuplicateSession | None) -> Any:
         """Answer all that is open of a kind, or take the last answer back."""
-        if session is None:
+        if session is None or session.kept is None:
             return gr.skip(), gr.skip()
-        if kind := _asked(event, "kind"):
-            session.review.answer_rest(kind, _asked(event, "answer"))
-        else:
-            session.review.undo()
+        with session.kept.changing() as review:
+            if kind := _asked(event, "kind"):
+                review.answer_rest(kind, _asked(event, "answer"))
+            else:
+                review.undo()
         return self.shown(session)
 
     def make_plan(self, session: DuplicateSession | None) -> Any:
-        if session is None:
+        if session is None or session.kept is None:
             gr.Warning("Find duplicates first.")
             return gr.Files(visible=False)
-        made = write_plan(session.review, session.place.folder("plan"), session.root)
-        return gr.Files(made, visible=True)
+        with scratch_folder() as folder:
+            made = write_plan(session.kept.review, folder, session.kept.root)
+            return inputs.handed_out([Path(path) for path in made])
+
+    def refused(self, error: Exception) -> str:
+        """Say what a visitor can mend; an index they chose is theirs to mend."""
+        chosen = isinstance(error, ListingIndexError | ConfigError)
+        return str(error) if chosen else super().refused(error)
 
     def choices(self) -> Any:
         return gr.Dropdown(choices=index_choices(self.service.pipeline))
@@ -213,43 +236,51 @@ class DuplicatesTab:
 
 def summary_html(session: DuplicateSession) -> str:
     """Show what was found, how much of it is answered, and what can be accepted at once."""
-    counts = session.review.counts()
+    if session.kept is None:
+        return ""
+    review = session.kept.review
+    counts = review.counts()
     return render(
         "duplicate_summary.html.j2",
-        heading=session.found.heading,
-        note=session.found.note,
+        heading=session.kept.found.heading,
+        note=session.kept.found.note,
         counts=counts,
         n_pairs=sum(n for _, n, _, _ in counts),
-        n_answered=len(session.review.answers),
-        undoable=session.review.undoable,
+        n_answered=len(review.answers),
+        undoable=review.undoable,
         copies=COPIES,
     )
 
 
 def cases_html(session: DuplicateSession) -> str:
-    """Show one page of cases."""
-    wanted = session.review.filtered(session.kind, only_open=session.only_open)
+    """Show one page of cases: the one that has the pair that was asked for, or as turned to."""
+    if session.kept is None:
+        return ""
+    review = session.kept.review
+    wanted = review.filtered(session.kind, only_open=session.only_open)
+    asked_for = {number: place for place, case in enumerate(wanted) for number, _ in case.pairs}
+    session.page = asked_for.get(session.pair, session.page * PAGE) // PAGE
     n_pages = max(1, ceil(len(wanted) / PAGE))
     session.page = min(session.page, n_pages - 1)
     start = session.page * PAGE
+    here = {"show": session.kind, "open": "1" if session.only_open else ""}
+    here["page"] = str(session.page + 1) if session.page else ""
+    here["pair"] = str(session.pair) if session.pair in asked_for else ""
+    job_id = session.job.job_id
     return render(
         "duplicate_cases.html.j2",
         cases=wanted[start : start + PAGE],
-        result=session.review.result,
-        answers=session.review.answers,
-        photos=session.photo,
+        result=review.result,
+        answers=review.answers,
+        photos=session.kept.photo,
         differences=word_differences,
         copies=COPIES,
         page=session.page,
         n_pages=n_pages,
+        here=urlencode(here),
+        link=f"?{urlencode({'tab': 'duplicates', 'duplicates': job_id})}",
+        pair=session.pair,
     )
-
-
-def refused(error: ShelfsureError) -> str:
-    """Say what a visitor can mend; an index they chose is theirs to mend."""
-    if isinstance(error, ListingIndexError | ConfigError):
-        return str(error)
-    return inputs.explained(error)
 
 
 def _asked(event: gr.EventData, name: str) -> str:

@@ -1,18 +1,23 @@
 """The tab "Evaluate": a labelled table in, fusion against each kind of evidence alone out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import gradio as gr
 
 from ....evaluation.messages import warnings
 from ...service import Service
-from .. import evaluation_job as job
+from .. import evaluation_job as measured
 from .. import inputs
 from ..examples import example_filler, example_labelled
 from ..html import banner, notice, progress, render
+from ..jobs.folder import JobFolder
+from ..jobs.running import Jobs, RunningJob
 from ..uploads.archives import keep_only
-from ..uploads.uploads import Workspace, read_outside, read_upload
+from ..uploads.uploads import read_outside
+from .job_tab import ADDRESS, Given, JobSession, JobTab, Updates, photos_given, read_given
 
 _START = notice(
     "Add a table of listings with their true categories and a zip of their photos, and press "
@@ -27,17 +32,20 @@ _DRAWN = notice(
 )
 
 
-class EvaluateTab:
+class EvaluateTab(JobTab):
     """The tab's fields, built inside the open `gr.Tab`, and what they do; see `ui.build_ui`."""
 
-    def __init__(self, service: Service, *, local: bool) -> None:
+    kind = "evaluate"
+
+    def __init__(self, service: Service, jobs: Jobs, *, local: bool) -> None:
+        super().__init__(jobs)
         self.service, self.local = service, local
-        self.state = gr.State(None, delete_callback=lambda place: place and place.close())
+        self.state = gr.State(None)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self._build_inputs()
             with gr.Column(scale=7, min_width=300):
-                self.status = inputs.html_field("evaluate-status", _START)
+                self.status = inputs.html_field("evaluate-status", _START, js_on_load=ADDRESS)
                 self.files = inputs.files_field("evaluate", "Report")
         self._build_results()
         self._connect()
@@ -59,7 +67,7 @@ class EvaluateTab:
 
     def _build_results(self) -> None:
         self.comparison = gr.Dataframe(
-            headers=list(job.HEADERS),
+            headers=list(measured.HEADERS),
             datatype="str",
             label="Fusion against each kind of evidence alone",
             interactive=False,
@@ -76,89 +84,74 @@ class EvaluateTab:
                     elem_id=f"evaluate-{name}",
                     buttons=[],
                 )
-                for name, label in job.CHARTS.items()
+                for name, label in measured.CHARTS.items()
             }
         self.results = [self.files, self.comparison, *self.plots.values()]
 
     def _connect(self) -> None:
-        running = self.start.click(
-            self.run,
-            [*self.uploads, *self.outside, self.state],
-            [self.state, self.status, self.stop, *self.results],
-            concurrency_limit=1,
-            show_progress_on=self.status,
-            **inputs.PRIVATE,
-        )
-        running.then(inputs.disabled, None, self.stop, **inputs.QUIET)
-        inputs.stop_by_cancelling(self.stop, self.status, running)
+        self.connect([*self.uploads, *self.outside], self.results)
         fill = example_filler(self.service, example_labelled, _DRAWN)
         filled = [self.uploads.table, self.uploads.archive, self.outside[0], self.status]
         self.example.click(fill, None, filled, **inputs.PRIVATE)
 
-    def run(self, *given: Any) -> Iterator[dict[Any, Any]]:
-        """Evaluate what was uploaded, telling how far it is."""
-        *uploaded, old = given
-        if old is not None:
-            old.close()
-        place = Workspace()
-        hidden = {part: type(part)(visible=False) for part in self.results}
-        begun = {self.state: place, self.status: progress_html(0, 0)}
-        yield hidden | begun | {self.stop: gr.Button(interactive=True)}
-        try:
-            for found in self.measure(place, *uploaded):
-                yield {self.status: found} if isinstance(found, str) else self.shown(*found)
-        except Exception as error:  # noqa: BLE001 (the log gets what the visitor can't mend)
-            place.close()
-            failed = notice(inputs.explained(error), kind="error")
-            yield {self.state: None, self.status: failed}
-
-    def measure(
+    def begin(
         self,
-        place: Workspace,
         table: str | None,
         archive: str | None,
         folder: str,
         outside: str | None,
         outside_folder: str,
-    ) -> Iterator[str | tuple[job.Evaluated, str, list[str]]]:
-        """Evaluate; how far it is, then the numbers, what to say of them, and the files."""
+    ) -> RunningJob:
+        """Begin to evaluate what was uploaded."""
+        given = Given(files={"table": inputs.required_table(table)})
+        given.add_photos("photos", archive, folder, local=self.local)
+        given.add_photos("outside", outside, outside_folder, local=self.local)
+        return self.jobs.begin(self.kind, given.asked, given.files)
+
+    def work(self, job: JobFolder, cancelled: Event) -> Iterator[str]:
+        """Evaluate; after an interruption, what was embedded is there already."""
         pipeline = self.service.pipeline
-        labelled = inputs.required_table(table)
-        photos = inputs.photo_source(archive, folder, local=self.local)
-        upload = read_upload(labelled, photos, place.folder("photos"), need_category=True)
-        note = job.check_labels(upload.catalog, pipeline.class_names, pipeline.config.levels)
-        strangers = inputs.photo_source(outside, outside_folder, local=self.local)
-        others = read_outside(strangers, place.folder("outside")) if strangers else []
-        total, spare = len(upload.catalog.listings) + len(others), place.folder("cache")
-        for found in job.evaluate_in_parts(
+        upload = read_given(job, need_category=True)
+        note = measured.check_labels(upload.catalog, pipeline.class_names, pipeline.config.levels)
+        strangers = photos_given(job, "outside")
+        others = read_outside(strangers, job.fresh("outside")) if strangers else []
+        total, spare = len(upload.catalog.listings) + len(others), job.folder("cache")
+        for found in measured.evaluate_in_parts(
             pipeline, upload.catalog, others, spare, on_shift=self.service.on_shift
         ):
+            if cancelled.is_set():
+                return
             if isinstance(found, int):
                 yield progress_html(found, total)
                 continue
             heading = upload.without_root(f"Done. {found.catalog.summary()}.")
-            said = results_html(found, heading, note)
-            about = {"version": pipeline.version, "listings": labelled.name}
-            paths = job.write_results(found, place.folder("out"), **about)
-            for name in ("photos", "outside", "cache"):
-                keep_only(place.folder(name), ())
-            yield found, said, paths
+            shown = {
+                "status": results_html(found, heading, note),
+                "rows": measured.comparison_rows(found.metrics),
+                "charts": measured.charts(found),
+            }
+            table = inputs.required_table(job.given("table")).name
+            with job.finishing(shown) as result:
+                measured.write_results(found, result, version=pipeline.version, listings=table)
+                keep_only(job.folder("photos"), ())
 
-    def shown(self, result: job.Evaluated, said: str, paths: list[str]) -> dict[Any, Any]:
+    def cleared(self) -> Updates:
+        return {part: type(part)(visible=False) for part in self.results}
+
+    def finished(self, _: JobSession, shown: Mapping[str, Any], result: Path) -> Updates:
         import plotly.graph_objects as go
 
         drawn = {
             self.plots[name]: gr.Plot(go.Figure(figure) if figure else None, visible=bool(figure))
-            for name, figure in job.charts(result).items()
+            for name, figure in shown["charts"].items()
         }
         return drawn | {
-            self.status: said,
-            self.files: gr.Files(paths, visible=True),
-            self.comparison: gr.Dataframe(job.comparison_rows(result.metrics), visible=True),
+            self.files: inputs.handed_out(measured.results_in(result)),
+            self.comparison: gr.Dataframe(shown["rows"], visible=True),
         }
 
 
-def results_html(result: job.Evaluated, heading: str, note: str) -> str:
+def results_html(result: measured.Evaluated, heading: str, note: str) -> str:
     """Say what came out: first, and loudly, that listings drifted or that the promise is broken."""
     told = {"heading": heading, "lines": result.headlines(), "note": note}
     return banner(warnings(result.metrics)) + render("headlines.html.j2", **told)

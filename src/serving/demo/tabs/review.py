@@ -71,7 +71,7 @@ class ReviewTab:
                 )
         with gr.Row(equal_height=False):
             with gr.Column(scale=6, min_width=300):
-                self.listing = html_field("review-item", js_on_load=script("more_like"))
+                self.listing = html_field("review-item", js_on_load=script("more_like", "address"))
             with gr.Column(scale=6, min_width=300):
                 keys = script("review_clicks", "review_keys")
                 self.answers = html_field("review-answers", js_on_load=keys)
