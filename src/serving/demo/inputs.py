@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
-from ...catalog.listing import Listing
+from ...catalog.listing import MAX_PHOTOS, Listing, with_photos
 from ...core.errors import CatalogError, ConfigError, PhotoError
 from ...vision.load import decode_photo
 from ...vision.thumbnails import THUMBNAIL_PX
@@ -134,18 +134,27 @@ def photo_trouble(photo: str | None) -> str:
 
 
 def listing_of(
-    photo: str | None, title: str | None = None, description: str | None = None
+    photo: str | None,
+    title: str | None = None,
+    description: str | None = None,
+    more: Sequence[str] | None = None,
 ) -> Listing:
     """Make a listing of what was uploaded and typed; equal ones get equal ids.
 
-    The photo goes in as its bytes, so that no path of this machine gets into a message.
+    Photos go in as their bytes, so that no path of this machine gets into a message. Of `more`,
+    the further ones, so many are read that there are `MAX_PHOTOS`.
     """
-    data = Path(photo).read_bytes() if photo else None
-    key = hashlib.sha256(data or b"")
+    paths = [photo] if photo else []
+    paths += (more or [])[: MAX_PHOTOS - 1]
+    image, more_images = with_photos([Path(path).read_bytes() for path in paths])
+    key = hashlib.sha256()
+    for data in (image, *more_images):
+        key.update(data if isinstance(data, bytes) else b"")
     key.update(f"\0{title}\0{description}".encode())
     return Listing(
         listing_id=f"demo-{key.hexdigest()[:12]}",
         title=(title or "").strip() or None,
-        image=data,
+        image=image,
+        more_images=more_images,
         description=(description or "").strip() or None,
     )

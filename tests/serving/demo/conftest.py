@@ -1,28 +1,36 @@
-"""The tab "Batch" alone, over fake encoders, on a real server."""
+"""The tab "Batch" alone, over fake encoders, on a real server; a catalogue with duplicates."""
 
 import csv
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from PIL import Image, ImageEnhance
+from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.listing import Listing
 from shelfsure.fusion.accept_rule import Rules
 from shelfsure.pipeline.pipeline import ListingPipeline
 from shelfsure.pipeline.shift import OnShift
 from shelfsure.pipeline.verdict import Verdict
+from shelfsure.serving.demo.duplicate_search import Found, search_duplicates
 from shelfsure.serving.demo.jobs.folder import JobStore
 from shelfsure.serving.demo.jobs.running import Jobs
 from shelfsure.serving.demo.tabs.batch import BatchTab
 from shelfsure.serving.demo.ui import appearance
 from shelfsure.serving.review.store import ReviewStore
 from shelfsure.serving.service import Service
+
+HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+N_COPIED = 12
 
 
 class SlowPipeline(ListingPipeline):
@@ -96,3 +104,50 @@ def _served(
         service.ending = True
         server.should_exit = True
         thread.join(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def twice(tmp_path_factory: pytest.TempPathFactory, drawn_shop: Path) -> Path:
+    """Folder with ``catalogue.csv`` and ``photos.zip``: 20 listings, 12 of them listed again
+    (one of those as the same file under a hostile title), one as a variant, one without a photo.
+    """
+    folder = tmp_path_factory.mktemp("twice")
+    (folder / "photos").mkdir()
+    rows = [["listing_id", "title", "image"]]
+    for number in range(20):
+        photo = Image.open(drawn_shop / f"photos/{number}.png").convert("RGB")
+        photo.save(folder / f"photos/{number}.png")
+        rows.append([f"a{number:02d}", f"thing {number} blue 300 ml", f"photos/{number}.png"])
+        if number < N_COPIED:
+            name = f"photos/copy {number}.jpg"
+            title = f"thing {number} blue 300 ml"
+            if number == 0:
+                name, title = "photos/copy.png", f"{HOSTILE} thing 0 blue 300 ml"
+                (folder / name).write_bytes((folder / "photos/0.png").read_bytes())
+            else:
+                ImageEnhance.Brightness(photo).enhance(1.05).save(folder / name, quality=75)
+            title = title.replace("300", "500") if number == 1 else title
+            rows.append([f"b{number:02d}", title, name])
+    rows.append(["gone", "thing without its photo", "photos/gone.png"])
+    with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        for path in sorted((folder / "photos").iterdir()):
+            archive.write(path, f"photos/{path.name}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved(tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny pipeline, with its index on disk."""
+    return tiny_trained.save(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def found(saved: ListingPipeline, twice: Path, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What is listed twice there."""
+    catalog, spare = read_catalog(twice / "catalogue.csv"), tmp_path_factory.mktemp("spare")
+    *words, found = search_duplicates(saved, catalog, None, spare)
+    assert all(isinstance(word, str) for word in words)
+    assert isinstance(found, Found)
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from shelfsure.catalog.listing import Listing
+from shelfsure.catalog.listing import MAX_PHOTOS, Listing
 from shelfsure.catalog.sample import read_records, unpack_sample
 from shelfsure.core.errors import BundleError, ConfigError
 from shelfsure.pipeline.starter import N_PER_CATEGORY
@@ -67,6 +67,18 @@ def test_listing_of_keeps_bytes_and_gives_equal_ids(photo: Path) -> None:
     assert listing == listing_of(str(photo), " A mug ", "")
     assert listing.listing_id != listing_of(None, " A mug ", "").listing_id
     assert listing.listing_id != listing_of(str(photo), "A mug", "x").listing_id
+
+
+def test_listing_of_takes_further_photos_up_to_a_number(photo: Path, tmp_path: Path) -> None:
+    more = [tmp_path / f"{n}.png" for n in range(MAX_PHOTOS + 5)]
+    for n, path in enumerate(more):
+        path.write_bytes(bytes([n]))
+    paths = [str(path) for path in more]
+    listing = listing_of(str(photo), more=[str(photo), *paths])
+    assert listing.image == photo.read_bytes()
+    assert listing.more_images == tuple(bytes([n]) for n in range(MAX_PHOTOS - 2))
+    assert listing_of(None, more=paths[:2]) == listing_of(paths[0], more=[paths[1]])
+    assert listing_of(paths[0]).listing_id != listing_of(paths[0], more=paths[1:2]).listing_id
 
 
 def test_photo_input_hands_on_the_uploaded_file_unopened(tmp_path: Path) -> None:
@@ -202,6 +214,27 @@ def test_page_gives_the_verdict_that_rest_gives(
     page.locator("#why-heatmap .js-plotly-plot").wait_for()
     assert page.locator("#why-words .sf-word").count() >= 1
     screenshot(page, "check")
+
+
+def test_page_says_what_further_photos_look_like(
+    page: Any, demo_url: str, photo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.png").write_bytes(b"no photo")
+    Image.new("RGB", (300, 300), (40, 160, 60)).save(tmp_path / "green.png")
+    page.goto(demo_url)
+    page.get_by_text("More photos of it").click()
+    files = page.locator("#check-more input[type=file]")
+    files.set_input_files([tmp_path / "green.png", tmp_path / "odd.png"])
+    page.locator("#check-more a[download]").nth(1).wait_for()
+    page.locator("#check-photo input[type=file]").set_input_files(photo)
+    page.locator("#check-photo img").wait_for()
+    page.get_by_role("button", name="Check this listing").click()
+    reasons = page.locator("#check-verdict .sf-reasons")
+    reasons.get_by_text("of 1 further photo looks like").wait_for()
+    reasons.get_by_text("Photo 3 can't be used").wait_for()
+    assert str(tmp_path) not in reasons.inner_text()
+    page.get_by_role("button", name="A mug").click()
+    reasons.get_by_text("further photo").wait_for(state="detached")
 
 
 def test_page_shows_hostile_title_as_text(page: Any, demo_url: str) -> None:

@@ -1,8 +1,6 @@
-import csv
 import json
 import re
 import shutil
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +8,11 @@ from typing import Any
 
 import pytest
 import shelfsure.serving.demo.duplicate_search as search_module
-from PIL import Image, ImageEnhance
 from shelfsure.catalog.catalog import Catalog, read_catalog
 from shelfsure.core.errors import CatalogError, ConfigError, IndexIncompleteError
 from shelfsure.pipeline.pipeline import ListingPipeline
-from shelfsure.retrieval.duplicates.report import pair_row
 from shelfsure.retrieval.index.store import ListingIndex
-from shelfsure.serving.demo.duplicate_file import KeptReview, read_found, write_found
-from shelfsure.serving.demo.duplicate_review import DuplicateReview
+from shelfsure.serving.demo.duplicate_file import KeptReview
 from shelfsure.serving.demo.duplicate_search import (
     Found,
     chosen_index,
@@ -37,55 +32,11 @@ HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.
 N_COPIED = 12
 
 
-@pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory, drawn_shop: Path) -> Path:
-    """Folder with ``catalogue.csv`` and ``photos.zip``: 20 listings, 12 of them listed again
-    (one of those as the same file under a hostile title), one as a variant, one without a photo.
-    """
-    folder = tmp_path_factory.mktemp("twice")
-    (folder / "photos").mkdir()
-    rows = [["listing_id", "title", "image"]]
-    for number in range(20):
-        photo = Image.open(drawn_shop / f"photos/{number}.png").convert("RGB")
-        photo.save(folder / f"photos/{number}.png")
-        rows.append([f"a{number:02d}", f"thing {number} blue 300 ml", f"photos/{number}.png"])
-        if number < N_COPIED:
-            name = f"photos/copy {number}.jpg"
-            title = f"thing {number} blue 300 ml"
-            if number == 0:
-                name, title = "photos/copy.png", f"{HOSTILE} thing 0 blue 300 ml"
-                (folder / name).write_bytes((folder / "photos/0.png").read_bytes())
-            else:
-                ImageEnhance.Brightness(photo).enhance(1.05).save(folder / name, quality=75)
-            title = title.replace("300", "500") if number == 1 else title
-            rows.append([f"b{number:02d}", title, name])
-    rows.append(["gone", "thing without its photo", "photos/gone.png"])
-    with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
-    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
-        for path in sorted((folder / "photos").iterdir()):
-            archive.write(path, f"photos/{path.name}")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pipeline(tiny_trained: ListingPipeline, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return tiny_trained.save(tmp_path_factory.mktemp("bundle") / "tiny")
-
-
-def found_in(pipeline: ListingPipeline, catalog: Catalog | None, index: Any, spare: Path) -> Found:
-    *words, found = search_duplicates(pipeline, catalog, index, spare)
+def found_in(saved: ListingPipeline, catalog: Catalog | None, index: Any, spare: Path) -> Found:
+    *words, found = search_duplicates(saved, catalog, index, spare)
     assert all(isinstance(word, str) for word in words)
     assert isinstance(found, Found)
     return found
-
-
-@pytest.fixture(scope="module")
-def found(
-    pipeline: ListingPipeline, twice: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Found:
-    spare = tmp_path_factory.mktemp("spare")
-    return found_in(pipeline, read_catalog(twice / "catalogue.csv"), None, spare)
 
 
 @pytest.fixture
@@ -103,99 +54,64 @@ def test_search_finds_what_is_listed_twice(found: Found) -> None:
 
 
 def test_search_of_an_upload_in_an_index_and_of_the_index_alone(
-    pipeline: ListingPipeline, tiny_folder: Path, tmp_path: Path
+    saved: ListingPipeline, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    assert pipeline.retrieval is not None
-    assert pipeline.retrieval.index is not None
-    index = ListingIndex.open(shutil.copytree(pipeline.retrieval.index.folder, tmp_path / "few"))
+    assert saved.retrieval is not None
+    assert saved.retrieval.index is not None
+    index = ListingIndex.open(shutil.copytree(saved.retrieval.index.folder, tmp_path / "few"))
     index.remove(index.ids()[20:])
-    pipeline = replace(pipeline, retrieval=replace(pipeline.retrieval, index=index))
-    assert chosen_index(pipeline, BUNDLE, "", local=False) is index
+    saved = replace(saved, retrieval=replace(saved.retrieval, index=index))
+    assert chosen_index(saved, BUNDLE, "", local=False) is index
     known = index.ids()[:5]
     uploads = [
         replace(listing, listing_id=f"new {listing.listing_id}")
         for listing in read_catalog(tiny_folder / "catalogue.csv").listings
         if listing.listing_id in known
     ]
-    found = found_in(pipeline, Catalog.from_listings(uploads), index, tmp_path)
+    found = found_in(saved, Catalog.from_listings(uploads), index, tmp_path)
     assert found.n_against == len(index.ids())
     pairs = {(p.a.listing_id, p.b.listing_id) for p in found.result.pairs}
     assert {(f"new {name}", name) for name in known} <= pairs
-    alone = found_in(pipeline, None, index, tmp_path)
+    alone = found_in(saved, None, index, tmp_path)
     assert (alone.result.n_listings, alone.n_against) == (len(index.ids()), 0)
 
 
 def test_search_of_nothing_or_too_much_is_refused(
-    pipeline: ListingPipeline, twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saved: ListingPipeline, twice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(CatalogError, match="choose an index"):
-        list(search_duplicates(pipeline, None, None, tmp_path))
+        list(search_duplicates(saved, None, None, tmp_path))
     monkeypatch.setattr(search_module, "MAX_LISTINGS", 3)
     with pytest.raises(CatalogError, match=r"At most 3 .* has 32"):
-        list(search_duplicates(pipeline, read_catalog(twice / "catalogue.csv"), None, tmp_path))
+        list(search_duplicates(saved, read_catalog(twice / "catalogue.csv"), None, tmp_path))
     with pytest.raises(ConfigError, match="At most 3"):
-        chosen_index(pipeline, BUNDLE, "", local=False)
+        chosen_index(saved, BUNDLE, "", local=False)
 
 
 def test_chosen_index_opens_only_what_is_on_the_menu(
-    pipeline: ListingPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    saved: ListingPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    retrieval = pipeline.retrieval
+    retrieval = saved.retrieval
     assert retrieval is not None
     assert retrieval.index is not None
     monkeypatch.chdir(tmp_path)
     (tmp_path / "index").mkdir()
     (tmp_path / "index/shop").symlink_to(retrieval.index.folder)
     (tmp_path / "index/empty").mkdir()
-    labels = dict(index_choices(pipeline))
+    labels = dict(index_choices(saved))
     assert list(labels.values()) == ["", BUNDLE, "index/shop"]
-    opened = chosen_index(pipeline, "index/shop", "", local=False)
+    opened = chosen_index(saved, "index/shop", "", local=False)
     assert opened is not None
     assert opened.ids() == retrieval.index.ids()
-    assert chosen_index(pipeline, "", "", local=True) is None
+    assert chosen_index(saved, "", "", local=True) is None
     for choice in (str(retrieval.index.folder), "index/../index/shop", "index/empty"):
         with pytest.raises(ConfigError, match="menu"):
-            chosen_index(pipeline, choice, "", local=False)
+            chosen_index(saved, choice, "", local=False)
     folder = str(retrieval.index.folder)
-    assert chosen_index(pipeline, "", folder, local=False) is None
-    assert chosen_index(pipeline, "", folder, local=True) is not None
+    assert chosen_index(saved, "", folder, local=False) is None
+    assert chosen_index(saved, "", folder, local=True) is not None
     with pytest.raises(IndexIncompleteError):
-        chosen_index(pipeline, "", str(tmp_path / "index/empty"), local=True)
-
-
-def test_what_was_found_is_read_as_it_was_written(found: Found, tmp_path: Path) -> None:
-    write_found(found, tmp_path, tmp_path)
-    kept = read_found(tmp_path)
-    assert (kept.heading, kept.note) == (found.heading, found.note)
-    assert kept.result.search == found.result.search
-    assert list(map(pair_row, kept.result.pairs)) == list(map(pair_row, found.result.pairs))
-    assert any(pair.differences for pair in kept.result.pairs)
-    assert [(p.a.title, str(p.a.image), p.b.title, str(p.b.image)) for p in kept.result.pairs] == [
-        (p.a.title, str(p.a.image), p.b.title, str(p.b.image)) for p in found.result.pairs
-    ]
-    ours, theirs = DuplicateReview(kept.result).cases, DuplicateReview(found.result).cases
-    assert [(c.keeper.listing_id, [(n, x.listing_id) for n, x in c.pairs]) for c in ours] == [
-        (c.keeper.listing_id, [(n, x.listing_id) for n, x in c.pairs]) for c in theirs
-    ]
-
-
-def test_answers_are_kept_one_by_one_with_what_undo_takes_back(
-    found: Found, tmp_path: Path
-) -> None:
-    path = tmp_path / "answers.json"
-    kept = KeptReview(found, path)
-    with kept.changing() as review:
-        review.answer([0], "accepted")
-    with kept.changing() as review:
-        review.answer_rest("same_product", "rejected")
-    again = KeptReview(found, path).review
-    assert again.answers == review.answers
-    assert len(again.answers) > 5
-    again.undo()
-    assert again.answers == {0: "accepted"}
-    again.undo()
-    assert not again.answers
-    assert not again.undoable
+        chosen_index(saved, "", str(tmp_path / "index/empty"), local=True)
 
 
 def test_cases_html_opens_the_page_of_a_pair(session: DuplicateSession) -> None:

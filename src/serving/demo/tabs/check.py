@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from ....catalog.listing import Listing
+from ....catalog.listing import MAX_PHOTOS, Listing
 from ....core.errors import ShelfsureError
 from ....core.scratch import new_scratch_folder
 from ....pipeline.verdict import Verdict
@@ -70,7 +70,8 @@ class CheckTab:
                 self.button = gr.Button(
                     "Check this listing", variant="primary", elem_id="check-button"
                 )
-                examples = _example_buttons([self.photo, self.title, self.description])
+                fields = [self.photo, self.title, self.description, self.more]
+                examples = _example_buttons(fields)
                 own_labels_section(service, self.photo, self.title)
             with gr.Column(scale=7, min_width=300):
                 more = script("more_like")
@@ -90,6 +91,14 @@ class CheckTab:
             alt_text="The photo to check",
             elem_id="check-photo",
         )
+        with gr.Accordion("More photos of it", open=False, elem_id="check-further"):
+            self.more = gr.File(
+                label=f"Up to {MAX_PHOTOS - 1}; the one above is the main one",
+                file_count="multiple",
+                file_types=["image"],
+                height=130,
+                elem_id="check-more",
+            )
         self.title = gr.Textbox(
             label="Title",
             placeholder="Blue cotton bath towel, 70 x 140 cm",
@@ -116,7 +125,7 @@ class CheckTab:
         )
         asked = {
             "fn": self.check,
-            "inputs": [self.photo, self.title, self.description],
+            "inputs": [self.photo, self.title, self.description, self.more],
             "outputs": [self.checked, self.verdict, self.similar, self.flag],
             "concurrency_limit": N_AT_ONCE,
             "show_progress_on": self.verdict,
@@ -132,13 +141,16 @@ class CheckTab:
             under_way.append(shown.then(explained, self.checked, self.explanation, **PRIVATE))
         about = [*asked["outputs"], *self.explanation]
         about.append(self.photo)
-        self.photo.input(self.cleared, self.photo, about, cancels=under_way, **QUIET)
+        changed = [self.photo.input, self.more.upload, self.more.delete, self.more.clear]
+        gr.on(changed, self.cleared, self.photo, about, cancels=under_way, **QUIET)
         self.flag.click(self.flag_it, self.checked, self.flag, **PRIVATE)
 
-    def check(self, photo: str | None, title: str, description: str) -> Iterator[tuple[Any, ...]]:
+    def check(
+        self, photo: str | None, title: str, description: str, more: list[str] | None
+    ) -> Iterator[tuple[Any, ...]]:
         waiting = gr.skip() if self.service.ready else _LOADING
         yield None, waiting, "", gr.Button(visible=False)  # what was there is out of date
-        found = judge(self.service, self.reviews, listing_of(photo, title, description))
+        found = judge(self.service, self.reviews, listing_of(photo, title, description, more))
         may_flag = found.checked is not None and not found.queued
         flag = gr.Button(_FLAG, visible=may_flag, interactive=True)
         yield found.checked, found.html, found.similar, flag
@@ -212,8 +224,8 @@ def _example_buttons(fields: Sequence[Any]) -> list[Any]:
             if button.icon:  # or it would be deleted like an upload
                 button.keep_in_cache.add(button.icon["path"])
 
-            def fill(example: Any = example) -> tuple[str | None, str, str]:
-                return example.photo and str(example.photo), example.title, ""
+            def fill(example: Any = example) -> tuple[str | None, str, str, None]:
+                return example.photo and str(example.photo), example.title, "", None
 
             events.append(button.click(fill, None, list(fields), **PRIVATE))
     return events
