@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -27,9 +28,16 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTH_PX, START_S = 1440, 300
 
 
+class Demo(NamedTuple):
+    """A demo that runs: its address, and the id of its process."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def demo() -> Iterator[str]:
-    """Run the demo with an empty review queue; its address, as soon as the model is loaded."""
+def demo() -> Iterator[Demo]:
+    """Run the demo with an empty review queue, and yield as soon as the model is loaded."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}/"
@@ -42,7 +50,7 @@ def demo() -> Iterator[str]:
                 if process.poll() is not None or time.monotonic() > until:
                     raise SystemExit(f"app.py must be ready within {START_S} s; see its log.")
                 time.sleep(0.5)
-            yield url
+            yield Demo(url, process.pid)
         finally:
             process.terminate()
             process.wait(30)
@@ -86,8 +94,8 @@ def main() -> None:
     parser.add_argument("--example", default="A mug")
     parser.add_argument("--dark", action="store_true")
     args = parser.parse_args()
-    with demo() as url:
-        taken = picture(url, args.example, dark=args.dark)
+    with demo() as served:
+        taken = picture(served.url, args.example, dark=args.dark)
     coarse = taken.convert("RGB").point(lambda value: min(255, (value + 4) // 8 * 8))
     coarse.save(args.out, optimize=True)
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB, {taken.width} x {taken.height} px")
