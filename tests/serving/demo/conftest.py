@@ -23,7 +23,7 @@ from shelfsure.pipeline.shift import OnShift
 from shelfsure.pipeline.verdict import Verdict
 from shelfsure.serving.demo.duplicate_search import Found, search_duplicates
 from shelfsure.serving.demo.jobs.folder import JobStore
-from shelfsure.serving.demo.jobs.running import Jobs
+from shelfsure.serving.demo.jobs.running import THREAD, Jobs
 from shelfsure.serving.demo.tabs.batch import BatchTab
 from shelfsure.serving.demo.ui import appearance
 from shelfsure.serving.review.store import ReviewStore
@@ -104,6 +104,9 @@ def _served(
         service.ending = True
         server.should_exit = True
         thread.join(timeout=20)
+    for one in threading.enumerate():
+        if one.name == THREAD:
+            one.join(timeout=20)
 
 
 @pytest.fixture(scope="session")

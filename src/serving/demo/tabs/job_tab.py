@@ -28,7 +28,8 @@ GONE = notice(
     "first where there is no room.",
     heading="Nothing to show",
 )
-RESUMED = "An end of the server interrupted this job. It goes on now."
+BEGUN = notice("Begun; others may be first …")
+RESUMED = "An end of the server interrupted this job. As its page was opened, it went on."
 
 
 @dataclass
@@ -152,40 +153,35 @@ class JobTab(ABC):
         """Show a job, to its end."""
         running = found if isinstance(found, RunningJob) else None
         job = found.job if isinstance(found, RunningJob) else found
-        link = job_link(self.kind, job, self.views if fresh else ())
         session = self.session(job, wanted)
         session.running = running
+        below = job_link(self.kind, job, self.views if fresh else ())
         if running:
-            note = render("note.html.j2", text=RESUMED) if running.resumed else ""
+            if running.resumed:
+                below = render("note.html.j2", text=RESUMED) + below
             begun = {self.state: session, self.stop: gr.Button(interactive=True)}
-            yield (
-                self.cleared()
-                | begun
-                | {self.status: notice("Begun; others may be first …") + note + link}
-            )
+            yield self.cleared() | begun | {self.status: BEGUN + below}
             async for said in running.follow():
                 if said is not None:
                     updates = await asyncio.to_thread(self.meanwhile, session, said)
-                    updates[self.status] += note + link
+                    updates[self.status] += below
                     yield updates
             session.running = None
-        html, updates = running.failure if running else "", {}
-        if not html:
-            html, updates = await asyncio.to_thread(self._result, session)
-        yield (
-            {self.state: session, self.stop: inputs.disabled()}
-            | updates
-            | {self.status: html + link}
-        )
+        ended: Updates = {self.state: session, self.stop: inputs.disabled()}
+        if running and running.failure:
+            ended[self.status] = running.failure
+        else:
+            ended |= await asyncio.to_thread(self._result, session)
+        ended[self.status] += below
+        yield ended
 
-    def _result(self, session: Any) -> tuple[str, Updates]:
+    def _result(self, session: Any) -> Updates:
         try:
             shown, result = session.job.shown(), session.job.result
-            if shown.keys() == {"status"}:
-                return shown["status"], {}
-            return shown["status"], self.finished(session, shown, result)
+            more = {} if shown.keys() == {"status"} else self.finished(session, shown, result)
+            return more | {self.status: shown["status"]}
         except (OSError, ValueError, KeyError, TypeError):  # removed, or of another version
-            return GONE, {}
+            return {self.status: GONE}
 
     def cancel(self, session: JobSession | None) -> Any:
         if session is not None and session.running is not None:
