@@ -85,8 +85,11 @@ def test_search_by_photo_and_more_like_a_neighbour_in_the_browser(
     page.goto(demo_url + link)
     results.get_by_role("heading", name=f"Most like {name}").wait_for()
     assert results.locator(".sf-found .sf-id").all_inner_texts() == found
+    page.reload()
+    results.get_by_role("heading", name=f"Most like {name}").wait_for()
     # by words
     page.get_by_label("Words").fill("ceramic mug")
     page.get_by_label("Words").press("Enter")
     results.get_by_role("heading", name="Most like the words “ceramic mug”").wait_for()
+    page.wait_for_function("!location.search.includes('like=')")
     assert "mug" in results.locator(".sf-found .sf-title").first.inner_text().casefold()

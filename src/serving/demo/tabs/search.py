@@ -43,7 +43,7 @@ class SearchTab:
             with gr.Column(scale=4, min_width=300):
                 self._build_inputs()
             with gr.Column(scale=8, min_width=300):
-                clicks = script("more_like")
+                clicks = script("more_like", "address")
                 self.results = html_field("search-results", _START, js_on_load=clicks)
         self._connect()
 
