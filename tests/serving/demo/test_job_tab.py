@@ -62,7 +62,7 @@ def test_reloads_and_a_restart_of_the_server_lose_nothing(
         assert 0 < before < 1280
         address = page.url
     with served(pipeline, folder, local=True, port=port):
-        # nobody does anything: the page finds its server again
+        page.goto(address)
         expect(status).to_contain_text("An end of the server interrupted this job")
         expect(status).to_contain_text("1,280 of 1,280 rows")
         expect(status).to_contain_text("Done.")
