@@ -80,13 +80,11 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
                 EvaluateTab(service, jobs, local=local)
             with gr.Tab("Review queue", id="review"):
                 review = ReviewTab(service, reviews)
-        for tab in tabs.children:
-            tab.select(None, js=script("tab").replace("$TAB", tab.id))
         for part in (check.verdict, check.similar):
             search.listen(tabs, part, check.checked, lambda held, _: held and held[0])
         search.listen(tabs, batch.chosen, batch.state, shown_row)
         search.listen(tabs, review.listing, review.current, review.listing_of)
-        html_field("zoom", render("zoom.html.j2"), js_on_load=script("zoom"))
+        html_field("zoom", render("zoom.html.j2"), js_on_load=script("zoom") + script("tab"))
         footer = html_field("footer", footer_html(None))
         load = partial(footer_when_loaded, service)
         # nobody waits for the model because others do

@@ -55,7 +55,8 @@ def test_demo_reads_no_file_that_was_not_uploaded(
     photo = {"path": str(tiny_folder / "photos/0.png"), **meta}
     table = {"path": str(tiny_folder / "catalogue.csv"), "orig_name": "a.csv", **meta}
     for answer in (
-        demo.click("check-button", [photo, "lamp", ""]),
+        demo.click("check-button", [photo, "lamp", "", None]),
+        demo.click("check-button", [None, "lamp", "", [photo]]),
         demo.click("batch-start", [table, None, "", False, False, [], "", [], None]),
         demo.click("evaluate-start", [table, None, "", None, "", None]),
     ):
@@ -67,7 +68,7 @@ def test_demo_takes_what_was_uploaded(demo: Page, tiny_folder: Path) -> None:
     photo = (tiny_folder / "photos/0.png").read_bytes()
     [path] = demo.http.post("/gradio_api/upload", files={"files": ("../a.png", photo)}).json()
     assert Path(path).name == "a.png"
-    answer = demo.click("check-button", [{"path": path, "meta": FILE}, "lamp", ""])
+    answer = demo.click("check-button", [{"path": path, "meta": FILE}, "lamp", "", None])
     assert answer.status_code == 200
     assert "sf-verdict" in answer.text
     assert demo.http.get(f"/gradio_api/file={path}").content == photo
