@@ -224,6 +224,7 @@ def test_duplicates_from_upload_to_plan(
     page.get_by_label("Only what has no answer yet").check()
     expect(cases).to_contain_text("Nothing of this kind is left")
     page.get_by_label("Only what has no answer yet").uncheck()
+    expect(cases.locator("article").first).to_be_visible()
     n_cases = cases.locator("article").count()
     expect(page).to_have_url(re.compile("show=same_product"))
     link = cases.get_by_role("link", name="Link to this pair").last.get_attribute("href")
@@ -237,6 +238,9 @@ def test_duplicates_from_upload_to_plan(
     page.keyboard.press("r")
     expect(summary.locator("p strong").first).to_have_text(answered)
     page.keyboard.press("u")
+    expect(cases).to_contain_text("Page 2 of")
+    cases.get_by_role("button", name="Back").click()
+    expect(cases).to_contain_text("Page 1 of")
     cases.get_by_role("button", name="Next").click()
     expect(cases).to_contain_text("Page 2 of")
 
