@@ -32,8 +32,6 @@ from .tabs.search import SearchTab
 
 _LOG = logging.getLogger(__name__)
 NAME = "Shelfsure"
-TABS = ("check", "search", "batch", "duplicates", "evaluate", "review")
-"""Their names in an address: ``?tab=review``."""
 MAX_WAITING = 64
 """Events of the page that may wait; beyond, Gradio tells people to come back."""
 LOADING = notice(
@@ -89,7 +87,7 @@ def build_ui(service: Service, reviews: ReviewStore, *, local: bool) -> Any:
         load = partial(footer_when_loaded, service)
         # nobody waits for the model because others do
         page.load(load, None, [loading, footer], concurrency_limit=None, **QUIET)
-        page.load(asked_tab, None, tabs, **QUIET)
+        page.load(None, None, tabs, js=script("asked_tab"), **QUIET)
         page.load(search.opened, None, search.results, **QUIET)
     return page.queue(max_size=MAX_WAITING)
 
@@ -105,12 +103,6 @@ def jobs_folder(reviews: ReviewStore) -> Path:
         pass
     _LOG.warning("jobs don't outlive the server, because %s isn't writable", root)
     return new_scratch_folder()
-
-
-def asked_tab(request: gr.Request) -> Any:
-    """Open the tab that the page's address names."""
-    asked = request.query_params.get("tab")
-    return gr.Tabs(selected=asked) if asked in TABS else gr.skip()
 
 
 def footer_when_loaded(service: Service) -> Iterator[tuple[str, str]]:

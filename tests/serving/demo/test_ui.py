@@ -34,6 +34,20 @@ def test_page_fits_its_width_in_every_tab(
         screenshot(page, f"{name.split()[0].lower()}-{width}-{scheme}")
 
 
+def test_click_wins_over_the_tab_that_the_address_names(page: Any, demo_url: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{demo_url}?tab=evaluate")
+    chosen = page.get_by_role("tab", selected=True)
+    expect(chosen).to_have_text("Evaluate")
+    page.reload(wait_until="commit")
+    page.get_by_role("tab", name="Batch").click()
+    expect(page.locator("#footer")).to_contain_text("categories")
+    page.wait_for_timeout(1000)  # whatever the page asks for as it opens is answered
+    expect(chosen).to_have_text("Batch")
+    assert page.url.endswith("?tab=batch")
+
+
 def test_page_has_language_title_icon_and_headings_in_order(page: Any, demo_url: str) -> None:
     page.goto(demo_url)
     page.get_by_role("button", name="A mug").click()
