@@ -6,7 +6,7 @@ else sessions are looked for (`sessions`).
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self, TypeAlias
 
@@ -17,6 +17,7 @@ from ..catalog.listing import Listing
 from ..core.arrays import Ints
 from ..fusion.views import View
 from .further_photos import FurtherPhotos
+from .session_marks import read_trails
 from .sessions import find_sessions
 
 Holds: TypeAlias = Literal["new_groups", "same_groups"]
@@ -36,7 +37,8 @@ class Grouping:
     source
         ``column`` (`Listing.group`), ``sessions`` (found), or ``duplicates`` (nothing coarser).
     found
-        How sessions were decided about: ``min_similarity`` (cosine), and the log loss on left-out
+        How sessions were decided about: what they were told by, with the size of its links
+        (``min_similarity`` is a cosine, others are `Trail.mark`), and the log loss on left-out
         listings and on left-out sessions; empty where nobody looked.
     """
 
@@ -54,9 +56,9 @@ class Grouping:
         """Say it, where sessions were found: who trains on them should know."""
         if self.source == "sessions" and self.found:
             _LOG.warning(
-                "Photos of one category with a cosine of %.2f or more seem to be of one session: "
-                "known from %.1f times better than new ones. %d groups are kept together.",
-                self.found["min_similarity"],
+                "Photos seem to be of one session where there is %s: known sessions are told %.1f "
+                "times better than new ones. %d groups are kept together.",
+                " or ".join(_said(self.found)),
                 self.found["loss_sessions"] / self.found["loss_listings"],
                 self.groups.max() + 1,
             )
@@ -65,6 +67,14 @@ class Grouping:
     def of(self, holds_for: Holds) -> Ints:
         """Give what must be kept together for a promise about new groups, or about these."""
         return self.groups if holds_for == "new_groups" else self.duplicates
+
+
+def _said(found: Mapping[str, float]) -> Iterator[str]:
+    for sign, size in found.items():
+        if sign == "min_similarity":
+            yield f"a cosine of {size:.2f} or more within a category"
+        elif not sign.startswith("loss_"):
+            yield f"a gap of {size:g} {sign} or less"
 
 
 def group_listings(
@@ -111,7 +121,10 @@ def group_listings(
             return Grouping(duplicates, duplicates, "duplicates")
         return Grouping(named_groups(names, duplicates, n_folds), duplicates, "sessions")
     paths = [listing.category or "" for listing in listings]
-    sessions, found = find_sessions(photos, titles, paths, duplicates, n_folds, seed, labels=labels)
+    trails = read_trails(listings)
+    sessions, found = find_sessions(
+        photos, titles, paths, duplicates, n_folds, seed, labels=labels, trails=trails
+    )
     if sessions is None:
         return Grouping(duplicates, duplicates, "duplicates", found)
     return Grouping(sessions, duplicates, "sessions", found)

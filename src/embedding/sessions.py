@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +19,14 @@ from ..fusion.accept_rule import effective_numbers
 from ..fusion.calibration import fit_temperature, log_loss
 from ..fusion.heads import held_out_logits, tempered
 from ..fusion.views import View
+from .session_marks import Trail
 
 SIMILARITIES = tuple(round(0.94 - step / 100, 2) for step in range(15))
 """Cosines from which on two photos may be of one session, from fine to coarse (0.94 to 0.80)."""
 WORSE = 1.5
 """A catalogue has sessions where the log loss on left-out ones is so many times as large."""
+MIN_LOST = 0.01
+"""And by so many nats: where hardly anything is wrong, sessions or not make no difference."""
 MIN_LISTINGS, MAX_LISTINGS = 100, 4_000
 """Listings with a photo that it takes to look for sessions, and that suffice to find them."""
 MIN_PHOTOS = 5
@@ -37,13 +41,16 @@ def find_sessions(
     n_folds: int,
     seed: int,
     labels: Sequence[str] | None = None,
+    trails: Sequence[Trail] = (),
 ) -> tuple[Ints | None, dict[str, float]]:
     """Look for sessions of photos.
 
     Photos are of one session where they are of one category and linked through cosines of a
     certain size, unless their titles differ in more than numbers: then they are different products,
-    however alike they were photographed. Of all sizes the smallest is taken (the coarsest
-    sessions) that leaves the typical category worth `n_folds` sessions or more.
+    however alike they were photographed. Or where they lie close to each other on a trail. Of all
+    sizes the coarsest is taken that leaves the typical category worth `n_folds` sessions or more.
+    Each way of telling is believed by its own evidence; sessions by several are joined, where that
+    leaves as many.
 
     Parameters
     ----------
@@ -55,6 +62,8 @@ def find_sessions(
         Shape ``(n,)``, what belongs together anyway.
     labels
         What answers are about; by default whole paths.
+    trails
+        What tells of sessions beside looks.
 
     Returns
     -------
@@ -67,22 +76,95 @@ def find_sessions(
     labels = categories if labels is None else labels
     if len(there) < MIN_LISTINGS or len({labels[row] for row in there.tolist()}) < 2:
         return None, {}
-    buckets = _buckets(there, titles, categories)
     sample = sample_categories(there, categories, MAX_LISTINGS, seed)
-    coarsest = _coarsest(photos.array, buckets, categories, duplicates, sample, n_folds)
-    if coarsest is None:
+    enough = _Enough(sample, categories, n_folds)
+    told = _by_look(photos.array, titles, categories, there, duplicates, enough)
+    told += _by_trails(trails, duplicates, enough)
+    if not told:
         return None, {}
-    sessions = _sessions(photos.array, buckets, duplicates, coarsest)
-    losses = [
-        held_out_loss(photos.array[sample], [labels[row] for row in sample], own[sample], seed)
-        for own in (duplicates, sessions)
+
+    def loss(groups: Ints) -> float:
+        asked = [labels[row] for row in sample]
+        return held_out_loss(photos.array[sample], asked, groups[sample], seed)
+
+    alone = loss(duplicates)
+    losses = [loss(own.groups) for own in told]
+    least = max(WORSE * alone, alone + MIN_LOST)
+    believed = [own for own, lost in zip(told, losses, strict=True) if lost >= least]
+    if believed:
+        joined = components(len(duplicates), np.hstack([forest(own.groups) for own in believed]))
+        if not enough(joined):
+            believed = [told[int(np.argmax(losses))]]
+            joined = believed[0].groups
+    found = {own.sign: own.size for own in believed or told}
+    found |= {"loss_listings": alone, "loss_sessions": max(losses)}
+    return (joined if believed else None), found
+
+
+class _Told(NamedTuple):
+    """Sessions by one way of telling them: what it goes by, the size of links, the groups."""
+
+    sign: str
+    size: float
+    groups: Ints
+
+
+class _Enough:
+    """Whether groups leave half of the categories of a sample worth `n_folds` of them."""
+
+    def __init__(self, sample: Ints, categories: Sequence[str], n_folds: int) -> None:
+        names = np.array([categories[row] for row in sample])
+        by_category = [sample[names == name] for name in np.unique(names)]
+        self.known = set(sample.tolist())
+        self._large = [rows for rows in by_category if len(rows) >= 2 * n_folds]
+        self._n_folds = n_folds
+
+    def __call__(self, groups: Ints) -> bool:
+        if not self._large:
+            return False
+        worth = [effective_numbers(groups[rows])[-1] for rows in self._large]
+        return bool(np.median(worth) >= self._n_folds)
+
+
+def _by_look(
+    features: Floats,
+    titles: Sequence[str],
+    categories: Sequence[str],
+    rows: Ints,
+    duplicates: Ints,
+    enough: _Enough,
+) -> list[_Told]:
+    """Link photos by cosines, of the smallest size that leaves enough sessions."""
+    buckets = _buckets(rows, titles, categories)
+    own = [rows for rows in buckets if enough.known.issuperset(rows.tolist())]
+    coarsest = None
+    for similarity in SIMILARITIES:
+        if not enough(_sessions(features, own, duplicates, similarity)):
+            break
+        coarsest = similarity
+    if coarsest is None:
+        return []
+    groups = _sessions(features, buckets, duplicates, coarsest)
+    return [_Told("min_similarity", coarsest, groups)]
+
+
+def _by_trails(trails: Sequence[Trail], duplicates: Ints, enough: _Enough) -> list[_Told]:
+    """Link neighbours on each trail, of the largest gap that leaves enough sessions."""
+    told: list[_Told] = []
+    for trail in trails:
+        for gap in trail.gaps:
+            links = [forest(duplicates), trail.links(gap)]
+            groups = components(len(duplicates), np.hstack(links))
+            if enough(groups):
+                told.append(_Told(trail.mark, gap, groups))
+                break
+    groupings = [tuple(own.groups.tolist()) for own in told]
+    alone = tuple(duplicates.tolist())
+    return [
+        own
+        for place, own in enumerate(told)
+        if groupings[place] != alone and groupings.index(groupings[place]) == place
     ]
-    found = {
-        "min_similarity": coarsest,
-        "loss_listings": losses[0],
-        "loss_sessions": losses[1],
-    }
-    return (sessions if losses[1] >= WORSE * losses[0] else None), found
 
 
 def _buckets(rows: Ints, titles: Sequence[str], categories: Sequence[str]) -> list[Ints]:
@@ -116,29 +198,6 @@ def sample_categories(rows: Ints, categories: Sequence[str], at_most: int, seed:
             start = rng.integers(max(1, len(among) - largest + 1))
             kept[among[start : start + largest]] = True
     return rows[kept]
-
-
-def _coarsest(
-    features: Floats,
-    buckets: Sequence[Ints],
-    categories: Sequence[str],
-    duplicates: Ints,
-    sample: Ints,
-    n_folds: int,
-) -> float | None:
-    """Find the smallest cosine that leaves half of the categories worth `n_folds` sessions."""
-    known = set(sample.tolist())
-    own = [rows for rows in buckets if known.issuperset(rows.tolist())]
-    names = np.array([categories[row] for row in sample])
-    by_category = [sample[names == name] for name in np.unique(names)]
-    large = [rows for rows in by_category if len(rows) >= 2 * n_folds]
-    coarsest = None
-    for similarity in SIMILARITIES if large else ():
-        groups = _sessions(features, own, duplicates, similarity)
-        if np.median([effective_numbers(groups[rows])[-1] for rows in large]) < n_folds:
-            break
-        coarsest = similarity
-    return coarsest
 
 
 def _sessions(

@@ -7,7 +7,6 @@ first bytes picks one plugin, and nothing process-wide is changed.
 
 import io
 import re
-import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -141,27 +140,6 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-def exif_orientation(exif: bytes) -> int:
-    """Read only the orientation, 1 (upright) to 8, from an EXIF block; 1 where it can't be told."""
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(f"{order}L", tiff, 4)
-        (n_tags,) = struct.unpack_from(f"{order}H", tiff, start)
-        for position in range(start + 2, start + 2 + 12 * n_tags, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", tiff, position)
-            if tag == 0x0112:
-                (value,) = struct.unpack_from(
-                    order + ("L" if kind == 4 else "H"), tiff, position + 8
-                )
-                return int(value) if 1 <= value <= 8 else 1
-    except struct.error:
-        pass  # a cut-off EXIF block costs the orientation, not the photo
-    return 1
 
 
 _decoding: ContextVar[bool] = ContextVar("_decoding", default=False)

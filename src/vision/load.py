@@ -17,6 +17,7 @@ from PIL.ImageFile import ImageFile
 
 from ..core.errors import OversizedPhotoError, PhotoError, TruncatedPhotoError, UnreadablePhotoError
 from . import formats
+from .exif import exif_orientation
 
 if TYPE_CHECKING:
     import torch
@@ -227,7 +228,7 @@ def _upright(
     image: Image.Image, width: int, height: int, right: float, bottom: float
 ) -> DecodedPhoto:
     """Apply the orientation to the pixels, the size and the box alike."""
-    turn = formats.exif_orientation(image.info.get("exif", b""))
+    turn = exif_orientation(image.info.get("exif", b""))
     image = _rgb(image)
     if turn in formats.UPRIGHT:
         image = image.transpose(formats.UPRIGHT[turn])

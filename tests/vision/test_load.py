@@ -18,7 +18,8 @@ from shelfsure.core.errors import (
     TruncatedPhotoError,
     UnreadablePhotoError,
 )
-from shelfsure.vision.formats import describe, exif_orientation, identify
+from shelfsure.vision.exif import exif_orientation
+from shelfsure.vision.formats import describe, identify
 from shelfsure.vision.load import DecodedPhoto, decode_photo, photo_bytes
 
 KINDS = [
