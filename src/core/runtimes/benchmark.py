@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -193,7 +193,16 @@ PACKAGES = (
 
 def versions() -> str:
     """Name what converts and runs models: ``"torch 2.6.0, onnx 1.17.0, …"``."""
-    return ", ".join(f"{name} {version(name)}" for name in PACKAGES if find_spec(name))
+    return ", ".join(f"{name} {_version(name)}" for name in PACKAGES if find_spec(name))
+
+
+def _version(module: str) -> str:
+    """Give a module's version, also where a package of another name brings it."""
+    try:
+        return version(module)
+    except PackageNotFoundError:  # onnxruntime-gpu brings onnxruntime
+        owners = packages_distributions().get(module, ())
+        return ", ".join(f"{owner} {version(owner)}" for owner in owners)
 
 
 def machine() -> str:

@@ -109,6 +109,21 @@ def test_trials_are_made_anew_on_another_machine_or_version(
     assert not bench.tried(("openvino",))
 
 
+def test_versions_of_modules_that_packages_of_other_names_bring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As onnxruntime-gpu brings onnxruntime; and code that lies there without any package."""
+    for module in ("runs_graphs", "lies_there"):
+        (tmp_path / f"{module}.py").touch()
+    about = tmp_path / "runs_graphs_gpu-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: runs-graphs-gpu\nVersion: 1.2\n")
+    (about / "top_level.txt").write_text("runs_graphs\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(benchmark_module, "PACKAGES", ("runs_graphs", "lies_there", "not_there"))
+    assert benchmark_module.versions() == "runs_graphs runs-graphs-gpu 1.2, lies_there "
+
+
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"torch": 3}', '{"openvino": {}}'])
 def test_trials_that_are_damaged_are_made_anew(damage: str, bench: RuntimeBenchmark) -> None:
     bench.trials(("openvino",))
