@@ -22,7 +22,7 @@ __all__ = ["Catalog", "RejectedRow", "read_catalog", "read_in_chunks"]
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Good listings in file order, and rejected rows; together they are all rows of the source.
+    """Good listings in file order, and rejected rows; with those joined, all rows of the source.
 
     Parameters
     ----------
@@ -44,6 +44,8 @@ class Catalog:
         What becomes of a listing with a title whose photo can't be had.
     photo_problems
         Data row -> why its photo was left out; such a listing goes by its title.
+    n_joined
+        How many rows go on with the listing before them, and are part of it.
     """
 
     listings: tuple[Listing, ...]
@@ -55,6 +57,7 @@ class Catalog:
     notes: tuple[str, ...] = ()
     on_photo_error: OnPhotoError = "reject"
     photo_problems: Mapping[int, str] = field(default_factory=dict)
+    n_joined: int = 0
 
     @classmethod
     def from_listings(
@@ -73,12 +76,12 @@ class Catalog:
         root = None if image_root is None else Path(image_root).resolve()
         style = CategoryStyle.of(listing.category for listing in listings)
         reader = RowReader(PhotoFolder(root), need_category, style=style)
-        checked = RowChecker(reader).check(rows)
+        checked = RowChecker(reader).check(enumerate(rows, start=1))
         return _catalog(checked, notes=NotesTaker().take(checked.kept.values()).notes(style))
 
     @property
     def n_rows(self) -> int:
-        """Rows of the source, kept or rejected."""
+        """Rows of the source, kept or rejected; those joined to others come on top."""
         return len(self.listings) + len(self.rejected)
 
     def reject(self, reasons: Mapping[int, str]) -> "Catalog":
@@ -128,7 +131,7 @@ class Catalog:
     @property
     def tally(self) -> RowTally:
         """How many rows were kept and rejected, and the first reasons."""
-        return RowTally().count(len(self.listings), self.rejected)
+        return RowTally().count(len(self.listings), self.rejected, self.n_joined)
 
     def summary(self) -> str:
         """Count rows in one line: ``"1,047 rows: 1,040 kept, 7 rejected (3 duplicate id, …)"``."""
@@ -230,6 +233,7 @@ def _catalog(checked: CheckedRows, **known: Any) -> Catalog:
         listings=tuple(row.listing for row in checked.kept.values()),
         rows=tuple(checked.kept),
         rejected=tuple(checked.rejected),
+        n_joined=checked.n_joined,
         photo_problems={
             number: row.photo_problem for number, row in checked.kept.items() if row.photo_problem
         },

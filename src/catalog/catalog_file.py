@@ -4,13 +4,15 @@ CSV and its like, JSON Lines and Parquet take the same memory however many rows 
 spreadsheet or one array of JSON is read whole.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from ..core.errors import CatalogError
 from .categories import CategoryStyle
 from .columns import Named, match_columns, named_columns
+from .continued_rows import NumberedRow, RowJoiner
 from .listing import MORE_IMAGES
 from .notes import NotesTaker
 from .photo_paths import PhotoFolder
@@ -64,7 +66,8 @@ class CatalogFile:
             self._table = table
             self._match = match_columns(table.columns, columns, need_category=need_category)
             self._product = find_product_columns(table.columns)
-            self._n_blank = 0
+            self._joiner = RowJoiner.of(table.columns, self._match)
+            self._n_blank = self._n_joined = 0
             is_empty = next(self._filled_rows(), None) is None
         except CatalogError as error:
             raise CatalogError("\n".join([*problems, str(error)])) from error
@@ -86,7 +89,13 @@ class CatalogFile:
     def notes(self) -> tuple[str, ...]:
         n = self._n_blank
         blank = [f"{n:,} rows without any value don't count"] if n else []
-        return (*self._table.notes, *blank, *self._taker.notes(self._style))
+        n, key = self._n_joined, self._joiner.key
+        joined = (
+            f"{n:,} rows go on with the listing before them (column `{key}` is the same): their "
+            "photos are further photos of it"
+        )
+        own = (*blank, joined) if n else blank
+        return (*self._table.notes, *own, *self._taker.notes(self._style))
 
     def chunks(
         self, n_rows: int | None = None
@@ -101,38 +110,39 @@ class CatalogFile:
         tuple
             The rows, and data row -> what the file says of it in columns that tell variants apart.
         """
-        self._n_blank, self._taker = 0, NotesTaker()
+        self._n_blank = self._n_joined = 0
+        self._taker = NotesTaker()
         folder = PhotoFolder(*self._photos) if self._photos else None
         checker = None
-        rows = self._filled_rows()
+        rows = self._joiner.join(self._filled_rows())
         while told := list(islice(rows, n_rows)):
-            own = [self._match.by_field(row) for row in told]
             if checker is None:
-                categories = (row.fields.get("category") for row in own)
+                categories = (row.own.fields.get("category") for row in told)
                 self._style = CategoryStyle.of(categories, self._separator)
                 reader = RowReader(
                     folder, self._need_category, self.on_photo_error, self._style, self._taxonomy
                 )
                 checker = RowChecker(reader)
-            product = self._product_columns(told, checker.n_rows + 1)
-            checked = checker.check(own)
+            product = self._product_columns(told)
+            checked = checker.check([(row.number, row.own) for row in told])
+            checked = replace(checked, n_joined=sum(row.n_joined for row in told))
+            self._n_joined += checked.n_joined
             self._taker.take(checked.kept.values())
             yield checked, product
 
     def _filled_rows(self) -> Iterator[Row]:
-        for row in self._table.rows(self._match.wanted | set(self._product.values())):
+        wanted = self._match.wanted | self._joiner.wanted | set(self._product.values())
+        for row in self._table.rows(wanted):
             if row.is_blank:
                 self._n_blank += 1
             else:
                 yield row
 
-    def _product_columns(self, told: list[Row], first: int) -> dict[int, ProductColumns]:
+    def _product_columns(self, told: list[NumberedRow]) -> dict[int, ProductColumns]:
         if not self._product:
             return {}
-        values: Iterator[Mapping[str, str]] = (
-            product_values(row.fields, self._product) for row in told
-        )
-        return {number: own for number, own in enumerate(values, start=first) if own}
+        values = ((row.number, product_values(row.raw.fields, self._product)) for row in told)
+        return {number: own for number, own in values if own}
 
 
 def _no_root(path: Path, root: Path) -> str:

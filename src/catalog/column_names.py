@@ -11,7 +11,7 @@ USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
             "uniqid uniqueid postingid itemsku offerid",
             "productid itemid",
             "id",
-            "handle",  # Shopify: the sku is the variant's, and often empty
+            "handle urlhandle",  # Shopify: the sku is the variant's, and often empty
             "sku sellersku skuid merchantsku",
             "pid asin articleid goodsid",
             "listing itemnumber productcode variantsku parentsku",
@@ -43,7 +43,7 @@ USUAL_NAMES: dict[str, tuple[frozenset[str], ...]] = {
             "image",
             "imagepath photopath imagefile photofile imagefilename",
             "mainimage baseimage coverimage mainphoto productimage",
-            "imagelink imagesrc imageurl mainimageurl imageurls imagepath1",
+            "imagelink imagesrc imageurl mainimageurl productimageurl imageurls imagepath1",
             "images photo photos picture pictures img",
             "image1 imageurl1 imagelink1 imagefile1 photo1 picture1",
             "filename file",
@@ -57,12 +57,12 @@ column: where all listings are one seller's, they would be one group."""
 
 
 _MORE_IMAGES = re.compile(
-    r"(?:more|additional|other|extra|further|alternate|secondary|gallery)(?:product)?"
+    r"(?:more|additional|other|extra|further|alternate|secondary|gallery|variant)(?:product)?"
     r"(?:image|photo|picture)s?(?:url|link|path|file|src)?s?\d*"
     r"|(?:image|photo|picture)(?:url|link|path|file|src)?(?:[2-9]|1\d)"
 )
 """Magento ``additional_images``, Google Merchant ``additional_image_link``, Amazon
-``other_image_url1`` to 8, and ``image2``, ``photo_3`` and their like."""
+``other_image_url1`` to 8, Shopify ``Variant Image``, and ``image2``, ``photo_3`` and their like."""
 
 
 def holds_more_images(name: str) -> bool:

@@ -44,7 +44,7 @@ def find_photos(folder: PhotoFolder, value: Any, more: Any = None) -> Photos:
             first_error = first_error or error
             photo = UnusablePhoto(str(error))
         found += [] if photo is None else [photo]
-    n_beyond = len(named) - _AHEAD
+    n_beyond = sum(one.n if isinstance(one, UnusablePhoto) else 1 for one in named[_AHEAD:])
     found += [UnusablePhoto(_BEYOND, n=n_beyond)] if n_beyond > 0 else []
     main, further = with_photos(found)
     if main is None and main_ones and first_error is not None:

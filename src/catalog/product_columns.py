@@ -12,7 +12,8 @@ ProductColumns: TypeAlias = Mapping[str, str]
 
 PARENT = "parent"
 _NAMES = {
-    PARENT: "variantof parent parentid parentsku parentasin parentcode itemgroupid handle",
+    PARENT: "variantof parent parentid parentsku parentasin parentcode itemgroupid "
+    "handle urlhandle handleid",
     "size": "size sizename apparelsize shoesize variantsize option1size",
     "colour": "color colour colorname colourname colormap basecolor basecolour variantcolor",
     "GTIN": "gtin gtin8 gtin12 gtin13 gtin14 ean ean13 upc isbn barcode variantbarcode",

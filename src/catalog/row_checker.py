@@ -43,17 +43,21 @@ class RowTally:
     """How many rows were kept and rejected, and the first reasons."""
 
     n_kept: int = 0
+    n_joined: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     first: list[RejectedRow] = field(default_factory=list)
 
     @property
     def n_rows(self) -> int:
-        """Rows, kept or rejected."""
-        return self.n_kept + self.kinds.total()
+        """Rows, kept or rejected, or joined to one that is."""
+        return self.n_kept + self.n_joined + self.kinds.total()
 
-    def count(self, n_kept: int, rejected: Iterable[RejectedRow] = ()) -> "RowTally":
-        """Count more rows, those `rejected` besides."""
+    def count(
+        self, n_kept: int, rejected: Iterable[RejectedRow] = (), n_joined: int = 0
+    ) -> "RowTally":
+        """Count more rows, those `rejected` besides, and those that were joined to others."""
         self.n_kept += n_kept
+        self.n_joined += n_joined
         for bad in rejected:
             self.kinds[bad.kind] += 1
             if len(self.first) < N_QUOTED:
@@ -64,6 +68,8 @@ class RowTally:
         """Count rows in one line: ``"1,047 rows: 1,040 kept, 7 rejected (3 duplicate id, …)"``."""
         n_rejected, kinds = self.kinds.total(), self.kinds.most_common()
         text = f"{self.n_rows:,} rows: {self.n_kept:,} kept, {n_rejected:,} rejected"
+        if self.n_joined:
+            text = text.replace(" kept,", f" kept, {self.n_joined:,} joined to the one before,")
         named = [f"{count:,} {kind}" for kind, count in kinds[:6]] + ["…"] * (len(kinds) > 6)
         return f"{text} ({', '.join(named)})" if named else text
 
@@ -82,10 +88,13 @@ class CheckedRows:
         Data row (from 1) -> its listing.
     rejected
         The others, by row.
+    n_joined
+        How many rows besides were joined to one of these.
     """
 
     kept: Mapping[int, ReadRow]
     rejected: Sequence[RejectedRow]
+    n_joined: int = 0
 
 
 class RowChecker:
@@ -93,14 +102,13 @@ class RowChecker:
 
     def __init__(self, reader: RowReader) -> None:
         self.reader = reader
-        self.n_rows = 0
         self._seen = _SeenIds()
 
-    def check(self, rows: Iterable[Row]) -> CheckedRows:
-        """Go on with these rows; nothing is raised for a bad one."""
+    def check(self, rows: Iterable[tuple[int, Row]]) -> CheckedRows:
+        """Go on with these rows, each with its number; nothing is raised for a bad one."""
         kept: dict[int, ReadRow] = {}
         rejected = []
-        for number, raw in enumerate(rows, start=self.n_rows + 1):
+        for number, raw in rows:
             try:
                 if raw.defect:
                     raise RowError(raw.defect)
@@ -112,7 +120,6 @@ class RowChecker:
                 rejected.append(RejectedRow(number, listing_id, str(error)))
             else:
                 kept[number] = row
-        self.n_rows += len(kept) + len(rejected)
         return CheckedRows(kept, rejected)
 
 
