@@ -25,6 +25,10 @@ def photos_fetch(
     file: CatalogueFile,
     folder: Annotated[Path, typer.Argument(help="Where the photos go; go on with what is there.")],
     image_column: Annotated[str | None, typer.Option(help="Column that holds the photos.")] = None,
+    more_images_column: Annotated[
+        list[str] | None,
+        typer.Option(help="Columns that hold further photos; repeat it for each."),
+    ] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a text file.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Ask the hosts without asking you.")] = False,
     max_mb: Annotated[int, typer.Option(help="Of one photo.", min=1)] = 20,
@@ -49,10 +53,15 @@ def photos_fetch(
     from ..core.files import require_free_file
     from ..core.kinds import FileKind, table_with
 
-    named = {"image": image_column} if image_column else {}
+    given = {"image": image_column, MORE_IMAGES: more_images_column}
+    named = {field: names for field, names in given.items() if names}
     table = open_table(file, named=named_columns(named), encoding=encoding)
     match = match_columns(table.columns, named, need_category=False)
     columns = [*match.columns.get("image", ()), *match.columns.get(MORE_IMAGES, ())]
+    if match.problems and named:
+        problems = [problem for problem in match.problems if "named by" in problem]
+        if problems:
+            raise CatalogError("\n".join(f"{file}: {problem}" for problem in problems))
     if not columns:
         raise CatalogError(f"{file} must have a column of photos. Pass --image-column.")
     if file.resolve() == (folder / CATALOGUE).resolve():
@@ -82,6 +91,12 @@ def photos_fetch(
     header, named_rows = _named_by_file(table, columns, fetcher)
     write_csv(folder / FAILED, LISTED, failed.items())  # first: it says whose the catalogue is
     write_csv(folder / CATALOGUE, header, named_rows)
+    defects = [row.defect for row in table.rows(set()) if row.defect]
+    if defects:
+        say(
+            f"Note: {len(defects):,} rows can't be read and are left out of {CATALOGUE}, the first "
+            f"for this: {defects[0]}."
+        )
     say(
         f"{len(urls) - len(failed):,} of {len(urls):,} photos are in {folder}"
         f"{f'; {len(failed):,} failed, see {FAILED}' if failed else ''}. "

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from shelfsure.catalog.catalog import read_catalog
 from shelfsure.catalog.photo_fetch import (
     FetchError,
     PhotoFetcher,
@@ -215,6 +216,41 @@ def test_the_command_writes_a_catalogue_that_names_files(
     n = len(got)
     assert CliRunner().invoke(app, [*command, "--yes", "--allow-private"]).exit_code == 0
     assert got[n:] == ["/no"]
+
+
+def test_the_command_brings_further_photos_from_columns_that_are_named(
+    server: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    url, got = server
+    shop, out = tmp_path / "shop.csv", tmp_path / "photos"
+    shop.write_text(
+        f"id,title,image,back view,detail\na,Mug,{url}/a.jpg,{url}/b.jpg,{url}/c.jpg\nb,too few\n"
+    )
+    command = ["photos", "fetch", str(shop), str(out), "--yes", "--allow-private"]
+    command += ["--more-images-column", "back view", "--more-images-column", "detail"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert "3 of 3 photos" in done.output
+    assert "1 rows can't be read and are left out of catalogue.csv" in done.output
+    assert sorted(got) == ["/a.jpg", "/b.jpg", "/c.jpg"]
+    columns = {"more_images": ("back view", "detail")}
+    [mug] = read_catalog(out / "catalogue.csv", columns=columns).listings
+    assert {photo.parent for photo in (mug.image, *mug.more_images)} == {out}
+    assert len({mug.image, *mug.more_images}) == 3
+    wrong = [*command[:-1], "front"]
+    with pytest.raises(CatalogError, match="column `front`, named by --more-images-column"):
+        CliRunner().invoke(app, wrong, catch_exceptions=False)
+
+
+def test_the_command_brings_the_photos_of_rows_that_go_on_with_a_listing(
+    server: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    url, _ = server
+    shop, out = tmp_path / "shop.csv", tmp_path / "photos"
+    shop.write_text(f"Handle,Title,Image Src\nmug,Mug,{url}/a.jpg\nmug,,{url}/b.jpg\n")
+    command = ["photos", "fetch", str(shop), str(out), "--yes", "--allow-private"]
+    CliRunner().invoke(app, command, catch_exceptions=False)
+    [mug] = read_catalog(out / "catalogue.csv").listings
+    assert len({mug.image, *mug.more_images}) == 2
 
 
 def test_the_command_leaves_a_catalogue_of_somebody_elses_alone(
