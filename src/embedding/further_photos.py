@@ -1,5 +1,6 @@
 """Photos of listings besides the main one: as vectors, and standing in for one that is lost."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 
 from ..catalog.listing import Listing, UnusablePhoto, photo_number, with_photos
 from ..core.arrays import Ints
+from ..core.errors import PhotoError
 from ..fusion.views import View
+from ..vision.load import photo_bytes
 from .encoders import ImageEncoder
 from .photos import PhotoRows, embed_photos
 from .run_options import RunOptions
@@ -25,7 +28,7 @@ class FurtherPhotos:
     numbers
         Its number among the photos that the listing names, from 1.
     photo
-        Unit vectors; all are there.
+        Unit vectors; all are there, or none is, of photos that are known by their bytes only.
     hashes
         sha256 of each one's bytes, None where it isn't known.
     images
@@ -53,6 +56,39 @@ class FurtherPhotos:
             hashes=[self.hashes[place] for _, place in kept],
             images=[self.images[place] for _, place in kept],
         )
+
+
+def hash_further_photos(listings: Sequence[Listing]) -> FurtherPhotos | None:
+    """Look at listings' further photos by their bytes only; what can't be read is left out.
+
+    Returns
+    -------
+    FurtherPhotos or None
+        Without vectors; None if there are none.
+    """
+    found = [
+        (row, photo_number(listing, place), image, digest)
+        for row, listing in enumerate(listings)
+        for place, image in enumerate(listing.more_images)
+        if not isinstance(image, UnusablePhoto) and (digest := _digest(image))
+    ]
+    if not found:
+        return None
+    n = len(found)
+    return FurtherPhotos(
+        rows=np.array([row for row, *_ in found]),
+        numbers=[number for _, number, *_ in found],
+        photo=View(np.zeros((n, 1), dtype=np.float32), np.zeros(n, dtype=bool)),
+        hashes=[digest for *_, digest in found],
+        images=[image for _, _, image, _ in found],
+    )
+
+
+def _digest(image: str | Path | bytes) -> str | None:
+    try:
+        return hashlib.sha256(photo_bytes(image)).hexdigest()
+    except PhotoError:
+        return None
 
 
 def embed_all_photos(

@@ -12,7 +12,7 @@ from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
-from ..catalog.groups import components, duplicate_groups, forest, same_key_links
+from ..catalog.groups import components, duplicate_groups, forest
 from ..catalog.listing import Listing
 from ..core.arrays import Ints
 from ..fusion.views import View
@@ -108,7 +108,7 @@ def group_listings(
         sha256 -> session: what an encoder that was fine-tuned on them was told. Then no sessions
         are looked for.
     further
-        What listings show besides: who shares any photo's bytes is a duplicate, too.
+        What listings show besides: who shares any photo is a duplicate, too.
     """
     stated = stated_groups(listings, photos, photo_hashes, titles, n_folds, further)
     if stated.coarser:
@@ -143,29 +143,40 @@ def stated_groups(
     For listings that measure or calibrate a trained model: sessions aren't looked for among them.
     Parameters are those of `group_listings`.
     """
-    duplicates = duplicate_groups(
-        photo_hashes,
-        [title or None for title in titles],
-        photos.dense(),
-        has_photo=photos.present,
-    )
-    if further is not None:
-        duplicates = _sharing(duplicates, photo_hashes, further)
+    duplicates = _sharing_any(photos, photo_hashes, [title or None for title in titles], further)
     named = [listing.group for listing in listings]
     if any(named):
         return Grouping(named_groups(named, duplicates, n_folds), duplicates, "column")
     return Grouping(duplicates, duplicates, "duplicates")
 
 
-def _sharing(groups: Ints, photo_hashes: Sequence[str | None], further: FurtherPhotos) -> Ints:
-    """Join the groups of listings that have any photo in common, by its bytes.
+def _sharing_any(
+    photos: View,
+    photo_hashes: Sequence[str | None],
+    titles: Sequence[str | None],
+    further: FurtherPhotos | None,
+) -> Ints:
+    """Group listings that share the title or any photo; see `duplicate_groups`.
 
-    One that more than a twentieth of the listings (and more than 10) show tells nothing.
+    Photos whose vectors aren't known are compared by their bytes.
     """
-    n = len(photo_hashes)
+    if further is None:
+        return duplicate_groups(photo_hashes, titles, photos.dense(), has_photo=photos.present)
+    n, m = len(titles), len(further.rows)
+    given = [photos.dense(), further.photo.dense()]
+    like = next((vectors for vectors in given if vectors is not None), np.zeros((0, 1)))
+    main, others = (
+        np.zeros((size, like.shape[1]), like.dtype) if vectors is None else vectors
+        for size, vectors in zip((n, m), given, strict=True)
+    )
+    rows = duplicate_groups(
+        [*photo_hashes, *further.hashes],
+        [*titles, *(None for _ in further.rows)],
+        np.concatenate([main, others]),
+        has_photo=np.concatenate([photos.present, further.photo.present]),
+    )
     owners = np.concatenate([np.arange(n), further.rows])
-    links = same_key_links([*photo_hashes, *further.hashes], "photo", max(10, n // 20))
-    return components(n, np.hstack([forest(groups), owners[links]]))
+    return components(n, owners[forest(rows)])
 
 
 def named_groups(names: Sequence[str | None], duplicates: Ints, n_folds: int) -> Ints:

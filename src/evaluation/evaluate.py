@@ -95,6 +95,7 @@ def evaluate(
         embedded.photo_hashes,
         embedded.titles,
         pipeline.config.n_folds,
+        embedded.further,
     )
     evaluation = EvaluationInput(
         listing_ids=[listing.listing_id for listing in catalog.listings],

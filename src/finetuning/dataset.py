@@ -14,6 +14,7 @@ from ..catalog.splits import group_folds, split_indices
 from ..core.arrays import Floats, Ints
 from ..core.errors import TrainingError
 from ..core.files import atomic_path
+from ..embedding.further_photos import hash_further_photos
 from ..embedding.grouping import group_listings
 from ..embedding.run_options import ResolvedOptions
 from ..fusion.views import View
@@ -134,13 +135,15 @@ def prepare(
         names = [taxonomy.leaves[label] for label in labels[usable]]
         nothing_known = np.zeros((len(usable), 1), dtype=np.float32)
         features = nothing_known if frozen is None else frozen
+        shown = [(*own, *outside)[row] for row in usable]
         grouping = group_listings(
-            [(*own, *outside)[row] for row in usable],
+            shown,
             View(features, np.full(len(usable), frozen is not None)),
             [hashes[row] for row in usable],
             [own[row].title or "" if row < len(own) else "" for row in usable],
             names,
             seed=config.seed,
+            further=hash_further_photos(shown),
         ).announced()
         groups = grouping.groups
         n_parts = min(_n_parts(backbone, len(good), config), len(np.unique(groups)))

@@ -9,6 +9,7 @@ import numpy as np
 from ..catalog.listing import Listing, category_prefix
 from ..core.errors import PhotoError
 from ..embedding.framing import CANDIDATES, MAX_LISTINGS, best_crop_mode
+from ..embedding.further_photos import hash_further_photos
 from ..embedding.grouping import group_listings
 from ..embedding.reading_ahead import ahead, threads
 from ..embedding.run_options import ResolvedOptions
@@ -74,6 +75,7 @@ def _compare(
         [listing.title or "" for listing in asked],
         names,
         seed=config.seed,
+        further=hash_further_photos(asked),
     )
     return best_crop_mode(features, names, grouping.groups, config.seed)
 

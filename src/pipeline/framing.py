@@ -9,6 +9,7 @@ from ..catalog.listing import Listing, category_prefix
 from ..core.config import Config
 from ..embedding.embedder import load_photo_encoder
 from ..embedding.framing import CANDIDATES, MAX_LISTINGS, best_crop_mode
+from ..embedding.further_photos import hash_further_photos
 from ..embedding.grouping import group_listings
 from ..embedding.photos import PhotoRows, embed_photos
 from ..embedding.run_options import RunOptions
@@ -42,6 +43,7 @@ def with_framing(catalog: Catalog, config: Config, options: RunOptions) -> Confi
         names,
         n_folds=config.n_folds,
         seed=config.seed,
+        further=hash_further_photos(listings),
     )
     if not grouping.coarser:
         return candidates[0]

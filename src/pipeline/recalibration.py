@@ -62,7 +62,12 @@ def recalibrate(pipeline: ListingPipeline, catalog: Catalog) -> ListingPipeline:
             f"{len(known)} of {len(categories)}. Label more. {catalog.summary()}"
         )
     grouping = stated_groups(
-        catalog.listings, embedded.photo, embedded.photo_hashes, embedded.titles, config.n_folds
+        catalog.listings,
+        embedded.photo,
+        embedded.photo_hashes,
+        embedded.titles,
+        config.n_folds,
+        embedded.further,
     )
     groups = grouping.groups
     views, labels = pipeline.views(embedded), np.array([column[categories[row]] for row in known])

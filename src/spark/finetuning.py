@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..catalog.catalog import Catalog
 from ..catalog.listing import Listing
@@ -73,6 +74,14 @@ def finetune(
 def _absolute(listings: Sequence[Listing]) -> tuple[Listing, ...]:
     """Name photos as other folders' processes find them, too."""
     return tuple(
-        replace(one, image=Path(one.image).resolve()) if isinstance(one.image, str | Path) else one
+        replace(
+            one,
+            image=_resolved(one.image),
+            more_images=tuple(_resolved(image) for image in one.more_images),
+        )
         for one in listings
     )
+
+
+def _resolved(photo: Any) -> Any:
+    return Path(photo).resolve() if isinstance(photo, str | Path) else photo

@@ -1,9 +1,12 @@
 """Sessions and sellers: found where they are, and only there."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from shelfsure.catalog.groups import components
-from shelfsure.catalog.listing import Listing
+from shelfsure.catalog.listing import Listing, UnusablePhoto
+from shelfsure.embedding.further_photos import FurtherPhotos, hash_further_photos
 from shelfsure.embedding.grouping import Grouping, group_listings, named_groups, stated_groups
 from shelfsure.embedding.sessions import find_sessions
 from shelfsure.fusion.views import View
@@ -130,3 +133,47 @@ def test_stated_groups_look_for_no_sessions(rng: np.random.Generator) -> None:
     named = stated_groups(sellers, nobody, hashes, titles, 5)
     assert named.source == "column"
     np.testing.assert_array_equal(named.groups, session)
+
+
+def further_of(rows: list[int], hashes: list[str], vectors: np.ndarray) -> FurtherPhotos:
+    there = np.ones(len(rows), dtype=bool)
+    return FurtherPhotos(np.array(rows), [2] * len(rows), View(vectors, there), hashes, [None] * 3)
+
+
+def test_listings_that_share_any_photo_come_together_by_its_bytes_or_its_look(
+    rng: np.random.Generator,
+) -> None:
+    n = 6
+    main, others = unit(rng.normal(size=(n, DIM))), unit(rng.normal(size=(3, DIM)))
+    others[2] = unit(main[4:5] + 0.001)[0]  # saved anew by somebody else
+    listings = [Listing(str(row), f"title {row}") for row in range(n)]
+    hashes: list[str | None] = [f"{row}" for row in range(n)]
+    # 0 shows what 1 shows, both besides; 2 shows the main photo of 3; 5 what looks like that of 4
+    further = further_of([0, 1, 5], ["same", "same", "other"], others)
+    given = (
+        listings,
+        View(main, np.ones(n, dtype=bool)),
+        hashes,
+        [x.title or "" for x in listings],
+    )
+    assert stated_groups(*given, 5).duplicates.tolist() == [0, 1, 2, 3, 4, 5]
+    assert stated_groups(*given, 5, further).duplicates.tolist() == [0, 0, 1, 2, 3, 3]
+    further = further_of([2, 1, 5], ["3", "x", "y"], unit(rng.normal(size=(3, DIM))))
+    assert stated_groups(*given, 5, further).duplicates.tolist() == [0, 1, 2, 2, 3, 4]
+
+
+def test_photos_known_by_their_bytes_only_bring_listings_together(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"photo")
+    listings = [
+        Listing("0", "one", b"1", more_images=(tmp_path / "a", tmp_path / "lost")),
+        Listing("1", "two", b"2"),
+        Listing("2", "three", b"3", more_images=(UnusablePhoto("lost"), b"photo")),
+    ]
+    further = hash_further_photos(listings)
+    assert further is not None
+    assert (further.rows.tolist(), further.numbers) == ([0, 2], [2, 3])
+    assert hash_further_photos(listings[1:2]) is None
+    blind = View(np.zeros((3, 1), np.float32), np.zeros(3, dtype=bool))
+    titles = [x.title or "" for x in listings]
+    found = stated_groups(listings, blind, ["1", "2", "3"], titles, 5, further)
+    assert found.duplicates.tolist() == [0, 1, 0]

@@ -87,6 +87,7 @@ def measure(
             embedded.photo_hashes,
             embedded.titles,
             pipeline.config.n_folds,
+            embedded.further,
         ).groups,
         pipeline.config.accept.target_precision,
         _empty(

@@ -88,9 +88,10 @@ def gather(catalog: Catalog, embedder: Embedder, config: Config, folder: Path) -
             n_folds=config.n_folds,
             seed=config.seed,
             known=getattr(embedder.photos, "sessions", None),
+            further=embedded.further,
         ).announced()
         if names
-        else stated_groups(*given, config.n_folds)
+        else stated_groups(*given, config.n_folds, embedded.further)
     )
     sources = [one.image for one in catalog.listings]
     squares = decode_squares(sources, folder, embedder.options)

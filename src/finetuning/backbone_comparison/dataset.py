@@ -12,6 +12,7 @@ from ...catalog.listing import Listing, category_prefix
 from ...catalog.splits import split_indices
 from ...core.arrays import Bools, Ints
 from ...core.errors import TrainingError
+from ...embedding.further_photos import hash_further_photos
 from ...embedding.grouping import group_listings
 from ...embedding.photos import PhotoRows
 
@@ -93,12 +94,14 @@ def gather(
     common = np.array([counts[name] >= min_examples for name in names], dtype=bool)
     rows = np.flatnonzero(embedded.view.present & common)
     labels = [names[row] for row in rows.tolist()]
+    shown = [everything[row] for row in rows.tolist()]
     grouping = group_listings(
-        [everything[row] for row in rows.tolist()],
+        shown,
         embedded.view.take(rows),
         [embedded.hashes[row] for row in rows.tolist()],
-        [everything[row].title or "" for row in rows.tolist()],
+        [listing.title or "" for listing in shown],
         labels,
+        further=hash_further_photos(shown),
     ).announced()
     training, held_out = _parts(labels, grouping.groups, None if test is None else own[rows])
     class_names = tuple(sorted({names[rows[place]] for place in training}))
