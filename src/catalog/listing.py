@@ -100,6 +100,16 @@ def numbered_photo(listing: Listing, number: int) -> str | Path | bytes | None:
     return listing.image
 
 
+def main_photo_number(listing: Listing) -> int:
+    """Give the number, from 1, that a listing has for its main photo.
+
+    >>> main_photo_number(Listing(image="b", more_images=(UnusablePhoto("lost", True), "c")))
+    2
+    """
+    before = (one for one in listing.more_images if isinstance(one, UnusablePhoto))
+    return 1 + sum(one.stood_in_for for one in before)
+
+
 def photo_number(listing: Listing, place: int) -> int:
     """Give the number, from 1, that a listing has for the photo at a place of `more_images`.
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.catalog import Catalog
 from ..catalog.groups import title_key
 from ..catalog.listing import Listing
 from ..core.errors import PhotoError
+from ..embedding.further_photos import hash_further_photos
 from ..vision.load import PhotoLimits, decode_photo, photo_bytes
 from ..vision.quality import SIDE_PX, assess_photo
 from .rows import RowOptions, category_style, reader_of, wanted_columns
@@ -34,6 +35,7 @@ def check_listings(
     DataFrame
         A listing's fields, tidied; ``image`` (bytes) or ``image_path``; ``photo_sha256``,
         ``longer_side_px`` and ``quality`` (names of flags), null without a photo;
+        ``further_sha256`` of the photos besides it;
         ``photo_problem``, why a photo was left out; ``reason``, why the row is rejected, or null;
         ``row_key``, drawn at random, so write the result before it is used twice; ``content_key``,
         the hash of photo, title and description; ``title_key``, the title without regard to
@@ -60,6 +62,7 @@ def checked_columns() -> "dict[str, pa.DataType]":
 
     texts = (*FIELDS, "image_path", "photo_sha256", "photo_problem", "reason")
     own = {"image": pa.binary(), "longer_side_px": pa.int64(), "quality": pa.list_(pa.string())}
+    own["further_sha256"] = pa.list_(pa.string())
     keys = ("row_key", "content_key", "title_key")
     return dict.fromkeys(texts, pa.string()) | own | dict.fromkeys(keys, pa.string())
 
@@ -69,6 +72,7 @@ def _checked(catalog: Catalog, limits: PhotoLimits) -> list[dict[str, Any]]:
     records = {
         bad.row: _record(Listing(bad.listing_id), reason=bad.reason) for bad in catalog.rejected
     }
+    further = _further(told)
     for row, listing in told.items():
         photo: dict[str, Any] = {"photo_problem": catalog.photo_problems.get(row)}
         reason = None
@@ -79,8 +83,18 @@ def _checked(catalog: Catalog, limits: PhotoLimits) -> list[dict[str, Any]]:
                 if catalog.on_photo_error == "reject" or not listing.title:
                     reason = f"unusable photo: {error}"
                 photo["photo_problem"] = f"unusable photo: {error}"
+        photo["further_sha256"] = further.get(row, [])
         records[row] = _record(listing, reason=reason, **photo)
     return [records[row] for row in sorted(records)]
+
+
+def _further(told: Mapping[int, Listing]) -> dict[int, list[str]]:
+    """Give the hashes of listings' further photos, by row."""
+    rows, found = list(told), hash_further_photos(list(told.values()))
+    hashes: dict[int, list[str]] = {}
+    for place, digest in zip(found.rows.tolist(), found.hashes, strict=True) if found else ():
+        hashes.setdefault(rows[place], []).append(str(digest))
+    return hashes
 
 
 def _photo(image: Any, limits: PhotoLimits) -> dict[str, Any]:

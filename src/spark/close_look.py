@@ -107,8 +107,8 @@ def judge_pairs(pairs: "DataFrame", model: PairModel) -> "DataFrame":
     Parameters
     ----------
     pairs
-        The columns of `PhotoFinding` as `look_closely` names them, and `SIDE` and ``title_vector``
-        of both listings.
+        The columns of `PhotoFinding` as `look_closely` names them, `SIDE` and ``title_vector``
+        of both listings, and which photos these are: ``photo_a``, ``photo_b`` and ``n_main``.
 
     Returns
     -------
@@ -139,6 +139,7 @@ def pair_columns() -> "dict[str, pa.DataType]":
     findings = finding_columns()
     photo = {name: findings[name] for name in findings if name not in {"a", "b"}}
     own = {"title_similarity": number, "differences": text, "extra_words": text}
+    own |= dict.fromkeys(("n_main", "photo_a", "photo_b"), pa.int32())
     return sides | photo | {"verdict": text} | own
 
 
@@ -154,7 +155,8 @@ def _judged(row: Mapping[str, Any], model: PairModel) -> dict[str, Any]:
     if row["title_vector_a"] is not None and row["title_vector_b"] is not None:
         a, b = (np.array(row[f"title_vector_{side}"], dtype=np.float32) for side in "ab")
         similarity = float(a @ b)
-    pair = judge_pair(_listing(row, "a"), _listing(row, "b"), _finding(row), similarity, model)
+    listings = _listing(row, "a"), _listing(row, "b")
+    pair = judge_pair(*listings, _finding(row), similarity, model, n_main=row["n_main"])
     known = {name: row[name] for name in pair_columns() if name in row}
     return {
         **known,
@@ -175,6 +177,7 @@ def pair_of(row: Mapping[str, Any]) -> DuplicatePair:
         row["title_similarity"],
         tuple(Difference(**one) for one in json.loads(row["differences"])),
         tuple(json.loads(row["extra_words"])),
+        (row["photo_a"], row["photo_b"]),
     )
 
 

@@ -9,7 +9,6 @@ from ..retrieval.duplicates.groups import (
     keeper_order,
     parents_apart,
 )
-from ..retrieval.duplicates.match import MAX_SHARED
 from ..retrieval.duplicates.pair_model import PairModel
 from ..retrieval.duplicates.text_pairs import MIN_TITLE_SIMILARITY, N_NEIGHBOURS
 from ..retrieval.duplicates.verdict import DuplicatePair
@@ -17,19 +16,32 @@ from ..retrieval.index.self_join import Recall
 from .checkpoints import Checkpoints
 from .close_look import SIDE, judge_pairs, look_closely, pair_of
 from .near_pairs import near_pairs
+from .photo_rows import (
+    MAIN,
+    distinct_photos,
+    every_photo,
+    finding,
+    first_of_pair,
+    main_pixels,
+    most_photos,
+    of_listings,
+    sharing,
+    turned,
+    with_sources,
+)
 from .workers import WorkerOptions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PHOTOS_PER_PHOTO = 10
+"""And as many more as a listing has photos, which are near each other."""
 PAIR_SCHEMA = (
     "listing_id_a string, listing_id_b string, verdict string, mergeable boolean, "
     "probability double, photo_similarity double, title_similarity double, evidence string, "
     "title_a string, title_b string"
 )
 GROUP_SCHEMA = "group int, listing_id string, role string"
-FINDING = ("relation", "probability", "similarity", "agreeing_fraction", "mirrored")
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,8 @@ def find_duplicates(
 ) -> ClusterDuplicates:
     """Find listings that are the same thing twice, and variants that only look like it.
 
-    Pairs that are more than look-alikes come to the driver, which groups them: about 1 KB each.
+    Any photo of one may be any of the other's. Pairs that are more than look-alikes come to the
+    driver, which groups them: about 1 KB each.
 
     Parameters
     ----------
@@ -107,7 +120,7 @@ def find_duplicates(
         What `embed` gave, written; rows with a reason are passed over, and so are all but one of
         those with one id.
     photos
-        ``listing_id`` and ``image`` (bytes) or ``image_path`` of all these listings.
+        What `photos_by_id` gives of all these listings.
     checkpoints
         Where what is found between is kept.
     against
@@ -119,26 +132,27 @@ def find_duplicates(
     model, worker = model or PairModel.load(), worker or WorkerOptions()
     listings = _listings(embedded)
     other = listings if against is None else _listings(against)
+    own, theirs = every_photo(listings), every_photo(other)
     near = near_pairs(
-        _by_photo(other),
-        None if against is None else _by_photo(listings),
-        k=PHOTOS_PER_PHOTO,
+        distinct_photos(theirs),
+        None if against is None else distinct_photos(own),
+        k=PHOTOS_PER_PHOTO + most_photos(other) - 1,
         min_similarity=model.min_similarity,
         checkpoints=checkpoints,
         name="photos",
     )
     candidates = near.pairs.where("a != b")
     looked = checkpoints.whole(
-        "looked", look_closely(_with_photos(candidates, photos), model, worker), "looked"
+        "looked", look_closely(with_sources(candidates, photos), model, worker), "looked"
     )
-    found = _expanded(looked, listings, other)
+    found = of_listings(looked, own, theirs)
     if against is None:  # a pair's smaller photo isn't always that of the smaller id
-        found = found.unionByName(_expanded(_turned(looked), listings, other))
-    found = found.unionByName(_sharing(listings, other, alone=against is None))
+        found = found.unionByName(of_listings(turned(looked), own, theirs))
+    found = found.unionByName(sharing(own, theirs, alone=against is None))
     found = found.unionByName(_by_text(listings, other, against is None, checkpoints))
     found = found.where("id_a < id_b" if against is None else "id_a != id_b")
-    found = found.dropDuplicates(["id_a", "id_b"])
-    judged = judge_pairs(_with_listings(found, listings, other), model)
+    found = found.dropDuplicates(["id_a", "id_b", "photo_a", "photo_b"])
+    judged = first_of_pair(judge_pairs(_with_listings(found, listings, other), model))
     rows = checkpoints.whole("pairs", judged, "pairs").toArrow().to_pylist()
     pairs = sorted(
         map(pair_of, rows),
@@ -147,7 +161,7 @@ def find_duplicates(
     pairs = parents_apart(pairs)
     return ClusterDuplicates(
         pairs,
-        _groups(pairs, _pixels(looked, listings, other), against is not None),
+        _groups(pairs, main_pixels(of_listings(looked, own, theirs)), against is not None),
         listings.count(),
         candidates.count(),
         near.recall,
@@ -179,71 +193,6 @@ def _listings(embedded: "DataFrame") -> "DataFrame":
     return good.where("place = 1").selectExpr("*", "photo_vector is not null as has_photo")
 
 
-def _by_photo(listings: "DataFrame") -> "DataFrame":
-    """Give each distinct photo once, by the first of the ids that show it, and its vector."""
-    from pyspark.sql import functions as sf
-
-    there = listings.where("has_photo").groupBy("photo_sha256")
-    return there.agg(
-        sf.min("listing_id").alias("key"),
-        sf.min_by("photo_vector", "listing_id").alias("vector"),
-    ).drop("photo_sha256")
-
-
-def _with_photos(pairs: "DataFrame", photos: "DataFrame") -> "DataFrame":
-    """Put both photos' bytes or paths beside each pair, whose names are ids."""
-    for side in "ab":
-        own = photos.selectExpr(
-            f"listing_id as {side}", f"image as image_{side}", f"image_path as path_{side}"
-        )
-        pairs = pairs.join(own, side)
-    return pairs
-
-
-def _carriers(listings: "DataFrame", side: str) -> "DataFrame":
-    """Give the listings of each photo, by the first of them; of a placeholder, that one for all."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as sf
-
-    same = Window.partitionBy("photo_sha256")
-    shown = (
-        listings.where("has_photo").withColumn("n", sf.count("*").over(same))
-        .withColumn("first", sf.min("listing_id").over(same))
-    )  # fmt: skip
-    told_apart = shown.where(f"n <= {MAX_SHARED} or first = listing_id")
-    return told_apart.selectExpr(
-        f"first as {side}", f"listing_id as id_{side}", f"photo_sha256 as sha_{side}"
-    )
-
-
-def _expanded(looked: "DataFrame", listings: "DataFrame", other: "DataFrame") -> "DataFrame":
-    """Let listings stand for their photos, in the order of their ids."""
-    pairs = looked.join(_carriers(listings, "a"), "a").join(_carriers(other, "b"), "b")
-    # those of one file are paired already
-    apart = pairs.where("sha_a != sha_b")
-    return apart.select("id_a", "id_b", *FINDING, "pixels_a", "pixels_b")
-
-
-def _turned(looked: "DataFrame") -> "DataFrame":
-    names = {"a": "b", "b": "a", "pixels_a": "pixels_b", "pixels_b": "pixels_a"}
-    return looked.selectExpr(*(f"{names.get(name, name)} as {name}" for name in looked.columns))
-
-
-def _sharing(listings: "DataFrame", other: "DataFrame", *, alone: bool) -> "DataFrame":
-    """Pair the listings whose photo files are identical."""
-    from pyspark.sql import functions as sf
-
-    # of those who show a placeholder only the first one asks, or is asked
-    left, right = (_carriers(df, side) for df, side in ((listings, "a"), (other, "b")))
-    every = listings.where("has_photo")
-    if alone:
-        right = every.selectExpr("photo_sha256 as sha_b", "listing_id as id_b")
-    else:
-        left = every.selectExpr("photo_sha256 as sha_a", "listing_id as id_a")
-    pairs = left.join(right, sf.col("sha_a") == sf.col("sha_b"))
-    return pairs.selectExpr("id_a", "id_b", *_finding("same_bytes", 1.0))
-
-
 def _by_text(
     listings: "DataFrame", other: "DataFrame", alone: bool, checkpoints: Checkpoints
 ) -> "DataFrame":
@@ -268,21 +217,9 @@ def _by_text(
         pairs = near.pairs.toDF(key, other_key, "near")
         if alone:
             pairs = pairs.selectExpr("least(id_a, id_b) as id_a", "greatest(id_a, id_b) as id_b")
-        pairs = pairs.selectExpr("id_a", "id_b", *_finding("absent", 0.0))
+        pairs = pairs.selectExpr("id_a", "id_b", *finding("absent", 0.0), *MAIN)
         found = pairs if found is None else found.unionByName(pairs)
     return found
-
-
-def _finding(relation: str, p: float) -> list[str]:
-    return [
-        f"'{relation}' as relation",
-        f"cast({p} as double) as probability",
-        f"cast({p} as double) as similarity",
-        "cast(1 as double) as agreeing_fraction",
-        "false as mirrored",
-        "cast(null as bigint) as pixels_a",
-        "cast(null as bigint) as pixels_b",
-    ]
 
 
 def _with_listings(pairs: "DataFrame", listings: "DataFrame", other: "DataFrame") -> "DataFrame":
@@ -291,8 +228,3 @@ def _with_listings(pairs: "DataFrame", listings: "DataFrame", other: "DataFrame"
         own = df.selectExpr(f"listing_id as id_{side}", *(f"{n} as {n}_{side}" for n in names))
         pairs = pairs.join(own, f"id_{side}")
     return pairs
-
-
-def _pixels(looked: "DataFrame", listings: "DataFrame", other: "DataFrame") -> dict[str, int]:
-    rows = _expanded(looked, listings, other).select("id_a", "pixels_a", "id_b", "pixels_b")
-    return {row[f"id_{side}"]: row[f"pixels_{side}"] for row in rows.collect() for side in "ab"}

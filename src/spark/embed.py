@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.listing import main_photo_number
 from ..embedding.listings import EmbeddedListings
 from .rows import RowOptions, reader_of, wanted_columns
 from .schema import batch_of, schema_ddl
@@ -32,6 +33,8 @@ def embed(
     DataFrame
         ``listing_id``, ``title``, ``description``, ``brand``; ``photo_vector``, ``title_vector``
         (float32 of unit length; null where there is no photo or title); ``photo_sha256``;
+        ``photo_number`` (the main photo's among those of its listing, from 1); ``further_photos``
+        (``number``, ``sha256`` and ``vector`` of each besides);
         ``reason`` (null for a row that can be used); ``model_version`` (the bundle's); and `keep`.
     """
     if not isinstance(bundle, ShippedBundle):
@@ -45,10 +48,11 @@ def embed(
             catalog = reader.catalog(table)
             with loaded(shipped, options) as pipeline:
                 catalog, embedded = pipeline.embedder.embed_catalog(catalog, description=False)
+            further = _further(embedded)
             places = {row: place for place, row in enumerate(catalog.rows)}
             why = {bad.row: bad for bad in catalog.rejected}
             records = [
-                _embedded(embedded, places[row], shipped.version)
+                _embedded(embedded, places[row], shipped.version, further.get(places[row], []))
                 if row in places
                 else _rejected(why[row].listing_id, why[row].reason, shipped.version)
                 for row in range(1, table.num_rows + 1)
@@ -72,12 +76,28 @@ def embedded_columns() -> "dict[str, pa.DataType]":
         "photo_vector": vector,
         "title_vector": vector,
         "photo_sha256": text,
+        "photo_number": pa.int32(),
+        "further_photos": pa.list_(
+            pa.struct({"number": pa.int32(), "sha256": text, "vector": vector}.items())
+        ),
         "reason": text,
         "model_version": text,
     }
 
 
-def _embedded(embedded: EmbeddedListings, place: int, version: str) -> dict[str, Any]:
+def _further(embedded: EmbeddedListings) -> dict[int, list[dict[str, Any]]]:
+    """Give the further photos of each listing that has some."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    if (further := embedded.further) is not None:
+        for n, place in enumerate(further.rows.tolist()):
+            photo = {"number": further.numbers[n], "sha256": further.hashes[n]}
+            found.setdefault(place, []).append(photo | {"vector": further.photo.array[n]})
+    return found
+
+
+def _embedded(
+    embedded: EmbeddedListings, place: int, version: str, further: list[dict[str, Any]]
+) -> dict[str, Any]:
     listing = embedded.listings[place]
     return {
         "listing_id": listing.listing_id,
@@ -87,6 +107,8 @@ def _embedded(embedded: EmbeddedListings, place: int, version: str) -> dict[str,
         "photo_vector": embedded.photo.array[place] if embedded.photo.present[place] else None,
         "title_vector": embedded.title.array[place] if embedded.title.present[place] else None,
         "photo_sha256": embedded.photo_hashes[place],
+        "photo_number": main_photo_number(listing),
+        "further_photos": further,
         "reason": None,
         "model_version": version,
     }

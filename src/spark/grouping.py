@@ -29,9 +29,9 @@ def link_groups(kept: "DataFrame") -> "DataFrame":
     """
     from pyspark.sql import functions as sf
 
-    keys = sf.array(
-        sf.concat(sf.lit("photo "), sf.col("photo_sha256")),
-        sf.concat(sf.lit("title "), sf.col("title_key")),
+    keys = sf.expr(
+        "array_distinct(concat(array('photo ' || photo_sha256, 'title ' || title_key), "
+        "transform(further_sha256, one -> 'photo ' || one)))"
     )
     carried = (
         kept.select(unit().alias("unit"), sf.explode(keys).alias("key"))

@@ -191,7 +191,7 @@ def duplicates_table(job: Job, bundle: Path, *, against: str = "") -> ClusterDup
     if against:
         other = embedded_parts(replace(job, source=against), bundle, name="embedded_against")
         photos = photos.unionByName(photos_by_id(job.spark.read.parquet(against), job.rows))
-        photos = photos.dropDuplicates(["listing_id"])
+        photos = photos.dropDuplicates(["listing_id", "number"])
     found = find_duplicates(embedded, photos, job.checkpoints, against=other, worker=job.worker)
     outs["pairs"].write(job.spark.createDataFrame(found.pair_rows(), PAIR_SCHEMA))
     outs["groups"].write(job.spark.createDataFrame(found.group_rows(), GROUP_SCHEMA))

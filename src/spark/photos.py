@@ -1,8 +1,10 @@
 """Photos beside the rows that name them, and by the ids of these."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..catalog.listing import Listing, UnusablePhoto, main_photo_number, photo_number
 from .rows import RowOptions, reader_of, wanted_columns
 from .schema import batch_of, ddl
 from .workers import in_blocks
@@ -50,24 +52,46 @@ def with_photos(df: "DataFrame", folder: str, column: str = "image") -> "DataFra
 
 
 def photos_by_id(df: "DataFrame", rows: RowOptions | None = None) -> "DataFrame":
-    """Give each usable row's ``listing_id`` and its photo: ``image`` (bytes) or ``image_path``."""
+    """Give every photo of the usable rows.
+
+    Returns
+    -------
+    DataFrame
+        ``listing_id``, the photo's ``number`` among those of its listing, and ``image`` (bytes) or
+        ``image_path``.
+    """
     import pyarrow as pa
 
     reader = reader_of(df, rows or RowOptions())
-    columns = {"listing_id": pa.string(), "image": pa.binary(), "image_path": pa.string()}
+    columns = {
+        "listing_id": pa.string(),
+        "number": pa.int32(),
+        "image": pa.binary(),
+        "image_path": pa.string(),
+    }
 
     def photos(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         for table in in_blocks(batches):
             records = [
                 {
                     "listing_id": one.listing_id,
-                    "image": one.image if isinstance(one.image, bytes) else None,
-                    "image_path": None if isinstance(one.image, bytes) else str(one.image),
+                    "number": number,
+                    "image": image if isinstance(image, bytes) else None,
+                    "image_path": None if isinstance(image, bytes) else str(image),
                 }
                 for one in reader.catalog(table).listings
-                if one.image is not None
+                for number, image in _photos(one)
             ]
             yield batch_of(records, columns)
 
     types = ", ".join(f"{name} {ddl(kind)}" for name, kind in columns.items())
     return wanted_columns(df, reader, ()).mapInArrow(photos, types)
+
+
+def _photos(listing: Listing) -> Iterator[tuple[int, str | Path | bytes]]:
+    """Give a listing's photos that may be looked at, each with its number."""
+    if listing.image is not None:
+        yield main_photo_number(listing), listing.image
+    for place, image in enumerate(listing.more_images):
+        if not isinstance(image, UnusablePhoto):
+            yield photo_number(listing, place), image

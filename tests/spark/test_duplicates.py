@@ -193,3 +193,45 @@ def test_duplicates_against_another_table(
     assert {("ta-bytes", "s00"), ("tb-jpeg", "s01"), ("tc-crop", "s02")} <= pairs
     assert all(b.startswith("s") and not a.startswith("s") for a, b in pairs)
     assert all(group.keeper.listing_id.startswith("s") for group in found.groups)
+
+
+def test_any_photo_of_a_listing_may_be_any_of_the_others(
+    spark: "SparkSession",
+    rows: list[dict[str, Any]],
+    bundle: Path,
+    starter_photos: Any,
+    starter_texts: Any,
+    write_table: WriteTable,
+    tmp_path: Path,
+) -> None:
+    photos = [row["image"] for row in rows[:12]]
+    shop = [
+        {"listing_id": f"s{n:02}", "title": rows[n]["title"], "image": photos[n], "more_images": []}
+        for n in range(5)
+    ]
+    shop[1]["more_images"] = [photos[6], photos[7]]
+    shop += [
+        {**shop[0], "listing_id": "ta-main", "image": photos[8], "more_images": [photos[0]]},
+        {**shop[1], "listing_id": "tb-further", "image": photos[9], "more_images": [photos[7]]},
+        {
+            **shop[2],
+            "listing_id": "tc-stands-in",
+            "image": b"no photo",
+            "more_images": [photos[10], jpeg_of(photos[2])],
+        },
+    ]
+    source = write_table(tmp_path / "in", [shop[:4], shop[4:]])
+    found = ran(spark, source, tmp_path / "out", bundle)
+    embedder = Embedder(starter_photos, starter_texts)
+    _, embedded = embedder.embed_catalog(read_catalog(source), description=False)
+    assert pairs_of(found) == pairs_of(match_listings(embedded))
+    shown = {frozenset((p.a.listing_id, p.b.listing_id)): p.photos for p in found.pairs}
+    assert shown[frozenset(("s00", "ta-main"))] == (1, 2)
+    assert shown[frozenset(("s01", "tb-further"))] == (3, 2)
+    assert shown[frozenset(("s02", "tc-stands-in"))] == (1, 3)
+
+
+def jpeg_of(photo: bytes) -> bytes:
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photo)).convert("RGB").save(file, "JPEG", quality=80)
+    return file.getvalue()

@@ -141,3 +141,20 @@ def test_with_photos_brings_bytes_to_paths(spark: "SparkSession", drawn_shop: Pa
     assert bytes(found["a"]["image"]) == (drawn_shop / "photos/1.png").read_bytes()
     assert found["b"]["reason"].startswith("photo not found: ")
     assert (found["c"]["reason"], found["c"]["image"]) == (None, None)
+
+
+def test_listings_that_share_any_photo_are_in_one_part(
+    spark: "SparkSession", photos: list[bytes], tmp_path: Path
+) -> None:
+    schema = "listing_id string, title string, image binary, more_images array<binary>"
+    rows = [
+        ("a", "Mug", photos[0], [photos[4]]),
+        ("b", "Cup", photos[1], [photos[5], photos[4]]),
+        ("c", "Pot", photos[2], [photos[1]]),
+        ("d", "Pan", photos[3], None),
+    ]
+    checked = check_listings(spark.createDataFrame(rows, schema), worker=WorkerOptions())
+    checkpoints = Checkpoints(spark, str(tmp_path))
+    found = prepare(checkpoints.whole("checked", checked, 0), checkpoints)
+    together = {row["listing_id"]: row["together"] for row in found.listings.collect()}
+    assert together["a"] == together["b"] == together["c"] != together["d"]
