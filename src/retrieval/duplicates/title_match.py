@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from ...text.clean import clean_text
+from .glued_words import unglued
 from .title_vocabulary import COLOURS, SIZES, SPELLINGS
 from .title_words import lacking_words, same_words, tells_variants_apart
 
@@ -118,7 +119,7 @@ def read_title(title: str | None) -> tuple[dict[str, frozenset[str | float]], st
     >>> read_title("Red Curtain 7 ft, pack of 2")[0]["pack"]
     frozenset({'2'})
     """
-    text = _CROSS.sub("x", _CERTAIN.sub(" ", clean_text(title)))
+    text = _CROSS.sub("x", _CERTAIN.sub(" ", unglued(clean_text(title))))
     found: dict[str, set[str | float]] = {"pack": set()}
 
     def take(pattern: re.Pattern[str], read: Callable[[re.Match[str]], None]) -> None:
@@ -191,7 +192,7 @@ def compare_titles(a: str | None, b: str | None) -> TitleComparison:
     ()
     """
     (seen_a, text_a), (seen_b, text_b) = read_title(a), read_title(b)
-    if not text_a or not text_b or same_words(clean_text(a), clean_text(b)):
+    if not text_a or not text_b or same_words(unglued(clean_text(a)), unglued(clean_text(b))):
         return TitleComparison((), ())
     lacking = lacking_words(text_a, text_b)
     differences = differing_attributes(seen_a, seen_b)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...text.clean import clean_text
+from .glued_words import UNSPACED, unglued
 from .title_vocabulary import APART, COLOURS, FILLER, IDLE, LINKING, SIZES, SPELLINGS, TELLING
 
 MIN_MISSPELT = 5  # letters: in shorter words one letter easily makes another word (wine, vine)
@@ -16,6 +17,7 @@ TWO_ERRORS_FROM = 9
 _WORD = re.compile(r"[^\W_]+")
 _ROMAN = re.compile(r"[ivxlc]+")
 _VOWEL = re.compile(r"[aeiouyäöüéèáíóú]")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _GENITIVE = re.compile(r"['’´`]s?\b")
 
 
@@ -47,7 +49,7 @@ def content_words(title: str | None) -> list[str]:
     >>> content_words("Trail Hoodie-XS-Black for men")
     ['trail', 'hoodie', 'xs', 'black', 'men']
     """
-    words = _WORD.findall(_GENITIVE.sub("", clean_text(title)).casefold())
+    words = _WORD.findall(_GENITIVE.sub("", unglued(clean_text(title))).casefold())
     words = [SIZES.get(word, _spelled(word)) for word in words]
     return [w for w in words if w in SIZES or not (w in LINKING or any(map(str.isdigit, w)))]
 
@@ -98,6 +100,8 @@ def same_word(a: str, b: str) -> bool:
     if a == b:
         return True
     if not (a.isalpha() and b.isalpha()) or {a, b} in APART:
+        return False
+    if _UNSPACED.search(a + b):  # there a character is a word, or nearly
         return False
     if {a, b} <= COLOURS or {a, b} <= SIZES.keys():
         return False
