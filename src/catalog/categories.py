@@ -11,7 +11,7 @@ from typing import Any
 from .listing import SEPARATOR, category_levels
 from .values import RowError, as_text, is_missing
 
-_ARROW = re.compile(r"\s*(?:>+|›|»|→)\s*")
+_ARROW = re.compile(r"\s*(?:[-=–—]*>+|›|»|→|⇒)\s*")
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _BETWEEN = ",;|"
 _ROOTS = frozenset({"default category", "root catalog"})

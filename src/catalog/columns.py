@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .column_names import USUAL_NAMES, holds_more_images, name_key, rank
+from .column_names import (
+    USUAL_NAMES,
+    holds_all_images,
+    holds_more_images,
+    looks_like_images,
+    name_key,
+    rank,
+)
 from .listing import FIELDS, MORE_IMAGES, SEPARATOR
 from .raw_rows import Row
 from .values import RowError, as_text
@@ -29,11 +36,14 @@ class ColumnMatch:
         What is wrong, one sentence or more each; empty where nothing is.
     repeated
         Columns that appear more than once.
+    may_be_images
+        Where no column was taken for photos: those whose names let it seem so.
     """
 
     columns: dict[str, tuple[str, ...]]
     problems: tuple[str, ...]
     repeated: tuple[str, ...] = ()
+    may_be_images: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> set[str]:
@@ -56,7 +66,9 @@ class ColumnMatch:
             for field, names in self.columns.items()
         ]
         without = [field for field in FIELDS if field not in self.columns and field != "group"]
-        return ", ".join(said) + (f"; none for {', '.join(without)}" if without else "")
+        text = ", ".join(said) + (f"; none for {', '.join(without)}" if without else "")
+        asked = " or ".join(f"--image-column {_quoted(name)}" for name in self.may_be_images[:3])
+        return f"{text}. No photo is read: if a column holds them, pass {asked}" if asked else text
 
 
 def match_columns(found: Sequence[str], named: Named, *, need_category: bool) -> ColumnMatch:
@@ -114,7 +126,9 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
         absent.remove("image")
     problems += _absences(absent, found, need_category=need_category)
     repeated = tuple(name for name, count in counts.items() if count > 1)
-    return ColumnMatch(matched, tuple(problems), repeated)
+    unread = [name for name in found if "image" not in matched and MORE_IMAGES not in matched]
+    unread = [name for name in unread if name and looks_like_images(name)]
+    return ColumnMatch(matched, tuple(problems), repeated, tuple(unread))
 
 
 def named_columns(named: Named) -> set[str]:
@@ -132,7 +146,9 @@ def _value(field: str, names: Sequence[str], own: Mapping[str, Any]) -> Any:
 def _further(found: Sequence[str], matched: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Give the columns of further photos, in the file's order."""
     taken = {name for names in matched.values() for name in names}
-    return tuple(name for name in found if name not in taken and holds_more_images(name))
+    rest = [name for name in found if name not in taken]
+    has_main = "image" in matched
+    return tuple(x for x in rest if holds_more_images(x) or (has_main and holds_all_images(x)))
 
 
 def _joined(levels: list[Any]) -> Any:

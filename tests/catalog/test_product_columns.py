@@ -46,3 +46,29 @@ def test_product_columns_are_read_below_lines_that_are_no_header(tmp_path: Path)
 
 def test_catalogues_made_in_memory_have_no_product_columns() -> None:
     assert said(Catalog.from_listings([Listing("a", "Tee")])) == {"a": {}}
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Größe;Farbe;Preis", {"size": "1", "colour": "2", "price": "3"}),
+        ("Taille;Couleur;Prix", {"size": "1", "colour": "2", "price": "3"}),
+        ("Talla;Color;Precio", {"size": "1", "colour": "2", "price": "3"}),
+        ("サイズ;カラー;JANコード", {"size": "1", "colour": "2"}),
+        ("尺码;颜色;价格", {"size": "1", "colour": "2", "price": "3"}),
+        ("Option1 Value;Option2 Value;EAN", {"option 1": "1", "option 2": "2", "GTIN": "3"}),
+        ("Attribute 1 value(s);Parent;MPN", {"option 1": "1", "parent": "2", "MPN": "3"}),
+    ],
+)
+def test_product_columns_are_known_by_the_names_of_other_shops_and_languages(
+    tmp_path: Path, header: str, expected: dict[str, str]
+) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text(f"id;title;{header}\na;Tee;1;2;3\n", encoding="utf-8")
+    assert said(read_catalog(path)) == {"a": expected}
+
+
+def test_a_parent_is_known_by_its_id(tmp_path: Path) -> None:
+    path = tmp_path / "woo.csv"
+    path.write_text("ID,Name,Parent\n2,Tee,\n3,Tee - Red,id:2\n", encoding="utf-8")
+    assert said(read_catalog(path)) == {"2": {}, "3": {"parent": "2"}}
