@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .listing import FIELDS, MORE_IMAGES, Listing, UnusablePhoto, with_photos
+from .photo_paths import decoded
 from .values import RowError, as_text, is_missing, shown
 
 
@@ -85,6 +86,8 @@ def _listed(value: Any) -> Sequence[Any]:
     """Give several photos, or one, or none as a list."""
     if isinstance(value, str | Path | bytes):
         return (value,)
+    if _holds_bytes(value):
+        return (value,)
     if hasattr(value, "tolist") and not isinstance(value, memoryview):  # NumPy's
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -93,9 +96,14 @@ def _listed(value: Any) -> Sequence[Any]:
 
 
 def _photo(name: str, value: Any) -> str | Path | bytes | None:
+    if isinstance(value, dict) and {"bytes", "path"} & value.keys():  # of Hugging Face
+        data = value.get("bytes")
+        return _photo(name, value.get("path") if is_missing(data) else data)
+    if isinstance(value, str) and (written := decoded(value.strip())):
+        return written
     if value is None or isinstance(value, str | Path | bytes):
         return value
-    if isinstance(value, bytearray | memoryview):
+    if isinstance(value, bytearray | memoryview) or _holds_bytes(value):
         return bytes(value) or None
     if is_missing(value):
         return None
@@ -103,6 +111,11 @@ def _photo(name: str, value: Any) -> str | Path | bytes | None:
         f"not a photo: {name} must be a path or a file's bytes, got {shown(value)} of type "
         f"{type(value).__name__}"
     )
+
+
+def _holds_bytes(value: Any) -> bool:
+    """Tell an array that is a file's bytes from one of photos, or of pixels."""
+    return str(getattr(value, "dtype", "")) == "uint8" and value.ndim == 1
 
 
 _OTHER_FIELDS = tuple(name for name in FIELDS if name != "image")

@@ -59,7 +59,7 @@ class PhotoFolder:
             return self.photo(value[key])
         if isinstance(value, list | tuple):
             return next((self.photo(one) for one in value if not is_missing(one)), None)
-        if isinstance(value, str) and (data := _decoded(value.strip())):
+        if isinstance(value, str) and (data := decoded(value.strip())):
             return data
         place = as_text("image", value)
         return None if place is None else self.find(place)
@@ -216,8 +216,14 @@ def _address(one: Any) -> Any:
     return one.get("src") or one.get("url") or one.get("path") if isinstance(one, dict) else one
 
 
-def _decoded(place: str) -> bytes | None:
-    """Decode a photo that is written out in base64."""
+def decoded(place: str) -> bytes | None:
+    """Decode a photo that is written out in base64; None if it isn't one.
+
+    Raises
+    ------
+    RowError
+        If it says that it is base64, but isn't.
+    """
     start = _DATA.match(place)
     if start is None and not (
         place.startswith(_BASE64_STARTS) and len(place) >= _MIN_BASE64_CHARS and "." not in place

@@ -1,5 +1,6 @@
 """Listings as tables give their fields."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,32 @@ def test_tidied_names_what_is_nothing_of_its_kind() -> None:
     assert defects[2] == (
         "not a photo: image must be a path or a file's bytes, got {'x': 1} of type dict"
     )
+
+
+PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(200))
+WRITTEN = base64.b64encode(PHOTO).decode()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        WRITTEN,
+        f"data:image/jpeg;base64,{WRITTEN}",
+        "\n".join(WRITTEN[n : n + 76] for n in range(0, len(WRITTEN), 76)),
+        {"bytes": PHOTO, "path": None},
+        {"bytes": None, "path": WRITTEN},
+        np.frombuffer(PHOTO, np.uint8),
+    ],
+)
+def test_tidied_takes_a_photo_however_a_table_holds_its_bytes(image: Any) -> None:
+    kept, defects = tidied(
+        [Listing("a", "Mug", image), Listing("b", "Mug", b"x", more_images=(image,))]
+    )
+    assert defects == {}
+    assert kept[0].image == PHOTO
+    assert kept[1].more_images == (PHOTO,)
+
+
+def test_tidied_says_what_is_wrong_with_broken_base64() -> None:
+    _, defects = tidied([Listing("a", "Mug", "data:image/jpeg;base64,/9j/4A=A")])
+    assert defects[0].startswith("broken base64: image is ")
