@@ -6,15 +6,20 @@ which goes by the nearest mean. Dense views: by the cosine after directions in w
 category differ were made to count less (Mensink et al. 2013, "Distance-Based Image Classification",
 with the covariance shrunk towards a sphere: Friedman 1989, "Regularized Discriminant Analysis");
 wholly shrunk, these are the `prototypes`. A category of one example has a mean as long as the
-others have, so it neither wins by chance nor never. Words: by the cosine as it is (Rocchio 1971),
-as sparse as the words of a category are.
+others have, so it neither wins by chance nor never. Words: by the cosine (Rocchio 1971) after words
+that many categories share were made to count less (log-entropy weights: Dumais 1991, over
+categories), as sparse as the words of a category are. Held-out listings say by how much each expert
+leans towards categories of many examples.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse import csc_matrix, csr_matrix, diags, issparse
+from scipy.special import entr
 
 from ..core.arrays import Bools, Floats, Ints, unit_rows
 from ..core.parallel import in_parallel
@@ -27,6 +32,8 @@ MANY = 1_000
 """Up to so many categories a softmax regression is worth its time."""
 SHRINKAGES = (0.05, 0.2, 0.5, 0.9)
 """Shares of the covariance that a sphere may take."""
+LEANINGS = (0.0, 0.05, 0.1, 0.2, 0.4)
+"""What e times as many examples may be worth to a category, in logits before the temperature."""
 BLOCK_ROWS = 8_192
 TINY = 1e-9
 """Less variance than this, of unit vectors, is rounding."""
@@ -85,7 +92,7 @@ def _within(features: Floats, labels: Ints, sums: Floats, counts: Floats) -> Flo
 
 
 def fit_word_means(features: csr_matrix, labels: Ints, n_categories: int) -> LinearHead:
-    """Give each category the mean of its words, not yet calibrated.
+    """Give each category the mean of its words, each as telling as it is; not yet calibrated.
 
     Parameters
     ----------
@@ -94,13 +101,55 @@ def fit_word_means(features: csr_matrix, labels: Ints, n_categories: int) -> Lin
     labels
         As for `fit_whitened_prototypes`.
     """
+    counts = np.bincount(labels, minlength=n_categories)
     sums = csr_matrix(members(labels, n_categories) @ features)
-    lengths = np.sqrt(np.asarray(sums.multiply(sums).sum(axis=1)).ravel())
+    means = csr_matrix(diags((1 / np.maximum(counts, 1)).astype(np.float32)) @ sums)
+    telling = diags(word_weights(means))
+    weighed = csr_matrix(means @ telling)
+    lengths = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
     scale = np.where(lengths > 0, SCALE / np.where(lengths > 0, lengths, 1), 0)
     # by columns: a listing's few words are looked up without passing by all others
-    coefficients = csc_matrix(diags(scale.astype(np.float32)) @ sums)
-    known = np.bincount(labels, minlength=n_categories) > 0
-    return LinearHead(coefficients, np.where(known, 0, UNSEEN).astype(np.float32))
+    coefficients = csc_matrix(diags(scale.astype(np.float32)) @ weighed @ telling)
+    return LinearHead(coefficients, np.where(counts > 0, 0, UNSEEN).astype(np.float32))
+
+
+def word_weights(means: csr_matrix) -> Floats:
+    """Tell how much each word says of the category: 0 (all share it alike) to 1 (one has it).
+
+    The entropy that it takes away from a category drawn blindly, as a share of it.
+
+    Parameters
+    ----------
+    means
+        Shape ``(n_categories, d)``, 0 or more: how much of each word a category's listings have.
+
+    Returns
+    -------
+    Floats
+        Shape ``(d,)``.
+    """
+    shares = csr_matrix(means, copy=True)
+    shares.data /= np.maximum(np.asarray(means.sum(axis=0)).ravel(), TINY)[shares.indices]
+    shares.data = entr(shares.data)
+    n_known = int((np.diff(means.indptr) > 0).sum())
+    most = np.log(max(n_known, 2))
+    taken = 1 - np.asarray(shares.sum(axis=0)).ravel() / most
+    return np.asarray(np.clip(taken, 0, 1), dtype=np.float32)
+
+
+def leaning(head: LinearHead, labels: Ints, strength: float) -> LinearHead:
+    """Let a head lean towards categories of many examples; see `LEANINGS`."""
+    counts = np.bincount(labels, minlength=len(head.intercepts))
+    more = (strength * np.log1p(counts)).astype(np.float32)
+    return replace(head, intercepts=head.intercepts + more)
+
+
+class Solve(Protocol):
+    """Listings in, a head a shrinkage out."""
+
+    def __call__(
+        self, features: Any, labels: Ints, shrinkages: Sequence[float]
+    ) -> list[LinearHead]: ...
 
 
 def calibrated_solution(
@@ -113,30 +162,45 @@ def calibrated_solution(
 ) -> tuple[LinearHead, Floats]:
     """Fit the expert of a view for many categories; parameters and result as of `calibrated`."""
 
-    def of_words(features: csr_matrix, labels: Ints) -> LinearHead:
-        return fit_word_means(features, labels, n_categories)
+    def of_words(
+        features: csr_matrix, labels: Ints, shrinkages: Sequence[float]
+    ) -> list[LinearHead]:
+        return [fit_word_means(features, labels, n_categories) for _ in shrinkages]
 
-    if issparse(view.features):
-        return calibrated(of_words, view, labels, n_categories, folds, asked)
-    shrinkage = choose_shrinkage(view, labels, n_categories, folds, names, asked)
+    def whitened(features: Floats, labels: Ints, shrinkages: Sequence[float]) -> list[LinearHead]:
+        return fit_whitened_prototypes(features, labels, n_categories, shrinkages, names)
 
-    def whitened(features: Floats, labels: Ints) -> LinearHead:
-        return fit_whitened_prototypes(features, labels, n_categories, [shrinkage], names)[0]
+    solve: Solve = of_words if issparse(view.features) else whitened
+    shrinkages = (1.0,) if issparse(view.features) else SHRINKAGES
+    chosen = choose(solve, shrinkages, view, labels, n_categories, folds, asked)
 
-    return calibrated(whitened, view, labels, n_categories, folds, asked)
+    def fit(features: Any, labels: Ints) -> LinearHead:
+        (head,) = solve(features, labels, [chosen.shrinkage])
+        return leaning(head, labels, chosen.leaning)
+
+    return calibrated(fit, view, labels, n_categories, folds, asked)
 
 
-def choose_shrinkage(
+class Chosen(NamedTuple):
+    """What held-out listings say of a view's expert; see `SHRINKAGES` and `LEANINGS`."""
+
+    shrinkage: float
+    leaning: float
+
+
+def choose(
+    solve: Solve,
+    shrinkages: Sequence[float],
     view: View,
     labels: Ints,
     n_categories: int,
     folds: Ints,
-    names: Floats | None = None,
     asked: Bools | None = None,
-) -> float:
-    """Pick the shrinkage with the lowest log loss on one round's rows, after calibration.
+) -> Chosen:
+    """Pick what gives the lowest log loss on one round's rows, after calibration.
 
-    One of `SHRINKAGES`, the largest where no row can say.
+    First one of the shrinkages, then how far its head leans: the one hardly moves the other. The
+    largest, and not at all, where no row can say.
     """
     judged = view.calibration_mask & have_sisters(labels, folds)
     for each in rounds({ALONE: view}, folds, asked):
@@ -145,17 +209,16 @@ def choose_shrinkage(
         if len(rows):
             break
     else:
-        return SHRINKAGES[-1]
-    features = each.views[ALONE].array
-    (heads,) = in_parallel(
-        lambda own: fit_whitened_prototypes(
-            features[own], labels[own], n_categories, SHRINKAGES, names
-        ),
-        [each.train_mask],
-    )
-    losses = []
-    for head in heads:
-        logits = head.logits(features[rows])
-        answers = tempered(logits, fit_temperature(logits, labels[rows]))
-        losses.append(log_loss(answers, labels[rows]))
-    return SHRINKAGES[int(np.argmin(losses))]
+        return Chosen(shrinkages[-1], LEANINGS[0])
+    features, own = each.views[ALONE].features, each.train_mask
+    (heads,) = in_parallel(lambda known: solve(features[known], labels[known], shrinkages), [own])
+    asked_rows, truth = features[rows], labels[rows]
+
+    def loss(head: LinearHead) -> float:
+        logits = head.logits(asked_rows)
+        return log_loss(tempered(logits, fit_temperature(logits, truth)), truth)
+
+    losses = [loss(head) for head in heads] if len(heads) > 1 else [0.0]
+    best = int(np.argmin(losses))
+    led = [loss(leaning(heads[best], labels[own], strength)) for strength in LEANINGS]
+    return Chosen(shrinkages[best], LEANINGS[int(np.argmin(led))])

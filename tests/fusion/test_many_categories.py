@@ -7,12 +7,18 @@ from shelfsure.core.arrays import unit_rows
 from shelfsure.core.files import files_in
 from shelfsure.fusion.adaptation import recalibrate_head
 from shelfsure.fusion.classifier import LateFusion
+from shelfsure.fusion.heads import LinearHead
 from shelfsure.fusion.many_categories import (
+    LEANINGS,
     SHRINKAGES,
+    Chosen,
+    Solve,
     calibrated_solution,
-    choose_shrinkage,
+    choose,
     fit_whitened_prototypes,
     fit_word_means,
+    leaning,
+    word_weights,
 )
 from shelfsure.fusion.prototypes import fit_prototypes
 from shelfsure.fusion.storage import load_classifier, save_classifier
@@ -82,11 +88,39 @@ def test_fit_word_means_gives_cosines_to_the_means_and_stays_sparse() -> None:
     features = csr_matrix(np.array([[0.6, 0.8, 0], [0.8, 0.6, 0], [0, 0, 1]], dtype=np.float32))
     head = fit_word_means(features, np.array([0, 0, 2]), 3)
     assert issparse(head.coefficients)
+    assert head.coefficients.dtype == np.float32
     assert head.coefficients.nnz == 3
     asked = csr_matrix(np.array([[1, 0, 0], [0, 0, 1]], dtype=np.float32))
     expected = [[10 * np.sqrt(0.5), -30, 0], [0, -30, 10]]
     np.testing.assert_allclose(head.logits(asked), expected, rtol=1e-5)
     np.testing.assert_allclose(head.logits(asked.toarray()), expected, rtol=1e-5)
+
+
+def test_fit_word_means_goes_by_the_words_that_tell_categories_apart() -> None:
+    # half of each title is a word that all share
+    features = csr_matrix(np.array([[0.8, 0.6, 0], [0.8, 0, 0.6]], dtype=np.float32))
+    head = fit_word_means(features, np.array([0, 1]), 2)
+    asked = csr_matrix(np.array([[1, 0, 0], [0, 1, 0]], dtype=np.float32))
+    np.testing.assert_allclose(head.logits(asked), [[0, 0], [10, 0]], atol=1e-5)
+
+
+def test_word_weights_are_the_share_of_the_entropy_that_a_word_takes_away() -> None:
+    means = np.array([[1, 2, 0, 3], [1, 0, 0, 1], [1, 2, 0, 0], [1, 0, 0, 0]])
+    log_k, of_last = np.log(4), -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    expected = [0, 1 - np.log(2) / log_k, 1, 1 - of_last / log_k]
+    np.testing.assert_allclose(
+        word_weights(csr_matrix(means, dtype=np.float32)), expected, atol=1e-6
+    )
+    # categories without words, and one alone with some
+    few = csr_matrix(np.array([[1, 2], [0, 0]], dtype=np.float32))
+    np.testing.assert_array_equal(word_weights(few), [1, 1])
+
+
+def test_leaning_adds_the_logarithm_of_examples_and_leaves_the_unseen_alone() -> None:
+    head = LinearHead(np.zeros((3, 2), np.float32), np.array([0, 1, -30], np.float32))
+    moved = leaning(head, np.array([0, 0, 0, 1]), 0.5)
+    expected = [0.5 * np.log(4), 1 + 0.5 * np.log(2), -30]
+    np.testing.assert_allclose(moved.intercepts, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -119,16 +153,43 @@ def test_calibrated_solution_answers_only_who_is_asked(rng: np.random.Generator)
     np.testing.assert_array_equal(some.argmax(axis=1), every[asked].argmax(axis=1))
 
 
-def test_choose_shrinkage_leaves_a_covariance_alone_that_is_well_known(
-    rng: np.random.Generator,
-) -> None:
+def whitened(features: np.ndarray, labels: np.ndarray, shrinkages: tuple) -> list[LinearHead]:
+    return fit_whitened_prototypes(features, labels, K, shrinkages)
+
+
+SOLVE: Solve = whitened
+
+
+def test_choose_leaves_a_covariance_alone_that_is_well_known(rng: np.random.Generator) -> None:
     uneven = whole(drawn(rng, LABELS, np.where(np.arange(DIM) < 8, 6.0, 0.4)))
-    assert choose_shrinkage(uneven, LABELS, K, FOLDS) == SHRINKAGES[0]
+    assert choose(SOLVE, SHRINKAGES, uneven, LABELS, K, FOLDS).shrinkage == SHRINKAGES[0]
     few = np.arange(3 * K) % K
     round_noise = whole(drawn(rng, few, np.full(DIM, 1.5)))
-    assert choose_shrinkage(round_noise, few, K, np.arange(3 * K) // K) > SHRINKAGES[0]
+    folds = np.arange(3 * K) // K
+    assert choose(SOLVE, SHRINKAGES, round_noise, few, K, folds).shrinkage > SHRINKAGES[0]
     alone = whole(drawn(rng, np.arange(K), np.full(DIM, 0.5)))
-    assert choose_shrinkage(alone, np.arange(K), K, np.arange(K) % 2) == SHRINKAGES[-1]
+    found = choose(SOLVE, SHRINKAGES, alone, np.arange(K), K, np.arange(K) % 2)
+    assert found == Chosen(SHRINKAGES[-1], 0)
+
+
+def test_choose_leans_towards_large_categories_where_examples_say_so(
+    rng: np.random.Generator,
+) -> None:
+    shares = np.where(np.arange(K) < 3, 20.0, 1.0)
+    uneven = rng.choice(K, N, p=shares / shares.sum())
+    folds, blurred = rng.integers(0, 5, N), np.full(DIM, 2.5)
+    unlike = choose(SOLVE, [0.9], whole(unit_rows(drawn(rng, uneven, blurred))), uneven, K, folds)
+    assert unlike.leaning > LEANINGS[0]
+    # so it answers more listings than without
+    seen = unit_rows(drawn(rng, uneven, blurred))
+    (head,) = whitened(seen, uneven, (0.9,))
+    fresh = rng.choice(K, 3000, p=shares / shares.sum())
+    asked = unit_rows(drawn(rng, fresh, blurred))
+    right = [
+        (each.logits(asked).argmax(axis=1) == fresh).mean()
+        for each in (head, leaning(head, uneven, unlike.leaning))
+    ]
+    assert right[1] > right[0] + 0.02
 
 
 @pytest.fixture
