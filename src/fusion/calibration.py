@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 
 from ..core.arrays import Bools, Floats, Ints, evenly_spaced
 from ..core.errors import CalibrationError
@@ -81,9 +81,12 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     rows = enough_rows(*logits.shape)
     missed = logits[rows].astype(np.float64)
     missed -= missed[np.arange(len(rows)), labels[rows]][:, None]  # 0 for the true category
+    most = missed.max(axis=1)
+    below, lead = missed - most[:, None], float(most.mean())
 
     def loss(log_temperature: float) -> float:
-        return float(logsumexp(missed / np.exp(log_temperature), axis=1).mean())
+        temperature = np.exp(log_temperature)
+        return float(np.log(np.exp(below / temperature).sum(axis=1)).mean() + lead / temperature)
 
     best = minimize_scalar(loss, bounds=(np.log(0.02), np.log(50.0)), method="bounded")
     return float(np.exp(best.x))
