@@ -48,7 +48,8 @@ class TrainingPhotos(Dataset[Sample]):
         settings = self.config.augmentation
         chance = np.random.default_rng([self.config.seed, 2, draw.number])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(chance.integers(2**62)))
+            # `torch.manual_seed` would note where it was called for each device that isn't there
+            torch.default_generator.manual_seed(int(chance.integers(2**62)))
             photo = self._augmented(draw.row, draw, chance)
             own = int(self.photos.labels[draw.row])
             if chance.random() >= draw.strength * settings.mix:
