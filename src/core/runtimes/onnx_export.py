@@ -22,6 +22,10 @@ def write_onnx(graph: Graph, path: Path) -> None:
     from torch.onnx import errors
 
     module = deepcopy(graph.module)  # tracing swaps its weights, while others may be using it
+    for part in module.modules():
+        if hasattr(part, "inplace"):
+            # ONNX has the other kind of activation; taking this one apart takes as long as the rest
+            vars(part)["inplace"] = False
     device = next(module.parameters()).device
     example = tuple(tensor.to(device) for tensor in graph.inputs.values())
     with atomic_path(path) as partial, _exporting():

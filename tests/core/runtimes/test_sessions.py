@@ -50,6 +50,10 @@ def test_write_onnx_leaves_the_encoder_in_use_alone(
     own = {tensor.data_ptr() for tensor in graph.module.parameters()}
     assert own
     assert own.isdisjoint(tensor.data_ptr() for tensor in traced.parameters())
+    in_place = [[part.inplace for part in module.modules() if hasattr(part, "inplace")]
+                for module in (graph.module, traced)]  # fmt: skip
+    assert any(in_place[0])
+    assert not any(in_place[1])
 
 
 def test_run_gives_pytorchs_embeddings(
