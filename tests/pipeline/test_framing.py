@@ -89,7 +89,7 @@ def test_with_framing_leaves_what_is_decided(
 def test_phone_photos_are_seen_in_their_middle_and_shop_photos_whole(
     real_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(framing, "MAX_LISTINGS", 360)  # some of them, for the time it takes
+    monkeypatch.setattr(framing, "MAX_LISTINGS", 180)  # some of them, for the time it takes
     config = Config(levels=3, image={"side_px": 128})
     phone = read_catalog(real_data / "supermarket/train.csv", need_category=True)
     shop = read_catalog(real_data / "flipkart/listings.csv", need_category=True)
