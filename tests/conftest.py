@@ -4,6 +4,7 @@ the real photos where they are.
 
 import csv
 import functools
+import gc
 import multiprocessing
 import os
 import shutil
@@ -34,6 +35,8 @@ from shelfsure.embedding.embedder import Embedder
 from shelfsure.embedding.run_options import RunOptions
 from shelfsure.pipeline.export import export_encoders
 from shelfsure.pipeline.pipeline import ListingPipeline
+from shelfsure.retrieval.duplicates import photo_detail
+from shelfsure.retrieval.duplicates.photo_detail import PhotoDetail
 from shelfsure.text.encoder import SentenceEncoder
 from shelfsure.vision.encoder import PhotoEncoder
 from shelfsure.vision.load import DecodedPhoto, PhotoLimits
@@ -44,6 +47,9 @@ from torch.cuda import is_available
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+# what is imported stays: looking through it for garbage takes a third of the imports' time
+gc.set_threshold(50_000, 20, 20)
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -69,16 +75,20 @@ STARTS_PROCESSES = {"start_process", "demo_url"}
 LONGEST_FILES = (
     "finetuning/test_run.py",
     "pipeline/test_ensemble.py",
-    "serving/demo/test_tab_check.py",
     "test_realdata.py",
+    "serving/demo/test_tab_check.py",
     "core/test_extras.py",
     "core/runtimes/test_sessions.py",
     "serving/demo/test_tab_duplicates.py",
     "test_reference.py",
     "core/test_weights.py",
     "cli/test_catalogue.py",
-    "pipeline/test_framing.py",
+    "core/test_tracking.py",
+    "serving/rest/test_schemathesis.py",
     "test_walk.py",
+    "retrieval/duplicates/test_match.py",
+    "retrieval/duplicates/test_candidates.py",
+    "pipeline/test_framing.py",
 )
 """They come first, then those with the most tests: a long one at the end would leave the other
 worker with nothing to do."""
@@ -98,6 +108,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "realdata" in item.keywords:
                 item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -129,6 +144,28 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _own_cache(shared_folder: Path) -> None:
     """Keep the tests' embeddings out of the user's cache, and let all workers share theirs."""
     os.environ["SHELFSURE_CACHE_DIR"] = str(shared_folder / "cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _small_photos_described_once() -> Iterator[None]:
+    """Recall what is found on a small photo: hundreds of tests compare the same few dozen.
+
+    It depends on nothing but the photo, and takes 25 ms each time.
+    """
+    describe = photo_detail.describe_photo
+    described: dict[tuple[object, ...], PhotoDetail] = {}
+
+    def recall(photo: DecodedPhoto) -> PhotoDetail:
+        if photo.width_px * photo.height_px > 400**2 or len(described) > 200:
+            return describe(photo)
+        key = (photo.image.tobytes(), photo.image.size, photo.width_px, photo.height_px, photo.box)
+        if key not in described:
+            described[key] = describe(photo)
+        return described[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photo_detail, "describe_photo", recall)
+        yield
 
 
 BuildOnce = Callable[[str, Callable[[Path], object]], Path]
@@ -517,15 +554,20 @@ def starter_export(request: pytest.FixtureRequest, build_once: BuildOnce, drawn_
     return build_once("export", fill) / "onnx"
 
 
-@pytest.fixture
-def mlflow_uri(build_once: BuildOnce, tmp_path: Path) -> str:
-    """Address of an empty MLflow store, a copy: MLflow makes one table by table, in seconds."""
+@pytest.fixture(scope="session")
+def empty_store(build_once: BuildOnce) -> Path:
+    """File of an empty MLflow store, to copy: MLflow makes one table by table, in seconds."""
 
     def fill(folder: Path) -> None:
         from mlflow import MlflowClient
 
         MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
 
+    return build_once("mlflow", fill) / "mlflow.db"
+
+
+@pytest.fixture
+def mlflow_uri(empty_store: Path, tmp_path: Path) -> str:
+    """Address of an empty MLflow store."""
     (tmp_path / "store").mkdir()
-    copy = shutil.copy(build_once("mlflow", fill) / "mlflow.db", tmp_path / "store")
-    return f"sqlite:///{copy}"
+    return f"sqlite:///{shutil.copy(empty_store, tmp_path / 'store')}"
