@@ -10,6 +10,7 @@ from ...core.arrays import Bools, Floats, Ints
 from ...fusion.views import View
 from .manifest import FileEntry, verify
 from .rows import dense
+from .ties import first_of_equals
 
 faiss: Any = faiss_module  # its own type stubs know only a part of it
 
@@ -37,11 +38,22 @@ class VectorIndex:
         Where there are no more, these are ``-inf`` and -1.
         """
         prefer_blas(len(queries))
-        if self._live is None:
+        if isinstance(self._inner, faiss.IndexFlat):  # of which only what is live is kept
+            similarities, rows = self._search_flat(queries, k)
+        elif self._live is None:
             similarities, rows = self._index.search(queries, k)
         else:
             similarities, rows = self._search_live(queries, k, self._live)
         return np.where(rows < 0, -np.inf, np.clip(similarities, -1, 1)), rows
+
+    def _search_flat(self, queries: Floats, k: int) -> tuple[Floats, Ints]:
+        similarities, rows = self._index.search(queries, k + 1)
+
+        def within(query: int, least: float) -> tuple[Floats, Ints]:
+            _, near, places = self._inner.range_search(queries[query : query + 1], least)
+            return near, self.rows[places]
+
+        return first_of_equals(similarities, rows, k, within)
 
     def _search_live(self, queries: Floats, k: int, live: Bools) -> tuple[Floats, Ints]:
         """Search among more than is wanted; where too few of these are live, search exactly.
