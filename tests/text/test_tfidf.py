@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse import hstack
 from scipy.sparse.linalg import norm
 from shelfsure.text.clean import clean_text
-from shelfsure.text.tfidf import Tfidf
+from shelfsure.text.tfidf import FEW, Tfidf
 
 TITLES = [
     "Blue cotton towel",
@@ -57,17 +57,18 @@ def test_transform_has_unit_length_where_words_and_characters_are_known() -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(texts=WITH_A_WORD, new=st.lists(TEXT, max_size=10))
-def test_transform_weighs_as_scikit_learn_does(texts: list[str], new: list[str]) -> None:
+def test_transform_weighs_few_as_scikit_learn_does_many(texts: list[str], new: list[str]) -> None:
     fitted = Tfidf.fit(texts)
-    asked = [*new, *texts, ""]
+    asked = [*new, *texts, ""][:FEW]
+    many = fitted.transform(asked * (1 + FEW // len(asked)))[: len(asked)]
     halves = [vectorizer.transform(asked) for vectorizer in fitted.vectorizers]
     expected = hstack(halves, format="csr") * np.float32(1 / np.sqrt(2))
     expected.sort_indices()
-    weighed = fitted.transform(asked)
-    assert weighed.has_sorted_indices
-    np.testing.assert_array_equal(weighed.indptr, expected.indptr)
-    np.testing.assert_array_equal(weighed.indices, expected.indices)
-    np.testing.assert_allclose(weighed.data, expected.data, rtol=1e-6)
+    for weighed in (fitted.transform(asked), many):
+        assert weighed.has_sorted_indices
+        np.testing.assert_array_equal(weighed.indptr, expected.indptr)
+        np.testing.assert_array_equal(weighed.indices, expected.indices)
+        np.testing.assert_allclose(weighed.data, expected.data, rtol=1e-6)
 
 
 def test_transform_sees_likeness_through_typos_and_model_numbers() -> None:
