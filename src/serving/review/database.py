@@ -40,8 +40,14 @@ N_REMEMBERED = 200
 
 
 @contextmanager
-def connect(path: Path) -> Iterator[sqlite3.Connection]:
+def connect(path: Path, *, make: bool = True) -> Iterator[sqlite3.Connection]:
     """Open the store, making it if needed; commit on success, roll back on an error, close.
+
+    Parameters
+    ----------
+    make
+        False, for those who only read: where there is none they find an empty one, and none is
+        made.
 
     Raises
     ------
@@ -49,9 +55,11 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
         If it can't be read or written; ReviewsFormatError if a newer Shelfsure wrote it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path if make or path.exists() else ":memory:"
+        if make:
+            path.parent.mkdir(parents=True, exist_ok=True)
         # IMMEDIATE: a writer waits its turn before it reads, so that two can't block each other
-        with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as db:
+        with closing(sqlite3.connect(place, timeout=60, isolation_level=None)) as db:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("BEGIN IMMEDIATE")

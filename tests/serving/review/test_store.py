@@ -515,3 +515,10 @@ def test_a_verdict_that_cannot_be_read_is_a_review_error(tmp_path: Path) -> None
         db.execute("UPDATE items SET verdict = '{}'")
     with pytest.raises(ReviewError, match="one can't be read: listing_id: must be given"):
         store.pending()
+
+
+def test_who_only_reads_makes_no_store(tmp_path: Path) -> None:
+    store = ReviewStore(tmp_path / "nobody" / "reviews.sqlite")
+    assert (store.audits("1"), store.answered(), store.history()) == ([], [], [])
+    assert store.counts().n_pending == 0
+    assert list(tmp_path.iterdir()) == []
