@@ -7,7 +7,7 @@ import base64
 import shutil
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import distribution, requires, version
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def log_bundle(bundle: Path, *, registered_name: str | None = None) -> Any:
                 Schema([ColSpec(kinds.get(n, "string"), n) for n in OUTPUTS]),
             ),
             input_example=pd.DataFrame({"title": ["Analog watch for men, steel strap"]}),
-            code_paths=[str(_copied_code(scratch)), str(_copied_metadata(scratch))],
+            code_paths=[str(_copied_code(scratch))],
             pip_requirements=_requirements(load_settings(bundle)[0].image.weights),
             registered_model_name=registered_name,
         )
@@ -162,15 +162,6 @@ def _copied_code(scratch: Path) -> Path:
     for name, place in ((_PACKAGE, copy), (f"{_PACKAGE}.configs", copy / "configs")):
         [folder] = import_module(name).__path__
         shutil.copytree(folder, place, ignore=ignore, dirs_exist_ok=True)
-    return copy
-
-
-def _copied_metadata(scratch: Path) -> Path:
-    """Copy what the package says of itself: it asks for its version, and isn't installed there."""
-    own = distribution(_PACKAGE)
-    copy = scratch / f"{_PACKAGE}-{own.version}.dist-info"
-    copy.mkdir()
-    (copy / "METADATA").write_text(str(own.read_text("METADATA")), encoding="utf-8")
     return copy
 
 

@@ -215,13 +215,13 @@ class ReviewStore:
 
     def answered(self) -> list[ReviewItem]:
         """List the items that have an answer, in the order in which they came."""
-        with connect(self.path, make=False) as db:
+        with connect(self.path) as db:
             rows = db.execute("SELECT item_id FROM final ORDER BY item_id").fetchall()
             return read_items(db, [row["item_id"] for row in rows], self.photos)
 
     def history(self) -> list[Answer]:
         """List every answer ever given, oldest first, withdrawn ones and skips included."""
-        with connect(self.path, make=False) as db:
+        with connect(self.path) as db:
             rows = db.execute(
                 "SELECT answers.*, answer_id IN (SELECT answer_id FROM withdrawals) AS withdrawn"
                 " FROM answers ORDER BY answer_id"
@@ -240,7 +240,7 @@ class ReviewStore:
 
     def counts(self) -> ReviewCounts:
         midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-        with connect(self.path, make=False) as db:
+        with connect(self.path) as db:
             n_pending, n_answered, n_today = db.execute(
                 "SELECT (SELECT COUNT(*) FROM pending), COUNT(*), COALESCE(SUM(at >= ?), 0)"
                 " FROM final",
