@@ -130,8 +130,16 @@ def require_free_folder(
     settled(out)
     with output(out):
         _require_free(out, kind, replace=replace)
-        for name in (kind.owned and out.is_dir() and kind.owned(out)) or ():
+        for name in _owned(out, kind):
             _require_no_input(out / name, inputs)
+
+
+def _owned(out: Path, kind: FolderKind) -> list[str]:
+    """Name what is of this kind in a folder; nothing, where another writer is replacing it."""
+    try:
+        return list((kind.owned and out.is_dir() and kind.owned(out)) or ())
+    except FileNotFoundError:
+        return []
 
 
 def require_free_file(path: Path, kind: FileKind, *, inputs: Iterable[Path | None] = ()) -> None:
