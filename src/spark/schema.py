@@ -53,7 +53,8 @@ def ddl(kind: "pa.DataType") -> str:
         return f"array<{ddl(kind.value_type)}>"
     if pa.types.is_map(kind):
         return f"map<{ddl(kind.key_type)}, {ddl(kind.item_type)}>"
-    return {"bool": "boolean", "int64": "bigint"}.get(str(kind), str(kind))
+    names = {"bool": "boolean", "int32": "int", "int64": "bigint"}
+    return names.get(str(kind), str(kind))
 
 
 def schema_ddl(columns: "Mapping[str, pa.DataType]", df: "DataFrame", keep: Sequence[str]) -> str:

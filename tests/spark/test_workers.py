@@ -62,4 +62,5 @@ def test_loaded_loads_once_and_refuses_another_version(
 def test_types_of_fields() -> None:
     kind = arrow_type(tuple[dict[str, float | None], ...], nested=True)
     assert ddl(kind) == "array<map<string, double>>"
+    assert ddl(pa.list_(pa.int32())) == "array<int>"  # Sail would know int32, Spark doesn't
     assert ddl(arrow_type(tuple[str, ...], nested=False)) == "string"
