@@ -128,18 +128,10 @@ def require_free_folder(
         or one of the inputs is what would be replaced.
     """
     settled(out)
-    with output(out):
+    with output(out), exchanging(out.resolve()):  # so that nothing vanishes meanwhile
         _require_free(out, kind, replace=replace)
-        for name in _owned(out, kind):
+        for name in (kind.owned and out.is_dir() and kind.owned(out)) or ():
             _require_no_input(out / name, inputs)
-
-
-def _owned(out: Path, kind: FolderKind) -> list[str]:
-    """Name what is of this kind in a folder; nothing, where another writer is replacing it."""
-    try:
-        return list((kind.owned and out.is_dir() and kind.owned(out)) or ())
-    except FileNotFoundError:
-        return []
 
 
 def require_free_file(path: Path, kind: FileKind, *, inputs: Iterable[Path | None] = ()) -> None:

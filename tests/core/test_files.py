@@ -281,6 +281,28 @@ def test_atomic_folder_refuses_what_came_while_it_was_filled(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_require_free_folder_looks_while_nobody_exchanges(tmp_path: Path) -> None:
+    out, looking = tmp_path / "out", threading.Event()
+    fill(out, "old")
+
+    def slowly(folder: Path) -> list[str] | None:
+        before = folder.stat().st_ino
+        looking.set()
+        time.sleep(0.2)  # enough for another to put its folder there
+        assert folder.stat().st_ino == before
+        return everything(folder)
+
+    def write() -> None:
+        looking.wait(10)
+        fill(out, "new", replace=True)
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        require_free_folder(out, FolderKind("a box", slowly), replace=True)
+        writer.result()
+    assert_only(out, "new")
+
+
 def test_atomic_folder_serves_writers_at_the_same_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
