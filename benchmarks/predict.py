@@ -25,6 +25,7 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parents[1]
 LONG_ROWS = (10_000, 40_000)
+MAIN = "from shelfsure.cli.main import main; main()"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def predict(build: Path, bundle: Path, listings: Path, *options: str) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "shelfsure").symlink_to(build / "src")
         out = Path(folder) / "verdicts.jsonl"
-        command = [sys.executable, "-m", "shelfsure", "predict", bundle, listings, "--out", out]
+        command = [sys.executable, "-c", MAIN, "predict", bundle, listings, "--out", out]
         environment = os.environ | {"PYTHONPATH": folder}
         start = time.perf_counter()
         with subprocess.Popen([*map(str, command), *options], env=environment) as process:

@@ -10,7 +10,7 @@ import pdoc.render
 import shelfsure
 from tqdm import tqdm
 
-LEFT_OUT = {"__main__", "cli"}
+LEFT_OUT = {"cli"}
 """What is nobody's to import; `shelfsure --help` has the command line."""
 
 
