@@ -1,6 +1,7 @@
 """Duplicates by cells: the pairs and groups of one machine."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,18 @@ def ran(spark: "SparkSession", source: str, out: Path, bundle: Path, **options: 
     return duplicates_table(job, bundle, **options)
 
 
+@pytest.fixture
+def on_one_machine(starter_photos: Any, starter_texts: Any) -> Callable[[Path], DuplicateResult]:
+    """Find the duplicates of a file without Spark."""
+
+    def match(source: Path) -> DuplicateResult:
+        embedder = Embedder(starter_photos, starter_texts)
+        _, embedded = embedder.embed_catalog(read_catalog(source), description=False)
+        return match_listings(embedded)
+
+    return match
+
+
 def pairs_of(found: ClusterDuplicates | DuplicateResult) -> dict[frozenset[str], Any]:
     return {
         frozenset((p.a.listing_id, p.b.listing_id)): (
@@ -155,16 +168,13 @@ def test_duplicates_are_those_of_one_machine(
     spark: "SparkSession",
     rows: list[dict[str, Any]],
     bundle: Path,
-    starter_photos: Any,
-    starter_texts: Any,
+    on_one_machine: Callable[[Path], DuplicateResult],
     write_table: WriteTable,
     tmp_path: Path,
 ) -> None:
     source = write_table(tmp_path / "in", [rows[:11], rows[11:], []])
     found = ran(spark, source, tmp_path / "out", bundle)
-    embedder = Embedder(starter_photos, starter_texts)
-    _, embedded = embedder.embed_catalog(read_catalog(source), description=False)
-    expected = match_listings(embedded)
+    expected = on_one_machine(source)
     assert pairs_of(found) == pairs_of(expected)
     assert {frozenset(("s00", "ta-bytes")), frozenset(("s01", "tb-jpeg"))} <= pairs_of(found).keys()
     assert frozenset(("te-one", "tf-two")) in pairs_of(found)
@@ -199,8 +209,7 @@ def test_any_photo_of_a_listing_may_be_any_of_the_others(
     spark: "SparkSession",
     rows: list[dict[str, Any]],
     bundle: Path,
-    starter_photos: Any,
-    starter_texts: Any,
+    on_one_machine: Callable[[Path], DuplicateResult],
     write_table: WriteTable,
     tmp_path: Path,
 ) -> None:
@@ -222,9 +231,7 @@ def test_any_photo_of_a_listing_may_be_any_of_the_others(
     ]
     source = write_table(tmp_path / "in", [shop[:4], shop[4:]])
     found = ran(spark, source, tmp_path / "out", bundle)
-    embedder = Embedder(starter_photos, starter_texts)
-    _, embedded = embedder.embed_catalog(read_catalog(source), description=False)
-    assert pairs_of(found) == pairs_of(match_listings(embedded))
+    assert pairs_of(found) == pairs_of(on_one_machine(source))
     shown = {frozenset((p.a.listing_id, p.b.listing_id)): p.photos for p in found.pairs}
     assert shown[frozenset(("s00", "ta-main"))] == (1, 2)
     assert shown[frozenset(("s01", "tb-further"))] == (3, 2)
