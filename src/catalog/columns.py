@@ -126,9 +126,9 @@ def match_columns(found: Sequence[str], named: Named, *, need_category: bool) ->
         absent.remove("image")
     problems += _absences(absent, found, need_category=need_category)
     repeated = tuple(name for name, count in counts.items() if count > 1)
-    unread = [name for name in found if "image" not in matched and MORE_IMAGES not in matched]
-    unread = [name for name in unread if name and looks_like_images(name)]
-    return ColumnMatch(matched, tuple(problems), repeated, tuple(unread))
+    has_photos = "image" in matched or MORE_IMAGES in matched
+    unread = tuple(name for name in found if name and looks_like_images(name))
+    return ColumnMatch(matched, tuple(problems), repeated, () if has_photos else unread)
 
 
 def named_columns(named: Named) -> set[str]:
